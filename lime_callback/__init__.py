@@ -1,0 +1,36 @@
+"""Explain a vision model while it trains: batched LIME in a PyTorch Lightning callback.
+
+:func:`explain` works without Lightning, :class:`LimeCallback` with it. Nothing heavy is imported before it is needed.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.explainer import explain
+from lime_callback.explanation import Explanation
+from lime_callback.features import Features
+from lime_callback.surrogates import Lasso, Ridge
+from lime_callback.views import Cubes, Superbands, Superpixels
+
+if TYPE_CHECKING:
+    from lime_callback.callback import LimeCallback
+
+__all__ = [
+    "Cubes",
+    "Explanation",
+    "Features",
+    "Lasso",
+    "LimeCallback",
+    "Ridge",
+    "Superbands",
+    "Superpixels",
+    "explain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Lightning takes seconds to import and is not needed for `explain`.
+    if name == "LimeCallback":
+        from lime_callback.callback import LimeCallback
+
+        return LimeCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

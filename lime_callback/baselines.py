@@ -1,0 +1,183 @@
+"""Baselines: what a hidden element is replaced with.
+
+A baseline takes inputs ``[B, *dims]`` and their features, and returns a tensor that broadcasts to the inputs' shape, of
+their dtype and on their device. It is computed once an explanation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lime_callback.spelling import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lime_callback.features import Features
+
+
+class Baseline(ABC):
+    """Makes the values that stand for "not there"."""
+
+    @abstractmethod
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """Values for hidden elements, in a shape that broadcasts to ``inputs`` [B, *dims]."""
+
+
+@dataclass(frozen=True)
+class Constant(Baseline):
+    """One value for all elements.
+
+    Args:
+        value: in the units of the inputs.
+    """
+
+    value: float = 0.0
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """See :class:`Baseline`."""
+        return inputs.new_full((1,) * inputs.ndim, self.value)
+
+
+@dataclass(frozen=True)
+class Mean(Baseline):
+    """Each channel's mean over the input's pixels; of inputs without pixels (spectra), the mean of all elements."""
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """See :class:`Baseline`."""
+        x = features.layout.canonical(inputs)
+        return features.layout.restore(x.mean((1, 2, 3) if _is_spectrum(x) else (2, 3), keepdim=True))
+
+
+@dataclass(frozen=True)
+class SegmentMean(Baseline):
+    """Each channel's mean over the pixels of the same feature, as ``lime`` does for images.
+
+    For inputs without pixels (spectra), the mean over the feature's own channels. Elements that are never hidden keep
+    their value.
+    """
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """See :class:`Baseline`."""
+        x = features.layout.canonical(inputs)
+        spectrum = _is_spectrum(x)
+        labels = features.canonical.long().expand(x.shape if spectrum else (len(x), -1, *x.shape[2:])) + 1
+        # One row for the pixels of each channel; of a spectrum, one row for all channels.
+        rows = x.flatten(1).unsqueeze(1) if spectrum else x.flatten(2)
+        index = (labels.flatten(1).unsqueeze(1) if spectrum else labels.flatten(2)).expand_as(rows)
+        sums = rows.new_zeros(*rows.shape[:2], len(features) + 1).scatter_add_(2, index, rows)
+        counts = torch.zeros_like(sums).scatter_add_(2, index, torch.ones_like(rows)).clamp(min=1)
+        means = (sums / counts).gather(2, index).view_as(x)
+        return features.layout.restore(torch.where(labels > 0, means, x))
+
+
+@dataclass(frozen=True)
+class Blur(Baseline):
+    """The input blurred by a Gaussian: over its pixels, or over the channels of inputs without pixels.
+
+    Args:
+        sigma: standard deviation as a share of the longer side, above 0.
+
+    Raises:
+        ValueError: if ``sigma`` is not above 0.
+
+    References:
+        Fong and Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", ICCV 2017, section
+        4.1.
+    """
+
+    sigma: float = 0.125
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"`sigma` should be above 0. Found `sigma = {self.sigma}`.")
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """See :class:`Baseline`."""
+        x = features.layout.canonical(inputs)
+        axes = (1,) if _is_spectrum(x) else (2, 3)
+        sigma = self.sigma * max(x.shape[axis] for axis in axes)
+        for axis in axes:
+            x = _blur(x, axis, sigma)
+        return features.layout.restore(x)
+
+
+def _is_spectrum(x: Tensor) -> bool:
+    """Whether canonical inputs have one pixel each, over which no mean can be taken."""
+    return x.shape[2] * x.shape[3] == 1
+
+
+def _blur(x: Tensor, axis: int, sigma: float) -> Tensor:
+    """Gaussian blur along one axis; edges are continued by their last value."""
+    radius = max(1, round(3 * sigma))
+    taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
+    taps = torch.exp(-(taps**2) / (2 * sigma**2))
+    moved = x.movedim(axis, -1)
+    lines = F.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
+    return F.conv1d(lines, (taps / taps.sum()).view(1, 1, -1)).view(moved.shape).movedim(-1, axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Baseline):
+    """Values of the user's own.
+
+    Args:
+        values: a tensor that broadcasts to the inputs' shape [B, *dims] or [*dims], or one value a channel [C]; or a
+            function of the inputs that returns such a tensor.
+    """
+
+    values: Tensor | Callable[[Tensor], Tensor]
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """See :class:`Baseline`.
+
+        Raises:
+            ValueError: if the values' shape does not fit, or they are not finite.
+            TypeError: if the function returns no tensor.
+        """
+        values = self.values if isinstance(self.values, Tensor) else self.values(inputs.clone())
+        if not isinstance(values, Tensor):
+            raise TypeError(f"`baseline` should return a tensor. Found a {type(values).__name__}.")
+        channels = features.layout.canonical(inputs).shape[1]
+        values = values.detach().to(inputs)
+        if not bool(values.isfinite().all()):
+            raise ValueError("`baseline` should be finite. Found NaN or infinite values.")
+        if values.ndim == 1 and inputs.ndim > 2 and len(values) == channels:
+            return features.layout.restore(values.view(1, -1, 1, 1))
+        try:
+            values.expand(inputs.shape)
+        except RuntimeError:
+            raise ValueError(
+                f"`baseline` should broadcast to the inputs' shape {tuple(inputs.shape)}, or hold one value for each "
+                f"of the "
+                f"{channels} channels. Found shape {tuple(values.shape)}."
+            ) from None
+        return values.view((1,) * (inputs.ndim - values.ndim) + tuple(values.shape))
+
+
+BASELINES: dict[str, Callable[[], Baseline]] = {
+    "zero": Constant,
+    "mean": Mean,
+    "segment_mean": SegmentMean,
+    "blur": Blur,
+}
+
+
+def resolve_baseline(value: Any) -> Baseline:
+    """A baseline of its name, a number, a tensor, a function of the inputs, or a :class:`Baseline`.
+
+    Raises:
+        ValueError: if the name is unknown.
+        TypeError: if it is none of these.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Constant(float(value))
+    if isinstance(value, Tensor) or (callable(value) and not isinstance(value, (Baseline, type))):
+        return Given(value)
+    return resolve("baseline", value, BASELINES, Baseline)

@@ -1,0 +1,182 @@
+"""The result of an explanation: coefficients with their errors, per input and per target.
+
+Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*dims`` the axes of one input.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+
+if TYPE_CHECKING:
+    import os
+
+_FORMAT = "lime_callback explanation 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What the surrogate was fitted to; two explanations on the same design can be compared row by row.
+
+    Attributes:
+        design: on/off rows, bool ``[B or 1, n, d]``.
+        weights: of the kernel, ``[B or 1, n]``.
+        outputs: of the model, ``[B, n, T]``.
+        group: rows that were drawn together stand together, this many at a time.
+    """
+
+    design: Tensor
+    weights: Tensor
+    outputs: Tensor
+    group: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A surrogate for each input and target, on the inputs' device.
+
+    Inputs with fewer features than others are padded to the largest d with coefficients of 0; ``features.present``
+    tells which entries are real.
+
+    Attributes:
+        coefficients: ``[B, T, d]``, in units of the output: what switching the feature on adds to it.
+        standard_error: ``[B, T, d]``, robust against heteroscedasticity and against rows that were drawn together.
+        intercept: ``[B, T]``.
+        score: weighted R² of the fit, ``[B, T]``, at most 1; 0 where the output does not vary.
+        targets: index of the output that is explained, int64 ``[B, T]``.
+        prediction: the output for the unperturbed input, ``[B, T]``.
+        features: what the coefficients belong to.
+        n_perturbations: rows of the design, n.
+        shape: of one input, ``dims``.
+        samples: what was fitted, or ``None`` where it was left out.
+    """
+
+    coefficients: Tensor
+    standard_error: Tensor
+    intercept: Tensor
+    score: Tensor
+    targets: Tensor
+    prediction: Tensor
+    features: Features
+    n_perturbations: int
+    shape: tuple[int, ...]
+    samples: Samples | None = None
+
+    def heatmap(self) -> Tensor:
+        """Each element's coefficient, ``[B, T, *dims]``; 0 where nothing is ever hidden."""
+        return self.on_elements(self.coefficients).expand(*self.score.shape, *self.shape)
+
+    def on_elements(self, values: Tensor) -> Tensor:
+        """Lay values of the features, ``[B, T, d]``, onto the mask: ``[B, T, *dims]``, with size 1 where it has."""
+        batch, targets, _ = values.shape
+        mask = self.features.mask.long().expand(batch, *self.features.mask.shape[1:])
+        padded = torch.cat([values.new_zeros(batch, targets, 1), values], dim=-1)
+        index = (mask + 1).flatten(1).unsqueeze(1).expand(batch, targets, -1)
+        return padded.gather(2, index).view(batch, targets, *mask.shape[1:])
+
+    def spread(self) -> Tensor:
+        """Standard deviation of the output over the weighted perturbations, ``[B, T]``; 0 where it is not known.
+
+        Raises:
+            ValueError: if the explanation was made without its samples.
+        """
+        if self.samples is None:
+            raise ValueError(
+                "The output's spread needs the explanation's `samples`. Found an explanation without them."
+            )
+        outputs = self.samples.outputs.to(self.samples.weights.dtype)
+        share = (self.samples.weights / self.samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
+        mean = (share * outputs).sum(1, keepdim=True)
+        return (share * (outputs - mean).square()).sum(1).sqrt().to(self.score.dtype)
+
+    def top(self, k: int = 5) -> list[list[list[tuple[str, float]]]]:
+        """For each input and target the k features of largest absolute coefficient, as (name, coefficient).
+
+        Raises:
+            ValueError: if ``k`` is below 1.
+        """
+        if k < 1:
+            raise ValueError(f"`k` should be at least 1. Found `k = {k}`.")
+        present = self.features.present.expand(len(self.coefficients), -1).unsqueeze(1)
+        size = torch.where(present, self.coefficients.abs(), -1.0)
+        order = size.argsort(dim=-1, descending=True, stable=True)[..., :k].tolist()
+        values, exists = self.coefficients.tolist(), present.expand_as(size).tolist()
+        names = self.features.names
+        return [
+            [[(names[i], values[b][t][i]) for i in row if exists[b][t][i]] for t, row in enumerate(rows)]
+            for b, rows in enumerate(order)
+        ]
+
+    def to(self, device: torch.device | str) -> Explanation:
+        """The same explanation on another device."""
+        moved = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+        }
+        samples = self.samples and replace(
+            self.samples, **{k: getattr(self.samples, k).to(device) for k in ("design", "weights", "outputs")}
+        )
+        return replace(self, **moved, features=self.features.to(device), samples=samples)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        arrays["mask"] = self.features.mask
+        if self.samples is not None:
+            arrays |= {f"samples_{k}": getattr(self.samples, k) for k in ("design", "weights", "outputs")}
+        about = {
+            "format": _FORMAT,
+            "names": self.features.names,
+            "layout": self.features.layout.axes,
+            "n_perturbations": self.n_perturbations,
+            "shape": self.shape,
+            "group": self.samples.group if self.samples is not None else 1,
+        }
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                about=np.array(json.dumps(about)),
+                **{k: v.detach().cpu().numpy() for k, v in arrays.items()},
+            )
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Explanation:
+        """Read what :meth:`save` wrote; nothing is unpickled.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file was not written by :meth:`save`, or is not whole.
+        """
+        try:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                arrays = {k: torch.from_numpy(file[k]) for k in file.files if k != "about"}
+            if about["format"] != _FORMAT:
+                raise ValueError(f"its format is {about['format']!r}")
+            features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]))
+            parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
+            return cls(
+                **arrays,
+                features=features,
+                n_perturbations=int(about["n_perturbations"]),
+                shape=tuple(about["shape"]),
+                samples=Samples(**parts, group=int(about["group"])) if parts else None,
+            )
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"`path` should be a file that `Explanation.save` wrote. Found {str(path)!r}, which could not be read: "
+                f"{error}"
+            ) from error

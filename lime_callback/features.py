@@ -1,0 +1,114 @@
+"""Features: which elements of an input are hidden together, and what each such group is called.
+
+``mask`` is an integer tensor ``[B or 1, *dims]``, in which any axis may have size 1 and broadcasts; ``-1`` marks
+elements that are never hidden. ``d`` is the number of names. An input that has fewer features than others lacks some
+labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lime_callback.layout import Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The result of a view.
+
+    Args:
+        mask: integers from -1 to d - 1, shape ``[B or 1, *dims]`` or one that broadcasts to it.
+        names: d different names, in the order of the labels.
+        layout: the axes of one input, see :class:`~lime_callback.layout.Layout`.
+
+    Raises:
+        ValueError: if the mask holds no feature, a label without a name, or floating-point numbers, or a name stands
+            twice.
+    """
+
+    mask: Tensor
+    names: tuple[str, ...]
+    layout: Layout
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(map(str, self.names)))
+        object.__setattr__(self, "layout", Layout.of(self.layout))
+        if self.mask.is_floating_point() or self.mask.is_complex():
+            raise ValueError(
+                f"`mask` should be an integer tensor. Found dtype {self.mask.dtype}; convert it with `.long()`."
+            )
+        if self.mask.ndim != len(self.layout.axes) + 1:
+            raise ValueError(
+                f"`mask` should have a batch axis and the axes of `layout = {self.layout.axes!r}`. Found shape "
+                f"{tuple(self.mask.shape)}; an axis may have size 1."
+            )
+        object.__setattr__(self, "mask", self.mask.to(torch.int32))
+        if self.mask.numel() == 0 or int(self.mask.max()) < 0:
+            raise ValueError(
+                "`mask` should hold at least one feature. Found no label of 0 or above, so nothing can be hidden."
+            )
+        low, high = int(self.mask.min()), int(self.mask.max())
+        if low < -1 or high >= len(self.names):
+            raise ValueError(
+                f"`mask` should hold labels from -1 (never hidden) to {len(self.names) - 1}, one for each of the "
+                f"{len(self.names)} names. Found labels from {low} to {high}."
+            )
+        twice = [name for name, count in Counter(self.names).items() if count > 1]
+        if twice:
+            raise ValueError(f"`names` should be different from each other. Found {twice} more than once.")
+
+    @classmethod
+    def from_mask(cls, mask: Tensor, *, layout: str | Layout | None = None, prefix: str = "") -> Features:
+        """Features of any integer mask ``[B or 1, *dims]``; labels become names, those below 0 are never hidden.
+
+        Raises:
+            ValueError: as the class does.
+        """
+        if mask.is_floating_point() or mask.is_complex():
+            raise ValueError(
+                f"`mask` should be an integer tensor. Found dtype {mask.dtype}; convert it with `.long()`."
+            )
+        mask = mask.long().clamp(min=-1)
+        labels = torch.unique(mask)
+        labels = labels[labels >= 0]
+        compact = torch.searchsorted(labels, mask.contiguous()) if len(labels) else mask
+        return cls(
+            mask=torch.where(mask < 0, -1, compact),
+            names=tuple(f"{prefix}{label}" for label in labels.tolist()),
+            layout=Layout.of_rank(mask.ndim - 1) if layout is None else Layout.of(layout),
+        )
+
+    def __len__(self) -> int:
+        """The number of features d, of the input that has most."""
+        return len(self.names)
+
+    @cached_property
+    def present(self) -> Tensor:
+        """Which features an input really has, bool ``[B or 1, d]``."""
+        found = torch.zeros(self.mask.shape[0], len(self) + 1, dtype=torch.bool, device=self.mask.device)
+        return found.scatter_(1, self.mask.flatten(1).long() + 1, True)[:, 1:]
+
+    @property
+    def canonical(self) -> Tensor:
+        """The mask as ``[B or 1, C, H, W]``, with size 1 where it broadcasts."""
+        return self.layout.canonical(self.mask)
+
+    def to(self, device: torch.device | str) -> Features:
+        """The same features on another device."""
+        return Features(self.mask.to(device), self.names, self.layout)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise a ``ValueError`` if the mask does not broadcast to inputs of ``shape`` [B, *dims]."""
+        self.layout.check(shape)
+        for own, size in zip(self.mask.shape, shape, strict=True):
+            if own not in (1, size):
+                raise ValueError(
+                    f"`features` should have a mask that broadcasts to the inputs' shape {tuple(shape)}. Found a mask "
+                    f"of "
+                    f"shape {tuple(self.mask.shape)}; each axis should have the same size, or size 1."
+                )

@@ -1,0 +1,97 @@
+"""The order of an input's axes, and the way to the one order in which everything is computed.
+
+Views, baselines and figures work on the canonical order ``[B, C, H, W]``; an axis that the layout does not name has
+size 1 there. Both directions are views of the same memory, nothing is copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_CANONICAL = "CHW"
+_BY_RANK = {1: "C", 2: "HW", 3: "CHW", 4: "1CHW"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names the axes of one sample, without the batch axis.
+
+    Args:
+        axes: letters ``C`` (channels), ``H`` and ``W`` (space), each at most once, and ``1`` for every axis of size
+            one: ``"CHW"``, ``"HWC"``, ``"1CHW"`` (3-D convolutions over the channels), ``"C"`` (spectra), ``"W"``
+            (signals).
+
+    Raises:
+        ValueError: if a letter is unknown or stands twice, or if there is no axis but those of size one.
+    """
+
+    axes: str
+
+    def __post_init__(self) -> None:
+        letters = self.axes.replace("1", "") if isinstance(self.axes, str) else ""
+        if not letters or set(letters) - set(_CANONICAL) or len(set(letters)) < len(letters):
+            raise ValueError(
+                "`layout` should name the axes of one sample by the letters C, H and W, each at most once, and 1 for "
+                "an "
+                f"axis of size one, as in 'CHW', 'HWC', '1CHW' or 'C'. Found `layout = {self.axes!r}`."
+            )
+
+    @classmethod
+    def of(cls, layout: str | Layout) -> Layout:
+        """Take a layout as it is, or make one of its letters."""
+        return layout if isinstance(layout, Layout) else cls(layout)
+
+    @classmethod
+    def of_rank(cls, rank: int) -> Layout:
+        """The usual layout for samples of ``rank`` axes: C, HW, CHW or 1CHW.
+
+        Raises:
+            ValueError: if there is none, which is so for more than four axes.
+        """
+        if rank not in _BY_RANK:
+            raise ValueError(
+                f"There is no usual layout for samples of {rank} axes. Pass `Features(..., layout=...)`, for example "
+                f"'1CHW'."
+            )
+        return cls(_BY_RANK[rank])
+
+    def check(self, shape: tuple[int, ...], argument: str = "inputs") -> None:
+        """Raise a ``ValueError`` if ``shape`` [B, *dims] does not have the axes that this layout names."""
+        sample = tuple(shape[1:])
+        singular = [size for size, axis in zip(sample, self.axes, strict=False) if axis == "1"]
+        if len(sample) != len(self.axes) or any(size != 1 for size in singular):
+            usual = _BY_RANK.get(len(sample))
+            hint = f"layout='{usual}'" if usual else "a layout with a letter for each axis"
+            raise ValueError(
+                f"`layout = {self.axes!r}` describes samples with {len(self.axes)} axes (1 stands for size one). Found "
+                f"`{argument}` with samples of shape {sample}. Pass {hint}, or the order that your data has."
+            )
+
+    def canonical(self, x: Tensor) -> Tensor:
+        """``[B, *dims]`` (or a shape that broadcasts to it) as ``[B, C, H, W]``."""
+        named = [(axis, i + 1) for i, axis in enumerate(self.axes) if axis != "1"]
+        order = [position for _, position in sorted(named, key=lambda pair: _CANONICAL.index(pair[0]))]
+        ones = [i + 1 for i, axis in enumerate(self.axes) if axis == "1"]
+        x = x.permute(0, *order, *ones).flatten(1 + len(order)) if ones else x.permute(0, *order)
+        x = x.squeeze(-1) if ones else x
+        for i, axis in enumerate(_CANONICAL):
+            if axis not in self.axes:
+                x = x.unsqueeze(i + 1)
+        return x
+
+    def restore(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]``, with size 1 where it broadcasts, in the axes of this layout."""
+        x = x.permute(0, *[_CANONICAL.index(axis) + 1 for axis in self.axes if axis != "1"], *self._unnamed())
+        for _ in self._unnamed():
+            x = x.squeeze(-1)
+        for i, axis in enumerate(self.axes):
+            if axis == "1":
+                x = x.unsqueeze(i + 1)
+        return x
+
+    def _unnamed(self) -> list[int]:
+        return [i + 1 for i, axis in enumerate(_CANONICAL) if axis not in self.axes]

@@ -1,0 +1,109 @@
+"""Outputs and targets: what the model returned, on which scale, and which of it is explained.
+
+A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are indices into K, ``[B, T]``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Output = Literal["raw", "softmax", "sigmoid"]
+_SCALES: dict[str, Callable[[Tensor], Tensor]] = {
+    "raw": lambda y: y,
+    "softmax": lambda y: y.softmax(-1),
+    "sigmoid": lambda y: y.sigmoid(),
+}
+
+
+def check_output(output: Any) -> None:
+    """Raise a ``ValueError`` if ``output`` is neither a known scale nor callable."""
+    if not callable(output) and output not in _SCALES:
+        names = ", ".join(map(repr, _SCALES))
+        raise ValueError(
+            f"`output` should be one of {names}, or a function of the model's output. Found `output = {output!r}`."
+        )
+
+
+def scores(raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor]) -> Tensor:
+    """A forward's output on the wanted scale, ``[m, K]``.
+
+    Args:
+        raw: what the forward returned for ``rows`` inputs: ``[m]`` or ``[m, K]``, or anything that a callable
+            ``output`` turns into such a tensor.
+        rows: m.
+        output: the scale.
+
+    Raises:
+        TypeError: if there is no tensor.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, or if softmax is asked of a single output.
+    """
+    y = output(raw) if callable(output) else raw
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"`forward` should return a tensor [m] or [m, K]. Found a {type(y).__name__}. Pick the tensor inside "
+            f"`forward`."
+        )
+    if y.ndim not in (1, 2) or len(y) != rows:
+        raise ValueError(
+            f"`forward` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}. "
+            f"For one value "
+            "a pixel or a token, reduce it with a callable `output`, for example `output=lambda y: y.mean((2, 3))`."
+        )
+    y = y.reshape(rows, -1)
+    y = y if y.dtype in (torch.float32, torch.float64) else y.float()
+    if output == "softmax" and y.shape[1] == 1:
+        raise ValueError("`output = 'softmax'` of a single output is always 1. Use 'raw' or 'sigmoid'.")
+    return y if callable(output) else _SCALES[output](y)
+
+
+def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int, device: torch.device) -> Tensor:
+    """Which outputs are explained, int64 ``[B, T]``.
+
+    Args:
+        target: one index for all, a list [T] for all, a tensor [B] or [B, T] of one for each input, or ``None`` for
+            every output.
+        batch: B.
+        outputs: K.
+        device: of the result.
+
+    Raises:
+        ValueError: if an index is not below K or its shape does not fit.
+        TypeError: if it is not made of integers.
+    """
+    if target is None:
+        chosen = torch.arange(outputs)
+    elif isinstance(target, Tensor):
+        chosen = target.detach()
+    else:
+        values = [target] if isinstance(target, int) else list(target)
+        if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+            raise TypeError(
+                f"`target` should be an integer, a list of integers, a tensor or None. Found `target = {target!r}`."
+            )
+        chosen = torch.tensor(values)
+    if chosen.is_floating_point() or chosen.dtype == torch.bool:
+        raise TypeError(f"`target` should hold integers, the indices of outputs. Found dtype {chosen.dtype}.")
+    if isinstance(target, Tensor):
+        chosen = chosen.reshape(1, 1) if chosen.ndim == 0 else chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
+        if chosen.ndim != 2 or len(chosen) not in (1, batch):
+            raise ValueError(
+                f"`target` should have shape [B] or [B, T] with B = {batch} inputs; give a list for targets shared by "
+                f"all. Found "
+                f"shape {tuple(target.shape)}."
+            )
+    chosen = chosen.to(device=device, dtype=torch.int64)
+    chosen = chosen.expand(batch, -1)
+    if chosen.numel() and (int(chosen.min()) < 0 or int(chosen.max()) >= outputs):
+        wrong = sorted({t for t in chosen.flatten().tolist() if not 0 <= t < outputs})
+        raise ValueError(
+            f"`target` should be an index from 0 to {outputs - 1}: the model has {outputs} "
+            f"output{'s' * (outputs != 1)}. "
+            f"Found {wrong}."
+        )
+    return chosen

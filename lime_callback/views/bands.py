@@ -1,0 +1,84 @@
+"""Names of spectral bands and indices, and the wavelengths that they stand for, as spyndex lists them.
+
+A band is an interval in nm. An index stands for the bands that its formula uses; its constants are not bands, and a
+kernel such as ``kNR`` stands for the bands that it compares, N and R.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+_HOW_TO_LIST = "`import spyndex; print(*spyndex.bands, *spyndex.indices)` lists all names"
+
+
+@dataclass(frozen=True)
+class Band:
+    """An interval of wavelengths with its name.
+
+    Attributes:
+        name: short name, such as ``"R"``.
+        low: where it starts, in nm.
+        high: where it ends, in nm, included.
+    """
+
+    name: str
+    low: float
+    high: float
+
+
+@lru_cache(maxsize=1)
+def _bands() -> dict[str, Band]:
+    import spyndex
+
+    bands = {name: spyndex.bands[name] for name in spyndex.bands}
+    return {name: Band(name, float(b.min_wavelength), float(b.max_wavelength)) for name, b in bands.items()}
+
+
+@lru_cache(maxsize=1)
+def _known() -> dict[str, str]:
+    """Every name under which a band or an index may be looked for, in lower case, and its proper spelling."""
+    import spyndex
+
+    spellings = {str(spyndex.bands[name].common_name).lower(): name for name in spyndex.bands}
+    names = [*spyndex.indices, *spyndex.bands]  # a band's own name comes before an index of the same letters
+    return spellings | {name.lower(): name for name in names}
+
+
+def bands_of(name: str) -> tuple[Band, ...]:
+    """The bands that the name of a band (``"R"``) or of a spectral index (``"NDVI"``) stands for, without repetition.
+
+    Raises:
+        ValueError: if the name is unknown, or if it names an index of no optical band, such as one of radar.
+    """
+    import spyndex
+
+    bands = _bands()
+    if name in bands:
+        return (bands[name],)
+    if name not in spyndex.indices:
+        raise ValueError(
+            f"`bands` should name bands or spectral indices that spyndex knows. Found {name!r}.{_suggestion(name)} "
+            f"{_HOW_TO_LIST}; a range of wavelengths is written (400.0, 500.0)."
+        )
+    terms = spyndex.indices[name].bands
+    parts = [part for term in terms for part in ([term] if term in bands else _kernel(term))]
+    found = tuple(bands[part] for part in dict.fromkeys(parts))
+    if not found:
+        raise ValueError(
+            f"`bands` should name indices of optical bands. Found {name!r}, which is computed from {', '.join(terms)}."
+        )
+    return found
+
+
+def _kernel(term: str) -> list[str]:
+    """The bands that a kernel such as ``kNR`` compares; none if the term is no kernel."""
+    return [letter for letter in term[1:] if letter in _bands()] if term.startswith("k") else []
+
+
+def _suggestion(name: str) -> str:
+    known = _known()
+    matches = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+    near = dict.fromkeys(known[match] for match in matches)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

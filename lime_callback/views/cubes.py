@@ -1,0 +1,72 @@
+"""Cubes: superpixels times superbands, groups of channels within groups of pixels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+from lime_callback.views.base import View
+from lime_callback.views.checks import check_name
+from lime_callback.views.superbands import Superbands
+from lime_callback.views.superpixels import Superpixels
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True, eq=False)
+class Cubes(View):
+    """Cuts an input into pieces that are bounded in space and in wavelength.
+
+    There are as many features as superpixels times superbands, so both are coarse by default.
+
+    Args:
+        superpixels: the pieces in space.
+        superbands: the pieces in wavelength.
+        name: of the view, in metrics and pictures.
+
+    Raises:
+        TypeError: if an argument is of a wrong kind.
+        ValueError: if the name is empty or holds a slash.
+    """
+
+    superpixels: Superpixels = field(default_factory=lambda: Superpixels(n_segments=16))
+    superbands: Superbands = field(default_factory=lambda: Superbands(bands=8))
+    name: str = "cubes"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for argument, value, kind in (
+            ("superpixels", self.superpixels, Superpixels),
+            ("superbands", self.superbands, Superbands),
+        ):
+            if not isinstance(value, kind):
+                raise TypeError(f"`{argument}` should be a {kind.__name__}. Found {value!r}.")
+
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` into cubes, see :meth:`View.features`.
+
+        Returns:
+            Features whose mask is int32 ``[B or 1, C, H, W]`` in the user's layout. The label is
+            ``superpixel * n_superbands + superband``, and -1 where the superpixel is.
+
+        Raises:
+            ValueError: as the two views do.
+        """
+        layout = Layout.of(layout)
+        space = self.superpixels.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch)
+        spectrum = self.superbands.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch)
+        pixel, band = space.canonical, spectrum.canonical
+        labels = torch.where((pixel < 0) | (band < 0), -1, pixel * len(spectrum) + band)
+        names = tuple(f"{where} {_TIMES} {what}" for where in space.names for what in spectrum.names)
+        return Features(layout.restore(labels), names, layout)

@@ -1,0 +1,145 @@
+"""Segmentation of one picture into superpixels.
+
+Pictures are numpy arrays ``[H, W, 3]`` between 0 and 1, ``valid`` is bool ``[H, W]``, labels are integers ``[H, W]``
+with -1 where a pixel is not valid. No method touches global random state, and each returns the same for the same
+picture.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.float64]
+    Labels = NDArray[np.int64]
+    Valid = NDArray[np.bool_]
+
+_LARGEST_KERNEL = 5  # pixels; the time of quickshift grows with its square
+
+
+def grid(height: int, width: int, n_segments: int) -> Tensor:
+    """Near-square patches whose sides differ by at most one pixel, int64 ``[H, W]``; at most ``n_segments`` of them."""
+    ideal = math.sqrt(n_segments * height / width)
+    splits = []
+    for guess in (round(ideal), math.floor(ideal), math.ceil(ideal)):
+        rows = max(1, min(guess, height, n_segments))
+        splits.append((rows, min(width, n_segments // rows)))
+    rows, columns = max(splits, key=lambda split: split[0] * split[1])
+    row = torch.arange(height) * rows // height
+    column = torch.arange(width) * columns // width
+    return row[:, None] * columns + column
+
+
+def segment(method: str, picture: Picture, valid: Valid, n_segments: int) -> Labels:
+    """Segments of a picture by one of ``METHODS``, at most ``n_segments`` of them.
+
+    Where the method finds a single segment, as on an even picture or a line of pixels, the picture is cut into a grid.
+    """
+    height, width, _ = picture.shape
+    count = int(valid.sum())
+    labels: Labels = np.full((height, width), -1, dtype=np.int64)
+    if count and min(height, width) > 1:
+        found = np.where(valid, METHODS[method](picture, valid, min(n_segments, count)), -1)
+        labels = _merge_smallest(_compact(found), picture, n_segments)
+    if labels.max() < 1:
+        labels = np.where(valid, grid(height, width, n_segments).numpy(), -1)
+    return labels
+
+
+def _slic(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+    """SLIC in Lab colours; the compactness grows until noise leaves at least half the number of segments."""
+    from skimage.segmentation import slic
+
+    mask = None if valid.all() else valid
+    labels: Labels = np.full(valid.shape, -1, dtype=np.int64)
+    for compactness in (10.0, 30.0, 100.0, 300.0):
+        labels = slic(picture, n_segments, compactness, mask=mask, start_label=1, channel_axis=-1).astype(np.int64) - 1
+        if len(np.unique(labels[valid])) * 2 >= n_segments:
+            break
+    return labels
+
+
+def _quickshift(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+    from skimage import segmentation
+
+    quickshift: Callable[..., Labels] = segmentation.quickshift  # it carries no types
+    side = math.sqrt(valid.sum() / n_segments)
+    kernel = min(max(side / 4, 1.0), _LARGEST_KERNEL)
+    return quickshift(
+        picture, ratio=0.5, kernel_size=kernel, max_dist=max(side, 1.0), sigma=0.5, rng=0, channel_axis=-1
+    )
+
+
+def _felzenszwalb(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+    from skimage.segmentation import felzenszwalb
+
+    smallest = max(1, int(valid.sum() / n_segments / 4))
+    labels: Labels = felzenszwalb(picture, scale=0.1, sigma=0.5, min_size=smallest, channel_axis=-1)
+    return labels
+
+
+METHODS: dict[str, Callable[[Picture, Valid, int], Labels]] = {
+    "slic": _slic,
+    "quickshift": _quickshift,
+    "felzenszwalb": _felzenszwalb,
+}
+
+
+def _compact(labels: Labels) -> Labels:
+    """The same segments, numbered from 0 without gaps; below 0 stays -1."""
+    names, inverse = np.unique(labels, return_inverse=True)
+    return inverse.reshape(labels.shape).astype(np.int64) - int((names < 0).sum())
+
+
+def _merge_smallest(labels: Labels, picture: Picture, n_segments: int) -> Labels:
+    """Merge the smallest segment into the neighbour of nearest mean colour, until ``n_segments`` are left.
+
+    A segment without neighbours, which happens where invalid pixels surround it, joins the one of nearest colour
+    anywhere.
+    """
+    count = int(labels.max()) + 1
+    if count <= n_segments:
+        return labels
+    inside = labels >= 0
+    sizes = np.bincount(labels[inside], minlength=count).astype(np.float64)
+    sums = np.stack([np.bincount(labels[inside], picture[inside, k], minlength=count) for k in range(3)], axis=1)
+    neighbours = _neighbours(labels, count)
+    into = np.arange(count)
+    for _ in range(count - n_segments):
+        smallest = int(np.argmin(sizes))
+        candidates = sorted(neighbours[smallest]) or [k for k in range(count) if into[k] == k and k != smallest]
+        means = sums[candidates] / sizes[candidates, None]
+        distance = ((means - sums[smallest] / sizes[smallest]) ** 2).sum(1)
+        target = candidates[int(np.argmin(distance))]
+        into[into == smallest] = target
+        sums[target] += sums[smallest]
+        sizes[target] += sizes[smallest]
+        sizes[smallest] = np.inf  # never the smallest again
+        for other in neighbours[smallest]:
+            neighbours[other].discard(smallest)
+            if other != target:
+                neighbours[other].add(target)
+                neighbours[target].add(other)
+        neighbours[smallest] = set()
+    return _compact(np.where(inside, into[labels], -1))
+
+
+def _neighbours(labels: Labels, count: int) -> list[set[int]]:
+    """The segments that share an edge with each segment."""
+    result: list[set[int]] = [set() for _ in range(count)]
+    sides = ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:]))
+    for first, second in sides:
+        differ = (first != second) & (first >= 0) & (second >= 0)
+        for a, b in np.unique(np.stack([first[differ], second[differ]], axis=1), axis=0).tolist():
+            result[a].add(b)
+            result[b].add(a)
+    return result

@@ -1,0 +1,131 @@
+"""Superbands: groups of channels, by equal size, by name, by wavelength or by number."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+from lime_callback.views.assignment import NOT_INCLUDED, assign, equal_groups
+from lime_callback.views.base import View
+from lime_callback.views.checks import check_name, checked_count, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.groups import Group, parse_group
+
+_log = logging.getLogger("lime_callback")
+
+
+@dataclass(frozen=True, eq=False)
+class Superbands(View):
+    """Cuts an input into groups of channels, the same for every input and pixel.
+
+    Args:
+        bands: how many contiguous groups of equal size, in the order of wavelength; or the groups themselves, as a
+            sequence or as a dictionary from name to group. A group is one of
+
+            - the name of a band (``"R"``, ``"S1"``) or of a spectral index (``"NDVI"``: the bands of its formula) of
+              spyndex,
+            - a list of floats: single wavelengths in nm, ``[462.08, 465.27]``; the nearest channel of each,
+            - a tuple of two floats: a range in nm, ``(400.0, 500.0)``, or ``{"from": 400, "to": 500}``, as YAML can say
+              it,
+            - a list of whole numbers, a ``range`` or a ``slice``: channel numbers from 0,
+            - a list of any of these but numbers, merged into one feature: ``["G", "B"]``.
+
+            A decimal point decides: ``[460.0]`` is a wavelength, ``[460]`` a channel. Channels of no group form the
+            feature ``not_included``; a channel that two groups claim goes to the first.
+        wavelengths: of the channels, in nm, in any order; they come before those given to the callback.
+        name: of the view, in metrics and pictures.
+
+    Raises:
+        ValueError: if ``bands`` is below 1 or empty, a name is unknown, or a wavelength or channel number cannot be
+            one.
+        TypeError: if an argument is of a wrong kind.
+    """
+
+    bands: int | Sequence[Any] | Mapping[str, Any] = 20
+    wavelengths: Sequence[float] | None = None
+    name: str = "spectral"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.wavelengths is not None:
+            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        self._groups()
+
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` into groups of channels, see :meth:`View.features`.
+
+        Warns once for each group that is left out, goes without a band, or shares channels with an earlier one, and for
+        single wavelengths that lie far from any channel.
+
+        Raises:
+            ValueError: if wavelengths are needed and missing, if their number is not that of the channels, if a channel
+                number is too high, or if no group has a channel.
+        """
+        layout = Layout.of(layout)
+        layout.check(tuple(inputs.shape))
+        count = layout.canonical(inputs).shape[1]
+        nm = fitting_wavelengths(self.wavelengths, wavelengths, count, layout)
+        groups = self._groups()
+        assignment = equal_groups(groups, nm, count) if isinstance(groups, int) else assign(groups, nm, count)
+        for note in assignment.notes:
+            _log.info("%s: %s", self.name, note)
+        for warning in assignment.warnings:
+            warnings.warn(f"{self.name}: {warning}", UserWarning, stacklevel=2)
+        mask = torch.tensor(assignment.labels, dtype=torch.int32, device=inputs.device).view(1, count, 1, 1)
+        return Features(layout.restore(mask), tuple(assignment.names), layout)
+
+    def _groups(self) -> int | list[Group]:
+        """``bands`` as a count, or as groups that have been checked.
+
+        Raises:
+            ValueError: if there are none, or one is wrong.
+            TypeError: if ``bands`` is neither.
+        """
+        bands = self.bands
+        if isinstance(bands, Mapping):
+            groups = self._named(bands)
+        elif isinstance(bands, Sequence) and not isinstance(bands, (str, bytes)):
+            loose = [item for item in bands if isinstance(item, Real) and not isinstance(item, bool)]
+            if loose:
+                raise ValueError(
+                    f"`bands` should hold groups. Found the number {loose[0]!r} by itself; write "
+                    f"`bands=[{list(bands)[:3]!r}]` for one group of several, or `bands=[[{loose[0]!r}], ...]` for "
+                    f"groups of one."
+                )
+            groups = [parse_group(spec) for spec in bands]
+        elif hasattr(bands, "__index__") and not isinstance(bands, bool):
+            return checked_count("bands", bands)
+        else:
+            hint = f"; write `bands=[{bands!r}]`" if isinstance(bands, str) else ""
+            raise TypeError(
+                f"`bands` should be a whole number, a sequence of groups, or a dictionary from name to group. Found "
+                f"{bands!r}{hint}."
+            )
+        if not groups:
+            raise ValueError("`bands` should hold at least one group. Found none.")
+        return groups
+
+    @staticmethod
+    def _named(bands: Mapping[str, Any]) -> list[Group]:
+        if set(bands) == {"from", "to"}:
+            raise ValueError(f"`bands` should hold groups. Found one range by itself; write `bands=[{dict(bands)!r}]`.")
+        names = [str(name) for name in bands]
+        if NOT_INCLUDED in names or "" in names:
+            raise ValueError(
+                f"`bands` should name each group, and not {NOT_INCLUDED!r}, which stands for channels of no group. "
+                f"Found {names}."
+            )
+        return [parse_group(spec, name) for name, spec in zip(names, bands.values(), strict=True)]

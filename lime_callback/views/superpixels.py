@@ -1,0 +1,154 @@
+"""Superpixels: groups of neighbouring pixels, found in the input or given by the user."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+from lime_callback.views.base import View
+from lime_callback.views.checks import check_name, checked_count, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.given import check_given, find_given
+from lime_callback.views.guide import guide
+from lime_callback.views.segmentation import grid, segment
+
+Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
+_METHOD: Method = "slic"
+_N_SEGMENTS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Superpixels(View):
+    """Cuts an input into groups of pixels, each with all channels.
+
+    The methods of scikit-image follow what is in the picture, each input for itself. An input of more than three
+    channels is segmented on its RGB composite where its wavelengths cover 490 to 665 nm, else on its first three
+    principal components. An even picture, or a line of pixels, is cut into a grid.
+
+    A mask has the axes of one input without the channels, in the order of the layout: ``[H, W]``, shared by all inputs,
+    or ``[B, H, W]``; ``[W, H]`` where the layout is ``"CWH"``. It may come as a tensor or array, under the key of a
+    batch entry, or from a function of the inputs.
+
+    Args:
+        method: ``"slic"``, ``"quickshift"``, ``"felzenszwalb"``, or ``"grid"`` for near-square patches, the same for
+            all inputs.
+        n_segments: about so many segments, never more; fewer where there are fewer pixels, and where the picture is
+            plain.
+        mask: integers, instead of a method: pixels of one number are hidden together, those below 0 never.
+        valid: booleans or integers: where it is 0, pixels are never hidden and do not count for the segments.
+        wavelengths: of the channels, in nm; they come before those given to the callback.
+        name: of the view, in metrics and pictures.
+
+    Raises:
+        ValueError: if the method is unknown, ``n_segments`` is below 1, or a method or number is given beside a mask.
+        TypeError: if an argument is of a wrong kind.
+    """
+
+    method: Method = _METHOD
+    n_segments: int = _N_SEGMENTS
+    mask: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
+    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
+    wavelengths: Sequence[float] | None = None
+    name: str = "spatial"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.method not in get_args(Method):
+            known = ", ".join(map(repr, get_args(Method)))
+            raise ValueError(f"`method` should be one of {known}. Found `method = {self.method!r}`.")
+        object.__setattr__(self, "n_segments", checked_count("n_segments", self.n_segments))
+        if self.wavelengths is not None:
+            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        if self.valid is not None:
+            check_given("valid", self.valid)
+        if self.mask is None:
+            return
+        check_given("mask", self.mask)
+        if (self.method, self.n_segments) != (_METHOD, _N_SEGMENTS):
+            raise ValueError(
+                f"`mask` takes the place of `method` and `n_segments`; give one or the other. Found a mask beside "
+                f"`method = {self.method!r}` and `n_segments = {self.n_segments}`."
+            )
+
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` into groups of pixels, see :meth:`View.features`.
+
+        Returns:
+            Features whose mask has one channel, and one row where all inputs share it. Labels run from 0 without a gap
+            in every input; those of a shared mask keep the user's numbers as their names.
+
+        Raises:
+            ValueError: if the inputs hold NaN or infinite values, a mask does not fit, or no pixel is left.
+        """
+        layout = Layout.of(layout)
+        layout.check(tuple(inputs.shape))
+        images = layout.canonical(inputs.detach())
+        nm = fitting_wavelengths(self.wavelengths, wavelengths, images.shape[1], layout)
+        if not bool(images.isfinite().all()):
+            raise ValueError(
+                "`inputs` should be finite. Found NaN or infinite values; replace them before they reach the model."
+            )
+        valid = None
+        if self.valid is not None:
+            valid = find_given("valid", self.valid, inputs, layout, batch)[0] != 0
+        shared = False
+        if self.mask is not None:
+            labels, shared = find_given("mask", self.mask, inputs, layout, batch)
+        elif self.method == "grid":
+            labels = grid(images.shape[2], images.shape[3], self.n_segments).unsqueeze(0)
+        else:
+            labels = self._segments(images, nm, valid)
+        if valid is not None:
+            labels = torch.where(valid, labels, -1)
+        labels, numbers = _numbered(labels, shared=shared)
+        if not numbers:
+            cause = (
+                "`mask` and `valid`"
+                if self.mask is not None and valid is not None
+                else "`mask`"
+                if valid is None
+                else "`valid`"
+            )
+            raise ValueError(
+                f"{cause} should leave pixels that can be hidden. Found none in any input, so there is no feature."
+            )
+        mask = layout.restore(labels.to(torch.int32).unsqueeze(1)).to(inputs.device)
+        return Features(mask, tuple(f"superpixel {number}" for number in numbers), layout)
+
+    def _segments(self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None) -> Tensor:
+        """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""
+        batch, _, height, width = images.shape
+        everywhere = torch.ones(1, height, width, dtype=torch.bool) if valid is None else valid
+        labels = torch.full((batch, height, width), -1)
+        for row, image, inside in zip(labels, images, everywhere.expand(batch, -1, -1), strict=True):
+            if inside.any():
+                picture = guide(image, wavelengths, inside).numpy()
+                row.copy_(torch.from_numpy(segment(self.method, picture, inside.numpy(), self.n_segments)))
+        return labels
+
+
+def _numbered(labels: Tensor, *, shared: bool) -> tuple[Tensor, list[int]]:
+    """Labels from 0 without gaps, -1 for all below 0, and the number that names each label.
+
+    Args:
+        labels: int64 ``[B or 1, H, W]``.
+        shared: whether a label means the same in every input. Then it keeps its number as its name, and an input may
+            lack it; otherwise the labels of each input are numbered by themselves.
+    """
+    labels = labels.clamp(min=-1)
+    if shared:
+        numbers = torch.unique(labels[labels >= 0])
+        return torch.where(labels < 0, -1, torch.searchsorted(numbers, labels.contiguous())), numbers.tolist()
+    rows = [_numbered(row.unsqueeze(0), shared=True) for row in labels]
+    return torch.cat([row for row, _ in rows]), list(range(max(len(numbers) for _, numbers in rows)))

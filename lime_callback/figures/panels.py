@@ -1,0 +1,110 @@
+"""What the figures are made of: one panel for each probe and target, arrays only.
+
+Letters: ``H``, ``W`` pixels, ``C`` channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+MOST = 16
+"""Panels on one figure; more could not be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One probe and one target of a spatial view.
+
+    Attributes:
+        image: RGB composite, uint8 ``[H, W, 3]``.
+        heat: coefficient of each pixel, ``[H, W]``; not finite: unknown.
+        segments: label of each pixel's feature, ``[H, W]``; below 0: never hidden.
+        title: which probe and target, as in ``"probe 3 · Corn-notill"``.
+        subtitle: how it went, as in ``"prediction 7.41, R² 0.83"``.
+        pale: the surrogate's score is below the gate.
+
+    Raises:
+        ValueError: if the shapes do not fit each other.
+    """
+
+    image: NDArray[np.uint8]
+    heat: NDArray[np.floating[Any]]
+    segments: NDArray[np.integer[Any]]
+    title: str
+    subtitle: str
+    pale: bool = False
+
+    def __post_init__(self) -> None:
+        _check_image(self.image)
+        for argument in ("heat", "segments"):
+            found = np.shape(getattr(self, argument))
+            if found != self.image.shape[:2]:
+                raise ValueError(
+                    f"`{argument}` should have one value for each pixel of `image`, shape {self.image.shape[:2]}. "
+                    f"Found shape {found}; expand axes of size one first."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumPanel:
+    """One probe and one target of a spectral view.
+
+    Attributes:
+        image: RGB composite, uint8 ``[H, W, 3]``, or ``None`` where the input has no picture.
+        spectrum: the probe's mean spectrum, ``[C]``.
+        coefficients: coefficient of each channel, ``[C]``; not finite: unknown.
+        errors: standard error of each coefficient, ``[C]``; not finite: unknown.
+        title: which probe and target.
+        subtitle: how it went.
+        pale: the surrogate's score is below the gate.
+
+    Raises:
+        ValueError: if the shapes do not fit each other.
+    """
+
+    image: NDArray[np.uint8] | None
+    spectrum: NDArray[np.floating[Any]]
+    coefficients: NDArray[np.floating[Any]]
+    errors: NDArray[np.floating[Any]]
+    title: str
+    subtitle: str
+    pale: bool = False
+
+    def __post_init__(self) -> None:
+        if self.image is not None:
+            _check_image(self.image)
+        shapes = [np.shape(a) for a in (self.spectrum, self.coefficients, self.errors)]
+        if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+            raise ValueError(
+                "`spectrum`, `coefficients` and `errors` should have one value for each channel, shape [C]. "
+                f"Found shapes {shapes[0]}, {shapes[1]} and {shapes[2]}."
+            )
+
+
+def _check_image(image: NDArray[np.uint8]) -> None:
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"`image` should be uint8 of shape [H, W, 3]. Found {image.dtype} of shape {image.shape}; "
+            "`composite` makes such images of any input."
+        )
+
+
+def chosen(panels: Sequence[Any], caption: str) -> tuple[list[Any], str]:
+    """The panels that are drawn, at most 16, and a caption that says so where some are left out.
+
+    Raises:
+        ValueError: if there is no panel.
+    """
+    if len(panels) == 0:
+        raise ValueError("`panels` should hold at least one panel. Found none.")
+    if len(panels) > MOST:
+        caption = f"{caption} · first {MOST} of {len(panels)} shown".removeprefix(" · ")
+    return list(panels[:MOST]), caption

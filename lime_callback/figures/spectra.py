@@ -1,0 +1,161 @@
+"""Spectral attributions: each channel's coefficient over the wavelength, for one moment or for two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter
+
+from lime_callback.figures import scale, style
+from lime_callback.figures.panels import SpectrumPanel, chosen
+from lime_callback.figures.pictures import draw_image
+from lime_callback.figures.spectral_axis import SpectralAxis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_CHART = (560, 112)
+_SIDE = 80  # of the small picture
+_TICKS = 48  # room for the labels of the vertical axis
+_BELOW = 14
+_SPECTRUM = "#a8a8a8"
+_FIRST = "#8e3b94"  # the first explanation, drawn again over the present one
+_KEY: list[scale.Entry] = [
+    ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
+    ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
+    ("line", style.INK, "95 % interval (1.96 SE)"),
+    ("line", _SPECTRUM, "the probe's spectrum, own scale"),
+]
+
+
+@style.isolated
+def spectra(
+    panels: Sequence[SpectrumPanel],
+    *,
+    wavelengths: Sequence[float] | None,
+    limit: float,
+    caption: str = "",
+    quantity: str = scale.COEFFICIENT,
+) -> Figure:
+    """Draw each probe's coefficients over the wavelength with their 95 % intervals, up to 16 probes.
+
+    Coefficients whose interval includes zero are drawn light. The vertical axes are the same for all probes: they show
+    ``limit``, and reach further where a coefficient does.
+
+    Args:
+        panels: one for each probe and target.
+        wavelengths: of the channels, in nm; ``None``: the axis shows channel numbers.
+        limit: coefficient at the ends of the axes.
+        caption: what is shown.
+        quantity: what is shown instead of coefficients, with its unit in brackets.
+
+    Raises:
+        ValueError: if there is no panel, the limit is below 0, or the wavelengths do not fit.
+    """
+    panels, caption = chosen(panels, caption)
+    return _draw([[p] for p in panels], (), wavelengths, limit, caption, quantity)
+
+
+def pairs(
+    first: Sequence[SpectrumPanel],
+    present: Sequence[SpectrumPanel],
+    moments: Sequence[str],
+    wavelengths: Sequence[float] | None,
+    limit: float,
+    caption: str,
+    quantity: str,
+) -> Figure:
+    """Draw the first coefficients beside the present ones, see :func:`~lime_callback.figures.before_after`."""
+    present, caption = chosen(present, caption)
+    return _draw([[a, b] for a, b in zip(first, present, strict=False)], moments, wavelengths, limit, caption, quantity)
+
+
+def _draw(
+    rows: list[list[SpectrumPanel]],
+    moments: Sequence[str],
+    wavelengths: Sequence[float] | None,
+    limit: float,
+    caption: str,
+    quantity: str,
+) -> Figure:
+    """A cell for each probe: its picture, and its charts side by side, one for each moment."""
+    side = _SIDE + 8 if any(p.image is not None for row in rows for p in row) else 0
+    columns = 1 if moments or len(rows) == 1 else 2
+    chart, tall = (_CHART[0] * 1.4, _CHART[1] * 1.8) if columns == 1 and not moments else _CHART
+    text = (2 if moments else 1) * style.LINE + 4
+    step = _TICKS + chart + style.MARGIN
+    cell = side + len(rows[0]) * step
+    width = 2 * style.MARGIN + columns * cell - style.MARGIN
+    figure = style.page(width, style.HEADER + -(-len(rows) // columns) * (text + tall + _BELOW) + 34)
+    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 340)
+    style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
+    axis = SpectralAxis.of(wavelengths, len(rows[0][0].coefficients))
+    hatch: list[scale.Entry] = [("hatch", "#f4f4f4", "no channel, or water")] if axis.gaps else []
+    again: list[scale.Entry] = [("line", _FIRST, style.clean(moments[0]))] if moments else []
+    scale.key(figure, [*_KEY, *hatch, *again])
+    reach = scale.reach(limit, [p.coefficients for row in rows for p in row])
+    for i, row in enumerate(rows):
+        left = style.MARGIN + i % columns * cell
+        top = style.HEADER + i // columns * (text + tall + _BELOW)
+        _title(figure, row[-1], left, top, cell - style.MARGIN, noted=not moments)
+        if row[-1].image is not None:
+            ratio = float(np.clip(row[-1].image.shape[0] / row[-1].image.shape[1], 0.25, 1.4))
+            draw_image(figure, row[-1].image, (left, top + text, _SIDE, _SIDE * ratio))
+        for k, panel in enumerate(row):
+            x = left + side + k * step + _TICKS
+            if moments:
+                note = f"{moments[k]} · {_note(panel)}"
+                style.write(figure, x, top + style.LINE, note, width=chart, colour=style.MUTED)
+            axes = style.place(figure, x, top + text, chart, tall)
+            _chart(axes, panel, axis, reach)
+            lowest = i + columns >= len(rows)
+            axis.dress(axes, labelled=lowest)
+            axes.set_ylabel(style.fit(scale.short(quantity), tall) if lowest else "", labelpad=1)
+            if k:
+                axes.plot(*axis.steps(row[0].coefficients), color=_FIRST, lw=1.3, zorder=3)
+    return figure
+
+
+def _note(panel: SpectrumPanel) -> str:
+    return panel.subtitle + (" · score below gate" if panel.pale else "")
+
+
+def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width: float, *, noted: bool) -> None:
+    """The title on the left and, where it is ``noted``, the subtitle on the right."""
+    note = style.fit(_note(panel), width / 2) if noted else ""
+    taken = style.text_width(note) + 12 if noted else 0
+    style.write(figure, left + width, top + 1, note, ha="right", colour=style.MUTED)
+    style.write(figure, left, top, panel.title, points=style.TITLE, bold=True, width=width - taken)
+
+
+def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> None:
+    x, y = axis.steps(np.where(np.isfinite(panel.coefficients), panel.coefficients, np.nan))
+    _, half = axis.steps(scale.half_interval(panel.errors))
+    strength = 0.35 if panel.pale else 1.0
+    sure = np.abs(y) > half
+    for sign, strong, light in ((1, style.PLUS, style.PLUS_UNSURE), (-1, style.MINUS, style.MINUS_UNSURE)):
+        axes.fill_between(x, 0, y, where=(sign * y > 0) & sure, color=strong, lw=0, alpha=strength, zorder=2)
+        axes.fill_between(x, 0, y, where=(sign * y > 0) & ~sure, color=light, lw=0, alpha=strength, zorder=2)
+    channel, middle = axis.runs(panel.coefficients, panel.errors)
+    value, half = panel.coefficients[channel], scale.half_interval(panel.errors[channel])
+    known = np.isfinite(value) & np.isfinite(half)
+    ends = (value - half)[known], (value + half)[known]
+    width = 1.1 if len(channel) < 80 else 0.5
+    axes.vlines(middle[known], *ends, color=style.INK, lw=width, alpha=strength, zorder=4)
+    axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
+    axes.plot(*_background(panel, axis, reach), color=_SPECTRUM, lw=0.9, zorder=1)
+    axes.set_ylim(-reach, reach)
+    axes.yaxis.set_major_locator(style.signed_ticks())
+    axes.yaxis.set_major_formatter(FuncFormatter(style.number))
+
+
+def _background(panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> tuple[Any, Any]:
+    """The spectrum, stretched over the middle of the chart's height."""
+    x, y = axis.steps(np.where(np.isfinite(panel.spectrum), panel.spectrum, np.nan))
+    finite = y[np.isfinite(y)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    return x, (1.8 * (y - low) / (high - low if high > low else 1.0) - 0.9) * reach

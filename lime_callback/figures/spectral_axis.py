@@ -1,0 +1,126 @@
+"""The horizontal axis of every spectral figure: wavelength in nm, or the channel's number.
+
+Channels are cells from ``left`` to ``right`` in ascending order. Where the wavelengths jump there is a gap, hatched
+like the two water-absorption bands of the atmosphere, and no line crosses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+WATER = ((1350.0, 1430.0), (1800.0, 1950.0))
+_JUMP = 2.5  # times the median step is a gap
+_VISIBLE = (380.0, 440.0, 490.0, 510.0, 580.0, 645.0, 750.0)
+_RED = (0.35, 0.25, 0.0, 0.0, 0.95, 0.90, 0.35)
+_GREEN = (0.0, 0.0, 0.80, 0.85, 0.90, 0.0, 0.0)
+_BLUE = (0.40, 0.95, 0.95, 0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralAxis:
+    """Where each channel lies.
+
+    Attributes:
+        order: the channels by ascending position, ``[C]``.
+        left: where each of the ordered channels begins, ``[C]``.
+        right: where it ends, ``[C]``.
+        nanometres: positions are wavelengths; otherwise they are channel numbers.
+    """
+
+    order: NDArray[np.integer[Any]]
+    left: NDArray[np.floating[Any]]
+    right: NDArray[np.floating[Any]]
+    nanometres: bool
+
+    @classmethod
+    def of(cls, wavelengths: Sequence[float] | None, channels: int) -> SpectralAxis:
+        """The axis of ``channels`` channels.
+
+        Raises:
+            ValueError: if there is not one finite wavelength for each channel.
+        """
+        if wavelengths is None:
+            centre = np.arange(channels, dtype=np.float64)
+            return cls(np.arange(channels), centre - 0.5, centre + 0.5, nanometres=False)
+        centre = np.asarray(wavelengths, dtype=np.float64)
+        if centre.shape != (channels,) or not np.isfinite(centre).all():
+            raise ValueError(
+                f"`wavelengths` should hold one finite wavelength in nm for each of the {channels} channels. "
+                f"Found shape {centre.shape}, of which {int(np.isfinite(centre).sum())} are finite."
+            )
+        order = np.argsort(centre, kind="stable")
+        centre = centre[order]
+        step = np.diff(centre)
+        usual = float(np.median(step[step > 0])) if (step > 0).any() else 10.0
+        half = np.where(step > _JUMP * usual, usual, step) / 2
+        ends = usual / 2
+        return cls(order, centre - np.append(ends, half), centre + np.append(half, ends), nanometres=True)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Where the axis begins and ends."""
+        return float(self.left[0]), float(self.right[-1])
+
+    @property
+    def gaps(self) -> list[tuple[float, float]]:
+        """Where no channel lies, and the water bands, merged and in ascending order."""
+        low, high = self.limits
+        jump = self.left[1:] - self.right[:-1] > 1e-6
+        spans = list(zip(self.right[:-1][jump].tolist(), self.left[1:][jump].tolist(), strict=True))
+        if self.nanometres:
+            spans += [(max(a, low), min(b, high)) for a, b in WATER if a < high and b > low]
+        merged: list[tuple[float, float]] = []
+        for a, b in sorted(spans):
+            if merged and a <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(b, merged[-1][1]))
+            else:
+                merged.append((a, b))
+        return merged
+
+    def steps(self, values: NDArray[Any]) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """A step line through one value for each channel, in the channels' own order; NaN parts it at gaps."""
+        x = np.stack([self.left, self.right], axis=1).ravel()
+        y = np.repeat(np.asarray(values, dtype=np.float64)[self.order], 2)
+        at = 2 * (np.flatnonzero(self.left[1:] - self.right[:-1] > 1e-6) + 1)
+        return np.insert(x, at, x[at - 1] if len(at) else 0.0), np.insert(y, at, np.nan)
+
+    def runs(self, *values: NDArray[Any]) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
+        """Neighbouring channels that share all values: one channel of each run, and the middle of the run."""
+        together = np.stack([np.asarray(v, dtype=np.float64)[self.order] for v in values])
+        same = (together[:, 1:] == together[:, :-1]).all(axis=0) & (self.left[1:] - self.right[:-1] <= 1e-6)
+        start = np.append(0, np.flatnonzero(~same) + 1)
+        end = np.append(start[1:], len(self.order)) - 1
+        return self.order[start], (self.left[start] + self.right[end]) / 2
+
+    def channels_at(self, positions: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
+        """The channel at each position, -1 in gaps."""
+        cell = np.clip(np.searchsorted(self.left, positions, side="right") - 1, 0, len(self.left) - 1)
+        inside = (positions >= self.left[cell]) & (positions <= self.right[cell])
+        return np.where(inside, self.order[cell], -1)
+
+    def dress(self, axes: Axes, *, labelled: bool = True, strip: float = 0.045) -> None:
+        """Hatch the gaps, lay the visible spectrum along the bottom (``strip`` of the height), and label the axis."""
+        for low, high in self.gaps:
+            axes.axvspan(low, high, facecolor="#f4f4f4", edgecolor="#c4c4c4", hatch="////", lw=0, zorder=0)
+        low, high = self.limits
+        if self.nanometres and low < _VISIBLE[-1] and high > _VISIBLE[0]:
+            edges = np.linspace(max(low, _VISIBLE[0]), min(high, _VISIBLE[-1]), 65)
+            middle = (edges[1:] + edges[:-1]) / 2
+            rgb = np.stack([np.interp(middle, _VISIBLE, part) for part in (_RED, _GREEN, _BLUE)], axis=-1)
+            axes.pcolormesh(edges, [0, strip], rgb[None], transform=axes.get_xaxis_transform(), zorder=4, clip_on=False)
+        axes.set_xlim(low, high)
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=not self.nanometres))
+        axes.tick_params(axis="x", labelbottom=labelled)
+        if labelled:
+            axes.set_xlabel("wavelength (nm)" if self.nanometres else "channel", labelpad=2)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")

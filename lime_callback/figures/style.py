@@ -1,0 +1,178 @@
+"""How every figure looks: fonts, colours, margins and the page, set here and nowhere else.
+
+Lengths are pixels of the finished picture, counted from its top left corner; font sizes are points. No figure needs
+``pyplot``, and the settings of the process (``rcParams``) are the same before and after each call.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import matplotlib.style
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+DPI = 100
+MARGIN = 18
+HEADER = 72  # caption, and below it the key or beside it the colour bar
+LINE = 18  # from one line of text to the next
+
+HEADING, TITLE, TEXT, SMALL = 11.5, 9.5, 8.5, 8.0
+
+PAPER = "#ffffff"
+INK = "#1f1f1f"
+MUTED = "#666666"
+FAINT = "#d9d9d9"
+NEUTRAL = "#9a9a9a"
+PLUS, MINUS = "#e06c00", "#1b6fb5"
+PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
+LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8e23", "#7a5230")
+"""For lines that have no sign; none of them is mistaken for plus or minus."""
+
+_FONT = "DejaVu Sans"  # comes with matplotlib: the same picture on every machine
+_SETTINGS = {
+    "font.family": _FONT,
+    "font.size": TEXT,
+    "text.color": INK,
+    "text.parse_math": False,  # names come from data; a "$" is a dollar
+    "axes.edgecolor": NEUTRAL,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": TEXT,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": NEUTRAL,
+    "ytick.color": NEUTRAL,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "hatch.linewidth": 0.6,
+    "hatch.color": "#bdbdbd",
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def isolated(function: Callable[P, R]) -> Callable[P, R]:
+    """Let ``function`` draw in this style, whatever style the process has, and leave the process as it was."""
+
+    @wraps(function)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.style.context(["default", _SETTINGS]):
+            return function(*args, **kwargs)
+
+    return inner
+
+
+@isolated
+def render(figure: Figure) -> NDArray[np.uint8]:
+    """Draw a figure, uint8 ``[H, W, 3]``."""
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
+        canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+
+
+def page(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` by ``height``."""
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def size(figure: Figure) -> tuple[float, float]:
+    """Width and height of a figure."""
+    width, height = figure.get_size_inches() * DPI
+    return float(width), float(height)
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes whose frame starts at ``left`` and ``top``."""
+    w, h = size(figure)
+    return figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h))
+
+
+def bare(axes: Axes) -> Axes:
+    """Take the ticks and the frame away."""
+    axes.set_axis_off()
+    return axes
+
+
+def write(
+    figure: Figure,
+    left: float,
+    top: float,
+    text: str,
+    *,
+    points: float = TEXT,
+    width: float | None = None,
+    bold: bool = False,
+    colour: str = INK,
+    **settings: Any,
+) -> None:
+    """Write one line, cut in its middle where it is longer than ``width``."""
+    w, h = size(figure)
+    text = clean(text) if width is None else fit(text, width, points=points, bold=bold)
+    weight = "bold" if bold else "normal"
+    settings = {"va": "top", "ha": "left"} | settings
+    figure.text(left / w, 1 - top / h, text, size=points, weight=weight, color=colour, parse_math=False, **settings)
+
+
+def clean(text: str) -> str:
+    """One line without control characters."""
+    return "".join(c for c in " ".join(str(text).split()) if c.isprintable())
+
+
+def fit(text: str, width: float, *, points: float = TEXT, bold: bool = False) -> str:
+    """The text on one line, its middle replaced with an ellipsis where it is longer than ``width``."""
+    text = clean(text)
+    if text_width(text, points, bold) <= width:
+        return text
+    low, high = 0, len(text)
+    while high - low > 1:  # the number of characters that stay
+        middle = (low + high) // 2
+        low, high = (middle, high) if text_width(_shorten(text, middle), points, bold) <= width else (low, middle)
+    return _shorten(text, low)
+
+
+def _shorten(text: str, kept: int) -> str:
+    tail = kept // 2
+    return text[: kept - tail] + "…" + text[len(text) - tail :]
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, points: float = TEXT, bold: bool = False) -> float:
+    """How wide a text is drawn."""
+    properties = FontProperties(family=_FONT, weight="bold" if bold else "normal")
+    font = get_font(findfont(properties))
+    font.set_size(points, DPI)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that the font lacks has a width too
+        font.set_text(text, 0.0)
+    return float(font.get_width_height()[0] / 64)
+
+
+def signed_ticks() -> MaxNLocator:
+    """A few round ticks on both sides of zero."""
+    return MaxNLocator(4, steps=[1, 2, 5, 10], symmetric=True)
+
+
+def number(value: float, _position: int | None = None) -> str:
+    """A number on an axis: three digits, or all of a whole number, with a true minus sign."""
+    size = abs(value)
+    text = f"{value:.0f}" if 1000 <= size < 1e6 else f"{0.0 if size < 1e-12 else value:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")

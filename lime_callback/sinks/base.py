@@ -1,0 +1,81 @@
+"""What an explained epoch has to show, and what every sink is: a place where it is shown."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+_SCALARS = frozenset(
+    {
+        "changed",
+        "drift",
+        "drift_from_start",
+        "noise_floor",
+        "rank_correlation",
+        "score",
+        "score_min",
+        "top5_overlap",
+    }
+)
+
+
+def media_tag(tag: str) -> str:
+    """The name of a picture or text in a logger: its tag, with ``_chart`` behind it where a scalar has that tag.
+
+    So ``lime/spatial/drift`` becomes ``lime/spatial/drift_chart``. Loggers hold one kind of value under a name:
+    of a scalar and a picture that share one, TensorBoard shows neither, and W&B only one.
+    """
+    return f"{tag}_chart" if tag.rpartition("/")[2] in _SCALARS else tag
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What one explained epoch has to show. Scalars are not part of it: Lightning's ``self.log`` takes them.
+
+    Args:
+        epoch: counted from 0.
+        step: the step under which Lightning logs this epoch's scalars, so that pictures and curves line up.
+        pictures: tag, such as ``"lime/spatial/attributions"``, to uint8 ``[H, W, 3]``.
+        texts: tag to Markdown.
+
+    Raises:
+        ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers take other
+            arrays, and then clip them, rescale them or show them black.
+    """
+
+    epoch: int
+    step: int
+    pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for tag, picture in self.pictures.items():
+            shape, dtype = np.shape(picture), getattr(picture, "dtype", type(picture).__name__)
+            if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+                raise ValueError(
+                    f"`pictures[{tag!r}]` should be a uint8 array [H, W, 3]. Found {dtype} of shape {shape}; "
+                    "`lime_callback.figures.render` makes one of a figure."
+                )
+
+
+class Sink(ABC):
+    """A place where reports go. With several processes, only the one of rank zero writes.
+
+    Attributes:
+        takes_pictures: whether pictures reach the user here; where no sink takes them, they become files.
+    """
+
+    takes_pictures: ClassVar[bool] = True
+
+    @abstractmethod
+    def write(self, report: Report) -> None:
+        """Show the report. What has been written is there to be seen when this returns."""

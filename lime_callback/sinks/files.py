@@ -1,0 +1,59 @@
+"""Reports as files in the run's folder, where no logger takes pictures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from lime_callback.sinks.base import Sink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lime_callback.sinks.base import Report
+
+_LONGEST = 60  # characters; at four bytes each, within the 255 bytes that file systems allow a name
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file on Windows can be called so
+
+
+def safe_name(name: str) -> str:
+    """A file name, on any system, for any text.
+
+    A name that has to change gets its checksum behind it, so that two names never share a file.
+    """
+    safe = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST].strip(".-")
+    if not safe or _DEVICES.fullmatch(safe):
+        safe = f"_{safe}"
+    return safe if safe == name else f"{safe}-{crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+
+
+@dataclass(frozen=True)
+class PictureFiles(Sink):
+    """Writes ``<folder>/spatial/attributions/epoch=0003-step=000120.png`` for ``lime/spatial/attributions``.
+
+    Texts become Markdown files of the same kind. A file of the same epoch and step is written anew.
+
+    Args:
+        folder: need not exist yet. Where a tag begins with its name, such as ``lime``, that part is left out.
+    """
+
+    folder: Path
+
+    def write(self, report: Report) -> None:
+        """Write a file for every picture and text."""
+        from matplotlib.image import imsave
+
+        for tag, picture in report.pictures.items():
+            imsave(self._path(report, tag, ".png"), picture, origin="upper")
+        for tag, text in report.texts.items():
+            self._path(report, tag, ".md").write_text(text, encoding="utf-8")
+
+    def _path(self, report: Report, tag: str, suffix: str) -> Path:
+        parts = tag.split("/")
+        if len(parts) > 1 and parts[0] == self.folder.name:
+            parts = parts[1:]
+        folder = self.folder.joinpath(*map(safe_name, parts))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"epoch={report.epoch:04d}-step={report.step:06d}{suffix}"

@@ -1,0 +1,40 @@
+"""What a trainer knows about the run and does not say in one call."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+
+def run_folder(trainer: Any) -> Path:
+    """The folder of this run alone: where the first logger writes its own files, or the trainer's root without one.
+
+    ``trainer.log_dir`` is the same for TensorBoard and CSV, and for other loggers a folder that runs share; there this
+    takes ``save_dir/name/version``, as ``ModelCheckpoint`` does.
+    """
+    for logger in trainer.loggers:
+        own = getattr(logger, "log_dir", None)
+        if isinstance(own, (str, Path)):
+            return Path(own)
+        if isinstance(getattr(logger, "save_dir", None), (str, Path)):
+            version = logger.version
+            return (
+                Path(logger.save_dir)
+                / str(logger.name)
+                / (f"version_{version}" if isinstance(version, int) else str(version))
+            )
+    return Path(trainer.default_root_dir)
+
+
+def logging_step(trainer: Any) -> int:
+    """The step under which Lightning logs scalars; with several optimizers ``global_step`` is another."""
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
+def epochs_trained(trainer: Any) -> float:
+    """How far the training has come, in epochs; with fractions where validation runs within an epoch."""
+    total = trainer.num_training_batches
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    part = min(done / total, 1.0) if total and math.isfinite(total) else float(done > 0)
+    return float(trainer.current_epoch) + part

@@ -1,0 +1,101 @@
+"""Small models, data and trainers that the tests share."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+SHAPE = (6, 12, 12)
+WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
+
+
+class Samples(Dataset):
+    """Random images of three classes; a class brightens one channel. ``pack`` makes an item of image, label and
+    number."""
+
+    def __init__(self, size=48, shape=SHAPE, pack=lambda x, y, i: (x, y)):
+        generator = torch.Generator().manual_seed(7)
+        self.x = torch.randn(size, *shape, generator=generator)
+        self.y = torch.arange(size) % 3
+        self.x[torch.arange(size), self.y] += 1.0
+        self.pack = pack
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, i):
+        return self.pack(self.x[i], self.y[i], i)
+
+
+def classifier(base):
+    """The small network as a module of either Lightning package."""
+
+    class Classifier(base):
+        """A small network; ``pack`` and ``unpack`` make outputs and batches of other forms."""
+
+        def __init__(self, shape=SHAPE, outputs=3, unpack=lambda batch: batch, pack=lambda y: y, pick=lambda y: y):
+            super().__init__()
+            channels, height, width = shape
+            self.net = nn.Sequential(
+                nn.Conv2d(channels, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(),
+                nn.Dropout(0.2), nn.Linear(8 * (height // 4) * (width // 4), outputs),
+            )  # fmt: skip
+            self.unpack, self.pack, self.pick = unpack, pack, pick
+
+        def forward(self, x):
+            return self.pack(self.net(x))
+
+        def loss(self, batch):
+            x, y = self.unpack(batch)
+            return nn.functional.cross_entropy(self.pick(self(x)), y)
+
+        def training_step(self, batch, _):
+            loss = self.loss(batch)
+            self.log("loss", loss)
+            return loss
+
+        def validation_step(self, batch, _):
+            self.log("val_loss", self.loss(batch), batch_size=4)
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), 1e-2)
+
+    return Classifier
+
+
+Classifier = classifier(pl.LightningModule)
+
+
+def loader(data=None, shuffle=False, batch_size=16):
+    return DataLoader(Samples() if data is None else data, batch_size, shuffle=shuffle)
+
+
+def trainer(folder, *callbacks, epochs=2, kind=pl.Trainer, **settings):
+    quiet = {
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "logger": False,
+    }
+    return kind(
+        max_epochs=epochs, callbacks=list(callbacks), default_root_dir=folder, accelerator="cpu", log_every_n_steps=1,
+        **quiet | settings,
+    )  # fmt: skip
+
+
+def fit(folder, *callbacks, model=Classifier, data=None, seed=0, kind=pl.Trainer, **settings):
+    """Train ``model``, which is made after the seed is set."""
+    pl.seed_everything(seed, verbose=False)
+    model = model()
+    one = trainer(folder, *callbacks, kind=kind, **settings)
+    one.fit(model, loader(data, shuffle=True), loader(data))
+    return one, model
+
+
+def events(folder):
+    (path,) = {file.parent for file in Path(folder).rglob("events.out.tfevents*")}
+    found = EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0, "scalars": 0})
+    return found.Reload()

@@ -1,0 +1,151 @@
+"""Train a vision transformer on the Indian Pines scene, and see at every epoch what it looks at.
+
+    python examples/indian_pines_vit.py --logger tensorboard
+
+Eight validation patches are explained at every epoch, by 16 squares of pixels and by 20 groups of bands. The run takes
+about two minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
+
+from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback.sinks import HistoryRow, read_history
+from lime_callback.trainer_facts import run_folder
+
+
+def main() -> None:
+    """Train, explain, and print what came of it."""
+    args = parse_arguments()
+    # Patches are slices of memory: processes to load them would only cost time, whatever Lightning advises.
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    warnings.filterwarnings(
+        "ignore", message=".*LeafSpec.* is deprecated"
+    )  # Lightning's, with recent versions of torch
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    pl.seed_everything(args.seed, workers=True, verbose=False)
+
+    data = IndianPines(limit=512 if args.fast else None, seed=args.seed)
+    print(
+        f"Indian Pines: {len(data.train)} patches to train on and {len(data.val)} to validate on, of 12 x 12 pixels "
+        "and 200 bands. The two share no pixel."
+    )
+    lime = LimeCallback(
+        [Superpixels("grid", n_segments=16), Superbands(20)],
+        wavelengths=wavelengths(),
+        probes=8,
+        n_perturbations=256,
+        class_names=CLASS_NAMES,
+    )
+    trainer = pl.Trainer(
+        max_epochs=args.epochs or (3 if args.fast else 12),
+        accelerator="cpu",
+        logger=make_logger(args.logger, args.output),
+        callbacks=[lime, EpochLine()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=10,
+    )
+    print(
+        f"{trainer.max_epochs} epochs; at the end of each, {lime.count} patches are explained by squares and by bands."
+    )
+    model = PatchViT(data.class_weights(), lr=1e-3 if args.fast else 3e-4)
+    trainer.fit(model, datamodule=data)
+    print_table(trainer)
+    print(f"\nSee the run with:  {dashboard(args.logger, trainer)}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Explain a hyperspectral vision transformer while it trains.")
+    parser.add_argument("--logger", choices=("tensorboard", "wandb", "csv"), default="tensorboard")
+    parser.add_argument("--epochs", type=int, help="12 by default, 3 with --fast")
+    parser.add_argument("--fast", action="store_true", help="a fraction of the patches, in half a minute")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
+    return parser.parse_args()
+
+
+def make_logger(kind: str, output: Path) -> Logger:
+    """A logger of the kind asked for, below ``output``. W&B writes offline, so no account is needed."""
+    if kind == "wandb":
+        output.mkdir(parents=True, exist_ok=True)
+        return WandbLogger(project="indian-pines", save_dir=output, offline=True)
+    return (TensorBoardLogger if kind == "tensorboard" else CSVLogger)(output, name="indian_pines")
+
+
+class EpochLine(pl.Callback):
+    """Prints a line for every epoch."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print what the epoch came to; validation and explanation are behind it."""
+        value = {name: float(number) for name, number in trainer.callback_metrics.items()}
+        print(
+            f"epoch {trainer.current_epoch + 1:>2}/{trainer.max_epochs}"
+            f"  loss {value['train/loss']:.2f}"
+            f"  accuracy {value['val/accuracy']:.3f}"
+            f"  R² spatial {value['lime/spatial/score']:.2f} spectral {value['lime/spectral/score']:.2f}"
+            f"  drift {value['lime/spatial/drift']:.3f} {value['lime/spectral/drift']:.3f}"
+            f"  {time.perf_counter() - self.started:.1f} s, {value['lime/seconds']:.1f} of them to explain",
+            flush=True,
+        )
+
+
+def print_table(trainer: pl.Trainer, top: int = 5) -> None:
+    """Print accuracy, fit and drift, and the superbands that count most in the last epoch."""
+    value = trainer.callback_metrics
+    print(f"\naccuracy {value['val/accuracy']:.3f}, mean over classes {value['val/accuracy_by_class']:.3f}\n")
+    print("view      R² of the fit  drift to the epoch before")
+    for view in ("spatial", "spectral"):
+        print(f"{view:<8}  {value[f'lime/{view}/score']:13.3f}  {value[f'lime/{view}/drift']:25.3f}")
+    print("\nsuperband               adds to the logit, mean over the patches ± standard error")
+    history = read_history(run_folder(trainer) / "lime" / "history.csv")
+    for feature, mean, error in top_features(history, "spectral")[:top]:
+        print(f"{feature:<22}  {mean:+.3f} ± {error:.3f}")
+
+
+def top_features(history: list[HistoryRow], view: str) -> list[tuple[str, float, float]]:
+    """A view's features in the last epoch: name, mean coefficient and its standard error, largest first."""
+    last = max(row.epoch for row in history)
+    rows: dict[str, list[HistoryRow]] = defaultdict(list)
+    for row in history:
+        if row.epoch == last and row.view == view:
+            rows[row.feature].append(row)
+    means = [
+        (
+            feature,
+            sum(row.coefficient for row in group) / len(group),
+            sum(row.standard_error**2 for row in group) ** 0.5 / len(group),
+        )
+        for feature, group in rows.items()
+    ]
+    return sorted(means, key=lambda entry: -abs(entry[1]))
+
+
+def dashboard(kind: str, trainer: pl.Trainer) -> str:
+    """The line that opens what the run has written."""
+    folder = run_folder(trainer)
+    if kind == "tensorboard":
+        return f"tensorboard --logdir {folder.parent} --samples_per_plugin=images=500"
+    if kind == "wandb":
+        return f"wandb sync {Path(trainer.logger.experiment.dir).parent}"
+    return f"{folder / 'lime'}  (the folder with the PNG files)"
+
+
+if __name__ == "__main__":
+    main()

@@ -100,10 +100,15 @@ class EpochLine(pl.Callback):
             f"  loss {value['train/loss']:.2f}"
             f"  accuracy {value['val/accuracy']:.3f}"
             f"  R² spatial {value['lime/spatial/score']:.2f} spectral {value['lime/spectral/score']:.2f}"
-            f"  drift {value['lime/spatial/drift']:.3f} {value['lime/spectral/drift']:.3f}"
+            f"  drift {drift(value['lime/spatial/drift'])} {drift(value['lime/spectral/drift'])}"
             f"  {time.perf_counter() - self.started:.1f} s, {value['lime/seconds']:.1f} of them to explain",
             flush=True,
         )
+
+
+def drift(value: float) -> str:
+    """A drift for the table; the first epoch has nothing to be compared with, which is logged as 2."""
+    return f"{value:.3f}" if value < 2 else "    -"
 
 
 def print_table(trainer: pl.Trainer, top: int = 5) -> None:

@@ -3,51 +3,25 @@
 import numpy as np
 import pytest
 from browser import assert_pictures_in_tensorboard, browser_page, tensorboard, wait_for_tags
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from lightning.pytorch.loggers import TensorBoardLogger
+from toys import WAVELENGTHS, fit
 
+from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.sinks import Report, sinks_for
 
-PICTURES = ["lime/spatial/attributions", "lime/spectral/superbands", "lime/spatial/drift"]
-SHOWN = ["lime/spatial/attributions", "lime/spectral/superbands", "lime/spatial/drift_chart"]
-
-
-def _pixels(figure):
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def _attributions(generator):
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    for axes, map_ in zip(figure.subplots(1, 2), ("viridis", "RdBu"), strict=True):
-        axes.imshow(np.kron(generator.normal(size=(6, 6)), np.ones((4, 4))), cmap=map_)
-        axes.set_title("probe 3")
-    return _pixels(figure)
-
-
-def _bars(generator):
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    figure.subplots().bar(range(20), generator.normal(size=20), yerr=0.2)
-    return _pixels(figure)
+SHOWN = [
+    f"lime/{view}/{what}"
+    for view, bars in (("spatial", "superpixels"), ("spectral", "superbands"))
+    for what in ("attributions", bars, "drift_chart")
+]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a run with three explained epochs, scalars and pictures."""
-    from lightning.pytorch.loggers import TensorBoardLogger
-
+    """The folder of a run that the callback has explained twice."""
     folder = tmp_path_factory.mktemp("run")
-    logger = TensorBoardLogger(folder, name="lime", version=0)
-    (sink,) = sinks_for([logger], folder / "lime")
-    generator = np.random.default_rng(0)
-    for epoch in range(3):
-        step = 40 * (epoch + 1)
-        for view in ("spatial", "spectral"):
-            logger.log_metrics({f"lime/{view}/score": 0.8, f"lime/{view}/drift": 0.1 / (epoch + 1)}, step=step)
-        drawn = [_attributions(generator), _bars(generator), _bars(generator)]
-        sink.write(Report(epoch, step, dict(zip(PICTURES, drawn, strict=True)), {"lime/summary": "**R²** 0.83"}))
-    logger.finalize("success")
+    lime = LimeCallback(wavelengths=WAVELENGTHS, views=[Superpixels("grid", 9), Superbands(6)], n_perturbations=64)
+    fit(folder, lime, logger=TensorBoardLogger(folder))
     return folder
 
 
@@ -58,8 +32,6 @@ def test_tensorboard_shows_the_pictures(run, tmp_path):
 
 
 def test_a_blank_picture_is_noticed(tmp_path):
-    from lightning.pytorch.loggers import TensorBoardLogger
-
     (sink,) = sinks_for([TensorBoardLogger(tmp_path)], tmp_path)
     sink.write(Report(0, 1, {"lime/spatial/attributions": np.zeros((40, 60, 3), np.uint8)}))
     with pytest.raises(AssertionError, match="'lime/spatial/attributions' is blank"):

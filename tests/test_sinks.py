@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from toys import WAVELENGTHS, fit
 from wandb_records import history_of
 
+from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.sinks import PictureFiles, Report, TensorBoardSink, WandbSink, media_tag, sinks_for
 from lime_callback.sinks.files import safe_name
 
@@ -110,6 +112,34 @@ def test_an_offline_wandb_run_holds_pictures_and_scalars_under_the_step(offline,
         {key for row in part for key in row if key.startswith("lime/")} for part in (rows[::2], rows[1::2])
     )
     assert not scalars & media, "a W&B key holds one kind of value"
+
+
+def test_a_run_in_wandb_from_the_callback(offline):
+    """Pictures are there and not black, and everything stands under the step of Lightning's own scalars."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    logger = WandbLogger(project="lime", save_dir=offline)
+    lime = LimeCallback(views=[Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=24)
+    fit(offline, lime, logger=logger, epochs=3, accumulate_grad_batches=2)
+    run = Path(logger.experiment.dir).parent
+    folder = offline / "lime" / logger.version
+    logger.experiment.finish()
+
+    rows = history_of(run)
+    losses = [row for row in rows if "val_loss" in row]
+    assert [row["epoch"] for row in losses] == [0, 1, 2]
+    steps = [row["trainer/global_step"] for row in losses]
+    assert steps == sorted(set(steps))
+    for metric in ("score", "drift"):
+        assert [row["trainer/global_step"] for row in rows if f"lime/spectral/{metric}" in row] == steps
+    for tag in ("spatial/attributions", "spatial/superpixels", "spectral/superbands", "spectral/drift_chart"):
+        found = [row for row in rows if f"lime/{tag}" in row]
+        assert [row["trainer/global_step"] for row in found] == steps
+        for row in found:
+            shown = pixels(run / "files" / row[f"lime/{tag}"]["path"])
+            assert shown.max() > 200
+            assert shown.min() < 100
+    assert (folder / "lime" / "history.csv").exists()
 
 
 def test_an_empty_report_adds_no_row_to_wandb():

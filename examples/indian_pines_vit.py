@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
 
@@ -29,11 +30,10 @@ def main() -> None:
     args = parse_arguments()
     # Patches are slices of memory: processes to load them would only cost time, whatever Lightning advises.
     warnings.filterwarnings("ignore", message=".*does not have many workers")
-    warnings.filterwarnings(
-        "ignore", message=".*LeafSpec.* is deprecated"
-    )  # Lightning's, with recent versions of torch
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # raised by Lightning, not by this code
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     pl.seed_everything(args.seed, workers=True, verbose=False)
+    torch.set_num_threads(1)  # so small a model hardly gains from a second thread, and loses much on a busy machine
 
     data = IndianPines(limit=512 if args.fast else None, seed=args.seed)
     print(
@@ -55,7 +55,7 @@ def main() -> None:
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
-        log_every_n_steps=10,
+        log_every_n_steps=5,
     )
     print(
         f"{trainer.max_epochs} epochs; at the end of each, {lime.count} patches are explained by squares and by bands."

@@ -62,7 +62,7 @@ def wavelengths() -> list[float]:
     the band's number, fitted to 59 of the 220 centres (those that could be had from the scene's documentation at Purdue
     and from the tests of the package ``spectral``). It meets these to 0.01 nm, and should meet the others to 0.1 nm;
     bands are 10 nm wide. Neighbouring spectrometers overlap, so the centres step back where the second and the third
-    begin, by 10 and by 20 nm.
+    begin, by 10 and by 30 nm.
     """
     centres = [
         first + spacing * i + change * i**2 for count, first, spacing, change in _SPECTROMETERS for i in range(count)
@@ -194,13 +194,13 @@ def augment(image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """Turn, hide and mix a batch: images ``[B, C, 12, 12]``, labels ``[B]`` to class shares ``[B, K]``.
 
     The training fields are few, and a model that may look at everything soon knows them by heart. Each image loses up
-    to 70 % of its squares of 3 x 3 pixels and up to half of its 20 groups of bands (0 is the mean); then pairs mix.
+    to 70 % of its squares of 3 x 3 pixels and of its 20 groups of bands (0 is the mean); then pairs are mixed.
     """
     batch, channels = image.shape[:2]
     image = image.rot90(int(torch.randint(4, ())), (2, 3))
     image = image.flip(2) if torch.rand(()) < 0.5 else image
     squares = torch.rand(batch, 1, 4, 4) > 0.7 * torch.rand(batch, 1, 1, 1)
-    groups = torch.rand(batch, 20, 1, 1) > 0.5 * torch.rand(batch, 1, 1, 1)
+    groups = torch.rand(batch, 20, 1, 1) > 0.7 * torch.rand(batch, 1, 1, 1)
     groups = groups[:, torch.arange(channels) * 20 // channels]
     image = image * (squares.repeat_interleave(3, 2).repeat_interleave(3, 3) & groups).to(image.device)
     share = F.one_hot(label, len(CLASS_NAMES)).float()

@@ -10,6 +10,7 @@ from lime_callback.explanation import Explanation
 from lime_callback.features import Features
 from lime_callback.surrogates import Lasso, Ridge
 from lime_callback.views import Cubes, Superbands, Superpixels
+from lime_callback.watch import Watch
 
 if TYPE_CHECKING:
     from lime_callback.callback import LimeCallback
@@ -23,6 +24,7 @@ __all__ = [
     "Ridge",
     "Superbands",
     "Superpixels",
+    "Watch",
     "explain",
 ]
 

@@ -104,6 +104,18 @@ def check_name(argument: str, value: Any) -> str:
     return str(value)
 
 
+def check_gate(value: Any) -> float | None:
+    """A bound of R², at most 1, or ``None``.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value <= 1
+    if value is not None and not is_number:
+        raise ValueError(f"`gate` should be a bound of R², at most 1, or None. Found `gate = {value!r}`.")
+    return None if value is None else float(value)
+
+
 def check_target(value: Any) -> Any:
     """``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, or a list of different ones.
 

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lime_callback.arguments import check_count, check_name, check_one_of, check_target, check_views, check_wavelengths
+from lime_callback.arguments import (
+    check_count,
+    check_gate,
+    check_name,
+    check_one_of,
+    check_target,
+    check_views,
+    check_wavelengths,
+)
 from lime_callback.baselines import Baseline
 from lime_callback.batches import Key
 from lime_callback.designs import Design
-from lime_callback.explainer import Settings
+from lime_callback.drift import Drift, check_comparable
+from lime_callback.explainer import Settings, fingerprint
+from lime_callback.explanation import Explanation
 from lime_callback.inference import guarded
 from lime_callback.kernels import Kernel
 from lime_callback.layout import Layout
 from lime_callback.model import Model
-from lime_callback.pictures import draw
 from lime_callback.probes import Collector, Probes
-from lime_callback.sinks import HistoryFile, Report, sinks_for
+from lime_callback.publishing import Publisher
+from lime_callback.reference import Reference, ReferenceRow, load_weights, weights_of
+from lime_callback.sinks.console import Console
 from lime_callback.surrogates import Ridge, Surrogate
 from lime_callback.targets import Output
-from lime_callback.tracks import Track, history_rows
+from lime_callback.tracks import Track
 from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder
 from lime_callback.views import Superbands, Superpixels, View
+from lime_callback.watch import alarms_of, check_watch
 
 
 class LimeCallback(Callback):
@@ -54,6 +65,12 @@ class LimeCallback(Callback):
         kernel: how much each perturbation counts.
         surrogate: the linear model.
         output: scale of the output, or a function that turns the model's output into ``[m, K]``.
+        watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
+            raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, see
+            :class:`~lime_callback.watch.Watch`.
+        gate: explanations whose R² is below this are drawn pale and kept out of the drift; ``None`` keeps all.
+        reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
+            ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
         class_names: of the outputs.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
@@ -86,6 +103,9 @@ class LimeCallback(Callback):
         kernel: str | Kernel = "cosine",
         surrogate: str | Surrogate | Any = Ridge(),  # noqa: B008 (frozen)
         output: Output | Callable[[torch.Tensor], torch.Tensor] = "raw",
+        watch: dict[str, Any] | None = None,
+        gate: float | None = 0.2,
+        reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
         on_error: Literal["warn", "raise"] = "warn",
@@ -99,8 +119,13 @@ class LimeCallback(Callback):
         self.settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output)
         self.layout = Layout.of(layout)
         self.wavelengths = check_wavelengths(wavelengths)
-        default = [Superpixels()] if self.wavelengths is None else [Superpixels(), Superbands()]
+        default: list[View] = [Superpixels()]
+        if self.wavelengths is not None:
+            default.append(Superbands(min(20, len(self.wavelengths))))
         self.views = check_views(views, default)
+        self.watch = check_watch(watch)
+        self.gate = check_gate(gate)
+        self.reference = Reference.of(reference, [view.name for view in self.views])
         self.count = check_count("probes", probes, 1)
         self.target = check_target(target)
         self.every_n_epochs = check_count("every_n_epochs", every_n_epochs, 1)
@@ -111,20 +136,49 @@ class LimeCallback(Callback):
         self.name = check_name("name", name)
         self.input_key, self.label_key, self.output_key, self.forward = input_key, label_key, output_key, forward
 
+        self._console = Console(self.name, self.on_error)
+        self._publisher = Publisher(self._console, self.wavelengths, self.class_names)
         self._collector: Collector | None = None
         self._probes: Probes | None = None
         self._largest = 1
-        self._tracks = [Track(view) for view in self.views]
+        self._tracks = {view.name: self._track(view) for view in self.views}
         self._epoch: int | None = None
+        self._step = 0
         self._costs = {"seconds": 0.0, "forwards": 0.0}
-        self._history: HistoryFile | None = None
+        self._resumed: dict[str, Any] | None = None
         self._announced = False
-        self._said: set[str] = set()
 
     @property
     def state_key(self) -> str:
         """Different for callbacks of different names, so that several can be in one trainer."""
         return self._generate_state_key(name=self.name)
+
+    def explanation(self, view: str) -> Explanation | None:
+        """The last explanation of a view, on the CPU; ``None`` before the first.
+
+        Raises:
+            ValueError: if there is no such view.
+        """
+        return self._track_of(view).last
+
+    def reference_drift(self, view: str) -> Drift:
+        """The last explanation of a view against the reference, see :class:`~lime_callback.drift.Drift`.
+
+        Raises:
+            ValueError: if there is no such view, or no reference, or nothing was explained yet.
+        """
+        return self._track_of(view).drift_from_reference()
+
+    def reference_table(self, view: str) -> list[ReferenceRow]:
+        """How each feature's coefficient has changed against the reference, as means over the probes.
+
+        Args:
+            view: name of a view whose features are the same for all probes.
+
+        Raises:
+            ValueError: if there is no such view, or no reference, or nothing was explained yet.
+        """
+        return self._track_of(view).reference_table()
 
     # -- hooks ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +191,7 @@ class LimeCallback(Callback):
         if trainer.sanity_checking:
             self._offer(1, trainer.num_sanity_val_batches, batch, batch_idx, dataloader_idx)
             return
-        with self._contained("the capture of the probes"):
+        with self._console.contained("the capture of the probes"):
             self._offer(self.count, trainer.num_val_batches, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -147,9 +201,10 @@ class LimeCallback(Callback):
             if collector is not None and collector.taken:
                 self._rehearse(trainer, pl_module, collector)
             return
-        with self._contained("the capture of the probes"):
+        with self._console.contained("the capture of the probes"):
             if self._probes is None and collector is not None:
                 self._probes, self._largest = collector.probes(), collector.largest
+                self._check_resumed(self._probes)
                 self._announce()
         if self._probes is not None and self._is_due(trainer.current_epoch):
             self._epoch = trainer.current_epoch
@@ -159,7 +214,109 @@ class LimeCallback(Callback):
             self._metrics(), on_step=False, on_epoch=True, batch_size=1, sync_dist=trainer.world_size > 1
         )
 
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Say when the explanations settled."""
+        for name, track in self._tracks.items():
+            if track.last is not None:
+                when = track.series.settled
+                what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
+                self._console.info(f"view '{name}' {what}.")
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs, in tensors and plain values; small, and without images."""
+        if self._probes is None:
+            return self._resumed or {}
+        return {
+            "fingerprint": fingerprint(self._probes.inputs),
+            "epoch": self._epoch,
+            "step": self._step,
+            "costs": dict(self._costs),
+            "history": self._publisher.history,
+            "said": self._console.said,
+            "tracks": {name: track.state() for name, track in self._tracks.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written; checked against the probes at the next validation."""
+        self._resumed = state_dict
+        self._epoch, self._step, self._costs = state_dict["epoch"], state_dict["step"], dict(state_dict["costs"])
+        self._console.said = state_dict["said"]
+        if state_dict["history"] is not None:
+            self._publisher.interrupted = (state_dict["history"], self._step)
+        for name, state in state_dict["tracks"].items():
+            if name in self._tracks:
+                self._tracks[name].restore(state)
+
     # -- the work of an epoch ------------------------------------------------------------------------------------
+
+    def _explain(self, trainer: Any, pl_module: Any, probes: Probes) -> None:
+        started, forwards, explained = time.perf_counter(), 0, []
+        model = self._model(trainer, pl_module, probes)
+        for name, track in self._tracks.items():
+            with self._console.contained(f"view '{name}'"), guarded(pl_module):
+                explanation = self._explain_view(track, model, self.settings)
+                self._find_reference(track, model, explanation)
+                track.take(explanation, epochs_trained(trainer))
+                explained.append(track)
+                forwards += len(probes) * (self.settings.n_perturbations + 1)
+        self._step = logging_step(trainer)
+        alarms = self._raise_alarms(trainer, explained)
+        if trainer.is_global_zero and not trainer.fast_dev_run:
+            folder = run_folder(trainer) / self.name
+            self._publisher.publish(
+                trainer.loggers, folder, trainer.current_epoch, self._step, probes, explained, alarms
+            )
+        self._costs = {"seconds": time.perf_counter() - started, "forwards": float(forwards)}
+
+    def _explain_view(self, track: Track, model: Model, settings: Settings) -> Explanation:
+        if track.features is None:
+            track.pin(model, settings, self.layout, self.wavelengths, self.target, self.watch)
+        batch_size = self.max_batch_size or self._largest
+        explanation, degenerate = track.explain(model, settings, batch_size, self.seed)
+        if settings is self.settings:  # and not a rehearsal, which has too few perturbations
+            self._console.degenerate(track.view.name, degenerate)
+        return explanation
+
+    def _find_reference(self, track: Track, model: Model, explanation: Explanation) -> None:
+        """Explain by the reference's weights, or load its explanation; what does not fit is said once."""
+        if self.reference is None or track.reference is not None:
+            return
+        with self._console.contained(f"the reference of view '{track.view.name}'"):
+            if self.reference.checkpoint is not None:
+                with weights_of(model.module, load_weights(self.reference.checkpoint, model.module)):
+                    track.reference = self._explain_view(track, model, self.settings)
+            elif track.view.name in self.reference.explanations:
+                found = Explanation.load(self.reference.explanations[track.view.name])
+                check_comparable(found, explanation)
+                track.reference = found
+
+    def _raise_alarms(self, trainer: Any, tracks: Sequence[Track]) -> dict[str, str]:
+        """Warn of new alarms, which are returned by their place, and stop the training where that was asked for."""
+        news = {}
+        for track in tracks:
+            for name, trouble in alarms_of(self.watch, track.metrics).items():
+                place = f"{self.name}/{track.view.name}/watch/{name}"
+                if trouble is None:
+                    self._console.over(place)
+                    continue
+                text = f"'{name}' {trouble} in view '{track.view.name}', epoch {trainer.current_epoch}."
+                if self._console.once(text, key=place):
+                    news[place] = text
+                trainer.should_stop = trainer.should_stop or self.watch[name].stop
+        return news
+
+    def _rehearse(self, trainer: Any, pl_module: Any, collector: Collector) -> None:
+        """Explain one sample by two perturbations, for the errors that it may raise."""
+        model = self._model(trainer, pl_module, collector.probes())
+        self._largest = collector.largest
+        for view in self.views:
+            with guarded(pl_module):
+                self._explain_view(self._track(view), model, replace(self.settings, n_perturbations=2))
+        if self.reference is not None and self.reference.checkpoint is not None:
+            load_weights(self.reference.checkpoint, pl_module)
+        self._announce()
+
+    # -- small things --------------------------------------------------------------------------------------------
 
     def _offer(self, count: int, batches: Sequence[float], batch: Any, index: int, loader: int) -> None:
         if self._collector is None:
@@ -169,86 +326,34 @@ class LimeCallback(Callback):
     def _is_due(self, epoch: int) -> bool:
         return self._epoch is None or epoch == self._epoch or epoch - self._epoch >= self.every_n_epochs
 
-    def _explain(self, trainer: Any, pl_module: Any, probes: Probes) -> None:
-        started, forwards, explained = time.perf_counter(), 0, []
-        model = self._model(trainer, pl_module, probes)
-        for track in self._tracks:
-            with self._contained(f"view '{track.view.name}'"), guarded(pl_module):
-                degenerate = self._explain_view(track, model, self.settings)
-                track.take(epochs_trained(trainer))
-                explained.append(track)
-                forwards += len(probes) * (self.settings.n_perturbations + 1)
-                self._say_degenerate(track.view.name, degenerate)
-        if trainer.is_global_zero and not trainer.fast_dev_run:
-            self._show(trainer, probes, explained)
-        self._costs = {"seconds": time.perf_counter() - started, "forwards": float(forwards)}
-
-    def _explain_view(self, track: Track, model: Model, settings: Settings) -> dict[int, str]:
-        if track.features is None:
-            track.pin(model, settings, self.layout, self.wavelengths, self.target)
-        return track.explain(model, settings, self.max_batch_size or self._largest, self.seed)
+    def _check_resumed(self, probes: Probes) -> None:
+        """Forget what a checkpoint says of probes that are not these."""
+        if self._resumed is None:
+            return
+        before, now = self._resumed["fingerprint"], fingerprint(probes.inputs)
+        if before.shape != now.shape or not torch.allclose(before, now, rtol=1e-6, atol=1e-9):
+            for track in self._tracks.values():
+                track.forget()
+            self._console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
 
     def _model(self, trainer: Any, pl_module: Any, probes: Probes) -> Model:
         context = trainer.precision_plugin.val_step_context
         return Model(pl_module, context, probes.to(pl_module.device), self.forward, self.output_key)
 
-    def _rehearse(self, trainer: Any, pl_module: Any, collector: Collector) -> None:
-        """Explain one sample by two perturbations, for the errors that it may raise."""
-        model = self._model(trainer, pl_module, collector.probes())
-        self._largest = collector.largest
-        for view in self.views:
-            with guarded(pl_module):
-                self._explain_view(Track(view), model, replace(self.settings, n_perturbations=2))
-        self._announce()
+    def _track(self, view: View) -> Track:
+        return Track(view, gate=self.gate)
 
-    def _show(self, trainer: Any, probes: Probes, tracks: Sequence[Track]) -> None:
-        """Draw, and hand everything to the history and to the loggers."""
-        epoch, step, folder = trainer.current_epoch, logging_step(trainer), run_folder(trainer) / self.name
-        with self._contained("the history file"):
-            if self._history is None or self._history.path.parent != folder:
-                self._history = HistoryFile(folder / "history.csv")
-                self._history.start()
-            for track in tracks:
-                self._history.append(history_rows(track, epoch, step, self.class_names))
-        pictures: dict[str, Any] = {}
-        for track in tracks:
-            with self._contained(f"the pictures of view '{track.view.name}'"):
-                drawn = draw(track, probes, self.wavelengths, self.class_names)
-                pictures |= {f"{self.name}/{track.view.name}/{what}": picture for what, picture in drawn.items()}
-        for sink in sinks_for(trainer.loggers, folder):
-            with self._contained(f"logger {type(sink).__name__}"):
-                sink.write(Report(epoch, step, pictures))
+    def _track_of(self, view: str) -> Track:
+        if view not in self._tracks:
+            raise ValueError(f"`view` should be one of {list(self._tracks)}. Found `view = {view!r}`.")
+        return self._tracks[view]
 
     def _metrics(self) -> dict[str, float]:
         """The last finite values of everything, so that monitors find them at every validation."""
         metrics = {f"{self.name}/{what}": value for what, value in self._costs.items()}
-        for track in self._tracks:
-            metrics |= {f"{self.name}/{track.view.name}/{what}": value for what, value in track.metrics.items()}
+        for name, track in self._tracks.items():
+            metrics |= {f"{self.name}/{name}/{what}": value for what, value in track.metrics.items()}
         return metrics
-
-    # -- what is said --------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _contained(self, what: str) -> Iterator[None]:
-        """Keep a failure from reaching the run; report it once."""
-        try:
-            yield
-        except Exception as error:
-            if self.on_error == "raise":
-                raise
-            cause = f"{type(error).__name__}: {error}"
-            self._say_once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=what + cause)
-
-    def _say_degenerate(self, view: str, degenerate: dict[int, str]) -> None:
-        for reason in sorted(set(degenerate.values())):
-            which = ", ".join(str(probe) for probe, why in degenerate.items() if why == reason)
-            text = f"the explanations of probes {which} by view '{view}' are degenerate: {reason}."
-            self._say_once(text, key=f"{view}: {reason}")
-
-    def _say_once(self, text: str, key: str) -> None:
-        if key not in self._said:
-            self._said.add(key)
-            rank_zero_warn(f"LimeCallback '{self.name}': {text}")
 
     def _announce(self) -> None:
         """Say in one line what will be done, once."""
@@ -258,8 +363,7 @@ class LimeCallback(Callback):
         views = " and ".join(f"'{view.name}'" for view in self.views)
         forwards = self.count * len(self.views) * (self.settings.n_perturbations + 1)
         often = "each validation" if self.every_n_epochs == 1 else f"every {self.every_n_epochs} epochs"
-        rank_zero_info(
-            f"LimeCallback '{self.name}': at the end of {often}, explains {self.count} validation samples by {views}, "
-            f"with "
+        self._console.info(
+            f"at the end of {often}, explains {self.count} validation samples by {views}, with "
             f"{self.settings.n_perturbations} perturbations each ({forwards} forward passes of one sample)."
         )

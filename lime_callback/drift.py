@@ -1,119 +1,226 @@
 """Drift: how far two explanations of the same inputs lie apart, and how much of that is sampling noise.
 
-Letters: ``B`` inputs, ``T`` targets, ``d`` features. Two explanations on the same design are compared row by row: what
-their fits share cancels, and an unchanged model has drift 0, exactly.
+Two explanations on the same design are compared row by row: the noise that their fits share cancels, and an unchanged
+model has drift 0, exactly. Explanations on different designs can be compared too; their noise then adds up.
+
+Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that were drawn together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from lime_callback.measures import cosine_distance, norm_change, rank_correlation, sign_changes, top_overlap
+from lime_callback.significance import discoveries, p_values
+from lime_callback.surrogates import coefficient_influences
+
 if TYPE_CHECKING:
-    from lime_callback.explanation import Explanation
+    from lime_callback.explanation import Explanation, Samples
 
 TOP = 5
+LEVEL = 0.05
+MEASURES = (
+    "cosine",
+    "noise_floor",
+    "drift",
+    "rank_correlation",
+    "top_overlap",
+    "sign_changes",
+    "norm_change",
+    "changed",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """How far two explanations lie apart, each ``[B, T]``.
+    """How far two explanations lie apart.
 
     Attributes:
-        cosine: cosine distance of the coefficients, from 0 (same direction) to 2 (opposite).
-        rank_correlation: Spearman's, of the coefficients, from -1 to 1.
-        top_overlap: share of the five features of largest absolute coefficient that both have.
+        cosine: cosine distance of the coefficients as they were found, from 0 to 2, ``[B, T]``.
+        noise_floor: what ``cosine`` would be on average if the model had not changed, ``[B, T]``.
+        drift: cosine distance less the bias that noise gives it, ``[B, T]``; below 0 where noise happened to be small.
+        rank_correlation: Spearman's, from -1 to 1, ``[B, T]``.
+        top_overlap: share of the five features of largest absolute coefficient that both have, ``[B, T]``.
+        sign_changes: share of the features whose coefficient changed its sign, ``[B, T]``.
+        norm_change: growth of the coefficients' length as a share of the longer, from -1 to 1, ``[B, T]``.
+        change: of each coefficient, ``[B, T, d]``.
+        change_error: its standard error, ``[B, T, d]``: from paired residuals where the designs are the same.
+        p_value: of each change, ``[B, T, d]``; 1 for features that an input does not have.
+        kept: whether both explanations pass the gate, bool ``[B, T]``.
+        present: which features an input has, bool ``[B, d]``.
     """
 
     cosine: Tensor
+    noise_floor: Tensor
+    drift: Tensor
     rank_correlation: Tensor
     top_overlap: Tensor
+    sign_changes: Tensor
+    norm_change: Tensor
+    change: Tensor
+    change_error: Tensor
+    p_value: Tensor
+    kept: Tensor
+    present: Tensor
 
-    def mean(self) -> dict[str, float]:
-        """Each measure's mean over inputs and targets."""
-        return {field.name: float(getattr(self, field.name).double().mean()) for field in fields(self)}
+    def significant(self, level: float = LEVEL, correction: Literal["fdr", "none"] = "fdr") -> Tensor:
+        """Which coefficients changed, bool ``[B, T, d]``.
+
+        Args:
+            level: with ``"fdr"`` the share of false ones among those that are called changed, else the probability to
+                call one changed that is not.
+            correction: ``"fdr"`` (Benjamini and Hochberg, over the features of each explanation) or ``"none"``.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        return discoveries(self.p_value, level, correction) & self.present.unsqueeze(1)
+
+    @property
+    def changed(self) -> Tensor:
+        """Share of the features whose change is significant, false discovery rate 0.05, ``[B, T]``."""
+        return self.significant().sum(-1) / self.present.sum(-1).clamp(min=1).unsqueeze(-1)
+
+    def mean(self) -> dict[str, float] | None:
+        """Each measure's mean over the inputs and targets that pass the gate; ``None`` if none does."""
+        if not bool(self.kept.any()):
+            return None
+        return {name: float(getattr(self, name)[self.kept].double().mean()) for name in MEASURES}
 
 
-def compare(before: Explanation, after: Explanation) -> Drift:
+def compare(before: Explanation, after: Explanation, gate: float | None = None) -> Drift:
     """Compare two explanations of the same inputs, features and targets.
 
+    Args:
+        before: the earlier one, or a reference.
+        after: the later one.
+        gate: explanations with a lower score are not to be relied on, see ``Drift.kept``; ``None`` keeps all.
+
     Raises:
-        ValueError: if they differ in inputs, features or targets; the message says in which.
+        ValueError: if they differ in inputs, features or targets, or were made without their samples; the message says
+            in which.
     """
     check_comparable(before, after)
-    present = after.features.present
+    after = after.to(before.coefficients.device)
+    present = after.features.present.expand(len(after.score), -1)
     a, b = before.coefficients, after.coefficients
+    noise = _Noise.of(before, after)
+    error = noise.change_error.to(a.dtype)
+    bound = float("-inf") if gate is None else gate
     return Drift(
         cosine=cosine_distance(a, b),
+        noise_floor=noise.floor(a, b),
+        drift=noise.corrected(a, b),
         rank_correlation=rank_correlation(a, b, present),
         top_overlap=top_overlap(a, b, present, TOP),
+        sign_changes=sign_changes(a, b, present),
+        norm_change=norm_change(a, b),
+        change=b - a,
+        change_error=error,
+        p_value=p_values(b - a, error, noise.freedom),
+        kept=(before.score >= bound) & (after.score >= bound),
+        present=present,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Noise:
+    """Influences of the groups of rows on two explanations' coefficients, ``[B, G, T, d]`` each.
+
+    ``shared`` says whether the groups are the same in both, so that noise cancels; if not, it is independent.
+    """
+
+    before: Tensor
+    after: Tensor
+    shared: bool
+    freedom: int
+
+    @classmethod
+    def of(cls, before: Explanation, after: Explanation) -> _Noise:
+        one, other = before.samples, after.samples
+        if one is None or other is None:
+            raise ValueError("Explanations can be compared if they have their `samples`. Found one without them.")
+        a, b = coefficient_influences(before.coefficients, one), coefficient_influences(after.coefficients, other)
+        freedom = min(a.shape[1], b.shape[1]) - len(before.features) - 1
+        return cls(a, b, shared=_same_design(one, other), freedom=max(1, freedom))
+
+    def _sum(self, before: Tensor, after: Tensor) -> Tensor:
+        """Squares of the differences where rows are shared, else squares of both, summed over the groups."""
+        if self.shared:
+            return (after - before).square().sum(1)
+        return before.square().sum(1) + after.square().sum(1)
+
+    @property
+    def change_error(self) -> Tensor:
+        """Standard error of each coefficient's change, ``[B, T, d]``."""
+        return self._sum(self.before, self.after).sqrt()
+
+    def floor(self, a: Tensor, b: Tensor) -> Tensor:
+        """Half the expected squared distance that noise puts between the unit vectors, ``[B, T]``."""
+        floor = self._sum(_turn(a, self.before), _turn(b, self.after)).sum(-1) / 2
+        return floor.to(a.dtype)
+
+    def corrected(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cosine distance from estimates of the product and the lengths that noise does not bias, ``[B, T]``."""
+        wide = self.before.dtype
+        x, y = a.to(wide), b.to(wide)
+        # With few rows the noise is itself known too badly to take out more than a part of it.
+        part = min(1.0, self.freedom / (2 * x.shape[-1]))
+        common = part * (self.before * self.after).sum((1, -1)) if self.shared else 0.0
+        product = (x * y).sum(-1) - common
+        lengths = []
+        for vector, influence in ((x, self.before), (y, self.after)):
+            squared = vector.square().sum(-1)
+            # Where noise is most of the length there is nothing to correct with; the estimate then stays cautious.
+            lengths.append(torch.maximum(squared - part * influence.square().sum((1, -1)), squared / 4))
+        joint = (lengths[0] * lengths[1]).sqrt()
+        found = 1 - product / joint
+        usable = joint > torch.finfo(wide).tiny
+        return torch.where(usable, found, cosine_distance(x, y)).to(a.dtype)
+
+
+def _turn(a: Tensor, influences: Tensor) -> Tensor:
+    """What influences [B, G, T, d] do to the unit vector of coefficients [B, T, d]."""
+    a = a.to(influences.dtype).unsqueeze(1)
+    length = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+    u = a / length.clamp(min=torch.finfo(a.dtype).tiny)
+    turned = (influences - (influences * u).sum(-1, keepdim=True) * u) / length
+    return torch.where(length > 0, turned, 0.0)
+
+
+def _same_design(one: Samples, other: Samples) -> bool:
+    return (
+        one.design.shape == other.design.shape
+        and torch.equal(one.design, other.design.to(one.design.device))
+        and torch.equal(one.weights, other.weights.to(one.weights.device))
     )
 
 
 def check_comparable(before: Explanation, after: Explanation) -> None:
-    """Raise a ``ValueError`` if two explanations do not answer the same question."""
+    """Raise a ``ValueError`` if two explanations do not answer the same question; it says what differs."""
+    apart = "Explanations can be compared if they differ in nothing but the model."
     for what, a, b in (
-        ("names of features", before.features.names, after.features.names),
-        ("shapes of one input", before.shape, after.shape),
         ("numbers of inputs and targets", tuple(before.targets.shape), tuple(after.targets.shape)),
+        ("shapes of one input", before.shape, after.shape),
+        ("features", before.features.names, after.features.names),
     ):
         if a != b:
-            raise ValueError(
-                f"Explanations can be compared if they agree in all but the model. Found different {what}: {a} and {b}."
-            )
+            raise ValueError(f"{apart} Found different {what}: {_brief(a)} and {_brief(b)}.")
+    if not torch.allclose(before.fingerprint, after.fingerprint.to(before.fingerprint), rtol=1e-4, atol=1e-6):
+        which = (before.fingerprint - after.fingerprint.to(before.fingerprint)).abs().amax(1).argmax()
+        raise ValueError(f"{apart} Found different inputs, or the same ones in another order: see input {int(which)}.")
     for what, one, other in (
         ("targets", before.targets, after.targets),
         ("feature masks", before.features.mask, after.features.mask),
     ):
         if one.shape != other.shape or not torch.equal(one, other.to(one.device)):
-            raise ValueError(
-                f"Explanations can be compared if they agree in all but the model. Found different {what}."
-            )
+            raise ValueError(f"{apart} Found different {what}.")
 
 
-def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Take 1 less the cosine of ``[..., d]`` vectors: 0 of two zero vectors, 1 of a zero vector and another."""
-    # Half the squared distance of the unit vectors: the same, and exactly 0 for equal vectors.
-    zero = (a.norm(dim=-1) == 0) ^ (b.norm(dim=-1) == 0)
-    return torch.where(zero, 1.0, (unit(a) - unit(b)).square().sum(-1) / 2)
-
-
-def unit(a: Tensor) -> Tensor:
-    """``[..., d]`` vectors of length 1; zero vectors stay zero."""
-    length: Tensor = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
-    return a / length.clamp(min=torch.finfo(a.dtype).tiny)
-
-
-def rank_correlation(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
-    """Spearman's rank correlation of ``[B, T, d]`` coefficients, over the features present, bool ``[B or 1, d]``.
-
-    1 if there is nothing to tell apart in either, 0 if only in one.
-    """
-    ranks = [_ranks(part, present) for part in (a, b)]
-    still = [rank.square().sum(-1) == 0 for rank in ranks]
-    correlation = (unit(ranks[0]) * unit(ranks[1])).sum(-1)
-    return torch.where(still[0] & still[1], 1.0, correlation)
-
-
-def _ranks(a: Tensor, present: Tensor) -> Tensor:
-    """Centred ranks, equal values sharing their mean rank; 0 where a feature is not present."""
-    among = present.unsqueeze(1).to(a.dtype)
-    above = ((a.unsqueeze(-1) > a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
-    below = ((a.unsqueeze(-1) < a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
-    return (above - below) * among
-
-
-def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:
-    """Share of the k features of largest absolute coefficient that ``[B, T, d]`` coefficients have in common."""
-    hidden = ~present.unsqueeze(1)
-    k = min(k, a.shape[-1])
-    sets = []
-    for part in (a, b):
-        size = part.abs().masked_fill(hidden, -1.0)
-        order = size.argsort(dim=-1, descending=True, stable=True)[..., :k]
-        sets.append(torch.zeros_like(size).scatter_(-1, order, 1.0).masked_fill(hidden, 0.0))
-    shared: Tensor = (sets[0] * sets[1]).sum(-1)
-    return shared / present.sum(-1).clamp(max=k).unsqueeze(-1)
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) < 200 else f"{text[:190]}…"

@@ -14,7 +14,7 @@ from lime_callback.baselines import Baseline, resolve_baseline
 from lime_callback.designs import DESIGNS, Design, draw
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.features import Features
-from lime_callback.kernels import KERNELS, Kernel
+from lime_callback.kernels import KERNELS, Kernel, wide
 from lime_callback.perturb import perturbed
 from lime_callback.spelling import resolve
 from lime_callback.surrogates import Fit, Ridge, Surrogate, fit, resolve_surrogate
@@ -179,7 +179,13 @@ def run(
             torch.gather(score(x, rows), 1, targets[rows], out=outputs[start : start + len(x)])
 
         weights = settings.kernel(design, features.present.expand(len(design), -1))
-        samples = Samples(design, weights, outputs.view(len(inputs), n, -1), settings.design.group(len(features)))
+        samples = Samples(
+            design,
+            weights,
+            outputs.view(len(inputs), n, -1),
+            settings.design.group(len(features)),
+            settings.surrogate.l2,
+        )
         _check_outputs(whole, samples.outputs)
         found = fit(settings.surrogate, samples)
         dtype = outputs.dtype
@@ -190,6 +196,7 @@ def run(
             score=found.score.to(dtype),
             targets=targets,
             prediction=whole.gather(1, targets),
+            fingerprint=fingerprint(inputs),
             features=features,
             n_perturbations=n,
             shape=tuple(inputs.shape[1:]),
@@ -218,6 +225,13 @@ def check_inputs(inputs: Tensor) -> None:
             f"{finite.logical_not().nonzero().flatten().tolist()}. "
             "Replace them before they reach the model, for example by `torch.nan_to_num`."
         )
+
+
+def fingerprint(inputs: Tensor) -> Tensor:
+    """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
+    values = inputs.flatten(1).to(wide(inputs.device))
+    ramp = torch.linspace(-1, 1, values.shape[1], dtype=values.dtype, device=values.device)
+    return torch.stack([values.mean(1), values.std(1, correction=0), (values * ramp).mean(1)], 1)
 
 
 def features_of(features: Features | Tensor, inputs: Tensor) -> Features:

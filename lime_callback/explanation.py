@@ -32,12 +32,14 @@ class Samples:
         weights: of the kernel, ``[B or 1, n]``.
         outputs: of the model, ``[B, n, T]``.
         group: rows that were drawn together stand together, this many at a time.
+        penalty: on the diagonal of the fit's Gram matrix.
     """
 
     design: Tensor
     weights: Tensor
     outputs: Tensor
     group: int = 1
+    penalty: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class Explanation:
         score: weighted R² of the fit, ``[B, T]``, at most 1; 0 where the output does not vary.
         targets: index of the output that is explained, int64 ``[B, T]``.
         prediction: the output for the unperturbed input, ``[B, T]``.
+        fingerprint: mean, spread and slope of each input's values, ``[B, 3]``: tells other inputs from the same ones.
         features: what the coefficients belong to.
         n_perturbations: rows of the design, n.
         shape: of one input, ``dims``.
@@ -66,6 +69,7 @@ class Explanation:
     score: Tensor
     targets: Tensor
     prediction: Tensor
+    fingerprint: Tensor
     features: Features
     n_perturbations: int
     shape: tuple[int, ...]
@@ -83,20 +87,22 @@ class Explanation:
         index = (mask + 1).flatten(1).unsqueeze(1).expand(batch, targets, -1)
         return padded.gather(2, index).view(batch, targets, *mask.shape[1:])
 
-    def spread(self) -> Tensor:
-        """Standard deviation of the output over the weighted perturbations, ``[B, T]``; 0 where it is not known.
+    def effects(self, values: Tensor) -> Tensor:
+        """Coefficients, or their errors, ``[B, T, d]`` as shares of the output's spread over the perturbations.
+
+        A feature is on in about half of the rows, so it moves the output by half of its coefficient either way; that,
+        by the output's standard deviation, is its effect. 0 where the output does not vary.
 
         Raises:
             ValueError: if the explanation was made without its samples.
         """
         if self.samples is None:
-            raise ValueError(
-                "The output's spread needs the explanation's `samples`. Found an explanation without them."
-            )
+            raise ValueError("Effects need the explanation's `samples`. Found an explanation without them.")
         outputs = self.samples.outputs.to(self.samples.weights.dtype)
         share = (self.samples.weights / self.samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
         mean = (share * outputs).sum(1, keepdim=True)
-        return (share * (outputs - mean).square()).sum(1).sqrt().to(self.score.dtype)
+        spread = (share * (outputs - mean).square()).sum(1).sqrt().to(values.dtype).unsqueeze(-1)
+        return torch.where(spread > 0, values / (2 * spread), 0.0)
 
     def top(self, k: int = 5) -> list[list[list[tuple[str, float]]]]:
         """For each input and target the k features of largest absolute coefficient, as (name, coefficient).
@@ -139,6 +145,7 @@ class Explanation:
             "n_perturbations": self.n_perturbations,
             "shape": self.shape,
             "group": self.samples.group if self.samples is not None else 1,
+            "penalty": self.samples.penalty if self.samples is not None else 0.0,
         }
         path = Path(path)
         partial = path.with_name(path.name + ".part")
@@ -171,7 +178,7 @@ class Explanation:
                 features=features,
                 n_perturbations=int(about["n_perturbations"]),
                 shape=tuple(about["shape"]),
-                samples=Samples(**parts, group=int(about["group"])) if parts else None,
+                samples=Samples(**parts, group=int(about["group"]), penalty=float(about["penalty"])) if parts else None,
             )
         except FileNotFoundError:
             raise

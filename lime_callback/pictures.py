@@ -1,8 +1,8 @@
-"""From explanations to pictures: which figure shows which view, and what is written on it.
+"""From a track to pictures: which figure shows which view, and what is written on it.
 
-Pictures of single probes show effects: a coefficient as a share of the output's spread over the perturbations. That
-scale needs no fitting to the run, so a colour means the same at every epoch, and a surrogate that explains little looks
-pale. Bar charts show coefficients, in units of the output.
+Pictures of single probes, and the waterfall, show effects: a coefficient as a share of the output's spread over the
+perturbations. That scale needs no fitting to the run, so a colour means the same at every epoch, and a surrogate that
+explains little looks pale. Bars and lines show coefficients, in units of the output.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from lime_callback.explanation import Explanation
     from lime_callback.probes import Probes
@@ -42,106 +42,162 @@ def draw(
     """
     from lime_callback import figures
 
-    explanation = track.last
-    assert explanation is not None, "explain comes first"
-    name, epoch = track.view.name, track.epochs[-1]
-    wavelengths = getattr(track.view, "wavelengths", None) or wavelengths
-    caption = f"{name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
-    mask = explanation.features.canonical
-    spectral = mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1
-    limit = min(1.0, 2.5 / math.sqrt(len(explanation.features)))
-    if spectral:
-        panels = list(_spectrum_panels(explanation, probes, wavelengths, class_names))
-        attributions = figures.spectra(panels, wavelengths=wavelengths, limit=limit, caption=caption, quantity=EFFECT)
-        names = [target_name(int(t), class_names) for t in explanation.targets[0]]
-        same = bool((explanation.targets == explanation.targets[:1]).all())
-        bars = figures.superband_bars(
-            explanation.features.names,
-            explanation.coefficients.numpy(),
-            explanation.standard_error.numpy(),
-            targets=names if same else ["each probe's target"] * len(names),
-            channels=mask[0, :, 0, 0].numpy(),
-            wavelengths=wavelengths,
-            limit=track.reach,
-            caption=caption,
-        )
-    else:
-        panels = list(_spatial_panels(explanation, probes, wavelengths, class_names))
-        attributions = figures.attributions(panels, limit=limit, caption=caption, quantity=EFFECT)
-        bars = figures.feature_bars(list(_bar_panels(explanation, class_names)), limit=track.reach, caption=caption)
-    lines = figures.history_lines(track.epochs, {name: track.scores}, {name: track.drifts}, caption=name)
-    kind = "superbands" if spectral else "superpixels" if mask.shape[1] == 1 else "features"
-    made = {"attributions": attributions, kind: bars, "drift": lines}
-    return {what: figures.render(figure) for what, figure in made.items()}
+    own = getattr(track.view, "wavelengths", None)
+    artist = _Artist(track, probes, wavelengths if own is None else own, class_names)
+    return {what: figures.render(figure) for what, figure in artist.figures().items()}
 
 
-def _chosen(explanation: Explanation) -> Iterator[tuple[int, int]]:
-    """Probe and target of each panel: as many probes as there is room for with all of their targets."""
-    probes, targets = explanation.score.shape
-    shown = min(targets, _PANELS)
-    yield from ((p, t) for p in range(min(probes, _PANELS // shown)) for t in range(shown))
+class _Artist:
+    """Draws the figures of one track."""
 
+    def __init__(
+        self, track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+    ) -> None:
+        assert track.last is not None, "explain comes first"
+        self.track, self.probes, self.last = track, probes, track.last
+        self.wavelengths, self.class_names = wavelengths, class_names
+        self.mask = self.last.features.canonical
+        self.spectral = self.mask.shape[1] > 1 and self.mask.shape[2] * self.mask.shape[3] == 1
+        self.limit = min(1.0, 2.5 / math.sqrt(len(self.last.features)))
+        epoch = track.series.epochs[-1]
+        self.caption = f"{track.view.name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
 
-def _texts(explanation: Explanation, probe: int, t: int, class_names: Sequence[str] | None) -> dict[str, Any]:
-    target = target_name(int(explanation.targets[probe, t]), class_names)
-    prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
-    return {"title": f"probe {probe} · {target}", "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}"}
+    def figures(self) -> dict[str, Figure]:
+        from lime_callback.figures import history_lines
 
+        name, series = self.track.view.name, self.track.series
+        made = {"attributions": self.attributions()}
+        if self.spectral:
+            made |= {"superbands": self.superbands(), "waterfall": self.waterfall(), "coefficients": self.lines()}
+        else:
+            made["superpixels" if self.mask.shape[1] == 1 else "features"] = self.strongest()
+        made["drift"] = history_lines(
+            series.epochs, {name: series.scores}, {name: series.drifts}, noise_floor={name: series.floors},
+            gate=self.track.gate, caption=name,
+        )  # fmt: skip
+        return made
 
-def _effects(explanation: Explanation, values: Tensor) -> Tensor:
-    """Coefficients or their errors as shares of the output's spread; 0 where the output does not vary.
+    def attributions(self) -> Figure:
+        """Every probe's explanation, beside the first one where there has been one before."""
+        from lime_callback import figures
 
-    A feature is on in about half of the rows, so it moves the output by half of its coefficient either way.
-    """
-    spread = 2 * explanation.spread().unsqueeze(-1)
-    return torch.where(spread > 0, values / spread, 0.0)
+        panels = self.spectrum_panels if self.spectral else self.spatial_panels
+        present, first = list(panels(self.last)), self.track.first
+        shared: dict[str, Any] = {"limit": self.limit, "caption": self.caption, "quantity": EFFECT}
+        if first is not None and first is not self.last:
+            moments = (f"epoch {self.track.series.epochs[0]:g}", f"epoch {self.track.series.epochs[-1]:g}")
+            shared |= {"moments": moments, "wavelengths": self.wavelengths}
+            return figures.before_after(list(panels(first)), present, **shared)
+        if self.spectral:
+            return figures.spectra(present, wavelengths=self.wavelengths, **shared)
+        return figures.attributions(present, **shared)
 
+    def superbands(self) -> Figure:
+        from lime_callback.figures import superband_bars
 
-def _spatial_panels(
-    explanation: Explanation, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
-) -> Iterator[Any]:
-    from lime_callback.figures import Panel, composite
-
-    layout = explanation.features.layout
-    images = composite(layout.canonical(probes.inputs), wavelengths)
-    size = images.shape[1:3]
-    effects = explanation.on_elements(_effects(explanation, explanation.coefficients))
-    mask = explanation.features.canonical.expand(len(images), -1, -1, -1)
-    for probe, t in _chosen(explanation):
-        heat = layout.canonical(effects[probe, t].unsqueeze(0))[0].mean(0).expand(size)
-        segments = mask[probe, 0].expand(size)
-        texts = _texts(explanation, probe, t, class_names)
-        yield Panel(image=images[probe], heat=heat.numpy(), segments=segments.numpy(), **texts)
-
-
-def _spectrum_panels(
-    explanation: Explanation, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
-) -> Iterator[Any]:
-    from lime_callback.figures import SpectrumPanel, composite
-
-    layout = explanation.features.layout
-    x = layout.canonical(probes.inputs)
-    images = composite(x, wavelengths) if x.shape[2] * x.shape[3] > 1 else None
-    parts = [
-        explanation.on_elements(_effects(explanation, values))
-        for values in (explanation.coefficients, explanation.standard_error)
-    ]
-    for probe, t in _chosen(explanation):
-        effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
-        yield SpectrumPanel(
-            image=None if images is None else images[probe],
-            spectrum=x[probe].float().mean((1, 2)).numpy(),
-            coefficients=effect,
-            errors=error,
-            **_texts(explanation, probe, t, class_names),
+        return superband_bars(
+            self.last.features.names,
+            self.last.coefficients.numpy(),
+            self.last.standard_error.numpy(),
+            targets=self.target_names(),
+            channels=self.mask[0, :, 0, 0].numpy(),
+            wavelengths=self.wavelengths,
+            limit=self.track.series.reach,
+            caption=self.caption,
         )
 
+    def waterfall(self) -> Figure:
+        """Epoch by wavelength, for the first target."""
+        from lime_callback.figures import waterfall
 
-def _bar_panels(explanation: Explanation, class_names: Sequence[str] | None) -> Iterator[tuple[str, Any, Any, Any]]:
-    present = explanation.features.present.expand(len(explanation.score), -1)
-    for probe, t in _chosen(explanation):
-        has = present[probe]
-        names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
-        title = _texts(explanation, probe, t, class_names)["title"]
-        coefficients, errors = explanation.coefficients[probe, t][has], explanation.standard_error[probe, t][has]
-        yield title, names, coefficients.numpy(), errors.numpy()
+        series, gate = self.track.series, self.track.gate
+        labels = self.mask[0, :, 0, 0].long()
+        effects = torch.stack([torch.cat([one[0].new_zeros(1), one[0]])[labels + 1] for one in series.effects])
+        return waterfall(
+            series.epochs, effects.numpy(), wavelengths=self.wavelengths, limit=self.limit, caption=self.caption,
+            target=self.target_names()[0], quantity=EFFECT,
+            pale=None if gate is None else [score < gate for score in series.scores],
+        )  # fmt: skip
+
+    def lines(self) -> Figure:
+        """Each superband's coefficient over the epochs, for the first target."""
+        from lime_callback.figures import coefficient_lines
+
+        series = self.track.series
+        values, errors = (
+            torch.stack([one[0] for one in part]).numpy() for part in (series.coefficients, series.errors)
+        )
+        return coefficient_lines(
+            series.epochs, self.last.features.names, values, errors,
+            limit=float(abs(values).max()), target=self.target_names()[0], caption=self.caption,
+        )  # fmt: skip
+
+    def strongest(self) -> Figure:
+        from lime_callback.figures import feature_bars
+
+        return feature_bars(list(self.bar_panels()), limit=self.track.series.reach, caption=self.caption)
+
+    def target_names(self) -> list[str]:
+        """Names of the T targets, where all probes have the same."""
+        targets = self.last.targets
+        if bool((targets == targets[:1]).all()):
+            return [target_name(int(t), self.class_names) for t in targets[0]]
+        return ["each probe's target"] * targets.shape[1]
+
+    def chosen(self) -> Iterator[tuple[int, int]]:
+        """Probe and target of each panel: as many probes as there is room for with all of their targets."""
+        probes, targets = self.last.score.shape
+        shown = min(targets, _PANELS)
+        yield from ((p, t) for p in range(min(probes, _PANELS // shown)) for t in range(shown))
+
+    def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
+        target = target_name(int(explanation.targets[probe, t]), self.class_names)
+        prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
+        return {
+            "title": f"probe {probe} · {target}",
+            "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}",
+            "pale": self.track.gate is not None and score < self.track.gate,
+        }
+
+    def spatial_panels(self, explanation: Explanation) -> Iterator[Any]:
+        from lime_callback.figures import Panel, composite
+
+        layout = explanation.features.layout
+        images = composite(layout.canonical(self.probes.inputs), self.wavelengths)
+        size = images.shape[1:3]
+        effects = explanation.on_elements(explanation.effects(explanation.coefficients))
+        mask = self.mask.expand(len(images), -1, -1, -1)
+        for probe, t in self.chosen():
+            heat = layout.canonical(effects[probe, t].unsqueeze(0))[0].mean(0).expand(size)
+            segments = mask[probe, 0].expand(size)
+            texts = self.texts(explanation, probe, t)
+            yield Panel(image=images[probe], heat=heat.numpy(), segments=segments.numpy(), **texts)
+
+    def spectrum_panels(self, explanation: Explanation) -> Iterator[Any]:
+        from lime_callback.figures import SpectrumPanel, composite
+
+        layout = explanation.features.layout
+        x = layout.canonical(self.probes.inputs)
+        images = composite(x, self.wavelengths) if x.shape[2] * x.shape[3] > 1 else None
+        parts = [
+            explanation.on_elements(explanation.effects(values))
+            for values in (explanation.coefficients, explanation.standard_error)
+        ]
+        for probe, t in self.chosen():
+            effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
+            yield SpectrumPanel(
+                image=None if images is None else images[probe],
+                spectrum=x[probe].float().mean((1, 2)).numpy(),
+                coefficients=effect,
+                errors=error,
+                **self.texts(explanation, probe, t),
+            )
+
+    def bar_panels(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        present = self.last.features.present.expand(len(self.last.score), -1)
+        for probe, t in self.chosen():
+            has = present[probe]
+            names = [name for name, there in zip(self.last.features.names, has.tolist(), strict=True) if there]
+            title = self.texts(self.last, probe, t)["title"]
+            coefficients, errors = self.last.coefficients[probe, t][has], self.last.standard_error[probe, t][has]
+            yield title, names, coefficients.numpy(), errors.numpy()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.spelling import resolve
-from lime_callback.standard_errors import standard_errors
+from lime_callback.standard_errors import influences, standard_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,9 @@ class Problem(NamedTuple):
     weights: Tensor  # [B or 1, n]
     gram: Tensor  # [B or 1, d, d]
     cross: Tensor  # [B, d, T]
+    direction: Tensor  # [B or 1, n] of the intercept, of length 1
+    z_mean: Tensor  # [B or 1, 1, d]
+    y_mean: Tensor  # [B, 1, T]
 
 
 class Fit(NamedTuple):
@@ -166,25 +169,40 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     Returns:
         Coefficients with errors and scores, in float64 where the device has it.
     """
-    dtype = samples.weights.dtype
     with torch.autocast(samples.outputs.device.type, enabled=False):
-        z, y, weights = samples.design.to(dtype), samples.outputs.to(dtype), samples.weights.unsqueeze(-1)
-        share = weights / weights.sum(1, keepdim=True)
-        z_mean, y_mean = (share * z).sum(1, keepdim=True), (share * y).sum(1, keepdim=True)
-        x, y = weights.sqrt() * (z - z_mean), weights.sqrt() * (y - y_mean)
-        problem = Problem(x, y, samples.weights, x.mT @ x, x.mT @ y)
+        problem = centred(samples)
         beta = surrogate.solve(problem)
-
-        residuals = y - x @ beta
-        spread, left = y.square().sum(1), residuals.square().sum(1)
+        residuals = problem.y - problem.x @ beta
+        spread, left = problem.y.square().sum(1), residuals.square().sum(1)
         constant = _is_constant(samples.outputs)
-        score = torch.where(constant, 0.0, 1 - left / spread.clamp(min=torch.finfo(dtype).tiny))
-        errors = standard_errors(
-            x, share.sqrt().squeeze(-1), residuals, penalised(problem.gram, surrogate.l2), samples.group
-        )
-        intercept = (y_mean - z_mean @ beta).squeeze(1)
+        score = torch.where(constant, 0.0, 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny))
+        gram = penalised(problem.gram, surrogate.l2)
+        errors = standard_errors(problem.x, problem.direction, residuals, gram, samples.group)
+        intercept = (problem.y_mean - problem.z_mean @ beta).squeeze(1)
         rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
     return Fit(beta.mT, errors, intercept, score, constant, rank)
+
+
+def centred(samples: Samples) -> Problem:
+    """The least-squares problems of the samples, without their means and weighted."""
+    z, y = samples.design.to(samples.weights.dtype), samples.outputs.to(samples.weights.dtype)
+    weights = samples.weights.unsqueeze(-1)
+    share = weights / weights.sum(1, keepdim=True)
+    z_mean, y_mean = (share * z).sum(1, keepdim=True), (share * y).sum(1, keepdim=True)
+    x, y = weights.sqrt() * (z - z_mean), weights.sqrt() * (y - y_mean)
+    return Problem(x, y, samples.weights, x.mT @ x, x.mT @ y, share.sqrt().squeeze(-1), z_mean, y_mean)
+
+
+def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
+    """How far each group of rows moves each coefficient, ``[B, G, T, d]``: see :mod:`lime_callback.standard_errors`.
+
+    Args:
+        coefficients: of the fit, ``[B, T, d]``.
+        samples: that were fitted.
+    """
+    problem = centred(samples)
+    residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
+    return influences(problem.x, problem.direction, residuals, penalised(problem.gram, samples.penalty), samples.group)
 
 
 def _is_constant(outputs: Tensor) -> Tensor:

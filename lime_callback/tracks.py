@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.designs import key
-from lime_callback.drift import compare
+from lime_callback.drift import Drift, compare
 from lime_callback.explainer import Settings, check_inputs, run
+from lime_callback.measures import map_similarity
+from lime_callback.reference import ReferenceRow, reference_rows
+from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
+from lime_callback.state import explanation_of, explanation_state
 from lime_callback.targets import scores, select
+from lime_callback.watch import Watch, overlap, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -29,10 +34,14 @@ if TYPE_CHECKING:
 NOTHING_YET = {
     "score": 0.0,
     "score_min": 0.0,
+    "gated": 0.0,
     "drift": 2.0,
     "drift_from_start": 2.0,
+    "noise_floor": 2.0,
     "rank_correlation": -1.0,
     "top5_overlap": 0.0,
+    "changed": 1.0,
+    "settled": -1.0,
 }
 
 
@@ -42,53 +51,94 @@ class Track:
 
     Attributes:
         view: the view.
+        gate: explanations with a lower score are kept out of the drift; ``None`` keeps all.
         features: of the probes, on the CPU; ``None`` before the first explanation.
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
+        watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
         first: the first explanation, on the CPU.
-        previous: the one before the last.
         last: the last.
+        reference: explanation of the reference, if there is one.
         metrics: of the last explanation, by their names in the log.
-        epochs: epochs trained at each explanation so far, with ``scores`` and ``drifts`` beside it.
-        scores: mean R² of each.
-        drifts: mean drift of each against the one before; NaN for the first.
-        reach: the largest absolute coefficient so far: the length of the axes, which so do not shrink during a run.
+        series: what has been over the epochs.
     """
 
     view: View
+    gate: float | None = None
     features: Features | None = None
     targets: Tensor | None = None
+    watched: dict[str, Tensor] = field(default_factory=dict)
     first: Explanation | None = None
-    previous: Explanation | None = None
     last: Explanation | None = None
+    reference: Explanation | None = None
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
-    epochs: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    drifts: list[float] = field(default_factory=list)
-    reach: float = 0.0
+    series: Series = field(default_factory=Series)
+    _saved: dict[str, Any] = field(default_factory=dict)
 
     def pin(
-        self, model: Model, settings: Settings, layout: Layout, wavelengths: Sequence[float] | None, target: Any
+        self,
+        model: Model,
+        settings: Settings,
+        layout: Layout,
+        wavelengths: Sequence[float] | None,
+        target: Any,
+        watch: Mapping[str, Watch],
     ) -> None:
         """Cut the probes into features, and choose the targets: both stay for the run.
 
         Raises:
-            ValueError: if the probes, the view's settings, the model's output and the target do not fit each other.
+            ValueError: if the probes, the view's settings, the model's output, the target and the watches do not fit
+                each other.
         """
         probes = model.probes
         layout.check(tuple(probes.inputs.shape), "the validation batch")
         check_inputs(probes.inputs)
         batch = probes.batch if isinstance(probes.batch, dict) else None
-        features = self.view.features(probes.inputs, layout=layout, wavelengths=wavelengths, batch=batch)
-        rows = torch.arange(len(probes), device=probes.inputs.device)
-        outputs = scores(model(probes.inputs.clone(), rows), len(probes), settings.output)
-        self.targets = pinned_targets(target, outputs, probes.labels).cpu()
-        self.features = features.to("cpu")
+        features = self.view.features(probes.inputs, layout=layout, wavelengths=wavelengths, batch=batch).to("cpu")
+        own = getattr(self.view, "wavelengths", None)
+        for name, one in watch.items():
+            inside = overlap(one, features, probes.inputs, wavelengths if own is None else own, batch)
+            if inside is not None:
+                self.watched[name] = inside
+        if self.targets is None:
+            rows = torch.arange(len(probes), device=probes.inputs.device)
+            outputs = scores(model(probes.inputs.clone(), rows), len(probes), settings.output)
+            self.targets = pinned_targets(target, outputs, probes.labels).cpu()
+        self.features = features
+        self.first, self.last = (
+            explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
+        )
+        self._saved = {}
 
-    def explain(self, model: Model, settings: Settings, batch_size: int, seed: int) -> dict[int, str]:
-        """Explain the probes; the result is the last explanation from now on.
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to go on as if it had not been interrupted."""
+        if self._saved:
+            return self._saved
+        first, last = (one and explanation_state(one) for one in (self.first, self.last))
+        return {
+            "targets": self.targets,
+            "metrics": dict(self.metrics),
+            "series": self.series.state(),
+            "first": first,
+            "last": last,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave; the explanations follow when the features are known."""
+        self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
+        self.series = Series.of_state(state["series"])
+        self._saved = state
+
+    def forget(self) -> None:
+        """Begin anew, because the probes are not the same any more."""
+        self.targets, self.first, self.last, self.series, self._saved = None, None, None, Series(), {}
+
+    def explain(
+        self, model: Model, settings: Settings, batch_size: int, seed: int
+    ) -> tuple[Explanation, dict[int, str]]:
+        """Explain the probes, by the same perturbations each time.
 
         Returns:
-            For each probe whose fit is degenerate the reason.
+            The explanation, on the CPU, and for each probe whose fit is degenerate the reason.
         """
         assert self.features is not None, "pin comes first"
         inputs = model.probes.inputs
@@ -101,27 +151,72 @@ class Track:
             batch_size=batch_size,
             seeds=[key(seed, probe, self.view.name) for probe in range(len(inputs))],
         )
-        self.previous, self.last = self.last, explanation.to("cpu")
-        return degenerate
+        return explanation.to("cpu"), degenerate
 
-    def take(self, epochs_trained: float) -> None:
-        """Take the last explanation in: its score, and its drift against the one before and the first."""
-        assert self.last is not None, "explain comes first"
-        found = self.last.score.double()
-        self.metrics = NOTHING_YET | {"score": float(found.mean()), "score_min": float(found.min())}
-        if self.first is not None and self.previous is not None:
-            step = compare(self.previous, self.last).mean()
-            self.metrics |= {
-                "drift": step["cosine"],
-                "drift_from_start": compare(self.first, self.last).mean()["cosine"],
-                "rank_correlation": step["rank_correlation"],
-                "top5_overlap": step["top_overlap"],
-            }
-        self.epochs.append(epochs_trained)
-        self.scores.append(self.metrics["score"])
-        self.drifts.append(self.metrics["drift"] if self.previous is not None else float("nan"))
-        self.first = self.first or self.last
-        self.reach = max(self.reach, float(self.last.coefficients.abs().max()))
+    def take(self, explanation: Explanation, epochs_trained: float) -> None:
+        """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
+        found = explanation.score.double()
+        values = NOTHING_YET | {
+            "score": float(found.mean()),
+            "score_min": float(found.min()),
+            "gated": float((found < self.gate).sum()) if self.gate is not None else 0.0,
+        }
+        step: dict[str, float] | None = None
+        if self.last is not None and self.first is not None:
+            step = compare(self.last, explanation, self.gate).mean()
+            if step is not None:
+                values |= {name: step[name] for name in ("noise_floor", "rank_correlation", "changed")}
+                values |= {"drift": max(0.0, step["drift"]), "top5_overlap": step["top_overlap"]}
+            else:  # nothing that could be relied on: the last value stands
+                kept = ("drift", "noise_floor", "rank_correlation", "changed", "top5_overlap")
+                values |= {name: self.metrics[name] for name in kept}
+            values |= _similarity(self.last, explanation)
+            way = compare(self.first, explanation, self.gate).mean()
+            values["drift_from_start"] = self.metrics["drift_from_start"] if way is None else max(0.0, way["drift"])
+        if self.reference is not None:
+            away = compare(self.reference, explanation, self.gate).mean()
+            if away is not None:
+                values["drift_from_reference"] = max(0.0, away["drift"])
+                values["changed_from_reference"] = away["changed"]
+        for name, inside in self.watched.items():
+            share, error = shares(explanation, inside)
+            values[f"watch/{name}"] = float(share.mean())
+            values[f"watch_error/{name}"] = float(error.square().sum().sqrt()) / error.numel()
+        self.series.add(explanation, epochs_trained, values, step)
+        values["settled"] = self.series.settled
+        self.metrics = values
+        self.first = self.first or explanation
+        self.last = explanation
+
+    def drift_from_reference(self) -> Drift:
+        """The last explanation against the reference.
+
+        Raises:
+            ValueError: if there is no reference, or nothing has been explained.
+        """
+        if self.reference is None or self.last is None:
+            raise ValueError(f"View {self.view.name!r} has no reference, or was not explained yet. Pass `reference=`.")
+        return compare(self.reference, self.last, self.gate)
+
+    def reference_table(self) -> list[ReferenceRow]:
+        """The last explanation against the reference, one row a feature.
+
+        Raises:
+            ValueError: as :meth:`drift_from_reference`.
+        """
+        return reference_rows(self.reference, self.last, self.drift_from_reference())
+
+
+def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:
+    """Structural similarity of the attribution maps, for views that are cut in space and large enough to have one."""
+    height, width = before.features.canonical.shape[2:]
+    if min(height, width) < 3:
+        return {}
+    layout = before.features.layout
+    maps = [
+        layout.canonical(one.on_elements(one.coefficients).flatten(0, 1)).mean(1).double() for one in (before, after)
+    ]
+    return {"similarity": float(map_similarity(*maps).mean())}
 
 
 def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
@@ -157,10 +252,8 @@ def history_rows(track: Track, epoch: int, step: int, class_names: Sequence[str]
     """The last explanation as rows of the history: one for each probe, target and feature that the probe has."""
     assert track.last is not None, "explain comes first"
     explanation = track.last
-    names, present = (
-        explanation.features.names,
-        explanation.features.present.expand(len(explanation.score), -1).tolist(),
-    )
+    names = explanation.features.names
+    present = explanation.features.present.expand(len(explanation.score), -1).tolist()
     coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
     for probe, targets in enumerate(explanation.targets.tolist()):
         for t, target in enumerate(targets):

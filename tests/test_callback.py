@@ -28,7 +28,7 @@ def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
     photos = Samples(shape=(3, 16, 16))
     with caplog.at_level(logging.INFO):
         one, _ = fit(tmp_path, LimeCallback(), model=lambda: Classifier((3, 16, 16)), data=photos)
-    (said,) = [record.message for record in caplog.records if "LimeCallback" in record.message]
+    said, *_ = [record.message for record in caplog.records if "LimeCallback" in record.message]
     assert said == (
         "LimeCallback 'lime': at the end of each validation, explains 8 validation samples by 'spatial', with 256 "
         "perturbations each (2056 forward passes of one sample)."

@@ -13,7 +13,7 @@ SHOWN = [
     f"lime/{view}/{what}"
     for view, bars in (("spatial", "superpixels"), ("spectral", "superbands"))
     for what in ("attributions", bars, "drift_chart")
-]
+] + ["lime/spectral/waterfall", "lime/spectral/coefficients"]
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 _SCALARS = frozenset(
     {
         "changed",
+        "changed_from_reference",
         "drift",
+        "drift_from_reference",
         "drift_from_start",
+        "gated",
         "noise_floor",
         "rank_correlation",
         "score",
         "score_min",
+        "settled",
+        "similarity",
         "top5_overlap",
     }
 )
@@ -46,6 +51,7 @@ class Report:
         step: the step under which Lightning logs this epoch's scalars, so that pictures and curves line up.
         pictures: tag, such as ``"lime/spatial/attributions"``, to uint8 ``[H, W, 3]``.
         texts: tag to Markdown.
+        alarms: place, such as ``"lime/spectral/watch/water"``, to what is wrong there; told once.
 
     Raises:
         ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers take other
@@ -56,6 +62,7 @@ class Report:
     step: int
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    alarms: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tag, picture in self.pictures.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -97,6 +98,25 @@ class HistoryFile:
             return self.start()
         self._sound = True
         return None
+
+    def go_on(self, before: str | os.PathLike[str], step: int) -> Path | None:
+        """Go on with a run that was interrupted at ``step``, see `rewind`.
+
+        Args:
+            before: where that run wrote its history. If it was elsewhere it is copied, and stays there as it is.
+            step: the last step whose rows are kept.
+
+        Returns:
+            Where a file was moved that is in the way, as `start` does it; ``None`` if there was none.
+        """
+        before = Path(before)
+        if before.absolute() == self.path.absolute() or not before.is_file():
+            return self.rewind(step)
+        aside = self.start()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(before, self.path)
+        self.rewind(step)
+        return aside
 
     def append(self, rows: Iterable[HistoryRow]) -> None:
         """Write all rows in one go, to the disk.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class WandbSink(Sink):
-    """Shows pictures as images and texts as preformatted panels.
+    """Shows pictures as images and texts as preformatted panels, and sends alarms as alerts.
 
     Args:
         logger: a ``WandbLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -34,3 +34,5 @@ class WandbSink(Sink):
             media[media_tag(tag)] = wandb.Html(f"<pre>{escape(text)}</pre>")
         if media:
             self.logger.experiment.log({**media, "trainer/global_step": report.step})
+        for place, text in report.alarms.items():
+            self.logger.experiment.alert(title=place, text=text)

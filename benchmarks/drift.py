@@ -1,0 +1,146 @@
+"""How far the reported drift is from the true one: fresh perturbations at each epoch against pinned ones.
+
+    python benchmarks/drift.py          (about six minutes on two cores)
+    python benchmarks/drift.py --quick  (keeps the code alive; its figures mean little)
+
+The vision transformer of the main example is trained on Indian Pines and kept at its last five epochs. The true drift
+between two of them is taken from many perturbations, the same at both. Then drift is measured with few: once as a
+callback would that draws anew at each epoch and takes the cosine distance as it comes, and once as this one does, on
+one pinned design and with the noise's bias taken out. Printed is the root mean square error over pairs of epochs and
+repetitions: of the mean over the probes, which is what a callback reports, and of single probes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from scene import IndianPines, PatchViT, wavelengths
+
+from lime_callback import Explanation, Superbands, explain
+from lime_callback.designs import key
+from lime_callback.drift import compare
+
+OUTPUTS = ("raw", "softmax")
+
+
+def main() -> None:
+    """Train, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--reference", type=int, default=20_480, help="perturbations of the truth")
+    parser.add_argument("--design", default="paired", help="of the pinned perturbations (default: paired)")
+    args = parser.parse_args()
+    sizes = (64, 128) if args.quick else (64, 128, 256)
+    epochs, reference, repetitions = (2, 512, 1) if args.quick else (14, args.reference, 5)
+    models, probes, targets = trained(epochs, kept=2 if args.quick else 5, count=2 if args.quick else 8)
+    print(f"{len(models) - 1} pairs of neighbouring epochs, {len(probes)} probes, {repetitions} repetitions")
+    exact = explanations(models, probes, targets, reference, "paired", 0)
+    true = drifts(exact)
+    score = torch.stack([one.score for one in exact]).mean((0, 1)).tolist()
+    print(f"truth: {reference} perturbations, R² {score[0]:.2f} of the logit and {score[1]:.2f} of the probability\n")
+    print(f"{'':21}  reported: mean of the probes     each probe")
+    print(
+        f"{'output':<8}{'n':>5}{'true':>8}  {'fresh':>8}{'ours':>8}{'ratio':>7}     {'fresh':>8}{'ours':>8}{'ratio':>7}"
+    )
+    for n in sizes:
+        errors: dict[str, list[Tensor]] = {"fresh": [], "ours": []}
+        for repetition in range(1, repetitions + 1):
+            anew = explanations(models, probes, targets, n, "bernoulli", repetition, pinned=False)
+            same = explanations(models, probes, targets, n, args.design, repetition)
+            errors["fresh"].append(cosines(anew) - true)
+            errors["ours"].append(drifts(same) - true)
+        for i, output in enumerate(OUTPUTS):
+            single = {name: rms(torch.stack(found)[..., i]) for name, found in errors.items()}
+            mean = {name: rms(torch.stack(found)[..., i].mean(2)) for name, found in errors.items()}
+            print(
+                f"{output:<8}{n:>5}{true[..., i].mean():8.3f}  "
+                f"{mean['fresh']:8.4f}{mean['ours']:8.4f}{mean['fresh'] / mean['ours']:7.1f}     "
+                f"{single['fresh']:8.4f}{single['ours']:8.4f}{single['fresh'] / single['ours']:7.1f}",
+                flush=True,
+            )
+
+
+class Keep(pl.Callback):
+    """Keeps a copy of the model after each epoch."""
+
+    def __init__(self) -> None:
+        self.models: list[PatchViT] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Copy."""
+        twin = PatchViT(pl_module.class_weights)
+        twin.load_state_dict(pl_module.state_dict())
+        self.models.append(twin.eval())
+
+
+def trained(epochs: int, kept: int, count: int) -> tuple[list[PatchViT], Tensor, Tensor]:
+    """The models of the last epochs, validation patches, and the classes that the first of these models predicts."""
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    pl.seed_everything(0, workers=True, verbose=False)
+    data, keep = IndianPines(), Keep()
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        callbacks=[keep],
+        logger=False,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    trainer.fit(PatchViT(data.class_weights()), datamodule=data)
+    probes = torch.stack([data.val[i * len(data.val) // count][0] for i in range(count)])
+    models = keep.models[-kept:]
+    with torch.no_grad():
+        return models, probes, models[0](probes).argmax(1)
+
+
+def explanations(
+    models: list[PatchViT], probes: Tensor, targets: Tensor, n: int, design: str, seed: int, *, pinned: bool = True
+) -> list[Explanation]:
+    """One explanation of all probes for each model, of the logit and of the probability."""
+    features = Superbands(20).features(probes, wavelengths=wavelengths())
+    both = torch.stack([targets, targets + 16], 1)
+    return [
+        explain(
+            model,
+            probes,
+            features,
+            both,
+            n_perturbations=n,
+            design=design,
+            output=lambda y: torch.cat([y, y.softmax(-1)], 1),
+            batch_size=256,
+            seed=[key(seed, probe, "" if pinned else epoch) for probe in range(len(probes))],
+        )
+        for epoch, model in enumerate(models)
+    ]
+
+
+def drifts(found: list[Explanation]) -> Tensor:
+    """Drift between neighbours as the callback reports it, [pairs, probes, outputs]."""
+    return torch.stack([compare(a, b).drift for a, b in pairwise(found)])
+
+
+def cosines(found: list[Explanation]) -> Tensor:
+    """Cosine distance between neighbours as it comes, [pairs, probes, outputs]."""
+    return torch.stack([compare(a, b).cosine for a, b in pairwise(found)])
+
+
+def rms(errors: Tensor) -> float:
+    """Root mean square."""
+    return float(errors.double().square().mean().sqrt())
+
+
+if __name__ == "__main__":
+    main()

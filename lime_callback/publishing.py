@@ -1,0 +1,85 @@
+"""From an explained epoch to the history, the pictures and the loggers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.pictures import draw
+from lime_callback.sinks import HistoryFile, Report, sinks_for
+from lime_callback.tracks import history_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lime_callback.probes import Probes
+    from lime_callback.sinks.console import Console
+    from lime_callback.tracks import Track
+
+
+@dataclass
+class Publisher:
+    """Writes what there is to see of an epoch; on rank zero alone.
+
+    Args:
+        console: for what fails on the way.
+        wavelengths: of the channels, in nm, or ``None``.
+        class_names: of the outputs, or ``None``.
+        interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
+    """
+
+    console: Console
+    wavelengths: Sequence[float] | None
+    class_names: Sequence[str] | None
+    interrupted: tuple[str, int] | None = None
+    _history: HistoryFile | None = None
+
+    @property
+    def history(self) -> str | None:
+        """Where the history is."""
+        if self._history is not None:
+            return str(self._history.path)
+        return self.interrupted[0] if self.interrupted is not None else None
+
+    def publish(
+        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        alarms: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Append to the history, save the last explanations, draw, and hand pictures and alarms to the loggers.
+
+        Args:
+            loggers: of the trainer.
+            folder: for the history, and for pictures where no logger takes them.
+            epoch: counted from 0.
+            step: as Lightning logs it.
+            probes: what was explained.
+            tracks: of the views that were explained.
+            alarms: new ones, by their place.
+        """
+        with self.console.contained("the history file"):
+            history = self._open(folder)
+            for track in tracks:
+                history.append(history_rows(track, epoch, step, self.class_names))
+                if track.last is not None:
+                    track.last.save(folder / f"{track.view.name}.npz")
+        pictures: dict[str, Any] = {}
+        for track in tracks:
+            with self.console.contained(f"the pictures of view '{track.view.name}'"):
+                drawn = draw(track, probes, self.wavelengths, self.class_names)
+                pictures |= {f"{self.console.name}/{track.view.name}/{what}": one for what, one in drawn.items()}
+        report = Report(epoch, step, pictures, {f"{place}/alarm": text for place, text in alarms.items()}, alarms)
+        for sink in sinks_for(loggers, folder):
+            with self.console.contained(f"logger {type(sink).__name__}"):
+                sink.write(report)
+
+    def _open(self, folder: Path) -> HistoryFile:
+        """The run's history; of an interrupted run the rows up to its checkpoint, wherever they were written."""
+        if self._history is None or self._history.path.parent != folder:
+            history = HistoryFile(folder / "history.csv")
+            if self.interrupted is None:
+                history.start()
+            else:
+                history.go_on(Path(self.interrupted[0]), self.interrupted[1])
+            self._history = history
+        return self._history

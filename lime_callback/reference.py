@@ -1,0 +1,144 @@
+"""A reference to compare a run with: the explanations of another model, or saved ones."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from lime_callback.significance import discoveries, p_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from lime_callback.drift import Drift
+    from lime_callback.explanation import Explanation
+
+
+class ReferenceRow(NamedTuple):
+    """How a feature's coefficient changed against the reference, as the mean over the probes."""
+
+    feature: str
+    before: float
+    after: float
+    change: float
+    standard_error: float
+    p_value: float
+    significant: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the reference comes from, checked.
+
+    Args:
+        checkpoint: of the same model, or ``None``.
+        explanations: saved explanations, by the name of the view.
+    """
+
+    checkpoint: Path | None
+    explanations: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, value: Any, views: Sequence[str]) -> Reference | None:
+        """Read the user's argument: a path, or paths by the names of views.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if a view is unknown, or one explanation is given for several views.
+            TypeError: if it is neither a path nor a dictionary.
+        """
+        if value is None:
+            return None
+        if isinstance(value, (str, Path)):
+            path = Path(value)
+            if path.suffix != ".npz":
+                return cls(_existing(path), {})
+            if len(views) > 1:
+                raise ValueError(
+                    f"`reference` should say which view a saved explanation is of, as in "
+                    f"{{{views[0]!r}: {str(path)!r}}}. "
+                    f"Found one path and the views {list(views)}."
+                )
+            value = {views[0]: path}
+        if not isinstance(value, dict):
+            raise TypeError(
+                "`reference` should be the path of a checkpoint or of a saved explanation, or a dictionary from view "
+                "to "
+                f"saved explanation. Found a {type(value).__name__}."
+            )
+        unknown = sorted(set(value) - set(views))
+        if unknown:
+            raise ValueError(f"`reference` should name views of this callback, {list(views)}. Found {unknown}.")
+        return cls(None, {view: _existing(Path(path)) for view, path in value.items()})
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`reference` should be the path of a checkpoint or of a saved explanation. Found no file {str(path)!r}."
+        )
+    return path
+
+
+def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
+    """The weights in a checkpoint, checked against a module; nothing but tensors and plain values is unpickled.
+
+    Raises:
+        ValueError: if the file cannot be read, or its weights do not fit the module; the message says which.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"`reference` should be a checkpoint that loads with `weights_only=True`. Found {str(path)!r}: {error}"
+        ) from error
+    weights = content.get("state_dict", content) if isinstance(content, dict) else {}
+    own = module.state_dict()
+    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    for what, names in (("lacks", missing), ("has beyond the model", surplus), ("has in another shape", sorted(other))):
+        if names:
+            raise ValueError(
+                f"`reference` should be a checkpoint of the same model. Found that {str(path)!r} {what}: "
+                f"{', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}."
+            )
+    return dict(weights)
+
+
+@contextmanager
+def weights_of(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let a module have other weights and buffers; its own are put back as they were, not copied."""
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    kept = {name: tensor.data for name, tensor in own.items() if name in weights}
+    try:
+        for name, data in kept.items():
+            own[name].data = weights[name].to(device=data.device, dtype=data.dtype, copy=True)
+        yield
+    finally:
+        for name, data in kept.items():
+            own[name].data = data
+
+
+def reference_rows(
+    before: Explanation | None, after: Explanation | None, drift: Drift, level: float = 0.05
+) -> list[ReferenceRow]:
+    """One row for each feature: its coefficient in the reference and now, as means over the probes and targets.
+
+    Meaningful for views whose features are the same for all probes, such as superbands.
+    """
+    if before is None or after is None:
+        return []
+    count = drift.change[..., 0].numel()
+    change = drift.change.double().mean((0, 1))
+    error = drift.change_error.double().square().sum((0, 1)).sqrt() / count
+    groups = after.n_perturbations // (after.samples.group if after.samples is not None else 1)
+    p = p_values(change, error, max(1, groups - len(after.features) - 1))
+    means = [part.coefficients.double().mean((0, 1)).tolist() for part in (before, after)]
+    columns = (*means, change.tolist(), error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist())
+    return [ReferenceRow(*row) for row in zip(after.features.names, *columns, strict=True)]

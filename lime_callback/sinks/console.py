@@ -1,0 +1,63 @@
+"""What the callback says to a person: each thing once, and failures without stopping the run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass
+class Console:
+    """Speaks for one callback, on rank zero.
+
+    Args:
+        name: of the callback.
+        on_error: ``"warn"`` keeps failures from reaching the run, ``"raise"`` lets them through.
+        said: keys of the warnings so far.
+    """
+
+    name: str
+    on_error: Literal["warn", "raise"] = "warn"
+    said: list[str] = field(default_factory=list)
+
+    def info(self, text: str) -> None:
+        """Say something."""
+        rank_zero_info(f"LimeCallback '{self.name}': {text}")
+
+    def once(self, text: str, key: str | None = None) -> bool:
+        """Warn, unless something of this key was warned of before; returns whether it was news."""
+        key = text if key is None else key
+        if key in self.said:
+            return False
+        self.said.append(key)
+        rank_zero_warn(f"LimeCallback '{self.name}': {text}")
+        return True
+
+    def over(self, key: str) -> None:
+        """What was warned of has passed; if it comes again, that is news."""
+        if key in self.said:
+            self.said.remove(key)
+
+    @contextmanager
+    def contained(self, what: str) -> Iterator[None]:
+        """Keep a failure from reaching the run, and report it once."""
+        try:
+            yield
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            cause = f"{type(error).__name__}: {error}"
+            self.once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=what + cause)
+
+    def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
+        """Say which explanations explain nothing, by view and probe."""
+        for reason in sorted(set(reasons.values())):
+            which = ", ".join(str(probe) for probe, why in reasons.items() if why == reason)
+            text = f"the explanations of probes {which} by view '{view}' are degenerate: {reason}."
+            self.once(text, key=f"{view}: {reason}")

@@ -38,11 +38,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--reference", type=int, default=20_480, help="perturbations of the truth")
+    parser.add_argument("--augmented", action="store_true", help="train as the main example does")
     parser.add_argument("--design", default="paired", help="of the pinned perturbations (default: paired)")
     args = parser.parse_args()
     sizes = (64, 128) if args.quick else (64, 128, 256)
     epochs, reference, repetitions = (2, 512, 1) if args.quick else (14, args.reference, 5)
-    models, probes, targets = trained(epochs, kept=2 if args.quick else 5, count=2 if args.quick else 8)
+    kept, count = (2, 2) if args.quick else (5, 8)
+    models, probes, targets = trained(epochs, kept, count, augmented=args.augmented)
     print(f"{len(models) - 1} pairs of neighbouring epochs, {len(probes)} probes, {repetitions} repetitions")
     exact = explanations(models, probes, targets, reference, "paired", 0)
     true = drifts(exact)
@@ -70,6 +72,15 @@ def main() -> None:
             )
 
 
+class PlainViT(PatchViT):
+    """The main example's transformer without its augmentation, which makes a model more additive than most are."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Cross-entropy."""
+        image, label = batch
+        return torch.nn.functional.cross_entropy(self(image), label)
+
+
 class Keep(pl.Callback):
     """Keeps a copy of the model after each epoch."""
 
@@ -83,7 +94,7 @@ class Keep(pl.Callback):
         self.models.append(twin.eval())
 
 
-def trained(epochs: int, kept: int, count: int) -> tuple[list[PatchViT], Tensor, Tensor]:
+def trained(epochs: int, kept: int, count: int, *, augmented: bool) -> tuple[list[PatchViT], Tensor, Tensor]:
     """The models of the last epochs, validation patches, and the classes that the first of these models predicts."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -98,7 +109,7 @@ def trained(epochs: int, kept: int, count: int) -> tuple[list[PatchViT], Tensor,
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    trainer.fit(PatchViT(data.class_weights()), datamodule=data)
+    trainer.fit((PatchViT if augmented else PlainViT)(data.class_weights()), datamodule=data)
     probes = torch.stack([data.val[i * len(data.val) // count][0] for i in range(count)])
     models = keep.models[-kept:]
     with torch.no_grad():

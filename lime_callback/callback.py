@@ -73,6 +73,7 @@ class LimeCallback(Callback):
             ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
         class_names: of the outputs.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has.
+        pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
         seed: of the designs.
@@ -108,6 +109,7 @@ class LimeCallback(Callback):
         reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
+        pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
         name: str = "lime",
@@ -137,7 +139,7 @@ class LimeCallback(Callback):
         self.input_key, self.label_key, self.output_key, self.forward = input_key, label_key, output_key, forward
 
         self._console = Console(self.name, self.on_error)
-        self._publisher = Publisher(self._console, self.wavelengths, self.class_names)
+        self._publisher = Publisher(self._console, self.wavelengths, self.class_names, pictures)
         self._collector: Collector | None = None
         self._probes: Probes | None = None
         self._largest = 1

@@ -26,12 +26,14 @@ class Publisher:
         console: for what fails on the way.
         wavelengths: of the channels, in nm, or ``None``.
         class_names: of the outputs, or ``None``.
+        pictures: whether to draw.
         interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
     """
 
     console: Console
     wavelengths: Sequence[float] | None
     class_names: Sequence[str] | None
+    pictures: bool = True
     interrupted: tuple[str, int] | None = None
     _history: HistoryFile | None = None
 
@@ -64,7 +66,7 @@ class Publisher:
                 if track.last is not None:
                     track.last.save(folder / f"{track.view.name}.npz")
         pictures: dict[str, Any] = {}
-        for track in tracks:
+        for track in tracks if self.pictures else ():
             with self.console.contained(f"the pictures of view '{track.view.name}'"):
                 drawn = draw(track, probes, self.wavelengths, self.class_names)
                 pictures |= {f"{self.console.name}/{track.view.name}/{what}": one for what, one in drawn.items()}

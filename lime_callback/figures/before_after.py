@@ -26,7 +26,7 @@ def before_after(
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
 ) -> Figure:
-    """Draw two explanations of each probe beside each other, on one scale.
+    """Draw two explanations of each probe on one scale: maps beside each other, the first spectrum as a line.
 
     Args:
         first: panels of the first explanation, one for each probe and target.

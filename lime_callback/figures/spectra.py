@@ -57,7 +57,7 @@ def spectra(
         ValueError: if there is no panel, the limit is below 0, or the wavelengths do not fit.
     """
     panels, caption = chosen(panels, caption)
-    return _draw([[p] for p in panels], (), wavelengths, limit, caption, quantity)
+    return _draw(panels, (), "", wavelengths, limit, caption, quantity)
 
 
 def pairs(
@@ -69,54 +69,49 @@ def pairs(
     caption: str,
     quantity: str,
 ) -> Figure:
-    """Draw the first coefficients beside the present ones, see :func:`~lime_callback.figures.before_after`."""
+    """Draw the first coefficients as a line over the present ones, see :func:`~lime_callback.figures.before_after`."""
     present, caption = chosen(present, caption)
-    return _draw([[a, b] for a, b in zip(first, present, strict=False)], moments, wavelengths, limit, caption, quantity)
+    return _draw(present, first[: len(present)], moments[0], wavelengths, limit, caption, quantity)
 
 
 def _draw(
-    rows: list[list[SpectrumPanel]],
-    moments: Sequence[str],
+    panels: Sequence[SpectrumPanel],
+    first: Sequence[SpectrumPanel],
+    moment: str,
     wavelengths: Sequence[float] | None,
     limit: float,
     caption: str,
     quantity: str,
 ) -> Figure:
-    """A cell for each probe: its picture, and its charts side by side, one for each moment."""
-    side = _SIDE + 8 if any(p.image is not None for row in rows for p in row) else 0
-    columns = 1 if moments or len(rows) == 1 else 2
-    chart, tall = (_CHART[0] * 1.4, _CHART[1] * 1.8) if columns == 1 and not moments else _CHART
-    text = (2 if moments else 1) * style.LINE + 4
-    step = _TICKS + chart + style.MARGIN
-    cell = side + len(rows[0]) * step
-    width = 2 * style.MARGIN + columns * cell - style.MARGIN
-    figure = style.page(width, style.HEADER + -(-len(rows) // columns) * (text + tall + _BELOW) + 34)
+    """A cell for each probe: its picture and its chart, with a line for the ``first`` coefficients, of ``moment``."""
+    side = _SIDE + 8 if any(panel.image is not None for panel in panels) else 0
+    columns = 1 if len(panels) == 1 else 2
+    chart, tall = (_CHART[0] * 1.4, _CHART[1] * 1.8) if columns == 1 else _CHART
+    text = style.LINE + 4
+    cell = side + _TICKS + chart + style.MARGIN
+    width = style.MARGIN + columns * cell
+    figure = style.page(width, style.HEADER + -(-len(panels) // columns) * (text + tall + _BELOW) + 34)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 340)
     style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
-    axis = SpectralAxis.of(wavelengths, len(rows[0][0].coefficients))
+    axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
     hatch: list[scale.Entry] = [("hatch", "#f4f4f4", "no channel, or water")] if axis.gaps else []
-    again: list[scale.Entry] = [("line", _FIRST, style.clean(moments[0]))] if moments else []
+    again: list[scale.Entry] = [("line", _FIRST, style.clean(moment))] if first else []
     scale.key(figure, [*_KEY, *hatch, *again])
-    reach = scale.reach(limit, [p.coefficients for row in rows for p in row])
-    for i, row in enumerate(rows):
+    reach = scale.reach(limit, [panel.coefficients for panel in (*panels, *first)])
+    for i, panel in enumerate(panels):
         left = style.MARGIN + i % columns * cell
         top = style.HEADER + i // columns * (text + tall + _BELOW)
-        _title(figure, row[-1], left, top, cell - style.MARGIN, noted=not moments)
-        if row[-1].image is not None:
-            ratio = float(np.clip(row[-1].image.shape[0] / row[-1].image.shape[1], 0.25, 1.4))
-            draw_image(figure, row[-1].image, (left, top + text, _SIDE, _SIDE * ratio))
-        for k, panel in enumerate(row):
-            x = left + side + k * step + _TICKS
-            if moments:
-                note = f"{moments[k]} · {_note(panel)}"
-                style.write(figure, x, top + style.LINE, note, width=chart, colour=style.MUTED)
-            axes = style.place(figure, x, top + text, chart, tall)
-            _chart(axes, panel, axis, reach)
-            lowest = i + columns >= len(rows)
-            axis.dress(axes, labelled=lowest)
-            axes.set_ylabel(style.fit(scale.short(quantity), tall) if lowest else "", labelpad=1)
-            if k:
-                axes.plot(*axis.steps(row[0].coefficients), color=_FIRST, lw=1.3, zorder=3)
+        _title(figure, panel, left, top, cell - style.MARGIN)
+        if panel.image is not None:
+            ratio = float(np.clip(panel.image.shape[0] / panel.image.shape[1], 0.25, 1.4))
+            draw_image(figure, panel.image, (left, top + text, _SIDE, _SIDE * ratio))
+        axes = style.place(figure, left + side + _TICKS, top + text, chart, tall)
+        _chart(axes, panel, axis, reach)
+        if first:
+            axes.plot(*axis.steps(first[i].coefficients), color=_FIRST, lw=1.3, zorder=3)
+        lowest = i + columns >= len(panels)
+        axis.dress(axes, labelled=lowest)
+        axes.set_ylabel(style.fit(scale.short(quantity), tall) if lowest else "", labelpad=1)
     return figure
 
 
@@ -124,10 +119,10 @@ def _note(panel: SpectrumPanel) -> str:
     return panel.subtitle + (" · score below gate" if panel.pale else "")
 
 
-def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width: float, *, noted: bool) -> None:
-    """The title on the left and, where it is ``noted``, the subtitle on the right."""
-    note = style.fit(_note(panel), width / 2) if noted else ""
-    taken = style.text_width(note) + 12 if noted else 0
+def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width: float) -> None:
+    """The title on the left, the subtitle on the right."""
+    note = style.fit(_note(panel), width / 2)
+    taken = style.text_width(note) + 12
     style.write(figure, left + width, top + 1, note, ha="right", colour=style.MUTED)
     style.write(figure, left, top, panel.title, points=style.TITLE, bold=True, width=width - taken)
 

@@ -1,0 +1,55 @@
+"""Do the stated errors hold on a trained model? Coverage of intervals, and false alarms of changes.
+
+    python benchmarks/calibration.py          (about four minutes on two cores)
+    python benchmarks/calibration.py --quick  (keeps the code alive; its figures mean little)
+
+The model of `benchmarks/drift.py`, unchanged, is explained again and again on independent designs. Printed are the
+share of 95 % intervals that hold the value of many perturbations, and the share of features that are called changed at
+level 0.05 between two explanations of the same model.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from drift import trained
+from scene import wavelengths
+
+from lime_callback import Explanation, Superbands, explain
+from lime_callback.designs import key
+from lime_callback.drift import compare
+
+
+def main() -> None:
+    """Train, explain, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    epochs, count, reference, repetitions = (1, 2, 512, 4) if args.quick else (14, 8, 20_480, 200)
+    models, probes, targets = trained(epochs, 1, count, augmented=False)
+    features = Superbands(20).features(probes, wavelengths=wavelengths())
+
+    def explained(n: int, design: str, seed: int) -> Explanation:
+        seeds = [key(seed, probe) for probe in range(count)]
+        return explain(
+            models[-1], probes, features, targets, n_perturbations=n, design=design, batch_size=256, seed=seeds
+        )
+
+    value = explained(reference, "paired", 0).coefficients
+    print(f"{count} probes, {repetitions} repetitions, truth from {reference} perturbations\n")
+    print(f"{'design':<10}{'n':>5}  {'covered (95 %)':>14}  {'called changed (5 %)':>20}")
+    for design in ("paired", "bernoulli"):
+        for n in (8 * len(features), 16 * len(features)):
+            found = [explained(n, design, seed) for seed in range(1, repetitions + 1)]
+            inside = [(one.coefficients - value).abs() <= 1.96 * one.standard_error for one in found]
+            changed = [compare(a, b).significant(0.05, "none") for a, b in zip(found[::2], found[1::2], strict=True)]
+            print(
+                f"{design:<10}{n:>5}  {torch.stack(inside).double().mean():14.3f}"
+                f"  {torch.stack(changed).double().mean():20.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What does fine-tuning change? A transformer of one half of the scene is fine-tuned on the other half.
+
+    python examples/finetune.py
+
+The western half of Indian Pines trains the model, whose checkpoint then is the reference of the second training, on the
+eastern half. At its end a table says which superbands the fine-tuning changed, with significance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import warnings
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger
+from scene import CLASS_NAMES, PATCH, IndianPines, Patches, PatchViT, wavelengths
+from torch.utils.data import DataLoader, Subset
+
+from lime_callback import LimeCallback, Superbands
+
+BORDER = 72  # column between the halves; patches that reach across belong to neither
+
+
+def main() -> None:
+    """Train in the west, fine-tune in the east, and print what that changed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=6, help="of each of the two trainings")
+    parser.add_argument("--fast", action="store_true", help="a fraction of the patches and two epochs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec.* is deprecated)")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    pl.seed_everything(args.seed, workers=True, verbose=False)
+    epochs, limit = (2, 256) if args.fast else (args.epochs, None)
+    data = IndianPines(seed=args.seed)
+    weights = data.class_weights()
+
+    print("west: training from scratch")
+    pretraining = trainer(epochs, args.output, "finetune_west")
+    pretraining.fit(PatchViT(weights, lr=1e-3), *loaders(data, limit, west=True))
+    checkpoint = args.output / "finetune_west" / f"version_{pretraining.logger.version}" / "west.ckpt"
+    pretraining.save_checkpoint(checkpoint)
+
+    print("east: fine-tuning, with the model of the west as the reference")
+    lime = LimeCallback(
+        Superbands(20),
+        wavelengths=wavelengths(),
+        baseline="zero",  # the scene's mean, for normalised patches
+        class_names=CLASS_NAMES,
+        reference=checkpoint,
+    )
+    model = PatchViT.load_from_checkpoint(checkpoint, class_weights=weights, lr=3e-4)
+    finetuning = trainer(epochs, args.output, "finetune_east", lime)
+    finetuning.fit(model, *loaders(data, limit, west=False))
+    print_table(lime, finetuning)
+    print(f"\nSee the run with:  tensorboard --logdir {args.output / 'finetune_east'} --samples_per_plugin=images=500")
+
+
+def trainer(epochs: int, output: Path, name: str, *callbacks: pl.Callback) -> pl.Trainer:
+    """A quiet trainer that prints a line for each epoch."""
+    return pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=TensorBoardLogger(output, name=name),
+        callbacks=[*callbacks, EpochLine()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+
+
+def loaders(data: IndianPines, limit: int | None, *, west: bool) -> tuple[DataLoader, DataLoader]:
+    """Training and validation patches of one half, at most ``limit`` of each."""
+    return (
+        DataLoader(half(data.train, limit, west=west), 64, shuffle=True),
+        DataLoader(half(data.val, limit, west=west), 256),
+    )
+
+
+def half(patches: Patches, limit: int | None, *, west: bool) -> Subset:
+    """The patches that lie west of the border, or east of it."""
+    column = patches.corners[:, 1]
+    inside = column + PATCH <= BORDER if west else column >= BORDER
+    return Subset(patches, np.flatnonzero(inside)[:limit].tolist())
+
+
+class EpochLine(pl.Callback):
+    """Prints a line for every epoch."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the accuracy and, where there is one, the drift from the reference."""
+        value = {name: float(number) for name, number in trainer.callback_metrics.items()}
+        away = value.get("lime/spectral/drift_from_reference")
+        seen = "" if away is None else f"  drift from the west's model {away:.3f}"
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  accuracy {value['val/accuracy']:.3f}{seen}",
+            flush=True,
+        )
+
+
+def print_table(lime: LimeCallback, trainer: pl.Trainer) -> None:
+    """Print each superband's coefficient before and after, as means over the probes."""
+    rows = lime.reference_table("spectral")
+    print("\nsuperband             before   after  change ± standard error        p")
+    for row in rows:
+        print(
+            f"{row.feature:<20} {row.before:+7.3f} {row.after:+7.3f} {row.change:+7.3f} ± {row.standard_error:.3f}"
+            f"{row.p_value:17.1e} {'*' if row.significant else ''}"
+        )
+    changed = float(trainer.callback_metrics["lime/spectral/changed_from_reference"])
+    count = sum(row.significant for row in rows)
+    print(
+        f"\n* {count} of {len(rows)} superbands changed on average over the patches, at a false discovery rate of 0.05;"
+    )
+    print(f"of a single patch's superbands {changed:.0%} did.")
+
+
+if __name__ == "__main__":
+    main()

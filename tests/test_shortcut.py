@@ -1,0 +1,34 @@
+"""The planted shortcut raises the alarm, and its absence does not; one seed of each."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def example():
+    sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+    try:
+        import planted_shortcut
+
+        yield planted_shortcut
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.mark.filterwarnings("ignore:LimeCallback 'lime'. 'planted'", "ignore:.*does not have many workers")
+def test_the_shortcut_raises_the_alarm_and_stops_the_run(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = example.train(0, example.watcher(pictures=False), plant=True)
+    assert found.alarm is not None
+    assert found.alarm <= 3
+    assert found.shares[-1] > example.BOUND
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_without_the_shortcut_there_is_no_alarm(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = example.train(0, example.watcher(pictures=False), plant=False, epochs=3)
+    assert found.alarm is None
+    assert max(found.shares) < example.BOUND / 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from toys import WAVELENGTHS, fit
-from wandb_records import history_of
+from wandb_records import history_of, records_of
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.sinks import PictureFiles, Report, TensorBoardSink, WandbSink, media_tag, sinks_for
@@ -112,6 +112,18 @@ def test_an_offline_wandb_run_holds_pictures_and_scalars_under_the_step(offline,
         {key for row in part for key in row if key.startswith("lime/")} for part in (rows[::2], rows[1::2])
     )
     assert not scalars & media, "a W&B key holds one kind of value"
+
+
+def test_alarms_are_alerts_in_wandb(offline):
+    from lightning.pytorch.loggers import WandbLogger
+
+    logger = WandbLogger(project="lime", save_dir=offline)
+    (sink,) = sinks_for([logger], offline / "lime")
+    run = Path(logger.experiment.dir).parent
+    sink.write(Report(0, 1, alarms={"lime/spectral/watch/water": "too much"}))
+    logger.experiment.finish()
+    alerts = [record.alert for record in records_of(run) if record.WhichOneof("record_type") == "alert"]
+    assert [(alert.title, alert.text) for alert in alerts] == [("lime/spectral/watch/water", "too much")]
 
 
 def test_a_run_in_wandb_from_the_callback(offline):

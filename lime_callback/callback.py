@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,33 +22,31 @@ from lime_callback.arguments import (
 from lime_callback.baselines import Baseline
 from lime_callback.batches import Key
 from lime_callback.designs import Design
-from lime_callback.drift import Drift, check_comparable
+from lime_callback.drift import Drift
 from lime_callback.explainer import Settings, fingerprint
 from lime_callback.explanation import Explanation
-from lime_callback.inference import guarded
+from lime_callback.inquiry import Inquiry
 from lime_callback.kernels import Kernel
 from lime_callback.layout import Layout
 from lime_callback.model import Model
 from lime_callback.probes import Collector, Probes
 from lime_callback.publishing import Publisher
-from lime_callback.reference import Reference, ReferenceRow, load_weights, weights_of
+from lime_callback.reference import Reference, ReferenceRow
 from lime_callback.sinks.console import Console
 from lime_callback.surrogates import Ridge, Surrogate
 from lime_callback.targets import Output
-from lime_callback.tracks import Track
 from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder
 from lime_callback.views import Superbands, Superpixels, View
-from lime_callback.watch import alarms_of, check_watch
+from lime_callback.watch import check_watch
 
 
 class LimeCallback(Callback):
     """Explains a fixed set of validation samples with LIME at the end of validation epochs, and logs what it finds.
 
-    Metrics, for every view: ``<name>/<view>/score`` (mean weighted R² over probes and targets), ``score_min``,
-    ``drift`` (cosine distance to the previous explained epoch), ``drift_from_start``, ``rank_correlation`` and
-    ``top5_overlap`` (both to the previous explained epoch); and ``<name>/seconds`` and ``<name>/forwards``. All can be
-    monitored, from the first validation on: before there is anything to compare with, drift is 2, rank correlation -1
-    and overlap 0, the worst there can be.
+    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (weighted R² over probes and targets),
+    ``gated``, ``drift`` and ``noise_floor`` (to the previous explained epoch), ``drift_from_start``, ``changed``,
+    ``rank_correlation``, ``top5_overlap``, ``settled``, ``watch/<name>``; and ``<name>/seconds``, ``<name>/forwards``.
+    All can be monitored from the first validation on: what has nothing to compare with yet is the worst there can be.
 
     Args:
         views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
@@ -139,16 +136,17 @@ class LimeCallback(Callback):
         self.input_key, self.label_key, self.output_key, self.forward = input_key, label_key, output_key, forward
 
         self._console = Console(self.name, self.on_error)
+        self._inquiry = Inquiry(
+            self.views, self.settings, self.layout, self.wavelengths, self.target, self.watch, self.gate,
+            self.reference, self.seed, self._console,
+        )  # fmt: skip
         self._publisher = Publisher(self._console, self.wavelengths, self.class_names, pictures)
         self._collector: Collector | None = None
         self._probes: Probes | None = None
-        self._largest = 1
-        self._tracks = {view.name: self._track(view) for view in self.views}
+        self._largest, self._step = 1, 0
         self._epoch: int | None = None
-        self._step = 0
         self._costs = {"seconds": 0.0, "forwards": 0.0}
         self._resumed: dict[str, Any] | None = None
-        self._announced = False
 
     @property
     def state_key(self) -> str:
@@ -161,7 +159,7 @@ class LimeCallback(Callback):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._track_of(view).last
+        return self._inquiry.track(view).last
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.drift.Drift`.
@@ -169,7 +167,7 @@ class LimeCallback(Callback):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._track_of(view).drift_from_reference()
+        return self._inquiry.track(view).drift_from_reference()
 
     def reference_table(self, view: str) -> list[ReferenceRow]:
         """How each feature's coefficient has changed against the reference, as means over the probes.
@@ -180,9 +178,7 @@ class LimeCallback(Callback):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._track_of(view).reference_table()
-
-    # -- hooks ---------------------------------------------------------------------------------------------------
+        return self._inquiry.track(view).reference_table()
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
@@ -218,7 +214,7 @@ class LimeCallback(Callback):
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
-        for name, track in self._tracks.items():
+        for name, track in self._inquiry.tracks.items():
             if track.last is not None:
                 when = track.series.settled
                 what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
@@ -235,7 +231,7 @@ class LimeCallback(Callback):
             "costs": dict(self._costs),
             "history": self._publisher.history,
             "said": self._console.said,
-            "tracks": {name: track.state() for name, track in self._tracks.items()},
+            "tracks": {name: track.state() for name, track in self._inquiry.tracks.items()},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -246,79 +242,29 @@ class LimeCallback(Callback):
         if state_dict["history"] is not None:
             self._publisher.interrupted = (state_dict["history"], self._step)
         for name, state in state_dict["tracks"].items():
-            if name in self._tracks:
-                self._tracks[name].restore(state)
-
-    # -- the work of an epoch ------------------------------------------------------------------------------------
+            if name in self._inquiry.tracks:
+                self._inquiry.tracks[name].restore(state)
 
     def _explain(self, trainer: Any, pl_module: Any, probes: Probes) -> None:
-        started, forwards, explained = time.perf_counter(), 0, []
+        started = time.perf_counter()
         model = self._model(trainer, pl_module, probes)
-        for name, track in self._tracks.items():
-            with self._console.contained(f"view '{name}'"), guarded(pl_module):
-                explanation = self._explain_view(track, model, self.settings)
-                self._find_reference(track, model, explanation)
-                track.take(explanation, epochs_trained(trainer))
-                explained.append(track)
-                forwards += len(probes) * (self.settings.n_perturbations + 1)
+        explained = self._inquiry.ask(model, self.max_batch_size or self._largest, epochs_trained(trainer))
         self._step = logging_step(trainer)
-        alarms = self._raise_alarms(trainer, explained)
+        alarms, stop = self._inquiry.alarms(self.name, explained, f"epoch {trainer.current_epoch}")
+        trainer.should_stop = trainer.should_stop or stop
         if trainer.is_global_zero and not trainer.fast_dev_run:
             folder = run_folder(trainer) / self.name
             self._publisher.publish(
                 trainer.loggers, folder, trainer.current_epoch, self._step, probes, explained, alarms
             )
+        forwards = len(explained) * len(probes) * (self.settings.n_perturbations + 1)
         self._costs = {"seconds": time.perf_counter() - started, "forwards": float(forwards)}
 
-    def _explain_view(self, track: Track, model: Model, settings: Settings) -> Explanation:
-        if track.features is None:
-            track.pin(model, settings, self.layout, self.wavelengths, self.target, self.watch)
-        batch_size = self.max_batch_size or self._largest
-        explanation, degenerate = track.explain(model, settings, batch_size, self.seed)
-        if settings is self.settings:  # and not a rehearsal, which has too few perturbations
-            self._console.degenerate(track.view.name, degenerate)
-        return explanation
-
-    def _find_reference(self, track: Track, model: Model, explanation: Explanation) -> None:
-        """Explain by the reference's weights, or load its explanation; what does not fit is said once."""
-        if self.reference is None or track.reference is not None:
-            return
-        with self._console.contained(f"the reference of view '{track.view.name}'"):
-            if self.reference.checkpoint is not None:
-                with weights_of(model.module, load_weights(self.reference.checkpoint, model.module)):
-                    track.reference = self._explain_view(track, model, self.settings)
-            elif track.view.name in self.reference.explanations:
-                found = Explanation.load(self.reference.explanations[track.view.name])
-                check_comparable(found, explanation)
-                track.reference = found
-
-    def _raise_alarms(self, trainer: Any, tracks: Sequence[Track]) -> dict[str, str]:
-        """Warn of new alarms, which are returned by their place, and stop the training where that was asked for."""
-        news = {}
-        for track in tracks:
-            for name, trouble in alarms_of(self.watch, track.metrics).items():
-                place = f"{self.name}/{track.view.name}/watch/{name}"
-                if trouble is None:
-                    self._console.over(place)
-                    continue
-                text = f"'{name}' {trouble} in view '{track.view.name}', epoch {trainer.current_epoch}."
-                if self._console.once(text, key=place):
-                    news[place] = text
-                trainer.should_stop = trainer.should_stop or self.watch[name].stop
-        return news
-
     def _rehearse(self, trainer: Any, pl_module: Any, collector: Collector) -> None:
-        """Explain one sample by two perturbations, for the errors that it may raise."""
-        model = self._model(trainer, pl_module, collector.probes())
         self._largest = collector.largest
-        for view in self.views:
-            with guarded(pl_module):
-                self._explain_view(self._track(view), model, replace(self.settings, n_perturbations=2))
-        if self.reference is not None and self.reference.checkpoint is not None:
-            load_weights(self.reference.checkpoint, pl_module)
+        model = self._model(trainer, pl_module, collector.probes())
+        self._inquiry.rehearse(model, self.max_batch_size or self._largest)
         self._announce()
-
-    # -- small things --------------------------------------------------------------------------------------------
 
     def _offer(self, count: int, batches: Sequence[float], batch: Any, index: int, loader: int) -> None:
         if self._collector is None:
@@ -334,38 +280,21 @@ class LimeCallback(Callback):
             return
         before, now = self._resumed["fingerprint"], fingerprint(probes.inputs)
         if before.shape != now.shape or not torch.allclose(before, now, rtol=1e-6, atol=1e-9):
-            for track in self._tracks.values():
+            for track in self._inquiry.tracks.values():
                 track.forget()
             self._console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
 
     def _model(self, trainer: Any, pl_module: Any, probes: Probes) -> Model:
-        context = trainer.precision_plugin.val_step_context
-        return Model(pl_module, context, probes.to(pl_module.device), self.forward, self.output_key)
-
-    def _track(self, view: View) -> Track:
-        return Track(view, gate=self.gate)
-
-    def _track_of(self, view: str) -> Track:
-        if view not in self._tracks:
-            raise ValueError(f"`view` should be one of {list(self._tracks)}. Found `view = {view!r}`.")
-        return self._tracks[view]
+        autocast = trainer.precision_plugin.val_step_context
+        return Model(pl_module, autocast, probes.to(pl_module.device), self.forward, self.output_key)
 
     def _metrics(self) -> dict[str, float]:
         """The last finite values of everything, so that monitors find them at every validation."""
         metrics = {f"{self.name}/{what}": value for what, value in self._costs.items()}
-        for name, track in self._tracks.items():
+        for name, track in self._inquiry.tracks.items():
             metrics |= {f"{self.name}/{name}/{what}": value for what, value in track.metrics.items()}
         return metrics
 
     def _announce(self) -> None:
-        """Say in one line what will be done, once."""
-        if self._announced:
-            return
-        self._announced = True
-        views = " and ".join(f"'{view.name}'" for view in self.views)
-        forwards = self.count * len(self.views) * (self.settings.n_perturbations + 1)
-        often = "each validation" if self.every_n_epochs == 1 else f"every {self.every_n_epochs} epochs"
-        self._console.info(
-            f"at the end of {often}, explains {self.count} validation samples by {views}, with "
-            f"{self.settings.n_perturbations} perturbations each ({forwards} forward passes of one sample)."
-        )
+        names = [view.name for view in self.views]
+        self._console.announce(self.count, names, self.settings.n_perturbations, self.every_n_epochs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass
@@ -25,10 +25,23 @@ class Console:
     name: str
     on_error: Literal["warn", "raise"] = "warn"
     said: list[str] = field(default_factory=list)
+    _announced: bool = field(default=False, init=False)
 
     def info(self, text: str) -> None:
         """Say something."""
         rank_zero_info(f"LimeCallback '{self.name}': {text}")
+
+    def announce(self, probes: int, views: Sequence[str], perturbations: int, every: int) -> None:
+        """Say in one line what will be done, once."""
+        if self._announced:
+            return
+        self._announced = True
+        often = "each validation" if every == 1 else f"every {every} epochs"
+        self.info(
+            f"at the end of {often}, explains {probes} validation samples by {' and '.join(map(repr, views))}, with "
+            f"{perturbations} perturbations each ({probes * len(views) * (perturbations + 1)} forward passes of one "
+            "sample)."
+        )
 
     def once(self, text: str, key: str | None = None) -> bool:
         """Warn, unless something of this key was warned of before; returns whether it was news."""

@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("tensorly")
-pytest.importorskip("transformers")
-
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

@@ -220,10 +220,10 @@ def test_a_crash_while_rewinding_leaves_the_old_file(path, monkeypatch):
     HistoryFile(path).append(epoch(10) + epoch(20))
 
     def crash(_):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("in the middle")
 
     monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="in the middle"):
         HistoryFile(path).rewind(10)
     assert read_history(path) == epoch(10) + epoch(20)
 

@@ -48,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     epochs = 3 if args.fast else args.epochs
     if args.seeds:
-        table(args.seeds, epochs)
+        table(args.seeds, epochs, args.output)
         return
     lime = None if args.no_watch else watcher()
     logger = TensorBoardLogger(args.output, name="planted_shortcut")
@@ -116,7 +116,7 @@ class Progress(pl.Callback):
         share = value.get("lime/spectral/watch/planted")
         if share is not None:
             self.shares.append(share)
-            if trainer.should_stop and self.alarm is None and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            if trainer.should_stop and self.alarm is None:
                 self.alarm = trainer.current_epoch + 1
         if self.say:
             seen = "" if share is None else f"  planted bands have {share:.3f} of the attribution"
@@ -141,7 +141,14 @@ class ShortcutViT(PatchViT):
 
 
 def train(
-    seed: int, lime: LimeCallback | None, *, plant: bool, epochs: int = 5, logger: object = False, say: bool = False
+    seed: int,
+    lime: LimeCallback | None,
+    *,
+    plant: bool,
+    epochs: int = 5,
+    logger: object = False,
+    say: bool = False,
+    output: Path | None = None,
 ) -> Progress:
     """Train on 1024 patches with or without the shortcut, watched or not."""
     warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec.* is deprecated)")
@@ -156,6 +163,7 @@ def train(
     progress = Progress(say=say)
     trainer = pl.Trainer(
         max_epochs=epochs,
+        default_root_dir=output,
         accelerator="cpu",
         logger=logger,
         callbacks=[progress] if lime is None else [lime, progress],
@@ -168,7 +176,7 @@ def train(
     return progress
 
 
-def table(seeds: int, epochs: int) -> None:
+def table(seeds: int, epochs: int, output: Path) -> None:
     """Train with and without the shortcut for several seeds, and print in which epoch the alarm was raised."""
     print(f"alarm above {BOUND} of the attribution, beyond its error\n")
     print("seed  with: alarm in epoch   share  without: alarm in epoch  largest share")
@@ -177,7 +185,7 @@ def table(seeds: int, epochs: int) -> None:
         runs = []
         for plant in (True, False):
             lime = watcher(pictures=False)
-            runs.append(train(seed, lime, plant=plant, epochs=epochs))
+            runs.append(train(seed, lime, plant=plant, epochs=epochs, output=output))
         planted, control = runs
         found.append((planted, control))
         print(

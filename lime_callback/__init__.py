@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.explainer import explain
 from lime_callback.explanation import Explanation
 from lime_callback.features import Features
+from lime_callback.inference import is_explaining
 from lime_callback.surrogates import Lasso, Ridge
 from lime_callback.views import Cubes, Superbands, Superpixels
 from lime_callback.watch import Watch
@@ -26,6 +27,7 @@ __all__ = [
     "Superpixels",
     "Watch",
     "explain",
+    "is_explaining",
 ]
 
 

@@ -7,17 +7,21 @@ their dtype and on their device. It is computed once an explanation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lime_callback.arguments import check_function
+from lime_callback.kernels import wide
+from lime_callback.quantities import check_number, is_number
 from lime_callback.spelling import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lime_callback.features import Features
 
@@ -36,12 +40,28 @@ class Constant(Baseline):
 
     Args:
         value: in the units of the inputs.
+
+    Raises:
+        ValueError: if ``value`` is NaN or infinite.
+        TypeError: if it is no number.
     """
 
     value: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_number("value", self.value)
+
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
-        """See :class:`Baseline`."""
+        """See :class:`Baseline`.
+
+        Raises:
+            ValueError: if the inputs' dtype does not reach so far.
+        """
+        if abs(self.value) > torch.finfo(inputs.dtype).max:
+            raise ValueError(
+                f"`baseline` should be a number that {inputs.dtype} can hold. Found {self.value}; convert the inputs "
+                f"with `.float()`, or take a smaller number."
+            )
         return inputs.new_full((1,) * inputs.ndim, self.value)
 
 
@@ -69,11 +89,12 @@ class SegmentMean(Baseline):
         spectrum = _is_spectrum(x)
         labels = features.canonical.long().expand(x.shape if spectrum else (len(x), -1, *x.shape[2:])) + 1
         # One row for the pixels of each channel; of a spectrum, one row for all channels.
-        rows = x.flatten(1).unsqueeze(1) if spectrum else x.flatten(2)
+        # In full width: a sum of many pixels does not fit into half precision.
+        rows = (x.flatten(1).unsqueeze(1) if spectrum else x.flatten(2)).to(wide(x.device))
         index = (labels.flatten(1).unsqueeze(1) if spectrum else labels.flatten(2)).expand_as(rows)
         sums = rows.new_zeros(*rows.shape[:2], len(features) + 1).scatter_add_(2, index, rows)
         counts = torch.zeros_like(sums).scatter_add_(2, index, torch.ones_like(rows)).clamp(min=1)
-        means = (sums / counts).gather(2, index).view_as(x)
+        means = (sums / counts).gather(2, index).reshape(x.shape).to(x.dtype)
         return features.layout.restore(torch.where(labels > 0, means, x))
 
 
@@ -82,10 +103,11 @@ class Blur(Baseline):
     """The input blurred by a Gaussian: over its pixels, or over the channels of inputs without pixels.
 
     Args:
-        sigma: standard deviation as a share of the longer side, above 0.
+        sigma: standard deviation as a share of the longer side, above 0 and at most 10.
 
     Raises:
-        ValueError: if ``sigma`` is not above 0.
+        ValueError: if ``sigma`` is not above 0, or above 10.
+        TypeError: if it is no number.
 
     References:
         Fong and Vedaldi, "Interpretable Explanations of Black Boxes by Meaningful Perturbation", ICCV 2017, section
@@ -95,8 +117,9 @@ class Blur(Baseline):
     sigma: float = 0.125
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0:
-            raise ValueError(f"`sigma` should be above 0. Found `sigma = {self.sigma}`.")
+        strongest = "`baseline='mean'` is the strongest blur"
+        if check_number("sigma", self.sigma, above=0, hint=strongest) > 10:  # the kernel's memory grows with it
+            raise ValueError(f"`sigma` should be at most 10. Found `sigma = {self.sigma}`; {strongest}.")
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         """See :class:`Baseline`."""
@@ -117,7 +140,7 @@ def _blur(x: Tensor, axis: int, sigma: float) -> Tensor:
     """Gaussian blur along one axis; edges are continued by their last value."""
     radius = max(1, round(3 * sigma))
     taps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-    taps = torch.exp(-(taps**2) / (2 * sigma**2))
+    taps = torch.exp(-((taps / sigma) ** 2) / 2)
     moved = x.movedim(axis, -1)
     lines = F.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
     return F.conv1d(lines, (taps / taps.sum()).view(1, 1, -1)).view(moved.shape).movedim(-1, axis)
@@ -130,9 +153,19 @@ class Given(Baseline):
     Args:
         values: a tensor that broadcasts to the inputs' shape [B, *dims] or [*dims], or one value a channel [C]; or a
             function of the inputs that returns such a tensor.
+
+    Raises:
+        ValueError: if a tensor holds NaN, infinite or complex values.
+        TypeError: if it is neither a tensor nor a function.
     """
 
     values: Tensor | Callable[[Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.values, Tensor):
+            _check_values(self.values)
+        else:
+            check_function("baseline", self.values, "the inputs, or a tensor")
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         """See :class:`Baseline`.
@@ -145,9 +178,8 @@ class Given(Baseline):
         if not isinstance(values, Tensor):
             raise TypeError(f"`baseline` should return a tensor. Found a {type(values).__name__}.")
         channels = features.layout.canonical(inputs).shape[1]
+        _check_values(values)
         values = values.detach().to(inputs)
-        if not bool(values.isfinite().all()):
-            raise ValueError("`baseline` should be finite. Found NaN or infinite values.")
         if values.ndim == 1 and inputs.ndim > 2 and len(values) == channels:
             return features.layout.restore(values.view(1, -1, 1, 1))
         try:
@@ -161,6 +193,20 @@ class Given(Baseline):
         return values.view((1,) * (inputs.ndim - values.ndim) + tuple(values.shape))
 
 
+def _numbers(values: Sequence[Any]) -> Tensor:
+    try:
+        return torch.tensor(values, dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`baseline` should hold numbers, such as one for each channel. Found {values!r}.") from error
+
+
+def _check_values(values: Tensor) -> None:
+    if values.is_complex() or not bool(values.isfinite().all()):
+        found = f"dtype {values.dtype}" if values.is_complex() else "NaN or infinite values"
+        raise ValueError(f"`baseline` should be finite and real. Found {found}.")
+
+
+BaselineName = Literal["zero", "mean", "segment_mean", "blur"]
 BASELINES: dict[str, Callable[[], Baseline]] = {
     "zero": Constant,
     "mean": Mean,
@@ -170,14 +216,19 @@ BASELINES: dict[str, Callable[[], Baseline]] = {
 
 
 def resolve_baseline(value: Any) -> Baseline:
-    """A baseline of its name, a number, a tensor, a function of the inputs, or a :class:`Baseline`.
+    """A baseline of its name, a number, numbers, a tensor, a function of the inputs, or a :class:`Baseline`.
 
     Raises:
-        ValueError: if the name is unknown.
+        ValueError: if the name is unknown, or the number or the tensor is not finite.
         TypeError: if it is none of these.
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Constant(float(value))
+    if is_number(value):
+        try:
+            return Constant(check_number("baseline", value))
+        except OverflowError:
+            raise ValueError(f"`baseline` should be finite. Found {value}.") from None
+    if isinstance(value, Iterable) and not isinstance(value, (str, Tensor, Mapping)) and not callable(value):
+        return Given(_numbers(list(value)))
     if isinstance(value, Tensor) or (callable(value) and not isinstance(value, (Baseline, type))):
         return Given(value)
-    return resolve("baseline", value, BASELINES, Baseline)
+    return resolve("baseline", value, BASELINES, Baseline, "a number, a tensor, a function of the inputs")

@@ -52,7 +52,7 @@ def input_key(batch: Any, key: Key | None) -> Key | None:
             f"{key!r}` and a batch "
             f"of {describe(batch)}. Pass for example `input_key='image'` or `input_key=0`."
         )
-    return found
+    return _from_front(batch, found)
 
 
 def label_key(batch: Any, key: Key | None) -> Key | None:
@@ -65,10 +65,10 @@ def label_key(batch: Any, key: Key | None) -> Key | None:
         return _find(batch, _LABELS, 1)
     if not _has(batch, key):
         raise ValueError(
-            f"`label_key` should name an entry of the batch. Found `label_key = {key!r}` and a batch of "
-            f"{describe(batch)}."
+            f"`label_key` should name an entry of the batch, a tensor. Found `label_key = {key!r}` and a batch of "
+            f"{describe(batch)}. Pass for example `label_key='label'` or `label_key=1`."
         )
-    return key
+    return _from_front(batch, key)
 
 
 def entry(batch: Any, key: Key | None) -> Any:
@@ -136,15 +136,16 @@ def output_tensor(output: Any, key: Key | None) -> Any:
     Raises:
         ValueError: if the key is not in the output.
     """
-    if isinstance(output, Tensor):
+    if isinstance(output, Tensor) and key is None:
         return output
     found = key if key is not None else _find(output, _OUTPUTS, 0)
     if found is None or not _has(output, found):
+        hint = "Pass for example `output_key='logits'`, or `forward=`, a function of the module and the batch."
         raise ValueError(
             f"`output_key` should name the prediction in the model's output, a tensor. Found `output_key = {key!r}` "
             f"and an output of "
-            f"{describe(output)}. Pass for example `output_key='logits'`, or `forward=`, a function of the module and "
-            f"the batch."
+            f"{describe(output)}. "
+            f"{'Leave `output_key` out.' if isinstance(output, Tensor) else hint}"
         )
     return output[found]
 
@@ -166,9 +167,14 @@ def _short(part: Any) -> str:
 
 def _has(batch: Any, key: Key) -> bool:
     try:
-        return isinstance(batch[key], Tensor)
+        return not isinstance(batch, Tensor) and isinstance(batch[key], Tensor)
     except (KeyError, IndexError, TypeError):
         return False
+
+
+def _from_front(batch: Any, key: Key) -> Key:
+    """A number that counts from the back, as -1 does, as the number that counts from the front."""
+    return key + len(batch) if isinstance(key, int) and key < 0 and not isinstance(batch, Mapping) else key
 
 
 def _find(batch: Any, names: Sequence[str], place: int) -> Key | None:

@@ -1,43 +1,37 @@
-"""The callback: hooks, schedule and state. The work is done elsewhere, in the order in which it is called here."""
+"""The callback: its arguments and its hooks. What is kept over a run, and the work, is in a study."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from lightning.pytorch.callbacks import Callback
 
-from lime_callback.arguments import (
-    check_count,
-    check_gate,
-    check_name,
-    check_one_of,
-    check_target,
-    check_views,
-    check_wavelengths,
-)
-from lime_callback.baselines import Baseline
+from lime_callback import arguments as check
+from lime_callback.baselines import Baseline, BaselineName
 from lime_callback.batches import Key
-from lime_callback.designs import Design
+from lime_callback.budget import Budget
+from lime_callback.designs import Design, DesignName
 from lime_callback.drift import Drift
-from lime_callback.explainer import Settings, fingerprint
+from lime_callback.explainer import Settings
 from lime_callback.explanation import Explanation
-from lime_callback.inquiry import Inquiry
-from lime_callback.kernels import Kernel
+from lime_callback.inference import guarded
+from lime_callback.kernels import Kernel, KernelName
 from lime_callback.layout import Layout
-from lime_callback.model import Model
-from lime_callback.probes import Collector, Probes
-from lime_callback.publishing import Publisher
+from lime_callback.plan import Plan
+from lime_callback.previews import first_sample, has_validation
 from lime_callback.reference import Reference, ReferenceRow
-from lime_callback.sinks.console import Console
-from lime_callback.surrogates import Ridge, Surrogate
+from lime_callback.study import Study
+from lime_callback.surrogates import Ridge, Surrogate, SurrogateName
 from lime_callback.targets import Output
-from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder
 from lime_callback.views import Superbands, Superpixels, View
-from lime_callback.watch import check_watch
+from lime_callback.watch import Watch, check_watch
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator  # LightningCLI finds it here, too
 
 
 class LimeCallback(Callback):
@@ -45,8 +39,13 @@ class LimeCallback(Callback):
 
     Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (weighted R² over probes and targets),
     ``gated``, ``drift`` and ``noise_floor`` (to the previous explained epoch), ``drift_from_start``, ``changed``,
-    ``rank_correlation``, ``top5_overlap``, ``settled``, ``watch/<name>``; and ``<name>/seconds``, ``<name>/forwards``.
-    All can be monitored from the first validation on: what has nothing to compare with yet is the worst there can be.
+    ``rank_correlation``, ``top5_overlap``, ``settled``, ``watch/<name>``; and ``<name>/seconds``, ``<name>/forwards``,
+    ``<name>/perturbations``. All can be monitored from the first validation on: what has nothing to compare with yet is
+    the worst there can be. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``; without any
+    validation, samples of the training set are explained at the end of training epochs.
+
+    The run is not changed: random state, modes, buffers, metrics and plain attributes of all modules are as before.
+    What a forward does outside of the modules stays done; :func:`lime_callback.is_explaining` lets the model know.
 
     Args:
         views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
@@ -57,19 +56,25 @@ class LimeCallback(Callback):
             ``"all"``, an index or a list of indices.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
-        design: see :func:`lime_callback.explain`, as are the next four.
-        baseline: what hidden elements become.
-        kernel: how much each perturbation counts.
-        surrogate: the linear model.
+        design: how perturbations are drawn: ``"paired"``, ``"bernoulli"`` or a ``lime_callback.designs.Design``.
+        baseline: what hidden elements become: ``"mean"``, ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, one for
+            each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
+        kernel: how much each counts: ``"cosine"``, ``"euclidean"``, ``"none"`` or a ``lime_callback.kernels.Kernel``.
+        surrogate: the linear model: ``"ridge"``, ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or a linear
+            regressor of scikit-learn.
         output: scale of the output, or a function that turns the model's output into ``[m, K]``.
         watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
-            raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, see
-            :class:`~lime_callback.watch.Watch`.
+            raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
+            ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], above: 0.2}``.
         gate: explanations whose R² is below this are drawn pale and kept out of the drift; ``None`` keeps all.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
             ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
         class_names: of the outputs.
-        max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has.
+        max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has. Where memory
+            does not suffice, half as many are tried.
+        time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``.
+            Fewer perturbations are used to keep it: the first half, quarter, ... of each design; ``perturbations`` says
+            how many.
         pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
@@ -96,16 +101,17 @@ class LimeCallback(Callback):
         target: Literal["predicted", "label", "all"] | int | list[int] = "predicted",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
-        design: str | Design = "paired",
-        baseline: str | float | torch.Tensor | Baseline | Callable[[torch.Tensor], torch.Tensor] = "mean",
-        kernel: str | Kernel = "cosine",
-        surrogate: str | Surrogate | Any = Ridge(),  # noqa: B008 (frozen)
-        output: Output | Callable[[torch.Tensor], torch.Tensor] = "raw",
-        watch: dict[str, Any] | None = None,
+        design: DesignName | Design = "paired",
+        baseline: BaselineName | float | Iterable[float] | Baseline | Callable[[Any], Any] = "mean",
+        kernel: KernelName | Kernel = "cosine",
+        surrogate: SurrogateName | Surrogate | BaseEstimator = Ridge(),  # noqa: B008 (frozen)
+        output: Output | Callable[[Any], Any] = "raw",
+        watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         gate: float | None = 0.2,
         reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
+        time_budget: float | str | None = None,
         pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
@@ -115,43 +121,44 @@ class LimeCallback(Callback):
         output_key: Key | None = None,
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        self.settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output)
-        self.layout = Layout.of(layout)
-        self.wavelengths = check_wavelengths(wavelengths)
+        wavelengths = check.check_wavelengths(wavelengths)
         default: list[View] = [Superpixels()]
-        if self.wavelengths is not None:
-            default.append(Superbands(min(20, len(self.wavelengths))))
-        self.views = check_views(views, default)
-        self.watch = check_watch(watch)
-        self.gate = check_gate(gate)
-        self.reference = Reference.of(reference, [view.name for view in self.views])
-        self.count = check_count("probes", probes, 1)
-        self.target = check_target(target)
-        self.every_n_epochs = check_count("every_n_epochs", every_n_epochs, 1)
-        self.class_names = None if class_names is None else [str(one) for one in class_names]
-        self.max_batch_size = None if max_batch_size is None else check_count("max_batch_size", max_batch_size, 1)
-        self.on_error = check_one_of("on_error", on_error, ("warn", "raise"))
-        self.seed = check_count("seed", seed, 0)
-        self.name = check_name("name", name)
-        self.input_key, self.label_key, self.output_key, self.forward = input_key, label_key, output_key, forward
-
-        self._console = Console(self.name, self.on_error)
-        self._inquiry = Inquiry(
-            self.views, self.settings, self.layout, self.wavelengths, self.target, self.watch, self.gate,
-            self.reference, self.seed, self._console,
-        )  # fmt: skip
-        self._publisher = Publisher(self._console, self.wavelengths, self.class_names, pictures)
-        self._collector: Collector | None = None
-        self._probes: Probes | None = None
-        self._largest, self._step = 1, 0
-        self._epoch: int | None = None
-        self._costs = {"seconds": 0.0, "forwards": 0.0}
-        self._resumed: dict[str, Any] | None = None
+        if wavelengths is not None:
+            default.append(Superbands(min(20, len(wavelengths))))
+        views = check.check_views(views, default)
+        keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
+        self.plan = Plan(
+            views=views,
+            wavelengths=wavelengths,
+            layout=Layout.of(layout),
+            probes=check.check_count("probes", probes, 1),
+            target=check.check_target(target),
+            every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
+            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output),
+            watch=check_watch(watch),
+            gate=check.check_gate(gate),
+            reference=Reference.of(reference, [view.name for view in views]),
+            class_names=check.check_class_names(class_names),
+            max_batch_size=None if max_batch_size is None else check.check_count("max_batch_size", max_batch_size, 1),
+            time_budget=Budget.of(time_budget),
+            pictures=check.check_flag("pictures", pictures),
+            seed=check.check_count("seed", seed, 0),
+            name=check.check_name("name", name),
+            input_key=keys[0],
+            label_key=keys[1],
+            output_key=keys[2],
+            forward=check.check_forward(forward),
+        )
+        self._on_error = check.check_one_of("on_error", on_error, ("warn", "raise"))
+        self._validation = Study(self.plan, self._on_error)
+        self._test: Study | None = None
+        self._inquiry = self._validation.inquiry
+        self._rehearsed = self._without_validation = False
 
     @property
     def state_key(self) -> str:
         """Different for callbacks of different names, so that several can be in one trainer."""
-        return self._generate_state_key(name=self.name)
+        return self._generate_state_key(name=self.plan.name)
 
     def explanation(self, view: str) -> Explanation | None:
         """The last explanation of a view, on the CPU; ``None`` before the first.
@@ -180,121 +187,95 @@ class LimeCallback(Callback):
         """
         return self._inquiry.track(view).reference_table()
 
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Go first among the callbacks.
+
+        So the weights are explained that were validated, before weight averaging puts others back, probes are as the
+        loader gave them, and monitors find their values.
+        """
+        trainer.callbacks.remove(self)
+        trainer.callbacks.insert(0, self)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Where there was no sanity check, try everything once; where there is no validation, do without."""
+        self._validation.begin_lap()
+        self._without_validation = not has_validation(trainer)
+        if self._without_validation:
+            self._validation.begin(trainer, pl_module)
+            # Only here is there a hook on training batches, and only until the first epoch ends.
+            self.on_train_batch_start = self._capture_from_training  # type: ignore[method-assign]
+        elif self._validation.probes is None and not self._rehearsed:
+            sample = None
+            # What is wrong with the data shows in validation itself.
+            with suppress(Exception), guarded(pl_module):
+                sample = first_sample(trainer)
+            self._validation.begin(trainer, pl_module)
+            if sample is not None:
+                self._validation.offer([1], sample, 0, count=1)
+            self._validation.rehearse(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin to listen."""
+        self._validation.begin(trainer, pl_module)
+
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Capture the probes, before a validation step can write into the batch."""
-        if self._probes is not None:
-            return
         if trainer.sanity_checking:
-            self._offer(1, trainer.num_sanity_val_batches, batch, batch_idx, dataloader_idx)
-            return
-        with self._console.contained("the capture of the probes"):
-            self._offer(self.count, trainer.num_val_batches, batch, batch_idx, dataloader_idx)
+            self._validation.offer(trainer.num_sanity_val_batches, batch, batch_idx, dataloader_idx, count=1)
+        else:
+            self._validation.offer(trainer.num_val_batches, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
-        collector, self._collector = self._collector, None
         if trainer.sanity_checking:
-            if collector is not None and collector.taken:
-                self._rehearse(trainer, pl_module, collector)
-            return
-        with self._console.contained("the capture of the probes"):
-            if self._probes is None and collector is not None:
-                self._probes, self._largest = collector.probes(), collector.largest
-                self._check_resumed(self._probes)
-                self._announce()
-        if self._probes is not None and self._is_due(trainer.current_epoch):
-            self._epoch = trainer.current_epoch
-            with trainer.profiler.profile("[LimeCallback]explain"):
-                self._explain(trainer, pl_module, self._probes)
-        pl_module.log_dict(
-            self._metrics(), on_step=False, on_epoch=True, batch_size=1, sync_dist=trainer.world_size > 1
-        )
+            self._validation.rehearse(trainer, pl_module)
+            self._rehearsed = True
+        else:
+            self._explain(self._validation, trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Without validation: explain samples of the training set."""
+        if self._without_validation:
+            self.__dict__.pop("on_train_batch_start", None)
+            self._explain(self._validation, trainer, pl_module)
+
+    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin to listen, with probes of their own."""
+        self._test = Study(replace(self.plan, name=f"{self.plan.name}/test"), self._on_error)
+        self._test.begin(trainer, pl_module)
+
+    def on_test_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Capture the probes of the test set."""
+        if self._test is not None:
+            self._test.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
+        if self._test is not None:
+            self._explain(self._test, trainer, pl_module)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
-        for name, track in self._inquiry.tracks.items():
-            if track.last is not None:
-                when = track.series.settled
-                what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
-                self._console.info(f"view '{name}' {what}.")
+        self._validation.say_when_settled()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs, in tensors and plain values; small, and without images."""
-        if self._probes is None:
-            return self._resumed or {}
-        return {
-            "fingerprint": fingerprint(self._probes.inputs),
-            "epoch": self._epoch,
-            "step": self._step,
-            "costs": dict(self._costs),
-            "history": self._publisher.history,
-            "said": self._console.said,
-            "tracks": {name: track.state() for name, track in self._inquiry.tracks.items()},
-        }
+        return self._validation.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; checked against the probes at the next validation."""
-        self._resumed = state_dict
-        self._epoch, self._step, self._costs = state_dict["epoch"], state_dict["step"], dict(state_dict["costs"])
-        self._console.said = state_dict["said"]
-        if state_dict["history"] is not None:
-            self._publisher.interrupted = (state_dict["history"], self._step)
-        for name, state in state_dict["tracks"].items():
-            if name in self._inquiry.tracks:
-                self._inquiry.tracks[name].restore(state)
+        self._validation.restore(state_dict)
 
-    def _explain(self, trainer: Any, pl_module: Any, probes: Probes) -> None:
-        started = time.perf_counter()
-        model = self._model(trainer, pl_module, probes)
-        explained = self._inquiry.ask(model, self.max_batch_size or self._largest, epochs_trained(trainer))
-        self._step = logging_step(trainer)
-        alarms, stop = self._inquiry.alarms(self.name, explained, f"epoch {trainer.current_epoch}")
-        trainer.should_stop = trainer.should_stop or stop
-        if trainer.is_global_zero and not trainer.fast_dev_run:
-            folder = run_folder(trainer) / self.name
-            self._publisher.publish(
-                trainer.loggers, folder, trainer.current_epoch, self._step, probes, explained, alarms
-            )
-        forwards = len(explained) * len(probes) * (self.settings.n_perturbations + 1)
-        self._costs = {"seconds": time.perf_counter() - started, "forwards": float(forwards)}
+    def _explain(self, study: Study, trainer: Any, pl_module: Any) -> None:
+        study.explain(trainer, pl_module)
+        self._inquiry = study.inquiry
+        pl_module.log_dict(
+            study.metrics(), on_step=False, on_epoch=True, batch_size=1, sync_dist=trainer.world_size > 1
+        )
 
-    def _rehearse(self, trainer: Any, pl_module: Any, collector: Collector) -> None:
-        self._largest = collector.largest
-        model = self._model(trainer, pl_module, collector.probes())
-        self._inquiry.rehearse(model, self.max_batch_size or self._largest)
-        self._announce()
-
-    def _offer(self, count: int, batches: Sequence[float], batch: Any, index: int, loader: int) -> None:
-        if self._collector is None:
-            self._collector = Collector(count, batches, self.input_key, self.label_key)
-        self._collector.offer(batch, index, loader)
-
-    def _is_due(self, epoch: int) -> bool:
-        return self._epoch is None or epoch == self._epoch or epoch - self._epoch >= self.every_n_epochs
-
-    def _check_resumed(self, probes: Probes) -> None:
-        """Forget what a checkpoint says of probes that are not these."""
-        if self._resumed is None:
-            return
-        before, now = self._resumed["fingerprint"], fingerprint(probes.inputs)
-        if before.shape != now.shape or not torch.allclose(before, now, rtol=1e-6, atol=1e-9):
-            for track in self._inquiry.tracks.values():
-                track.forget()
-            self._console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
-
-    def _model(self, trainer: Any, pl_module: Any, probes: Probes) -> Model:
-        autocast = trainer.precision_plugin.val_step_context
-        return Model(pl_module, autocast, probes.to(pl_module.device), self.forward, self.output_key)
-
-    def _metrics(self) -> dict[str, float]:
-        """The last finite values of everything, so that monitors find them at every validation."""
-        metrics = {f"{self.name}/{what}": value for what, value in self._costs.items()}
-        for name, track in self._inquiry.tracks.items():
-            metrics |= {f"{self.name}/{name}/{what}": value for what, value in track.metrics.items()}
-        return metrics
-
-    def _announce(self) -> None:
-        names = [view.name for view in self.views]
-        self._console.announce(self.count, names, self.settings.n_perturbations, self.every_n_epochs)
+    def _capture_from_training(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._validation.offer([trainer.num_training_batches], batch, batch_idx)

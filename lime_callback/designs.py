@@ -6,10 +6,11 @@ device and on every rank, and so that the run's random state is not touched.
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -62,7 +63,8 @@ class Paired(Design):
         return 2
 
 
-DESIGNS = {"bernoulli": Bernoulli, "paired": Paired}
+DesignName = Literal["bernoulli", "paired"]
+DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired}
 
 
 def key(*parts: object) -> int:
@@ -78,10 +80,25 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
         n: rows.
         present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
         seeds: B numbers; inputs with the same seed and the same features get the same rows.
+
+    Raises:
+        TypeError: if a seed is no whole number.
+        ValueError: if it is not one of 64 bits.
     """
+    seeds = [_checked_seed(seed) for seed in seeds]
     shared = len(set(seeds)) == 1 and len(present) == 1
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
     for one, has, seed in zip(out, rows, seeds, strict=False):
         one[:, has] = design.sample(n, int(has.sum()), torch.Generator().manual_seed(seed))
     return out.to(present.device)
+
+
+def _checked_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"`seed` should be a whole number, or one for each input. Found {seed!r}.") from None
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"`seed` should be a whole number of 64 bits. Found `seed = {seed}`.")
+    return number

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from lime_callback.arguments import check_gate
+from lime_callback.explanation import Explanation
 from lime_callback.measures import cosine_distance, norm_change, rank_correlation, sign_changes, top_overlap
 from lime_callback.significance import discoveries, p_values
 from lime_callback.surrogates import coefficient_influences
 
 if TYPE_CHECKING:
-    from lime_callback.explanation import Explanation, Samples
+    from lime_callback.explanation import Samples
 
 TOP = 5
 LEVEL = 0.05
@@ -102,9 +104,11 @@ def compare(before: Explanation, after: Explanation, gate: float | None = None) 
 
     Raises:
         ValueError: if they differ in inputs, features or targets, or were made without their samples; the message says
-            in which.
+            in which. Or if the gate is no bound of R².
+        TypeError: if one is no explanation.
     """
     check_comparable(before, after)
+    gate = check_gate(gate)
     after = after.to(before.coefficients.device)
     present = after.features.present.expand(len(after.score), -1)
     a, b = before.coefficients, after.coefficients
@@ -170,13 +174,16 @@ class _Noise:
         x, y = a.to(wide), b.to(wide)
         # With few rows the noise is itself known too badly to take out more than a part of it.
         part = min(1.0, self.freedom / (2 * x.shape[-1]))
-        common = part * (self.before * self.after).sum((1, -1)) if self.shared else 0.0
-        product = (x * y).sum(-1) - common
-        lengths = []
-        for vector, influence in ((x, self.before), (y, self.after)):
-            squared = vector.square().sum(-1)
-            # Where noise is most of the length there is nothing to correct with; the estimate then stays cautious.
-            lengths.append(torch.maximum(squared - part * influence.square().sum((1, -1)), squared / 4))
+        squares = torch.stack([x.square().sum(-1), y.square().sum(-1)])
+        noise = torch.stack([self.before.square().sum((1, -1)), self.after.square().sum((1, -1))])
+        # Where noise is most of the length there is nothing to correct with; the estimate then stays cautious.
+        parts = (0.75 * squares / noise.clamp(min=torch.finfo(wide).tiny)).clamp(max=part)
+        product = (x * y).sum(-1)
+        if self.shared:
+            # The same part of all three, so that the drift of an unchanged model stays 0.
+            parts = parts.amin(0)
+            product = product - parts * (self.before * self.after).sum((1, -1))
+        lengths = squares - parts * noise
         joint = (lengths[0] * lengths[1]).sqrt()
         found = 1 - product / joint
         usable = joint > torch.finfo(wide).tiny
@@ -201,7 +208,18 @@ def _same_design(one: Samples, other: Samples) -> bool:
 
 
 def check_comparable(before: Explanation, after: Explanation) -> None:
-    """Raise a ``ValueError`` if two explanations do not answer the same question; it says what differs."""
+    """Check that two explanations answer the same question.
+
+    Raises:
+        ValueError: if they do not; it says what differs.
+        TypeError: if one is no explanation.
+    """
+    for argument, one in (("before", before), ("after", after)):
+        if not isinstance(one, Explanation):
+            raise TypeError(
+                f"`{argument}` should be an Explanation. Found a {type(one).__name__}; `explain` makes one, and "
+                f"`Explanation.load` reads one."
+            )
     apart = "Explanations can be compared if they differ in nothing but the model."
     for what, a, b in (
         ("numbers of inputs and targets", tuple(before.targets.shape), tuple(after.targets.shape)),
@@ -209,18 +227,19 @@ def check_comparable(before: Explanation, after: Explanation) -> None:
         ("features", before.features.names, after.features.names),
     ):
         if a != b:
-            raise ValueError(f"{apart} Found different {what}: {_brief(a)} and {_brief(b)}.")
+            raise ValueError(f"{apart} Found different {what}: {brief(a)} and {brief(b)}.")
     if not torch.allclose(before.fingerprint, after.fingerprint.to(before.fingerprint), rtol=1e-4, atol=1e-6):
         which = (before.fingerprint - after.fingerprint.to(before.fingerprint)).abs().amax(1).argmax()
         raise ValueError(f"{apart} Found different inputs, or the same ones in another order: see input {int(which)}.")
-    for what, one, other in (
+    for what, a_tensor, b_tensor in (
         ("targets", before.targets, after.targets),
         ("feature masks", before.features.mask, after.features.mask),
     ):
-        if one.shape != other.shape or not torch.equal(one, other.to(one.device)):
+        if a_tensor.shape != b_tensor.shape or not torch.equal(a_tensor, b_tensor.to(a_tensor.device)):
             raise ValueError(f"{apart} Found different {what}.")
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
+    """A value for an error, cut where it is long."""
     text = str(value)
     return text if len(text) < 200 else f"{text[:190]}…"

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from lime_callback.arguments import check_count
+from lime_callback.arguments import check_count, check_function, check_seeds
 from lime_callback.baselines import Baseline, resolve_baseline
 from lime_callback.designs import DESIGNS, Design, draw
+from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
-from lime_callback.features import Features
-from lime_callback.kernels import KERNELS, Kernel, wide
-from lime_callback.perturb import perturbed
+from lime_callback.forwards import in_batches, sweep
+from lime_callback.inputs import check_inputs, features_of, fingerprint
+from lime_callback.kernels import KERNELS, Kernel
+from lime_callback.perturb import Perturber
 from lime_callback.spelling import resolve
 from lime_callback.surrogates import Fit, Ridge, Surrogate, fit, resolve_surrogate
 from lime_callback.targets import Output, check_output, scores, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from lime_callback.features import Features
 
     Forward = Callable[[Tensor], Any]
     RowForward = Callable[[Tensor, Tensor], Any]
@@ -111,15 +115,12 @@ def explain(
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
     settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output)
-    seeds = [seed] * len(inputs) if isinstance(seed, int) else list(seed)
+    check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
-    if len(seeds) != len(inputs):
-        raise ValueError(
-            f"`seed` should be a number, or one for each of the {len(inputs)} inputs. Found {len(seeds)} numbers."
-        )
+    seeds = check_seeds(seed, len(inputs))
     if batch_size is not None:
         check_count("batch_size", batch_size, 1)
-    explanation, degenerate = run(
+    found = run(
         lambda x, _: forward(x),
         inputs,
         features_of(features, inputs),
@@ -128,9 +129,23 @@ def explain(
         batch_size=batch_size or _DEFAULT_BATCH,
         seeds=seeds,
     )
-    for b, reason in degenerate.items():
+    for b, reason in found.degenerate.items():
         warnings.warn(f"The explanation of input {b} is degenerate: {reason}.", UserWarning, stacklevel=2)
-    return explanation
+    return found.explanation
+
+
+class Outcome(NamedTuple):
+    """What :func:`run` found.
+
+    Attributes:
+        explanation: on the inputs' device.
+        degenerate: for each input whose fit explains nothing the reason.
+        batch_size: rows a forward for which memory sufficed, in all processes.
+    """
+
+    explanation: Explanation
+    degenerate: dict[int, str]
+    batch_size: int
 
 
 def run(
@@ -142,120 +157,101 @@ def run(
     settings: Settings,
     batch_size: int,
     seeds: Sequence[int],
-) -> tuple[Explanation, dict[int, str]]:
+    used: int | None = None,
+    ranks: Ranks = ALONE,
+) -> Outcome:
     """Explain checked inputs.
 
     Args:
         forward: takes ``[m, *dims]`` and the number of the input that each row was made of, int64 ``[m]``.
-        inputs: ``[B, *dims]``.
+        inputs: ``[B, *dims]``, the same in all processes.
         features: of the inputs, on their device.
         target: see :func:`explain`.
         settings: how to explain.
-        batch_size: rows a forward.
+        batch_size: rows a forward at most; fewer where memory does not suffice.
         seeds: one number an input.
-
-    Returns:
-        The explanation, and for each input whose fit is degenerate the reason.
+        used: rows of each design that are used, from its first; ``None``: all.
+        ranks: processes that share the forwards.
 
     Raises:
         ValueError: if the outputs' shape does not fit, or they are not finite.
+        RankError: if the forwards failed in another process.
     """
-    n = settings.n_perturbations
-    with torch.no_grad():
-        design = draw(settings.design, n, features.present, seeds)
-        values = settings.baseline(inputs, features)
-        owners = torch.arange(len(inputs), device=inputs.device)
 
-        def score(x: Tensor, rows: Tensor) -> Tensor:
-            return scores(forward(x, rows), len(x), settings.output)
+    def score(x: Tensor, rows: Tensor) -> Tensor:
+        found = scores(forward(x, rows), len(x), settings.output)
+        if found.shape[1] != whole.shape[1] or found.dtype != whole.dtype:
+            raise ValueError(
+                f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
+                f"input, {whole.dtype}, and then {found.shape[1]}, {found.dtype}."
+            )
+        return found
 
-        # Cloned, since a model may write into its input.
-        parts = zip(torch.split(inputs, batch_size), torch.split(owners, batch_size), strict=True)
-        whole = torch.cat([score(x.clone(), rows) for x, rows in parts])
+    def prepare() -> tuple[Tensor, Tensor, Perturber]:
+        whole = predictions(forward, inputs, settings, batch_size, ranks)
         targets = select(target, len(inputs), whole.shape[1], inputs.device)
-        outputs = whole.new_empty(len(inputs) * n, targets.shape[1])
-        for start, x in perturbed(inputs, values, features, design, batch_size):
-            rows = torch.arange(start, start + len(x), device=inputs.device) // n
-            torch.gather(score(x, rows), 1, targets[rows], out=outputs[start : start + len(x)])
+        design = draw(settings.design, settings.n_perturbations, features.present, seeds)[:, :used]
+        return whole, targets, Perturber(inputs, settings.baseline(inputs, features), features, design)
 
-        weights = settings.kernel(design, features.present.expand(len(design), -1))
+    def conclude() -> Outcome:
+        design = perturber.design
         samples = Samples(
             design,
-            weights,
-            outputs.view(len(inputs), n, -1),
+            settings.kernel(design, features.present.expand(len(design), -1)),
+            outputs.view(len(inputs), perturber.per_input, -1),
             settings.design.group(len(features)),
             settings.surrogate.l2,
         )
         _check_outputs(whole, samples.outputs)
         found = fit(settings.surrogate, samples)
-        dtype = outputs.dtype
         explanation = Explanation(
-            coefficients=found.coefficients.to(dtype),
-            standard_error=found.standard_error.to(dtype),
-            intercept=found.intercept.to(dtype),
-            score=found.score.to(dtype),
+            **_coefficients(found, outputs.dtype),
             targets=targets,
             prediction=whole.gather(1, targets),
             fingerprint=fingerprint(inputs),
             features=features,
-            n_perturbations=n,
+            n_perturbations=perturber.per_input,
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-    return explanation, _degenerate(found, features, n)
+        return Outcome(explanation, _degenerate(found, features, perturber.per_input), sufficed)
+
+    with torch.no_grad():
+        whole, targets, perturber = ranks.together(prepare)
+        outputs, sufficed = sweep(score, perturber, targets, batch_size, ranks)
+        return ranks.together(conclude)
 
 
-def check_inputs(inputs: Tensor) -> None:
-    """Raise if ``inputs`` are not finite floating-point numbers ``[B, *dims]`` with B of at least 1.
+def predictions(
+    forward: RowForward, inputs: Tensor, settings: Settings, batch_size: int, ranks: Ranks = ALONE
+) -> Tensor:
+    """The outputs for the inputs as they are, ``[B, K]``; each process finds all of them."""
+    found: dict[int, Tensor] = {}
 
-    Raises:
-        TypeError: if they are no tensor, or of an integer type.
-        ValueError: if they are empty or hold NaN or infinite values.
-    """
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"`inputs` should be a tensor [B, *dims]. Found a {type(inputs).__name__}.")
-    if not inputs.is_floating_point():
-        raise TypeError(f"`inputs` should be floating point. Found dtype {inputs.dtype}; convert them with `.float()`.")
-    if inputs.ndim < 2 or inputs.numel() == 0:
-        raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
-    finite = inputs.isfinite().flatten(1).all(1)
-    if not bool(finite.all()):
-        raise ValueError(
-            f"`inputs` should be finite. Found NaN or infinite values in input "
-            f"{finite.logical_not().nonzero().flatten().tolist()}. "
-            "Replace them before they reach the model, for example by `torch.nan_to_num`."
-        )
+    def work(start: int, stop: int) -> None:
+        rows = torch.arange(start, stop, device=inputs.device)
+        # Cloned, since a model may write into its input.
+        found[start] = scores(forward(inputs[start:stop].clone(), rows), stop - start, settings.output)
+
+    in_batches(work, 0, len(inputs), batch_size, ranks)
+    return torch.cat(list(found.values()))
 
 
-def fingerprint(inputs: Tensor) -> Tensor:
-    """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
-    values = inputs.flatten(1).to(wide(inputs.device))
-    ramp = torch.linspace(-1, 1, values.shape[1], dtype=values.dtype, device=values.device)
-    return torch.stack([values.mean(1), values.std(1, correction=0), (values * ramp).mean(1)], 1)
+def shortened(explanation: Explanation, n: int, surrogate: Surrogate) -> Explanation:
+    """What the explanation would be with the first ``n`` rows of its design, as fitted again."""
+    samples = explanation.samples
+    if samples is None or n >= explanation.n_perturbations:
+        return explanation
+    samples = replace(
+        samples, design=samples.design[:, :n], weights=samples.weights[:, :n], outputs=samples.outputs[:, :n]
+    )
+    fewer: dict[str, Any] = _coefficients(fit(surrogate, samples), explanation.coefficients.dtype)
+    return replace(explanation, **fewer, n_perturbations=n, samples=samples)
 
 
-def features_of(features: Features | Tensor, inputs: Tensor) -> Features:
-    """Features that fit the inputs, on their device.
-
-    Raises:
-        TypeError: if they are neither features nor a tensor.
-        ValueError: if the mask's shape does not fit.
-    """
-    if isinstance(features, Tensor):
-        if features.ndim == inputs.ndim - 1:
-            features = features.unsqueeze(0)
-        if features.ndim != inputs.ndim:
-            raise ValueError(
-                f"`features` should be a mask that broadcasts to the inputs' shape {tuple(inputs.shape)}. Found shape "
-                f"{tuple(features.shape)}."
-            )
-        features = Features.from_mask(features)
-    elif not isinstance(features, Features):
-        raise TypeError(
-            f"`features` should be `Features` of a view, or an integer mask. Found a {type(features).__name__}."
-        )
-    features.check(tuple(inputs.shape))
-    return features.to(inputs.device)
+def _coefficients(found: Fit, dtype: torch.dtype) -> dict[str, Any]:
+    names = ("coefficients", "standard_error", "intercept", "score")
+    return {name: getattr(found, name).to(dtype) for name in names}
 
 
 def _check_outputs(whole: Tensor, outputs: Tensor) -> None:

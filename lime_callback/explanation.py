@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lime_callback.features import Features
 from lime_callback.layout import Layout
+from lime_callback.quantities import checked_count
 
 if TYPE_CHECKING:
     import os
@@ -109,9 +110,9 @@ class Explanation:
 
         Raises:
             ValueError: if ``k`` is below 1.
+            TypeError: if it is no whole number.
         """
-        if k < 1:
-            raise ValueError(f"`k` should be at least 1. Found `k = {k}`.")
+        k = checked_count("k", k)
         present = self.features.present.expand(len(self.coefficients), -1).unsqueeze(1)
         size = torch.where(present, self.coefficients.abs(), -1.0)
         order = size.argsort(dim=-1, descending=True, stable=True)[..., :k].tolist()
@@ -157,6 +158,23 @@ class Explanation:
             )
         partial.replace(path)
 
+    def _check_whole(self) -> None:
+        """Raise a ``ValueError`` if the parts' shapes do not fit each other, as in a file that was tampered with."""
+        batch, targets = self.targets.shape
+        shapes: dict[str, tuple[int, ...]]
+        size, samples = len(self.features), self.samples
+        shapes = dict.fromkeys(("intercept", "score", "prediction"), (batch, targets))
+        shapes |= dict.fromkeys(("coefficients", "standard_error"), (batch, targets, size))
+        parts = {name: getattr(self, name) for name in shapes} | {"fingerprint": self.fingerprint}
+        shapes |= {"fingerprint": (batch, 3)}
+        if samples is not None:
+            parts |= {"outputs": samples.outputs, "design": samples.design[:1]}
+            shapes |= {"outputs": (batch, self.n_perturbations, targets), "design": (1, self.n_perturbations, size)}
+        for name, shape in shapes.items():
+            if tuple(parts[name].shape) != shape:
+                raise ValueError(f"`{name}` should have shape {shape} there, and has {tuple(parts[name].shape)}")
+        self.features.check((batch, *self.shape))
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Explanation:
         """Read what :meth:`save` wrote; nothing is unpickled.
@@ -173,13 +191,15 @@ class Explanation:
                 raise ValueError(f"its format is {about['format']!r}")
             features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]))
             parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
-            return cls(
+            found = cls(
                 **arrays,
                 features=features,
                 n_perturbations=int(about["n_perturbations"]),
                 shape=tuple(about["shape"]),
                 samples=Samples(**parts, group=int(about["group"]), penalty=float(about["penalty"])) if parts else None,
             )
+            found._check_whole()
+            return found
         except FileNotFoundError:
             raise
         except Exception as error:

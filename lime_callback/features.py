@@ -8,6 +8,7 @@ labels.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,7 @@ class Features:
     Raises:
         ValueError: if the mask holds no feature, a label without a name, or floating-point numbers, or a name stands
             twice.
+        TypeError: if the mask is no tensor, or the names are no sequence.
     """
 
     mask: Tensor
@@ -36,18 +38,18 @@ class Features:
     layout: Layout
 
     def __post_init__(self) -> None:
+        if isinstance(self.names, str) or not isinstance(self.names, Iterable):
+            raise TypeError(
+                f"`names` should be a sequence of names, one for each label. Found `names = {self.names!r}`."
+            )
         object.__setattr__(self, "names", tuple(map(str, self.names)))
         object.__setattr__(self, "layout", Layout.of(self.layout))
-        if self.mask.is_floating_point() or self.mask.is_complex():
-            raise ValueError(
-                f"`mask` should be an integer tensor. Found dtype {self.mask.dtype}; convert it with `.long()`."
-            )
+        _check_integers(self.mask)
         if self.mask.ndim != len(self.layout.axes) + 1:
             raise ValueError(
                 f"`mask` should have a batch axis and the axes of `layout = {self.layout.axes!r}`. Found shape "
                 f"{tuple(self.mask.shape)}; an axis may have size 1."
             )
-        object.__setattr__(self, "mask", self.mask.to(torch.int32))
         if self.mask.numel() == 0 or int(self.mask.max()) < 0:
             raise ValueError(
                 "`mask` should hold at least one feature. Found no label of 0 or above, so nothing can be hidden."
@@ -58,6 +60,7 @@ class Features:
                 f"`mask` should hold labels from -1 (never hidden) to {len(self.names) - 1}, one for each of the "
                 f"{len(self.names)} names. Found labels from {low} to {high}."
             )
+        object.__setattr__(self, "mask", self.mask.to(torch.int32))
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise ValueError(f"`names` should be different from each other. Found {twice} more than once.")
@@ -67,11 +70,14 @@ class Features:
         """Features of any integer mask ``[B or 1, *dims]``; labels become names, those below 0 are never hidden.
 
         Raises:
-            ValueError: as the class does.
+            ValueError: as the class does, and if there is no batch axis.
+            TypeError: as the class does.
         """
-        if mask.is_floating_point() or mask.is_complex():
+        _check_integers(mask)
+        if mask.ndim < 2:
             raise ValueError(
-                f"`mask` should be an integer tensor. Found dtype {mask.dtype}; convert it with `.long()`."
+                f"`mask` should have a batch axis and the axes of one input. Found shape {tuple(mask.shape)}; "
+                f"`mask.unsqueeze(0)` makes it the same for all inputs."
             )
         mask = mask.long().clamp(min=-1)
         labels = torch.unique(mask)
@@ -112,3 +118,12 @@ class Features:
                     f"of "
                     f"shape {tuple(self.mask.shape)}; each axis should have the same size, or size 1."
                 )
+
+
+def _check_integers(mask: Tensor) -> None:
+    if not isinstance(mask, Tensor):
+        raise TypeError(
+            f"`mask` should be an integer tensor. Found a {type(mask).__name__}; make one of it with `torch.as_tensor`."
+        )
+    if mask.is_floating_point() or mask.is_complex():
+        raise ValueError(f"`mask` should be an integer tensor. Found dtype {mask.dtype}; convert it with `.long()`.")

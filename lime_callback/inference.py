@@ -2,7 +2,7 @@
 
 Put back, also after an exception: the random state of torch, numpy and Python; every submodule's mode, buffers and
 plain attributes, among them the states of torchmetrics. ``log`` and ``log_dict`` of Lightning modules say nothing. What
-stays: whatever a forward hook or the model writes outside of the module tree.
+stays: whatever a forward hook or the model writes outside of the module tree; :func:`is_explaining` lets it know.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_depth = 0
+
+
+def is_explaining() -> bool:
+    """Whether a forward is made for an explanation, rather than for the run.
+
+    For models that do something outside of themselves, which no one else can undo: ``if not is_explaining(): ...``.
+    """
+    return _depth > 0
+
+
 # Tensors and containers in here belong to torch and are either constant during a forward or handled by name.
 _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 
@@ -25,14 +36,21 @@ _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 @contextmanager
 def guarded(module: nn.Module) -> Iterator[None]:
     """Run forwards of ``module`` in evaluation mode, without gradients or compilation, and leave no trace."""
+    global _depth
     # New batch sizes would make compiled models compile again.
     with (
         _random_state_kept(),
         _modules_kept(module),
+        # What is made under inference mode could not be used in training any more.
+        torch.inference_mode(False),
         torch.no_grad(),
         torch.compiler.set_stance("force_eager"),
     ):
-        yield
+        _depth += 1
+        try:
+            yield
+        finally:
+            _depth -= 1
 
 
 @contextmanager

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
+import torch
+
+from lime_callback.arguments import check_class_names_fit
 from lime_callback.drift import check_comparable
 from lime_callback.explanation import Explanation
+from lime_callback.forwards import in_batches
 from lime_callback.inference import guarded
-from lime_callback.reference import Reference, load_weights, weights_of
+from lime_callback.reference import check_fits, load_weights, weights_of
+from lime_callback.targets import scores
 from lime_callback.tracks import Track
-from lime_callback.watch import Watch, alarms_of
+from lime_callback.watch import alarms_of, check_followed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-    from lime_callback.explainer import Settings
-    from lime_callback.layout import Layout
+    from torch import Tensor
+
+    from lime_callback.distributed import Ranks
+    from lime_callback.explainer import Outcome
     from lime_callback.model import Model
+    from lime_callback.plan import Plan
     from lime_callback.sinks.console import Console
-    from lime_callback.views import View
 
 
 @dataclass
@@ -27,32 +37,16 @@ class Inquiry:
     """Explains the probes by every view, and keeps what was found.
 
     Args:
-        views: ways to cut the probes into features.
-        settings: how to explain.
-        layout: the axes of one sample.
-        wavelengths: of the channels, in nm, or ``None``.
-        target: which outputs.
-        watch: sets whose share of the attribution is followed.
-        gate: explanations with a lower score are kept out of the drift.
-        reference: what to compare with besides.
-        seed: of the designs.
+        plan: what the user asked for.
         console: for what fails and what is found.
     """
 
-    views: Sequence[View]
-    settings: Settings
-    layout: Layout
-    wavelengths: Sequence[float] | None
-    target: Any
-    watch: Mapping[str, Watch]
-    gate: float | None
-    reference: Reference | None
-    seed: int
+    plan: Plan
     console: Console
     tracks: dict[str, Track] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tracks = {view.name: Track(view, gate=self.gate) for view in self.views}
+        self.tracks = {view.name: Track(view, gate=self.plan.gate) for view in self.plan.views}
 
     def track(self, view: str) -> Track:
         """The track of a view.
@@ -64,31 +58,64 @@ class Inquiry:
             raise ValueError(f"`view` should be one of {list(self.tracks)}. Found `view = {view!r}`.")
         return self.tracks[view]
 
-    def rehearse(self, model: Model, batch_size: int) -> None:
+    def rehearse(self, model: Model, batch_size: int, ranks: Ranks) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""
-        few = replace(self.settings, n_perturbations=2)
-        for view in self.views:
+        few = replace(self.plan, settings=replace(self.plan.settings, n_perturbations=2))
+        tracks = [Track(view) for view in self.plan.views]
+        for track in tracks:
             with guarded(model.module):
-                self._explain(Track(view), model, few, batch_size)
-        if self.reference is not None and self.reference.checkpoint is not None:
-            load_weights(self.reference.checkpoint, model.module)
+                found = self._explain(track, model, few, batch_size, None, ranks)
+            ranks.together(partial(self._check_saved, track.view.name, found.explanation))
+        followed = [name for track in tracks for name in track.watched]
+        check_followed(self.plan.watch, followed, [track.view.name for track in tracks])
+        check_class_names_fit(self.plan.class_names, tracks[0].outputs)
+        if self.plan.reference is not None and self.plan.reference.checkpoint is not None:
+            ranks.together(lambda: self._reference_weights(model, ranks))
 
-    def ask(self, model: Model, batch_size: int, epochs_trained: float) -> list[Track]:
-        """Explain the probes by every view; a failure in one leaves it out.
+    def ask(
+        self, model: Model, batch_size: int, used: int, epochs_trained: float, ranks: Ranks
+    ) -> tuple[list[Track], int]:
+        """Explain the probes by every view; a failure in one leaves it out, in all processes.
+
+        Args:
+            model: with the probes.
+            batch_size: rows a forward.
+            used: perturbations of each probe and view.
+            epochs_trained: so far.
+            ranks: the processes.
 
         Returns:
-            The tracks of the views that were explained.
+            The tracks of the views that were explained, and the batch size for which memory sufficed.
         """
         explained = []
         for name, track in self.tracks.items():
             with self.console.contained(f"view '{name}'"), guarded(model.module):
-                explanation, degenerate = self._explain(track, model, self.settings, batch_size)
-                self.console.degenerate(name, degenerate)
+                found = self._explain(track, model, self.plan, batch_size, used, ranks)
+                self.console.degenerate(name, found.degenerate)
                 with self.console.contained(f"the reference of view '{name}'"):
-                    self._find_reference(track, model, batch_size, explanation)
-                track.take(explanation, epochs_trained)
+                    self._find_reference(track, model, batch_size, found.explanation, ranks)
+                ranks.together(partial(self._take, track, found.explanation, epochs_trained))
+                batch_size = found.batch_size
                 explained.append(track)
-        return explained
+        return explained, batch_size
+
+    def seconds_per_row(self, model: Model, batch_size: int, ranks: Ranks) -> float:
+        """What a perturbed input costs in a forward, measured: the slowest process counts."""
+        inputs = model.probes.inputs
+        rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
+        x, took = inputs[rows], 0.0
+
+        def work(start: int, stop: int) -> None:
+            nonlocal took
+            started = time.perf_counter()
+            outputs = scores(model(x[start:stop].clone(), rows[start:stop]), stop - start, self.plan.settings.output)
+            float(outputs.sum())  # waits for the device
+            took = (time.perf_counter() - started) / (stop - start)
+
+        with guarded(model.module):
+            for _ in range(2):  # the first one warms up
+                ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
+        return max(ranks.gather(took))
 
     def alarms(self, prefix: str, tracks: Sequence[Track], when: str) -> tuple[dict[str, str], bool]:
         """Warn of the watches' alarms.
@@ -103,7 +130,7 @@ class Inquiry:
         """
         news, stop = {}, False
         for track in tracks:
-            for name, trouble in alarms_of(self.watch, track.metrics).items():
+            for name, trouble in alarms_of(self.plan.watch, track.metrics).items():
                 place = f"{prefix}/{track.view.name}/watch/{name}"
                 if trouble is None:
                     self.console.over(place)
@@ -111,24 +138,53 @@ class Inquiry:
                 text = f"'{name}' {trouble} in view '{track.view.name}', {when}."
                 if self.console.once(text, key=place):
                     news[place] = text
-                stop = stop or self.watch[name].stop
+                stop = stop or self.plan.watch[name].stop
         return news, stop
 
     def _explain(
-        self, track: Track, model: Model, settings: Settings, batch_size: int
-    ) -> tuple[Explanation, dict[int, str]]:
+        self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks
+    ) -> Outcome:
         if track.features is None:
-            track.pin(model, settings, self.layout, self.wavelengths, self.target, self.watch)
-        return track.explain(model, settings, batch_size, self.seed)
+            ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
+        return track.explain(model, plan, batch_size, used, ranks)
 
-    def _find_reference(self, track: Track, model: Model, batch_size: int, explanation: Explanation) -> None:
+    def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
+        track.shorten(explanation.n_perturbations, self.plan.settings.surrogate)
+        track.take(explanation, epochs_trained)
+
+    def _find_reference(
+        self, track: Track, model: Model, batch_size: int, explanation: Explanation, ranks: Ranks
+    ) -> None:
         """Explain by the reference's weights, or load its explanation; once."""
-        if self.reference is None or track.reference is not None:
+        reference = self.plan.reference
+        if reference is None or track.reference is not None:
             return
-        if self.reference.checkpoint is not None:
-            with weights_of(model.module, load_weights(self.reference.checkpoint, model.module)):
-                track.reference, _ = self._explain(track, model, self.settings, batch_size)
-        elif track.view.name in self.reference.explanations:
-            found = Explanation.load(self.reference.explanations[track.view.name])
-            check_comparable(found, explanation)
-            track.reference = found
+        if reference.checkpoint is not None:
+            weights = ranks.together(lambda: self._reference_weights(model, ranks))
+            with weights_of(model.module, weights):
+                found = self._explain(track, model, self.plan, batch_size, explanation.n_perturbations, ranks)
+            track.reference = found.explanation
+        elif track.view.name in reference.explanations:
+            path = reference.explanations[track.view.name]
+            track.reference = ranks.together(lambda: self._load(path, explanation))
+
+    def _reference_weights(self, model: Model, ranks: Ranks) -> dict[str, Tensor]:
+        assert self.plan.reference is not None
+        assert self.plan.reference.checkpoint is not None
+        if ranks.lockstep:
+            raise ValueError(
+                "`reference` should be a saved explanation where the model's weights are sharded over processes. Found "
+                f"the checkpoint {str(self.plan.reference.checkpoint)!r}; explain it in one process, and pass what "
+                "`Explanation.save` wrote."
+            )
+        return load_weights(self.plan.reference.checkpoint, model.module)
+
+    def _check_saved(self, view: str, explanation: Explanation) -> None:
+        reference = self.plan.reference
+        if reference is not None and view in reference.explanations:
+            check_fits(Explanation.load(reference.explanations[view]), explanation, view)
+
+    def _load(self, path: Path, explanation: Explanation) -> Explanation:
+        found = Explanation.load(path)
+        check_comparable(found, explanation)
+        return found

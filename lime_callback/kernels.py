@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
+
+from lime_callback.quantities import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,13 +32,14 @@ class _Exponential(Kernel):
     width: float
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
-            raise ValueError(f"`width` should be above 0. Found `width = {self.width}`.")
+        check_number("width", self.width, above=0, hint="`kernel='none'` counts every perturbation the same")
 
     def __call__(self, design: Tensor, present: Tensor) -> Tensor:
         dtype = wide(design.device)
         kept = (design & present.unsqueeze(1)).sum(-1, dtype=dtype) / present.sum(-1, keepdim=True).clamp(min=1)
-        return torch.exp(-self._squared_distance(kept) / (2 * self.width**2))
+        tiny = torch.finfo(dtype).tiny
+        weights = torch.exp(-self._squared_distance(kept) / max(2 * self.width * self.width, tiny))
+        return weights.clamp(min=tiny)  # above 0, however narrow the kernel
 
     @abstractmethod
     def _squared_distance(self, kept: Tensor) -> Tensor:
@@ -51,7 +54,8 @@ class Cosine(_Exponential):
         width: kernel width, without unit, above 0.
 
     Raises:
-        ValueError: if ``width`` is not above 0.
+        ValueError: if ``width`` is not above 0, or infinite.
+        TypeError: if it is no number.
 
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016, section 3.4; 0.25 is what ``lime`` takes for
@@ -72,7 +76,8 @@ class Euclidean(_Exponential):
         width: kernel width as a share of ``sqrt(d)``, above 0.
 
     Raises:
-        ValueError: if ``width`` is not above 0.
+        ValueError: if ``width`` is not above 0, or infinite.
+        TypeError: if it is no number.
 
     References:
         The tabular explainer of ``lime``, whose width is 0.75 ``sqrt(d)``.
@@ -93,7 +98,8 @@ class Uniform(Kernel):
         return torch.ones(design.shape[:2], dtype=wide(design.device), device=design.device)
 
 
-KERNELS = {"cosine": Cosine, "euclidean": Euclidean, "none": Uniform}
+KernelName = Literal["cosine", "euclidean", "none"]
+KERNELS: dict[str, type[Kernel]] = {"cosine": Cosine, "euclidean": Euclidean, "none": Uniform}
 
 
 def wide(device: torch.device) -> torch.dtype:

@@ -54,8 +54,8 @@ class Layout:
         """
         if rank not in _BY_RANK:
             raise ValueError(
-                f"There is no usual layout for samples of {rank} axes. Pass `Features(..., layout=...)`, for example "
-                f"'1CHW'."
+                f"`layout` should be given: there is no usual layout for samples of {max(rank, 0)} axes. Pass "
+                f"`Features(..., layout=...)`, for example '1CHW'."
             )
         return cls(_BY_RANK[rank])
 

@@ -19,8 +19,15 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
 
 def unit(a: Tensor) -> Tensor:
     """``[..., d]`` vectors of length 1; zero vectors stay zero."""
-    length: Tensor = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
-    return a / length.clamp(min=torch.finfo(a.dtype).tiny)
+    scaled = a / _largest(a)
+    length: Tensor = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+    return scaled / length.clamp(min=1)
+
+
+def _largest(a: Tensor) -> Tensor:
+    """The largest absolute value ``[..., 1]``, or 1 of a zero vector: divided by it, squares stay in range."""
+    largest = a.abs().amax(-1, keepdim=True)
+    return torch.where(largest > 0, largest, 1.0)
 
 
 def rank_correlation(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
@@ -63,7 +70,8 @@ def sign_changes(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
 
 def norm_change(a: Tensor, b: Tensor) -> Tensor:
     """Growth of the coefficients' length as a share of the longer one: from -1 (vanished) over 0 to 1 (new)."""
-    before, after = (torch.linalg.vector_norm(part, dim=-1) for part in (a, b))
+    scale = _largest(torch.cat([a, b], dim=-1))
+    before, after = (torch.linalg.vector_norm(part / scale, dim=-1) for part in (a, b))
     longer: Tensor = torch.maximum(before, after)
     return torch.where(longer > 0, (after - before) / longer, 0.0)
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.batches import Key, output_tensor, replaced, rows_of
+from lime_callback.batches import Key, describe, output_tensor, replaced, rows_of
+from lime_callback.sharding import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    import torch
     from torch import Tensor, nn
 
     from lime_callback.probes import Probes
+
+
+_WITHOUT = (
+    "LimeCallback calls the model with the images alone. Pass `forward=`, a function of the module and a batch, for a "
+    "model that needs more."
+)
+_WITH = "LimeCallback calls `forward` with the module and a batch in which the images are perturbed."
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +41,20 @@ class Model:
     probes: Probes
     forward: Callable[[Any, Any], Any] | None = None
     output_key: Key | None = None
+    _layers: Layers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_layers", Layers(self.module))
 
     def __call__(self, x: Tensor, rows: Tensor) -> Any:
         """The model's output for inputs ``[m, *dims]`` that were made of the probes ``rows`` [m]."""
-        with self.context():
-            if self.forward is None:
-                output = self.module(x)
-            else:
-                batch = rows_of(self.probes.batch, rows, len(self.probes))
-                output = self.forward(self.module, replaced(batch, self.probes.key, x))
+        batch: Any = x
+        if self.forward is not None:
+            batch = replaced(rows_of(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
+        with self.context(), self._layers.forward():
+            try:
+                output = self.module(x) if self.forward is None else self.forward(self.module, batch)
+            except Exception as error:
+                error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {describe(batch)}.")
+                raise
         return output_tensor(output, self.output_key)
-
-    def on(self, device: torch.device) -> Model:
-        """The same model with the probes on a device."""
-        return Model(self.module, self.context, self.probes.to(device), self.forward, self.output_key)

@@ -12,44 +12,54 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lime_callback.features import Features
 
 
-def perturbed(
-    inputs: Tensor, baseline: Tensor, features: Features, design: Tensor, batch_size: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield batches of perturbed inputs in the order of the rows' numbers.
+class Perturber:
+    """Makes perturbed inputs by the numbers of their rows.
 
     Args:
         inputs: ``[B, *dims]``.
         baseline: what hidden elements become; broadcasts to the inputs' shape.
         features: of the inputs.
         design: on/off rows, bool ``[B or 1, n, d]``.
-        batch_size: rows a batch.
-
-    Yields:
-        The number of a batch's first row, and the batch ``[m, *dims]``; the same memory each time, so take what you
-        need of it before the next.
     """
-    batch, rows = len(inputs), design.shape[1]
-    baseline = baseline.expand(inputs.shape)
-    # An element that is never hidden has label -1; it becomes a first feature that is always on.
-    always = design.new_ones(*design.shape[:2], 1)
-    design = torch.cat([always, design], dim=-1).expand(batch, -1, -1)
-    mask = features.mask.expand(batch, *features.mask.shape[1:])
-    buffer = inputs.new_empty(min(batch_size, batch * rows), *inputs.shape[1:])
-    if inputs.ndim == 4 and inputs.is_contiguous(memory_format=torch.channels_last):
-        buffer = buffer.contiguous(memory_format=torch.channels_last)
 
-    for start in range(0, batch * rows, batch_size):
-        stop = min(start + batch_size, batch * rows)
+    def __init__(self, inputs: Tensor, baseline: Tensor, features: Features, design: Tensor) -> None:
+        self.design, self.per_input = design, design.shape[1]
+        self.inputs, self.baseline = inputs, baseline.expand(inputs.shape)
+        # An element that is never hidden has label -1; it becomes a first feature that is always on.
+        always = design.new_ones(*design.shape[:2], 1)
+        self._kept = torch.cat([always, design], dim=-1).expand(len(inputs), -1, -1)
+        self._mask = features.mask.expand(len(inputs), *features.mask.shape[1:])
+        self._buffer: Tensor | None = None
+
+    def __len__(self) -> int:
+        """The number of rows, B n."""
+        return len(self.inputs) * self.per_input
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """Rows as ``[stop - start, *dims]``: the same memory each time, so take what you need of it before the next."""
+        buffer = self._room(stop - start)
         at = start
         while at < stop:
-            b, first = divmod(at, rows)
-            last = min(rows, first + stop - at)
-            keep = design[b, first:last].index_select(1, mask[b].flatten() + 1).view(last - first, *mask.shape[1:])
-            torch.where(keep, inputs[b], baseline[b], out=buffer[at - start : at - start + last - first])
+            b, first = divmod(at, self.per_input)
+            last = min(self.per_input, first + stop - at)
+            labels = self._mask[b]
+            keep = self._kept[b, first:last].index_select(1, labels.flatten() + 1).view(last - first, *labels.shape)
+            out = buffer[at - start : at - start + last - first]
+            torch.where(keep, self.inputs[b], self.baseline[b], out=out)
             at += last - first
-        yield start, buffer[: stop - start]
+        return buffer[: stop - start]
+
+    def release(self) -> None:
+        """Give the memory back."""
+        self._buffer = None
+
+    def _room(self, count: int) -> Tensor:
+        if self._buffer is None or len(self._buffer) < count:
+            buffer = self.inputs.new_empty(count, *self.inputs.shape[1:])
+            if self.inputs.ndim == 4 and self.inputs.is_contiguous(memory_format=torch.channels_last):
+                buffer = buffer.contiguous(memory_format=torch.channels_last)
+            self._buffer = buffer
+        return self._buffer

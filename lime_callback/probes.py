@@ -45,29 +45,45 @@ class Probes:
         return Probes(entry(batch, self.key), labels, batch, self.key)
 
 
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """What one process has captured: batches of a few samples each, and the place of each sample among all."""
+
+    batches: list[Any]
+    sizes: list[int]
+    places: list[int]
+
+
 @dataclass
 class Collector:
     """Takes samples that are spread evenly over the validation batches, without reading any of them twice.
+
+    Several processes take theirs of what is one large batch: row ``r`` of process ``p`` is its row ``r * shares + p``,
+    as a distributed sampler deals them. So they take together what one process would take of batches as large.
 
     Args:
         count: how many samples.
         batches: number of batches of each validation loader; ``inf`` where it is not known.
         input_key: see :func:`~lime_callback.batches.input_key`.
-        label_key: see :func:`~lime_callback.batches.label_key`.
+        share: number of this process.
+        shares: of so many.
 
     Attributes:
         largest: size of the largest batch that samples were taken from.
+        taken: samples that all processes have taken.
+        captured: those of this process.
     """
 
     count: int
     batches: Sequence[float]
     input_key: Key | None = None
-    label_key: Key | None = None
+    share: int = 0
+    shares: int = 1
     largest: int = field(default=0, init=False)
+    taken: int = field(default=0, init=False)
     _wanted: dict[tuple[int, int], int] = field(init=False)
     _owed: int = field(default=0, init=False)
-    _parts: list[Any] = field(default_factory=list, init=False)
-    _sizes: list[int] = field(default_factory=list, init=False)
+    captured: Captured = field(default_factory=lambda: Captured([], [], []), init=False)
     _shape: torch.Size = field(default=torch.Size(), init=False)
 
     def __post_init__(self) -> None:
@@ -84,40 +100,56 @@ class Collector:
             return
         inputs = entry(batch, input_key(batch, self.input_key))
         self.largest = max(self.largest, len(inputs))
-        size, taken = len(inputs), min(wanted, len(inputs), self.count - self.taken)
+        size = len(inputs) * self.shares
+        taken = min(wanted, size, self.count - self.taken)
         self._owed = wanted - taken
-        if self._parts and inputs.shape[1:] != self._shape:
+        if self.taken and inputs.shape[1:] != self._shape:
             self._owed = wanted  # probes share their forwards, so they share a shape
             return
         if taken:
-            rows = torch.tensor([(2 * i + 1) * size // (2 * taken) for i in range(taken)])
             self._shape = inputs.shape[1:]
-            self._parts.append(rows_of(batch, rows, size, _CPU))
-            self._sizes.append(taken)
+            rows = [(2 * i + 1) * size // (2 * taken) for i in range(taken)]
+            own = {self.taken + i: row // self.shares for i, row in enumerate(rows) if row % self.shares == self.share}
+            if own:
+                picked = rows_of(batch, torch.tensor(list(own.values())), len(inputs), _CPU)
+                self.captured.batches.append(picked)
+                self.captured.sizes.append(len(own))
+                self.captured.places.extend(own)
+            self.taken += taken
 
-    @property
-    def taken(self) -> int:
-        """How many samples have been taken."""
-        return sum(self._sizes)
 
-    def probes(self) -> Probes:
-        """What has been taken.
+def probes_of(
+    captured: Sequence[Captured], input_name: Key | None = None, label_name: Key | None = None, count: int | None = None
+) -> Probes:
+    """The probes that the processes of this run have captured, in the order of the validation set.
 
-        Raises:
-            ValueError: if nothing has.
-        """
-        if not self._parts:
-            raise ValueError(
-                "`probes` are taken from validation batches. Found no batch with any sample in this validation."
-            )
-        batch = joined(self._parts, self._sizes)
-        key, at = input_key(batch, self.input_key), label_key(batch, self.label_key)
-        inputs = entry(batch, key)
-        if not inputs.is_floating_point():
-            raise ValueError(f"`input_key` should name floating-point images. Found {describe(inputs)}.")
-        labels = entry(batch, at) if at is not None else None
-        whole = labels is not None and not labels.is_floating_point() and labels.numel() == len(inputs)
-        return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key)
+    Args:
+        captured: by each process.
+        input_name: see :func:`~lime_callback.batches.input_key`.
+        label_name: see :func:`~lime_callback.batches.label_key`.
+        count: the first so many of them; ``None``: all.
+
+    Raises:
+        ValueError: if there are none, or the inputs are not floating point.
+    """
+    batches = [batch for part in captured for batch in part.batches]
+    if not batches:
+        raise ValueError(
+            "`probes` are taken from validation batches. Found no batch with any sample in this validation."
+        )
+    places = torch.tensor([place for part in captured for place in part.places])
+    batch = joined(batches, [size for part in captured for size in part.sizes])
+    batch = rows_of(batch, places.argsort(stable=True)[:count], len(places))
+    key, at = input_key(batch, input_name), label_key(batch, label_name)
+    inputs = entry(batch, key)
+    if not inputs.is_floating_point():
+        raise ValueError(
+            f"`input_key` should name floating-point images. Found {describe(inputs)}. Convert them by `.float()` in "
+            f"the dataset, or name another entry of the batch, {describe(batch)}."
+        )
+    labels = entry(batch, at) if at is not None else None
+    whole = labels is not None and not labels.is_floating_point() and labels.numel() == len(inputs)
+    return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key)
 
 
 def planned(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:

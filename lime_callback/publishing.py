@@ -60,9 +60,12 @@ class Publisher:
             alarms: new ones, by their place.
         """
         with self.console.contained("the history file"):
-            history = self._open(folder)
+            # In one go: a crash leaves an epoch whole, or leaves it out.
+            self._open(folder).append(
+                row for track in tracks for row in history_rows(track, epoch, step, self.class_names)
+            )
+        with self.console.contained("saving the explanations"):
             for track in tracks:
-                history.append(history_rows(track, epoch, step, self.class_names))
                 if track.last is not None:
                     track.last.save(folder / f"{track.view.name}.npz")
         pictures: dict[str, Any] = {}

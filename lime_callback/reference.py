@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
+from lime_callback.drift import brief
+from lime_callback.explanation import Explanation
 from lime_callback.significance import discoveries, p_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from lime_callback.drift import Drift
-    from lime_callback.explanation import Explanation
 
 
 class ReferenceRow(NamedTuple):
@@ -50,7 +52,7 @@ class Reference:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if a view is unknown, or one explanation is given for several views.
+            ValueError: if a view is unknown, one explanation is given for several views, or it cannot be read.
             TypeError: if it is neither a path nor a dictionary.
         """
         if value is None:
@@ -72,10 +74,55 @@ class Reference:
                 "to "
                 f"saved explanation. Found a {type(value).__name__}."
             )
-        unknown = sorted(set(value) - set(views))
-        if unknown:
-            raise ValueError(f"`reference` should name views of this callback, {list(views)}. Found {unknown}.")
-        return cls(None, {view: _existing(Path(path)) for view, path in value.items()})
+        unknown = [view for view in value if view not in views]
+        if unknown or not value:
+            raise ValueError(
+                f"`reference` should name views of this callback, {list(views)}. Found "
+                f"{unknown or 'an empty dictionary'}."
+            )
+        return cls(None, {view: _explanation(view, path) for view, path in value.items()})
+
+
+def _explanation(view: str, path: Any) -> Path:
+    if not isinstance(path, (str, Path)):
+        raise TypeError(
+            f"`reference[{view!r}]` should be the path of a saved explanation. Found a {type(path).__name__}."
+        )
+    existing = _existing(Path(path))
+    try:
+        Explanation.load(existing)
+    except ValueError as error:
+        raise ValueError(
+            f"`reference` should be a saved explanation for view {view!r}, or the path of a checkpoint by itself. "
+            f"{error}"
+        ) from error
+    return existing
+
+
+def check_fits(reference: Explanation, explanation: Explanation, view: str) -> None:
+    """Check what can be known of a saved explanation before the run's own probes are.
+
+    Args:
+        reference: that was saved.
+        explanation: of any sample of this run.
+        view: name of the view, for the error.
+
+    Raises:
+        ValueError: if they differ in the inputs' shape, in the number of targets, or in features that all inputs share.
+    """
+    one, other = reference.features, explanation.features
+    pairs = [
+        ("shapes of one input", reference.shape, explanation.shape),
+        ("numbers of targets", reference.targets.shape[1], explanation.targets.shape[1]),
+    ]
+    if len(one.mask) == len(other.mask) == 1:
+        pairs.append(("features", one.names, other.names))
+    for what, before, now in pairs:
+        if before != now:
+            raise ValueError(
+                f"`reference` should be an explanation of the same inputs, by the same view {view!r} and for the same "
+                f"targets. Found different {what}: {brief(before)} and {brief(now)}."
+            )
 
 
 def _existing(path: Path) -> Path:
@@ -92,6 +139,7 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
     Raises:
         ValueError: if the file cannot be read, or its weights do not fit the module; the message says which.
     """
+    own = module.state_dict()
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -99,7 +147,13 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
             f"`reference` should be a checkpoint that loads with `weights_only=True`. Found {str(path)!r}: {error}"
         ) from error
     weights = content.get("state_dict", content) if isinstance(content, dict) else {}
-    own = module.state_dict()
+    if not isinstance(weights, dict) or not all(
+        isinstance(weights[name], Tensor) for name in own.keys() & weights.keys()
+    ):
+        raise ValueError(
+            f"`reference` should be a checkpoint whose weights are tensors by name. Found {str(path)!r}, which holds "
+            f"something else; save one by `trainer.save_checkpoint` or `torch.save(model.state_dict(), path)`."
+        )
     missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
     for what, names in (("lacks", missing), ("has beyond the model", surplus), ("has in another shape", sorted(other))):

@@ -36,6 +36,11 @@ class SklearnSurrogate(Surrogate):
                 "`surrogate` should be a linear regressor of scikit-learn, such as `LinearRegression()`. Found a "
                 f"{type(self.estimator).__name__}, which has no `fit_intercept`."
             )
+        if hasattr(self.estimator, "decision_function"):
+            raise TypeError(
+                "`surrogate` should be a linear regressor of scikit-learn, such as `LinearRegression()`. Found a "
+                f"{type(self.estimator).__name__}, which is a classifier; outputs are numbers, not classes."
+            )
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`~lime_callback.surrogates.Surrogate`."""

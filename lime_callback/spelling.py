@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 
-def resolve(argument: str, value: Any, known: Mapping[str, Callable[[], S]], kind: type) -> S:
+def resolve(argument: str, value: Any, known: Mapping[str, Callable[[], S]], kind: type, besides: str = "") -> S:
     """The strategy that ``value`` names or is.
 
     Args:
@@ -18,6 +18,7 @@ def resolve(argument: str, value: Any, known: Mapping[str, Callable[[], S]], kin
         value: one of the known names, or an instance of ``kind``.
         known: makes each strategy by its name.
         kind: base class of the strategies.
+        besides: what else the argument takes, for the error.
 
     Raises:
         ValueError: if the name is unknown.
@@ -25,7 +26,7 @@ def resolve(argument: str, value: Any, known: Mapping[str, Callable[[], S]], kin
     """
     if isinstance(value, kind):
         return cast("S", value)
-    names = ", ".join(repr(name) for name in known)
+    names = ", ".join([*map(repr, known), *([besides] if besides else [])])
     if isinstance(value, str):
         if value in known:
             return known[value]()

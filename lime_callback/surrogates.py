@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from lime_callback.quantities import check_number, checked_count
 from lime_callback.spelling import resolve
 from lime_callback.standard_errors import influences, standard_errors
 
@@ -72,13 +73,14 @@ class Ridge(Surrogate):
         alpha: strength of the penalty, at least 0.
 
     Raises:
-        ValueError: if ``alpha`` is negative.
+        ValueError: if ``alpha`` is negative or infinite.
+        TypeError: if it is no number.
     """
 
     alpha: float = 1e-6
 
     def __post_init__(self) -> None:
-        _check_alpha(self.alpha)
+        check_number("alpha", self.alpha, least=0)
 
     @property
     def l2(self) -> float:
@@ -104,7 +106,8 @@ class Lasso(Surrogate):
         max_iterations: after which the best so far is taken.
 
     Raises:
-        ValueError: if ``alpha`` or ``tolerance`` is not above 0, or ``max_iterations`` is below 1.
+        ValueError: if ``alpha`` or ``tolerance`` is not above 0 and finite, or ``max_iterations`` is below 1.
+        TypeError: if one is no number.
 
     References:
         Beck and Teboulle, SIAM Journal on Imaging Sciences 2 (2009), for the method; O'Donoghue and Candès, Foundations
@@ -116,12 +119,9 @@ class Lasso(Surrogate):
     max_iterations: int = 5000
 
     def __post_init__(self) -> None:
-        _check_alpha(self.alpha)
         for name in ("alpha", "tolerance"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` should be above 0. Found `{name} = {getattr(self, name)}`.")
-        if self.max_iterations < 1:
-            raise ValueError(f"`max_iterations` should be at least 1. Found {self.max_iterations}.")
+            check_number(name, getattr(self, name), above=0)
+        checked_count("max_iterations", self.max_iterations)
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
@@ -211,11 +211,7 @@ def _is_constant(outputs: Tensor) -> Tensor:
     return outputs.amax(1) - outputs.amin(1) <= rounding
 
 
-def _check_alpha(alpha: float) -> None:
-    if not alpha >= 0:
-        raise ValueError(f"`alpha` should be at least 0. Found `alpha = {alpha}`.")
-
-
+SurrogateName = Literal["ridge", "lasso"]
 SURROGATES: dict[str, Callable[[], Surrogate]] = {"ridge": Ridge, "lasso": Lasso}
 
 

@@ -5,6 +5,7 @@ A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -22,12 +23,20 @@ _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_output(output: Any) -> None:
-    """Raise a ``ValueError`` if ``output`` is neither a known scale nor callable."""
-    if not callable(output) and output not in _SCALES:
-        names = ", ".join(map(repr, _SCALES))
-        raise ValueError(
-            f"`output` should be one of {names}, or a function of the model's output. Found `output = {output!r}`."
-        )
+    """Raise if ``output`` is neither a known scale nor a function.
+
+    Raises:
+        ValueError: if it is an unknown name.
+        TypeError: if it is neither a name nor a function.
+    """
+    if (callable(output) and not isinstance(output, type)) or (isinstance(output, str) and output in _SCALES):
+        return
+    found = (
+        f"the class {output.__name__}; make an object of it" if isinstance(output, type) else f"`output = {output!r}`"
+    )
+    names = ", ".join(map(repr, _SCALES))
+    message = f"`output` should be one of {names}, or a function of the model's output. Found {found}."
+    raise ValueError(message) if isinstance(output, str) else TypeError(message)
 
 
 def scores(raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor]) -> Tensor:
@@ -41,20 +50,24 @@ def scores(raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor]) -> 
 
     Raises:
         TypeError: if there is no tensor.
-        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, or if softmax is asked of a single output.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax is asked of a
+            single one.
     """
     y = output(raw) if callable(output) else raw
+    last = "output" if callable(output) else "forward"
     if not isinstance(y, Tensor):
         raise TypeError(
-            f"`forward` should return a tensor [m] or [m, K]. Found a {type(y).__name__}. Pick the tensor inside "
-            f"`forward`."
+            f"`{last}` should return a tensor [m] or [m, K]. Found a {type(y).__name__}. Pick the tensor inside "
+            f"`{last}`."
         )
-    if y.ndim not in (1, 2) or len(y) != rows:
+    if y.ndim not in (1, 2) or len(y) != rows or y.numel() == 0:
         raise ValueError(
-            f"`forward` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}. "
+            f"`{last}` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}. "
             f"For one value "
             "a pixel or a token, reduce it with a callable `output`, for example `output=lambda y: y.mean((2, 3))`."
         )
+    if y.is_complex():
+        raise ValueError(f"`{last}` should return real numbers. Found dtype {y.dtype}; take its `.abs()` or `.real`.")
     y = y.reshape(rows, -1)
     y = y if y.dtype in (torch.float32, torch.float64) else y.float()
     if output == "softmax" and y.shape[1] == 1:
@@ -76,22 +89,24 @@ def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int
         ValueError: if an index is not below K or its shape does not fit.
         TypeError: if it is not made of integers.
     """
+    values: list[Any] = []
     if target is None:
         chosen = torch.arange(outputs)
     elif isinstance(target, Tensor):
         chosen = target.detach()
     else:
-        values = [target] if isinstance(target, int) else list(target)
+        values = list(target) if isinstance(target, Iterable) else [target]
         if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             raise TypeError(
                 f"`target` should be an integer, a list of integers, a tensor or None. Found `target = {target!r}`."
             )
-        chosen = torch.tensor(values)
-    if chosen.is_floating_point() or chosen.dtype == torch.bool:
+        # No model has so many outputs; what is beyond them is told below.
+        chosen = torch.tensor([max(-1, min(value, outputs)) for value in values])
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise TypeError(f"`target` should hold integers, the indices of outputs. Found dtype {chosen.dtype}.")
     if isinstance(target, Tensor):
         chosen = chosen.reshape(1, 1) if chosen.ndim == 0 else chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
-        if chosen.ndim != 2 or len(chosen) not in (1, batch):
+        if chosen.ndim != 2 or len(chosen) not in (1, batch) or chosen.numel() == 0:
             raise ValueError(
                 f"`target` should have shape [B] or [B, T] with B = {batch} inputs; give a list for targets shared by "
                 f"all. Found "
@@ -99,8 +114,9 @@ def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int
             )
     chosen = chosen.to(device=device, dtype=torch.int64)
     chosen = chosen.expand(batch, -1)
-    if chosen.numel() and (int(chosen.min()) < 0 or int(chosen.max()) >= outputs):
-        wrong = sorted({t for t in chosen.flatten().tolist() if not 0 <= t < outputs})
+    if int(chosen.min()) < 0 or int(chosen.max()) >= outputs:
+        given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
+        wrong = sorted({t for t in given if not 0 <= t < outputs})
         raise ValueError(
             f"`target` should be an index from 0 to {outputs - 1}: the model has {outputs} "
             f"output{'s' * (outputs != 1)}. "

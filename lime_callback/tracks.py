@@ -5,28 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from lime_callback.designs import key
+from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import Drift, compare
-from lime_callback.explainer import Settings, check_inputs, run
+from lime_callback.explainer import Outcome, predictions, run, shortened
+from lime_callback.inputs import check_inputs
 from lime_callback.measures import map_similarity
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state
-from lime_callback.targets import scores, select
-from lime_callback.watch import Watch, overlap, shares
+from lime_callback.targets import select
+from lime_callback.watch import overlap, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
     from lime_callback.explanation import Explanation
     from lime_callback.features import Features
-    from lime_callback.layout import Layout
     from lime_callback.model import Model
+    from lime_callback.plan import Plan
+    from lime_callback.surrogates import Surrogate
     from lime_callback.views import View
 
 # Monitors need a finite value from the first validation on. Where there is nothing to compare with yet, it is the worst
@@ -54,6 +55,7 @@ class Track:
         gate: explanations with a lower score are kept out of the drift; ``None`` keeps all.
         features: of the probes, on the CPU; ``None`` before the first explanation.
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
+        outputs: how many the model has; 0 before they were asked for.
         watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
         first: the first explanation, on the CPU.
         last: the last.
@@ -66,6 +68,7 @@ class Track:
     gate: float | None = None
     features: Features | None = None
     targets: Tensor | None = None
+    outputs: int = 0
     watched: dict[str, Tensor] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
@@ -74,15 +77,7 @@ class Track:
     series: Series = field(default_factory=Series)
     _saved: dict[str, Any] = field(default_factory=dict)
 
-    def pin(
-        self,
-        model: Model,
-        settings: Settings,
-        layout: Layout,
-        wavelengths: Sequence[float] | None,
-        target: Any,
-        watch: Mapping[str, Watch],
-    ) -> None:
+    def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
         """Cut the probes into features, and choose the targets: both stay for the run.
 
         Raises:
@@ -90,19 +85,22 @@ class Track:
                 each other.
         """
         probes = model.probes
-        layout.check(tuple(probes.inputs.shape), "the validation batch")
+        plan.layout.check(tuple(probes.inputs.shape), "the validation batch")
         check_inputs(probes.inputs)
         batch = probes.batch if isinstance(probes.batch, dict) else None
-        features = self.view.features(probes.inputs, layout=layout, wavelengths=wavelengths, batch=batch).to("cpu")
+        features = self.view.features(probes.inputs, layout=plan.layout, wavelengths=plan.wavelengths, batch=batch).to(
+            "cpu"
+        )
+        features.check(tuple(probes.inputs.shape))
         own = getattr(self.view, "wavelengths", None)
-        for name, one in watch.items():
-            inside = overlap(one, features, probes.inputs, wavelengths if own is None else own, batch)
+        for name, one in plan.watch.items():
+            inside = overlap(one, features, probes.inputs, plan.wavelengths if own is None else own, batch)
             if inside is not None:
                 self.watched[name] = inside
         if self.targets is None:
-            rows = torch.arange(len(probes), device=probes.inputs.device)
-            outputs = scores(model(probes.inputs.clone(), rows), len(probes), settings.output)
-            self.targets = pinned_targets(target, outputs, probes.labels).cpu()
+            outputs = predictions(model, probes.inputs, plan.settings, batch_size, ranks)
+            self.outputs = outputs.shape[1]
+            self.targets = pinned_targets(plan.target, outputs, probes.labels).cpu()
         self.features = features
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
@@ -133,25 +131,30 @@ class Track:
         self.targets, self.first, self.last, self.series, self._saved = None, None, None, Series(), {}
 
     def explain(
-        self, model: Model, settings: Settings, batch_size: int, seed: int
-    ) -> tuple[Explanation, dict[int, str]]:
-        """Explain the probes, by the same perturbations each time.
-
-        Returns:
-            The explanation, on the CPU, and for each probe whose fit is degenerate the reason.
-        """
+        self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE
+    ) -> Outcome:
+        """Explain the probes, by the same perturbations each time; the explanation is on the CPU."""
         assert self.features is not None, "pin comes first"
         inputs = model.probes.inputs
-        explanation, degenerate = run(
+        found = run(
             model,
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=settings,
+            settings=plan.settings,
             batch_size=batch_size,
-            seeds=[key(seed, probe, self.view.name) for probe in range(len(inputs))],
+            seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
+            used=used,
+            ranks=ranks,
         )
-        return explanation.to("cpu"), degenerate
+        return found._replace(explanation=found.explanation.to("cpu"))
+
+    def shorten(self, used: int, surrogate: Surrogate) -> None:
+        """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
+        for name in ("first", "last", "reference"):
+            earlier = getattr(self, name)
+            if earlier is not None:
+                setattr(self, name, shortened(earlier, used, surrogate))
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""

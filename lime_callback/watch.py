@@ -5,14 +5,16 @@ Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lime_callback.arguments import check_flag, check_name
+from lime_callback.quantities import is_number
 from lime_callback.surrogates import coefficient_influences
 from lime_callback.views.given import check_given, find_given
 from lime_callback.views.groups import parse_group
@@ -38,9 +40,9 @@ class Watch:
         stop: stop the training at an alarm.
 
     Raises:
-        ValueError: if neither or both of bands and pixels are given, a bound is not between 0 and 1, or ``stop`` has no
-            bound to wait for.
-        TypeError: if bands or pixels are of no such kind.
+        ValueError: if neither or both of bands and pixels are given, a bound is not between 0 and 1, the bounds leave
+            no share without an alarm, or ``stop`` has no bound to wait for.
+        TypeError: if an argument is of no such kind.
     """
 
     bands: Any = None
@@ -60,8 +62,16 @@ class Watch:
             check_given("pixels", self.pixels)
         for name in ("above", "below"):
             bound = getattr(self, name)
+            if bound is not None and not is_number(bound):
+                raise TypeError(f"`{name}` should be a share from 0 to 1. Found `{name} = {bound!r}`.")
             if bound is not None and not 0 <= bound <= 1:
                 raise ValueError(f"`{name}` should be a share from 0 to 1. Found `{name} = {bound}`.")
+        if self.above is not None and self.below is not None and self.above < self.below:
+            raise ValueError(
+                f"`above` should not be less than `below`, or every share raises an alarm. Found `above = "
+                f"{self.above}` and `below = {self.below}`."
+            )
+        check_flag("stop", self.stop)
         if self.stop and self.above is None and self.below is None:
             raise ValueError("`stop` needs a bound to wait for. Found neither `above` nor `below`.")
 
@@ -91,13 +101,13 @@ def alarms_of(watches: Mapping[str, Watch], metrics: Mapping[str, float]) -> dic
 def check_watch(value: Any) -> dict[str, Watch]:
     """Watches by their names.
 
+    A watch is what :class:`Watch` takes: an object, a mapping of its arguments, or its bands or pixels alone.
+
     Raises:
         TypeError: if ``value`` is no mapping.
         ValueError: if a name cannot be part of a metric's name, or what it stands for is no watch; the message names
             it.
     """
-    from lime_callback.arguments import check_name
-
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -113,10 +123,51 @@ def _watch(name: str, what: Any) -> Watch:
     if isinstance(what, Watch):
         return what
     try:
+        if isinstance(what, Mapping) and set(what) != {"from", "to"}:
+            return Watch(**_settings(what))
         is_mask = isinstance(what, (Tensor, np.ndarray)) and what.ndim > 1
         return Watch(pixels=what) if is_mask else Watch(bands=what)
     except (ValueError, TypeError) as error:
         raise ValueError(f"`watch[{name!r}]` names no set of channels or pixels: {error}") from error
+
+
+def _settings(what: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A watch's arguments, as a configuration file says them.
+
+    Raises:
+        ValueError: if a watch has no such argument.
+    """
+    # LightningCLI hands a `class_path` over as it is when the class does not take its `init_args`.
+    settings: Mapping[str, Any] = what.get("init_args", {}) if "class_path" in what else what
+    known = [field.name for field in fields(Watch)]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ValueError(
+            f"a mapping should be a range {{'from': 400, 'to': 500}}, or hold {', '.join(map(repr, known))}. Found "
+            f"{', '.join(map(repr, unknown))}."
+        )
+    return settings
+
+
+def check_followed(watches: Mapping[str, Watch], followed: Iterable[str], views: Sequence[str]) -> None:
+    """Raise if no view can follow a watch: superpixels have all wavelengths alike, superbands all pixels.
+
+    Args:
+        watches: by name.
+        followed: names of those that a view can follow.
+        views: names of the views.
+
+    Raises:
+        ValueError: if there is one that none can.
+    """
+    lost = [name for name in watches if name not in set(followed)]
+    if lost:
+        bands = watches[lost[0]].bands is not None
+        raise ValueError(
+            f"`watch[{lost[0]!r}]` should name {'channels' if bands else 'pixels'} that a view tells apart. Found the "
+            f"view{'s' * (len(views) != 1)} {', '.join(map(repr, views))}, none of which does; add "
+            f"{'`Superbands()`' if bands else '`Superpixels()`'} or `Cubes()` to `views`."
+        )
 
 
 def overlap(
@@ -144,7 +195,12 @@ def overlap(
             return None
         inside = (find_given("pixels", watch.pixels, inputs, features.layout, batch)[0] > 0).unsqueeze(1)
     if not bool(inside.any()):
-        raise ValueError("`watch` should name channels or pixels that the inputs have. Found none of them there.")
+        what = "pixels" if watch.bands is None else f"bands = {watch.bands!r}"
+        there = f"; the channels lie at {min(wavelengths):g} to {max(wavelengths):g} nm" if wavelengths else ""
+        raise ValueError(
+            f"`watch` should name channels or pixels that the inputs have. Found none of them there for `{what}`"
+            f"{there if watch.bands is not None else ''}."
+        )
     shape = [max(sizes) for sizes in zip(mask.shape, inside.shape, strict=True)]
     labels = mask.long().expand(shape).flatten(1) + 1
     hits = torch.zeros(2, shape[0], len(features) + 1)

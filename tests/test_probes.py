@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from lime_callback.batches import input_key, joined, label_key, output_tensor, replaced, rows_of
-from lime_callback.probes import Collector, planned
+from lime_callback.probes import Collector, planned, probes_of
 
 
-def collect(sizes, count, known=True):
-    """The numbers of the samples that are taken from batches of these sizes."""
+def collect(sizes, count, known=True, shares=1):
+    """The probes that are taken from batches of these sizes, dealt out to ``shares`` processes."""
     batches = [len(sizes)] if known else [math.inf]
-    collector, start = Collector(count, batches), 0
+    collectors, start = [Collector(count, batches, share=share, shares=shares) for share in range(shares)], 0
     for i, size in enumerate(sizes):
-        numbers = torch.arange(start, start + size)
-        collector.offer({"image": numbers.float().view(-1, 1), "label": numbers}, i)
+        for share, collector in enumerate(collectors):
+            numbers = torch.arange(start, start + size)[share::shares]
+            collector.offer({"image": numbers.float().view(-1, 1), "label": numbers}, i)
         start += size
-    return collector.probes()
+    return probes_of([collector.captured for collector in collectors])
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,21 @@ def test_samples_are_spread_evenly(sizes, count, expected):
     assert probes.inputs.flatten().tolist() == expected
 
 
+@pytest.mark.parametrize("shares", [2, 3, 4])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_several_processes_take_what_one_takes(shares, count):
+    """Of batches as large as theirs together, in the same order."""
+    sizes = [12, 12, 12, 24]
+    assert collect(sizes, count, shares=shares).labels.tolist() == collect(sizes, count).labels.tolist()
+
+
+def test_ragged_shares_still_give_probes():
+    """The last batch of one process is smaller, or is not there at all."""
+    probes = collect([8, 8, 3], 6, shares=4)
+    assert 4 <= len(probes) <= 6
+    assert len(set(probes.labels.tolist())) == len(probes)
+
+
 def test_what_a_small_batch_lacks_comes_from_the_next():
     assert len(collect([1, 1, 20], 9)) == 9
 
@@ -53,7 +69,7 @@ def test_several_loaders():
 
 def test_nothing_to_take_from():
     with pytest.raises(ValueError, match=r"`probes` are taken from validation batches. Found no batch"):
-        Collector(3, [0]).probes()
+        probes_of([Collector(3, [0]).captured])
 
 
 def test_probes_are_copies():
@@ -61,21 +77,21 @@ def test_probes_are_copies():
     batch = torch.zeros(4, 3)
     collector.offer(batch, 0)
     batch += 1
-    assert collector.probes().inputs.sum() == 0
+    assert probes_of([collector.captured]).inputs.sum() == 0
 
 
 def test_images_of_another_shape_are_passed_over():
     collector = Collector(3, [3])
     for i, size in enumerate((4, 5, 4)):
         collector.offer(torch.rand(6, 1, size, size), i)
-    assert collector.probes().inputs.shape == (3, 1, 4, 4)
+    assert probes_of([collector.captured]).inputs.shape == (3, 1, 4, 4)
 
 
 def test_integer_images_are_refused():
     collector = Collector(1, [1])
     collector.offer({"image": torch.zeros(4, 3).long()}, 0)
     with pytest.raises(ValueError, match=r"`input_key` should name floating-point images. Found a tensor of shape"):
-        collector.probes()
+        probes_of([collector.captured])
 
 
 Pair = namedtuple("Pair", "image label")

@@ -60,6 +60,9 @@ def classifier(base):
         def validation_step(self, batch, _):
             self.log("val_loss", self.loss(batch), batch_size=4)
 
+        def test_step(self, batch, batch_idx):
+            self.log("test_loss", self.loss(batch), batch_size=4)
+
         def configure_optimizers(self):
             return torch.optim.Adam(self.parameters(), 1e-2)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -65,8 +67,12 @@ class Console:
         except Exception as error:
             if self.on_error == "raise":
                 raise
-            cause = f"{type(error).__name__}: {error}"
-            self.once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=what + cause)
+            notes = " ".join(getattr(error, "__notes__", ()))
+            cause = f"{type(error).__name__}: {error}{notes and f' ({notes})'}"
+            # The same failure at the next epoch may have other numbers in its text.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{what}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+            self.once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=place)
 
     def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
         """Say which explanations explain nothing, by view and probe."""

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from lime_callback.sinks.base import Report
 
 _LONGEST = 60  # characters; at four bytes each, within the 255 bytes that file systems allow a name
+_CHECKED = re.compile(r"-[0-9a-f]{8}$")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file on Windows can be called so
 
 
 def safe_name(name: str) -> str:
     """A file name, on any system, for any text.
 
-    A name that has to change gets its checksum behind it, so that two names never share a file.
+    A name that has to change gets its checksum behind it, so that two names never share a file; so does one that looks
+    as if it had one.
     """
     safe = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST].strip(".-")
     if not safe or _DEVICES.fullmatch(safe):
         safe = f"_{safe}"
-    return safe if safe == name else f"{safe}-{crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    if safe == name and not _CHECKED.search(name):
+        return name
+    return f"{safe}-{crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class PictureFiles(Sink):
     Texts become Markdown files of the same kind. A file of the same epoch and step is written anew.
 
     Args:
-        folder: need not exist yet. Where a tag begins with its name, such as ``lime``, that part is left out.
+        folder: need not exist yet. Where a tag begins as it ends, such as with ``lime``, that part is left out.
     """
 
     folder: Path
@@ -52,8 +56,8 @@ class PictureFiles(Sink):
 
     def _path(self, report: Report, tag: str, suffix: str) -> Path:
         parts = tag.split("/")
-        if len(parts) > 1 and parts[0] == self.folder.name:
-            parts = parts[1:]
+        own = next((n for n in range(len(parts) - 1, 0, -1) if self.folder.parts[-n:] == tuple(parts[:n])), 0)
+        parts = parts[own:]
         folder = self.folder.joinpath(*map(safe_name, parts))
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"epoch={report.epoch:04d}-step={report.step:06d}{suffix}"

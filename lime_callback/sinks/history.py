@@ -45,6 +45,7 @@ class HistoryRow(NamedTuple):
 
 
 _HEADER = (",".join(HistoryRow._fields) + "\r\n").encode()
+_ODD = "surrogatepass"  # half a character, as a file's name may hold one, is kept as it is
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
@@ -126,7 +127,7 @@ class HistoryFile:
         """
         buffer = io.StringIO(newline="")
         csv.writer(buffer).writerows(map(_cells, rows))  # its line ends make it quote every line break in a cell
-        lines = buffer.getvalue().encode()
+        lines = buffer.getvalue().encode(errors=_ODD)
         if not lines:
             return
         if not self._sound:
@@ -219,7 +220,7 @@ def _parse(record: bytes) -> HistoryRow | None:
     """The row in a record; ``None`` if it is none of ours."""
     try:
         ((epoch, step, view, probe, target, feature, coefficient, error, score),) = csv.reader(
-            io.StringIO(record.decode(), newline=""), strict=True
+            io.StringIO(record.decode(errors=_ODD), newline=""), strict=True
         )
         return HistoryRow(
             epoch=int(epoch),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from lime_callback.quantities import check_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.layout import Layout
 
-_MICROMETRES_BELOW = 100  # no optical sensor has all its bands below 100 nm
+MICROMETRES_BELOW = 100  # no optical sensor has all its bands below 100 nm
 
 
 def check_name(name: Any) -> None:
@@ -30,22 +33,18 @@ def check_name(name: Any) -> None:
         )
 
 
-def checked_count(argument: str, value: Any) -> int:
-    """``value`` as an int of at least 1.
+def check_inputs(inputs: Any, layout: Layout) -> None:
+    """Raise if ``inputs`` are not what ``layout`` describes.
 
     Raises:
-        TypeError: if it is no whole number.
-        ValueError: if it is below 1.
+        TypeError: if they are no tensor.
+        ValueError: if their shape does not fit, or is empty.
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{argument}` should be a whole number. Found `{argument} = {value!r}`.") from None
-    if count < 1:
-        raise ValueError(f"`{argument}` should be at least 1. Found `{argument} = {count}`.")
-    return count
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"`inputs` should be a tensor [B, *dims]. Found a {type(inputs).__name__}.")
+    layout.check(tuple(inputs.shape))
+    if inputs.numel() == 0:
+        raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
 
 
 def checked_wavelengths(wavelengths: Any, argument: str = "wavelengths") -> tuple[float, ...]:
@@ -59,22 +58,13 @@ def checked_wavelengths(wavelengths: Any, argument: str = "wavelengths") -> tupl
         TypeError: if they are no sequence of numbers.
         ValueError: if there are none, if one is not finite or not above 0, or if they look like micrometres.
     """
-    values = wavelengths.tolist() if hasattr(wavelengths, "tolist") else wavelengths
-    try:
-        if isinstance(values, (str, bytes)):
-            raise TypeError
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"`{argument}` should be a sequence of numbers, one wavelength in nm for each channel. Found "
-            f"{wavelengths!r}."
-        ) from None
+    numbers = check_numbers(argument, wavelengths)
     if not numbers:
         raise ValueError(f"`{argument}` should hold one wavelength for each channel. Found none.")
     wrong = [number for number in numbers if not (math.isfinite(number) and number > 0)]
     if wrong:
         raise ValueError(f"`{argument}` should be finite and above 0, in nm. Found {wrong[:3]}.")
-    if max(numbers) < _MICROMETRES_BELOW:
+    if max(numbers) < MICROMETRES_BELOW:
         raise ValueError(
             f"`{argument}` should be in nanometres. Found values from {min(numbers):g} to {max(numbers):g}, which look "
             f"like micrometres; multiply them by 1000."

@@ -44,7 +44,10 @@ class Cubes(View):
             ("superbands", self.superbands, Superbands),
         ):
             if not isinstance(value, kind):
-                raise TypeError(f"`{argument}` should be a {kind.__name__}. Found {value!r}.")
+                raise TypeError(
+                    f"`{argument}` should be a {kind.__name__}. Found {value!r}; pass for example "
+                    f"`{argument}={kind.__name__}()`."
+                )
 
     def features(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.views.bands import bands_of
+from lime_callback.views.checks import MICROMETRES_BELOW
 from lime_callback.views.parts import Interval, Nearest, Numbers, Part, Picked
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _parts(spec: Any) -> Iterable[Part]:
     if isinstance(spec, Mapping):
         return [_interval(*_ends(spec))]
     if isinstance(spec, slice):
-        return [Numbers(spec)]
+        return [Numbers(_slice(spec))]
     if _is_number(spec):
         return [_numbers([spec])]
     if not _is_list(spec):
@@ -104,6 +105,7 @@ def _numbers(items: list[Any]) -> Part:
         wrong = [item for item in items if not (math.isfinite(item) and item > 0)]
         if wrong:
             raise ValueError(f"`bands` should hold wavelengths that are finite and above 0, in nm. Found {wrong[0]}.")
+        _check_unit(max(items))
         return Nearest(tuple(items))
     if not all(_is_number(item) and isinstance(item, int) for item in items):
         raise ValueError(
@@ -113,6 +115,24 @@ def _numbers(items: list[Any]) -> Part:
     if min(items) < 0:
         raise ValueError(f"`bands` should hold channel numbers of 0 or above. Found {min(items)}.")
     return Numbers(tuple(items))
+
+
+def _slice(spec: slice) -> slice:
+    ends = (spec.start, spec.stop, spec.step)
+    if not all(end is None or hasattr(end, "__index__") for end in ends) or spec.step == 0:
+        raise ValueError(
+            f"`bands` takes a slice of channel numbers, with a step other than 0. Found {spec!r}; write a range of "
+            f"wavelengths as (400.0, 500.0)."
+        )
+    return spec
+
+
+def _check_unit(highest: float) -> None:
+    if highest < MICROMETRES_BELOW:
+        raise ValueError(
+            f"`bands` should hold wavelengths in nm. Found values up to {highest:g}, which look like micrometres; "
+            f"multiply them by 1000."
+        )
 
 
 def _ends(spec: Mapping[Any, Any]) -> tuple[Any, Any]:
@@ -127,6 +147,7 @@ def _interval(low: Any, high: Any) -> Interval:
             f"`bands` should hold ranges of wavelengths in nm that start above 0 and below their end. Found {low!r} to "
             f"{high!r}."
         )
+    _check_unit(high)
     return Interval(float(low), float(high))
 
 

@@ -5,6 +5,7 @@ Everything is computed on the CPU in float64, so that the segments are the same 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,6 +49,8 @@ def guide(image: Tensor, wavelengths: Sequence[float] | None, valid: Tensor) -> 
     rgb = rgb_channels(wavelengths) if channels > 3 else None
     planes = image if rgb is None else image[list(rgb)]
     pixels = planes.detach().to("cpu", torch.float64)[:, valid]
+    largest = float(pixels.abs().max())
+    pixels = pixels / 2.0 ** max(-1000, math.frexp(largest)[1] - 1)  # exact, and squares stay in range
     tolerance = _FLAT * float(pixels.abs().max())
     if len(pixels) > 3:
         pixels = _principal_components(pixels)

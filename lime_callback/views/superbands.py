@@ -12,9 +12,10 @@ from torch import Tensor
 
 from lime_callback.features import Features
 from lime_callback.layout import Layout
+from lime_callback.quantities import checked_count
 from lime_callback.views.assignment import NOT_INCLUDED, assign, equal_groups
 from lime_callback.views.base import View
-from lime_callback.views.checks import check_name, checked_count, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
 from lime_callback.views.groups import Group, parse_group
 
 _log = logging.getLogger("lime_callback")
@@ -75,7 +76,7 @@ class Superbands(View):
                 number is too high, or if no group has a channel.
         """
         layout = Layout.of(layout)
-        layout.check(tuple(inputs.shape))
+        check_inputs(inputs, layout)
         count = layout.canonical(inputs).shape[1]
         nm = fitting_wavelengths(self.wavelengths, wavelengths, count, layout)
         groups = self._groups()
@@ -106,7 +107,7 @@ class Superbands(View):
                     f"groups of one."
                 )
             groups = [parse_group(spec) for spec in bands]
-        elif hasattr(bands, "__index__") and not isinstance(bands, bool):
+        elif hasattr(bands, "__index__") and not isinstance(bands, bool) and not getattr(bands, "ndim", 0):
             return checked_count("bands", bands)
         else:
             hint = f"; write `bands=[{bands!r}]`" if isinstance(bands, str) else ""

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lime_callback.features import Features
 from lime_callback.layout import Layout
+from lime_callback.quantities import checked_count
 from lime_callback.views.base import View
-from lime_callback.views.checks import check_name, checked_count, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
 from lime_callback.views.given import check_given, find_given
 from lime_callback.views.guide import guide
 from lime_callback.views.segmentation import grid, segment
@@ -92,7 +93,7 @@ class Superpixels(View):
             ValueError: if the inputs hold NaN or infinite values, a mask does not fit, or no pixel is left.
         """
         layout = Layout.of(layout)
-        layout.check(tuple(inputs.shape))
+        check_inputs(inputs, layout)
         images = layout.canonical(inputs.detach())
         nm = fitting_wavelengths(self.wavelengths, wavelengths, images.shape[1], layout)
         if not bool(images.isfinite().all()):

@@ -1,0 +1,128 @@
+"""Forwards in batches: shared out over processes, and in smaller batches where memory runs out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from lime_callback.distributed import ALONE, RankError, Ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from lime_callback.perturb import Perturber
+
+# What can go wrong with a batch, the worse the higher.
+_WELL, _NO_MEMORY, _FAILED = 0, 1, 2
+
+
+def in_batches(
+    work: Callable[[int, int], None],
+    start: int,
+    stop: int,
+    batch_size: int,
+    ranks: Ranks = ALONE,
+    release: Callable[[], None] = lambda: None,
+) -> int:
+    """Do ``work(first, last)`` for ranges of rows one behind the other.
+
+    A batch for which memory does not suffice is tried again at half its size, and those after it have that size too.
+
+    Args:
+        work: for the rows ``first`` to ``last - 1``; may be called again for rows that it failed with.
+        start: first row.
+        stop: behind the last one.
+        batch_size: rows at most at a time.
+        ranks: the processes; in lockstep, all do the same number of batches, and all make them smaller together.
+        release: gives memory back before the next try.
+
+    Returns:
+        The size that sufficed.
+    """
+    while start < stop:
+        last = min(start + batch_size, stop)
+        failure: Exception | None = None
+        try:
+            work(start, last)
+        except Exception as error:
+            failure = error
+        trouble = ranks.worst(_trouble(failure))
+        if trouble == _WELL:
+            start = last
+        elif trouble == _NO_MEMORY and batch_size > 1:
+            failure = None  # its traceback holds what the batch had taken
+            batch_size = max(1, min(batch_size, last - start) // 2)
+            release()
+            if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+                torch.cuda.empty_cache()
+        else:
+            raise failure or RankError("a forward failed in another process")
+    return batch_size
+
+
+def _trouble(failure: Exception | None) -> int:
+    if failure is None:
+        return _WELL
+    return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a failure says that memory did not suffice, on any device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in told or "not enough memory" in told or "can't allocate memory" in told
+        or "cudnn_status_not_supported" in told or "cublas_status_alloc_failed" in told
+    )  # fmt: skip
+
+
+def sweep(
+    score: Callable[[Tensor, Tensor], Tensor],
+    perturber: Perturber,
+    targets: Tensor,
+    batch_size: int,
+    ranks: Ranks = ALONE,
+) -> tuple[Tensor, int]:
+    """Outputs of all perturbations.
+
+    Each process does the same number of rows; the last ones' may overlap.
+
+    Args:
+        score: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
+        perturber: of the inputs.
+        targets: which outputs are kept, int64 ``[B, T]``.
+        batch_size: rows at most at a time.
+        ranks: the processes.
+
+    Returns:
+        ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+    """
+    total = len(perturber)
+    size = -(-total // ranks.shares)
+    starts = [min(share * size, total - size) for share in range(ranks.shares)]
+    own: list[Tensor] = []
+    first = starts[ranks.share]
+
+    def work(start: int, stop: int) -> None:
+        inputs = torch.arange(start, stop, device=targets.device) // perturber.per_input
+        try:
+            found = score(perturber.rows(start, stop), inputs)
+        except Exception as error:
+            among = f"{start // perturber.per_input} to {(stop - 1) // perturber.per_input}"
+            error.add_note(f"In perturbations of the inputs {among}.")
+            raise
+        if not own:
+            own.append(found.new_empty(size, targets.shape[1]))
+        torch.gather(found, 1, targets[inputs], out=own[0][start - first : stop - first])
+
+    used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=perturber.release))
+    if ranks.shares == 1:
+        return own[0], used
+    outputs = own[0].new_empty(total, targets.shape[1])
+    for start, part in zip(starts, ranks.gather_rows(own[0]), strict=True):
+        outputs[start : start + size] = part
+    return outputs, min(ranks.gather(used))

@@ -1,0 +1,62 @@
+"""What is explained: checks of inputs and of the features that belong to them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.kernels import wide
+
+
+def check_inputs(inputs: Tensor) -> None:
+    """Raise if ``inputs`` are not finite floating-point numbers ``[B, *dims]`` with B of at least 1.
+
+    Raises:
+        TypeError: if they are no tensor, or of an integer type.
+        ValueError: if they are empty or hold NaN or infinite values.
+    """
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"`inputs` should be a tensor [B, *dims]. Found a {type(inputs).__name__}.")
+    if not inputs.is_floating_point():
+        raise TypeError(f"`inputs` should be floating point. Found dtype {inputs.dtype}; convert them with `.float()`.")
+    if inputs.ndim < 2 or inputs.numel() == 0:
+        raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
+    finite = inputs.isfinite().flatten(1).all(1)
+    if not bool(finite.all()):
+        raise ValueError(
+            f"`inputs` should be finite. Found NaN or infinite values in input "
+            f"{finite.logical_not().nonzero().flatten().tolist()}. "
+            "Replace them before they reach the model, for example by `torch.nan_to_num`."
+        )
+
+
+def fingerprint(inputs: Tensor) -> Tensor:
+    """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
+    values = inputs.flatten(1).to(wide(inputs.device))
+    ramp = torch.linspace(-1, 1, values.shape[1], dtype=values.dtype, device=values.device)
+    return torch.stack([values.mean(1), values.std(1, correction=0), (values * ramp).mean(1)], 1)
+
+
+def features_of(features: Features | Tensor, inputs: Tensor) -> Features:
+    """Features that fit the inputs, on their device.
+
+    Raises:
+        TypeError: if they are neither features nor a tensor.
+        ValueError: if the mask's shape does not fit.
+    """
+    if isinstance(features, Tensor):
+        if features.ndim == inputs.ndim - 1:
+            features = features.unsqueeze(0)
+        if features.ndim != inputs.ndim:
+            raise ValueError(
+                f"`features` should be a mask that broadcasts to the inputs' shape {tuple(inputs.shape)}. Found shape "
+                f"{tuple(features.shape)}."
+            )
+        features = Features.from_mask(features)
+    elif not isinstance(features, Features):
+        raise TypeError(
+            f"`features` should be `Features` of a view, or an integer mask. Found a {type(features).__name__}."
+        )
+    features.check(tuple(inputs.shape))
+    return features.to(inputs.device)

@@ -1,0 +1,43 @@
+"""What the user asked for, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lime_callback.batches import Key
+    from lime_callback.budget import Budget
+    from lime_callback.explainer import Settings
+    from lime_callback.layout import Layout
+    from lime_callback.reference import Reference
+    from lime_callback.views import View
+    from lime_callback.watch import Watch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The callback's arguments in the form in which they are used, see :class:`~lime_callback.LimeCallback`."""
+
+    views: Sequence[View]
+    wavelengths: Sequence[float] | None
+    layout: Layout
+    probes: int
+    target: Any
+    every_n_epochs: int
+    settings: Settings
+    watch: Mapping[str, Watch]
+    gate: float | None
+    reference: Reference | None
+    class_names: Sequence[str] | None
+    max_batch_size: int | None
+    time_budget: Budget | None
+    pictures: bool
+    seed: int
+    name: str
+    input_key: Key | None
+    label_key: Key | None
+    output_key: Key | None
+    forward: Callable[[Any, Any], Any] | None

@@ -1,0 +1,99 @@
+"""Runs a training in two processes on the CPU; started by ``test_ranks.py`` once a process.
+
+Usage: python ranks.py FOLDER STRATEGY KIND, with the environment that ``torchrun`` would set.
+"""
+
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from toys import WAVELENGTHS, Classifier, Samples, loader, trainer
+
+from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
+
+
+class Still(Classifier):
+    """Two processes train it as one does, but for rounding."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.forwards = kind, 0
+        # What differs between processes: the statistics of their batches, and what dropout draws.
+        self.net[1] = self.net[5] = torch.nn.Identity()
+
+    def configure_model(self):
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            from torch.distributed.fsdp import fully_shard
+
+            mesh = self.device_mesh["data_parallel"]
+            for layer in (self.net[0], self.net[6], self):
+                fully_shard(layer, mesh=mesh)
+
+    def forward(self, x):
+        if is_explaining():
+            COUNTS[self.trainer.current_epoch] = COUNTS.get(self.trainer.current_epoch, 0) + 1
+            late = self.trainer.current_epoch == 1 and not self.trainer.sanity_checking
+            if late and self.kind == "error" and self.global_rank == 1:
+                raise RuntimeError("the second process has a bad day")
+            if self.kind == "memory" and self.global_rank == 1 and len(x) > 4:
+                raise RuntimeError("CUDA error: out of memory")
+        return super().forward(x)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 1e-4)
+
+
+COUNTS: dict[int, int] = {}
+
+
+class Tell(pl.Callback):
+    """Writes what each process has seen."""
+
+    def __init__(self, folder, lime):
+        self.folder, self.lime, self.values = folder, lime, []
+
+    def on_validation_end(self, one, module):
+        if not one.sanity_checking:
+            names = [name for name in one.callback_metrics if name.startswith("lime/") and "seconds" not in name]
+            self.values.append({name: float(one.callback_metrics[name]) for name in names})
+
+    def on_fit_end(self, one, module):
+        weights = {
+            name: value.full_tensor() if hasattr(value, "full_tensor") else value
+            for name, value in module.state_dict().items()
+        }
+        found = {"weights": weights, "metrics": self.values, "forwards": COUNTS}
+        if self.lime is not None:
+            explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
+            found["coefficients"] = {name: one.coefficients for name, one in explained.items() if one is not None}
+        torch.save(found, Path(self.folder) / f"rank{one.global_rank}.pt")
+
+
+def main(folder, strategy, kind):
+    torch.set_num_threads(1)
+    devices = 1 if strategy == "one" else 2
+    probes = {"few": 1}.get(kind, 5)
+    lime = None if kind == "without" else LimeCallback(
+        [Superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
+        n_perturbations=64 if kind == "budget" else 24, max_batch_size=None if kind == "memory" else 7,
+        time_budget=1e-6 if kind == "budget" else None,
+    )  # fmt: skip
+    strategies = {
+        "one": "auto",
+        "ddp": DDPStrategy(process_group_backend="gloo"),
+        "fsdp": ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo"),
+    }
+    pl.seed_everything(0, verbose=False)
+    one = trainer(
+        folder, *([lime] if lime else []), Tell(folder, lime), devices=devices, strategy=strategies[strategy], epochs=3,
+        logger=TensorBoardLogger(folder, version=0),
+    )  # fmt: skip
+    data, size = Samples(size=46 if kind == "ragged" else 48), 16 if strategy == "one" else 8
+    one.fit(Still(kind), loader(data, batch_size=size), loader(data, batch_size=size))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

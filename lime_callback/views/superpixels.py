@@ -132,10 +132,15 @@ class Superpixels(View):
         batch, _, height, width = images.shape
         everywhere = torch.ones(1, height, width, dtype=torch.bool) if valid is None else valid
         labels = torch.full((batch, height, width), -1)
-        for row, image, inside in zip(labels, images, everywhere.expand(batch, -1, -1), strict=True):
+        for number, (image, inside) in enumerate(zip(images, everywhere.expand(batch, -1, -1), strict=True)):
             if inside.any():
-                picture = guide(image, wavelengths, inside).numpy()
-                row.copy_(torch.from_numpy(segment(self.method, picture, inside.numpy(), self.n_segments)))
+                try:
+                    picture = guide(image, wavelengths, inside).numpy()
+                    found = segment(self.method, picture, inside.numpy(), self.n_segments)
+                except Exception as error:
+                    error.add_note(f"In image {number}.")
+                    raise
+                labels[number] = torch.from_numpy(found)
         return labels
 
 

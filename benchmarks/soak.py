@@ -5,20 +5,16 @@
     python benchmarks/soak.py --loggers-alone  (the same pictures, logged without the callback: what is theirs)
 
 One process trains a small network with two views, pictures, TensorBoard and W&B (offline), and after each validation
-its resident memory, open file handles and threads are read from ``/proc``, so this needs Linux. Before, garbage is
-collected and what the allocator holds free is given back: drawn figures are full of reference cycles and wait for
-Python to look for those, and the heap that they leave has holes. Without (``--as-it-is``) memory goes up and down by
-75 MiB. From a third of the run to its end memory may grow by less than 2 %, handles and threads not at all; compared
-are medians of ten validations. A validation of the last sixth may take 1.15 of the time of one of the sixth that begins
-at a third; that is decided by the processor time of the quickest tenth, which other processes hardly change, and the
-medians are printed besides. Exit code 1 if one of these is not so.
+its resident memory, open file handles and threads are read from ``/proc``, so this needs Linux. From a third of the run
+to its end memory may grow by less than 2 %, handles and threads not at all; compared are medians of ten validations.
+A validation of the last sixth may take 1.15 of the time of one of the sixth that begins at a third; that is decided by
+the processor time of the quickest tenth, which other processes hardly change, and the medians are printed besides. Exit
+code 1 if one of these is not so.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import logging
 import os
 import sys
@@ -79,11 +75,10 @@ def main() -> int:
     parser.add_argument("--validations", type=int, default=300, help="how many (default: 300)")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--loggers-alone", action="store_true", help="leave the callback out")
-    parser.add_argument("--as-it-is", action="store_true", help="leave memory to Python and the allocator")
     args = parser.parse_args()
     count = 12 if args.quick else args.validations
     with tempfile.TemporaryDirectory() as folder:
-        readings = soak(folder, count, alone=args.loggers_alone, tidy=not args.as_it_is)
+        readings = soak(folder, count, alone=args.loggers_alone)
     show(readings)
     trouble = judge(readings)
     if args.quick:
@@ -93,7 +88,7 @@ def main() -> int:
     return bool(trouble)
 
 
-def soak(folder: str, count: int, *, alone: bool, tidy: bool) -> list[Reading]:
+def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
     """Train until there were ``count`` validations, and read the process after each."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -104,7 +99,7 @@ def soak(folder: str, count: int, *, alone: bool, tidy: bool) -> list[Reading]:
         [Superpixels("grid", n_segments=9), Superbands(4)], wavelengths=WAVELENGTHS, probes=4, n_perturbations=64,
         on_error="raise",
     )  # fmt: skip
-    read = Read(tidy=tidy)
+    read = Read()
     trainer = pl.Trainer(
         max_steps=count,
         max_epochs=-1,
@@ -160,8 +155,7 @@ class Network(pl.LightningModule):
 class Read(pl.Callback):
     """Reads the process after each validation."""
 
-    def __init__(self, *, tidy: bool) -> None:
-        self.tidy = tidy
+    def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.began = 0.0, 0.0
 
@@ -170,9 +164,6 @@ class Read(pl.Callback):
         if trainer.sanity_checking:
             return
         seconds, processor = (now - then for now, then in zip(clocks(), self.began, strict=True))
-        if self.tidy:
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         handles, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
         memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -58,7 +58,7 @@ class Study:
 
     def begin_lap(self) -> None:
         """From now on the time is measured that an explanation should stay below."""
-        self._lap = time.perf_counter()
+        self._began = self._lap = time.perf_counter()
 
     def offer(
         self, batches: Sequence[float], batch: Any, index: int, loader: int = 0, count: int | None = None

@@ -16,7 +16,6 @@ from lime_callback.batches import Key
 from lime_callback.budget import Budget
 from lime_callback.designs import Design, DesignName
 from lime_callback.drift import Drift
-from lime_callback.explainer import Settings
 from lime_callback.explanation import Explanation
 from lime_callback.inference import guarded
 from lime_callback.kernels import Kernel, KernelName
@@ -24,6 +23,7 @@ from lime_callback.layout import Layout
 from lime_callback.plan import Plan
 from lime_callback.previews import first_sample, has_validation
 from lime_callback.reference import Reference, ReferenceRow
+from lime_callback.settings import Settings
 from lime_callback.study import Study
 from lime_callback.surrogates import Ridge, Surrogate, SurrogateName
 from lime_callback.targets import Output
@@ -75,6 +75,8 @@ class LimeCallback(Callback):
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``.
             Fewer perturbations are used to keep it: the first half, quarter, ... of each design; ``perturbations`` says
             how many.
+        stem: ``"auto"`` replaces the model's first layer by what it makes of each feature, where it is linear and where
+            that is cheaper than perturbed inputs; ``"off"`` makes them.
         pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
@@ -112,6 +114,7 @@ class LimeCallback(Callback):
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
         time_budget: float | str | None = None,
+        stem: Literal["auto", "off"] = "auto",
         pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
@@ -134,7 +137,7 @@ class LimeCallback(Callback):
             probes=check.check_count("probes", probes, 1),
             target=check.check_target(target),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
-            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output),
+            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem),
             watch=check_watch(watch),
             gate=check.check_gate(gate),
             reference=Reference.of(reference, [view.name for view in views]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,10 @@ class Design(ABC):
     @abstractmethod
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; fewer rows are the first of more."""
+
+    def enough(self, n: int, d: int) -> int:
+        """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
+        return n
 
     def group(self, d: int) -> int:
         """How many neighbouring rows are drawn together and so depend on each other."""
@@ -63,8 +68,66 @@ class Paired(Design):
         return 2
 
 
-DesignName = Literal["bernoulli", "paired"]
-DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired}
+@dataclass(frozen=True)
+class Orthogonal(Design):
+    """Rows of an orthogonal array, each followed by its complement: no feature's effect leaks into another's.
+
+    A block is the N rows of a Hadamard matrix of which each feature takes a column at random, with a random sign, and
+    their complements: within it every two features are on together as often as apart, and every three are in all eight
+    states alike. N is the least power of two from d on. Blocks are drawn anew until there are n rows; of the last one
+    as many pairs as are wanted, in random order. Each row by itself is on or off with probability one half in every
+    feature, independently, so that a weighted fit estimates the same as with independent rows. Where all ``2**d`` rows
+    are no more than n, they are taken instead, and no others.
+
+    References:
+        Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999, chapter 7, for the arrays; Box and Wilson,
+        Journal of the Royal Statistical Society B 13 (1951), for the fold-over.
+    """
+
+    def enough(self, n: int, d: int) -> int:
+        """See :meth:`Design.enough`."""
+        return min(n, 1 << min(d, 62))
+
+    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
+        """See :meth:`Design.sample`."""
+        pairs = (n + 1) // 2
+        size = 1 << max(0, d - 1).bit_length()
+        blocks = []
+        for _ in range(-(-pairs // size)):
+            if 2**d <= n:
+                block = _all_rows(d)
+            else:
+                columns = torch.randperm(size, generator=generator)[:d]
+                signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
+                block = _hadamard(size)[:, columns] ^ signs
+            blocks.append(block[torch.randperm(len(block), generator=generator)])
+        half = torch.cat(blocks)[:pairs]
+        return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
+
+    def group(self, d: int) -> int:
+        """A row and its complement."""
+        return 2
+
+
+@lru_cache(maxsize=32)
+def _hadamard(size: int) -> Tensor:
+    """Sylvester's Hadamard matrix of a power of two, True for -1."""
+    index = torch.arange(size)
+    common = index[:, None] & index[None, :]
+    parity = torch.zeros_like(common)
+    for bit in range(max(1, size.bit_length())):
+        parity ^= common >> bit & 1
+    return parity.bool()
+
+
+def _all_rows(d: int) -> Tensor:
+    """Half of all ``2**d`` rows: those in which the last feature is off; their complements are the others."""
+    number = torch.arange(2 ** max(0, d - 1))
+    return (number[:, None] >> torch.arange(d) & 1).bool()
+
+
+DesignName = Literal["bernoulli", "paired", "orthogonal"]
+DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired, "orthogonal": Orthogonal}
 
 
 def key(*parts: object) -> int:
@@ -77,7 +140,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
 
     Args:
         design: how rows are drawn.
-        n: rows.
+        n: rows at most, see :meth:`Design.enough`.
         present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
         seeds: B numbers; inputs with the same seed and the same features get the same rows.
 
@@ -88,6 +151,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
     seeds = [_checked_seed(seed) for seed in seeds]
     shared = len(set(seeds)) == 1 and len(present) == 1
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
+    n = max(design.enough(n, int(has.sum())) for has in rows)
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
     for one, has, seed in zip(out, rows, seeds, strict=False):
         one[:, has] = design.sample(n, int(has.sum()), torch.Generator().manual_seed(seed))

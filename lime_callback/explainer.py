@@ -2,64 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lime_callback.arguments import check_count, check_function, check_seeds
-from lime_callback.baselines import Baseline, resolve_baseline
-from lime_callback.designs import DESIGNS, Design, draw
+from lime_callback.designs import Design, draw
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.forwards import in_batches, sweep
 from lime_callback.inputs import check_inputs, features_of, fingerprint
-from lime_callback.kernels import KERNELS, Kernel
 from lime_callback.perturb import Perturber
-from lime_callback.spelling import resolve
-from lime_callback.surrogates import Fit, Ridge, Surrogate, fit, resolve_surrogate
-from lime_callback.targets import Output, check_output, scores, select
+from lime_callback.settings import Settings
+from lime_callback.stems import Folded, fold
+from lime_callback.surrogates import Fit, Ridge, Surrogate, fit
+from lime_callback.targets import Output, scores, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lime_callback.baselines import Baseline
     from lime_callback.features import Features
+    from lime_callback.kernels import Kernel
 
     Forward = Callable[[Tensor], Any]
     RowForward = Callable[[Tensor, Tensor], Any]
 
 _DEFAULT_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How explanations are made: every strategy resolved and checked.
-
-    Raises:
-        ValueError: for an unknown name or a number out of range.
-        TypeError: for an argument of another kind.
-    """
-
-    n_perturbations: int = 256
-    design: Any = "paired"
-    baseline: Any = "mean"
-    kernel: Any = "cosine"
-    surrogate: Any = field(default_factory=Ridge)
-    output: Output | Callable[[Tensor], Tensor] = "raw"
-
-    def __post_init__(self) -> None:
-        check_count("n_perturbations", self.n_perturbations, 2)
-        check_output(self.output)
-        resolved: dict[str, Design | Kernel | Baseline | Surrogate] = {
-            "design": resolve("design", self.design, DESIGNS, Design),
-            "kernel": resolve("kernel", self.kernel, KERNELS, Kernel),
-            "baseline": resolve_baseline(self.baseline),
-            "surrogate": resolve_surrogate(self.surrogate),
-        }
-        for name, strategy in resolved.items():
-            object.__setattr__(self, name, strategy)
+_log = logging.getLogger("lime_callback")
 
 
 def explain(
@@ -75,6 +49,7 @@ def explain(
     surrogate: Any = Ridge(),  # noqa: B008 (frozen)
     output: Output | Callable[[Tensor], Tensor] = "raw",
     batch_size: int | None = None,
+    stem: Literal["auto", "off"] = "auto",
     seed: int | Sequence[int] = 0,
 ) -> Explanation:
     """Explain a model's outputs by a weighted linear model over features that are switched on and off.
@@ -97,6 +72,8 @@ def explain(
             :class:`~lime_callback.surrogates.Surrogate`.
         output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, or a function of what ``forward`` returned.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
+        stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
+            perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
         seed: of the designs: one number, which gives each input the same rows, so that a batch is explained as its
             inputs are one by one; or one number an input.
 
@@ -114,7 +91,7 @@ def explain(
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output)
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem)
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
     seeds = check_seeds(seed, len(inputs))
@@ -128,7 +105,10 @@ def explain(
         settings=settings,
         batch_size=batch_size or _DEFAULT_BATCH,
         seeds=seeds,
+        module=forward if isinstance(forward, nn.Module) else None,
     )
+    if found.unfolded:
+        _log.info("The model's stem is not folded, and perturbed inputs are made one by one: %s.", found.unfolded)
     for b, reason in found.degenerate.items():
         warnings.warn(f"The explanation of input {b} is degenerate: {reason}.", UserWarning, stacklevel=2)
     return found.explanation
@@ -141,11 +121,13 @@ class Outcome(NamedTuple):
         explanation: on the inputs' device.
         degenerate: for each input whose fit explains nothing the reason.
         batch_size: rows a forward for which memory sufficed, in all processes.
+        unfolded: why the model's stem could not be folded, where that was asked for.
     """
 
     explanation: Explanation
     degenerate: dict[int, str]
     batch_size: int
+    unfolded: str = ""
 
 
 def run(
@@ -159,6 +141,7 @@ def run(
     seeds: Sequence[int],
     used: int | None = None,
     ranks: Ranks = ALONE,
+    module: nn.Module | None = None,
 ) -> Outcome:
     """Explain checked inputs.
 
@@ -172,6 +155,7 @@ def run(
         seeds: one number an input.
         used: rows of each design that are used, from its first; ``None``: all.
         ranks: processes that share the forwards.
+        module: that ``forward`` runs, for its stem; ``None`` leaves the stem alone.
 
     Raises:
         ValueError: if the outputs' shape does not fit, or they are not finite.
@@ -187,17 +171,27 @@ def run(
             )
         return found
 
-    def prepare() -> tuple[Tensor, Tensor, Perturber]:
+    def prepare() -> tuple[Tensor, Tensor, Perturber, float]:
         whole = predictions(forward, inputs, settings, batch_size, ranks)
         targets = select(target, len(inputs), whole.shape[1], inputs.device)
-        design = draw(settings.design, settings.n_perturbations, features.present, seeds)[:, :used]
-        return whole, targets, Perturber(inputs, settings.baseline(inputs, features), features, design)
+        design = draw(settings.design, settings.n_perturbations, features.present, seeds)
+        # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
+        repeats = settings.n_perturbations / design.shape[1]
+        perturber = Perturber(inputs, settings.baseline(inputs, features), features, design[:, :used])
+        return whole, targets, perturber, repeats
+
+    def folded() -> tuple[Folded | None, str]:
+        # With sharded weights each process would have to decide alike.
+        if module is None or settings.stem == "off" or ranks.lockstep:
+            return None, ""
+        return fold(module, score, perturber, batch_size)
 
     def conclude() -> Outcome:
         design = perturber.design
+        weights = settings.kernel(design, features.present.expand(len(design), -1))
         samples = Samples(
             design,
-            settings.kernel(design, features.present.expand(len(design), -1)),
+            weights * repeats,
             outputs.view(len(inputs), perturber.per_input, -1),
             settings.design.group(len(features)),
             settings.surrogate.l2,
@@ -214,11 +208,12 @@ def run(
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-        return Outcome(explanation, _degenerate(found, features, perturber.per_input), sufficed)
+        return Outcome(explanation, _degenerate(found, features, perturber.per_input), sufficed, unfolded)
 
     with torch.no_grad():
-        whole, targets, perturber = ranks.together(prepare)
-        outputs, sufficed = sweep(score, perturber, targets, batch_size, ranks)
+        whole, targets, perturber, repeats = ranks.together(prepare)
+        stem, unfolded = ranks.together(folded)
+        outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
         return ranks.together(conclude)
 
 

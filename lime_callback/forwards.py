@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.perturb import Perturber
+    from lime_callback.stems import Folded
 
 # What can go wrong with a batch, the worse the higher.
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
@@ -81,8 +82,8 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def sweep(
-    score: Callable[[Tensor, Tensor], Tensor],
-    perturber: Perturber,
+    forward: Callable[[Tensor, Tensor], Tensor],
+    rows: Perturber | Folded,
     targets: Tensor,
     batch_size: int,
     ranks: Ranks = ALONE,
@@ -92,8 +93,8 @@ def sweep(
     Each process does the same number of rows; the last ones' may overlap.
 
     Args:
-        score: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
-        perturber: of the inputs.
+        forward: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
+        rows: makes the perturbed inputs, or what the model makes of them in its first layer.
         targets: which outputs are kept, int64 ``[B, T]``.
         batch_size: rows at most at a time.
         ranks: the processes.
@@ -101,25 +102,29 @@ def sweep(
     Returns:
         ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
     """
-    total = len(perturber)
+    total, each = len(targets) * rows.per_input, rows.per_input
     size = -(-total // ranks.shares)
     starts = [min(share * size, total - size) for share in range(ranks.shares)]
     own: list[Tensor] = []
     first = starts[ranks.share]
 
     def work(start: int, stop: int) -> None:
-        inputs = torch.arange(start, stop, device=targets.device) // perturber.per_input
         try:
-            found = score(perturber.rows(start, stop), inputs)
+            found = rows.score(forward, start, stop)
         except Exception as error:
-            among = f"{start // perturber.per_input} to {(stop - 1) // perturber.per_input}"
+            among = f"{start // each} to {(stop - 1) // each}"
             error.add_note(f"In perturbations of the inputs {among}.")
             raise
         if not own:
             own.append(found.new_empty(size, targets.shape[1]))
-        torch.gather(found, 1, targets[inputs], out=own[0][start - first : stop - first])
+        torch.gather(
+            found,
+            1,
+            targets[torch.arange(start, stop, device=targets.device) // each],
+            out=own[0][start - first : stop - first],
+        )
 
-    used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=perturber.release))
+    used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=rows.release))
     if ranks.shares == 1:
         return own[0], used
     outputs = own[0].new_empty(total, targets.shape[1])

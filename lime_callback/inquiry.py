@@ -92,6 +92,8 @@ class Inquiry:
             with self.console.contained(f"view '{name}'"), guarded(model.module):
                 found = self._explain(track, model, self.plan, batch_size, used, ranks)
                 self.console.degenerate(name, found.degenerate)
+                if found.unfolded:
+                    self.console.remark(f"perturbed inputs of view '{name}' are made one by one: {found.unfolded}.")
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(track, model, batch_size, found.explanation, ranks)
                 ranks.together(partial(self._take, track, found.explanation, epochs_trained))

@@ -50,7 +50,7 @@ def _ranks(a: Tensor, present: Tensor) -> Tensor:
 
 
 def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:
-    """Share of the k features of largest absolute coefficient that both have in common, from 0 to 1."""
+    """Share of the k features of largest absolute coefficient that both have in common, from 0 to 1; 1 without any."""
     hidden = ~present.unsqueeze(1)
     k = min(k, a.shape[-1])
     sets = []
@@ -59,7 +59,8 @@ def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:
         order = size.argsort(dim=-1, descending=True, stable=True)[..., :k]
         sets.append(torch.zeros_like(size).scatter_(-1, order, 1.0).masked_fill(hidden, 0.0))
     shared: Tensor = (sets[0] * sets[1]).sum(-1)
-    return shared / present.sum(-1).clamp(min=1, max=k).unsqueeze(-1)
+    count = present.sum(-1).clamp(max=k).unsqueeze(-1)
+    return torch.where(count > 0, shared / count.clamp(min=1), 1.0)
 
 
 def sign_changes(a: Tensor, b: Tensor, present: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lime_callback.features import Features
 
 
@@ -51,6 +53,28 @@ class Perturber:
             torch.where(keep, self.inputs[b], self.baseline[b], out=out)
             at += last - first
         return buffer[: stop - start]
+
+    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+        """What ``forward`` makes of the rows and of the numbers of their inputs."""
+        return forward(self.rows(start, stop), self.inputs_of(start, stop))
+
+    def inputs_of(self, start: int, stop: int) -> Tensor:
+        """The number of the input that each row is made of, int64 ``[stop - start]``."""
+        return torch.arange(start, stop, device=self.inputs.device) // self.per_input
+
+    def design_of(self, row: int, last: int) -> tuple[int, Tensor]:
+        """The input that ``row`` is made of, and the design's rows from there, up to ``last`` or to that input's last.
+
+        Returns:
+            The number of the input, and bool ``[m, d]``.
+        """
+        b, first = divmod(row, self.per_input)
+        design = self.design[b if len(self.design) > 1 else 0]
+        return b, design[first : min(self.per_input, first + last - row)]
+
+    def labels_of(self, b: int) -> Tensor:
+        """The feature of each element of an input, in a shape that broadcasts to its own; -1 is never hidden."""
+        return self._mask[b]
 
     def release(self) -> None:
         """Give the memory back."""

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from lime_callback.batches import Key
     from lime_callback.budget import Budget
-    from lime_callback.explainer import Settings
     from lime_callback.layout import Layout
     from lime_callback.reference import Reference
+    from lime_callback.settings import Settings
     from lime_callback.views import View
     from lime_callback.watch import Watch
 

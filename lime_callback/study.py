@@ -213,13 +213,12 @@ class Study:
             )
 
     def _tell_of_cost(self, seconds: float, lap: float) -> None:
-        if "cost" not in self.console.said:
-            self.console.said.append("cost")
-            self.console.info(
-                f"explaining took {seconds:.3g} s, longer than the {lap:.3g} s of training before it. Less often with "
-                "`every_n_epochs`, fewer `n_perturbations`, `probes` or `views`, `pictures=False`, or a `time_budget` "
-                "would make it cheaper."
-            )
+        self.console.remark(
+            f"explaining took {seconds:.3g} s, longer than the {lap:.3g} s of training before it. Less often with "
+            "`every_n_epochs`, fewer `n_perturbations`, `probes` or `views`, `pictures=False`, or a `time_budget` "
+            "would make it cheaper.",
+            key="cost",
+        )
 
     def _captured(self, collector: Collector | None) -> list[Captured]:
         """What all processes have captured."""

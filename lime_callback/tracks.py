@@ -146,6 +146,7 @@ class Track:
             seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,
             ranks=ranks,
+            module=model.module,
         )
         return found._replace(explanation=found.explanation.to("cpu"))
 

@@ -33,6 +33,13 @@ class Console:
         """Say something."""
         rank_zero_info(f"LimeCallback '{self.name}': {text}")
 
+    def remark(self, text: str, key: str | None = None) -> None:
+        """Say something that is no trouble, once."""
+        key = text if key is None else key
+        if key not in self.said:
+            self.said.append(key)
+            self.info(text)
+
     def announce(self, probes: int, views: Sequence[str], perturbations: int, every: int) -> None:
         """Say in one line what will be done, once."""
         if self._announced:

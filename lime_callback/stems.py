@@ -1,0 +1,261 @@
+"""Linear stems, folded: perturbed inputs are never made, their images under the model's first layer are.
+
+Many models begin with a layer that is linear in the input: a ViT's patch embedding, a CNN's first convolution, a linear
+layer. With ``x`` the input, ``b`` the baseline, ``z`` a row of the design and ``M_k`` the elements of feature k,
+
+    stem(x') = stem(b + always) + sum_k z_k (stem - bias)((x - b) M_k)
+
+where ``always`` is what is never hidden. The d images of the features are computed once an input, and a batch of
+perturbations is one product of matrices. The model is run with the stem's answer put in place of its forward.
+
+Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for one input.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lime_callback.perturb import Perturber
+
+_LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+# Elements that are written to memory, in products of two numbers that take as long.
+_WRITING = 8
+# The images of the features may take as much memory as a batch of perturbed inputs would, and the stem's answers.
+_ROOM = 1
+# Perturbations by which a folded stem proves itself, and how near their outputs have to be.
+_PROOF, _CLOSE = 4, 1e-4
+
+
+class Stem:
+    """A linear layer that receives the input as it is, or as a view of the same elements in the same order.
+
+    Args:
+        layer: the layer.
+        shape: of its input, for one input of the model.
+        output: what it returned for some inputs ``[m, ...]``.
+    """
+
+    def __init__(self, layer: Any, shape: tuple[int, ...], output: Tensor) -> None:
+        self.layer, self.shape = layer, shape
+        self.output_shape, self.dtype = tuple(output.shape[1:]), output.dtype
+
+    @property
+    def size(self) -> int:
+        """O."""
+        return math.prod(self.output_shape)
+
+    @property
+    def products(self) -> int:
+        """Products of two numbers that the layer takes for one input."""
+        return self.size * int(self.layer.weight[0].numel())
+
+    def images(self, parts: Tensor) -> Tensor:
+        """What the layer makes of inputs without its bias, ``[m, o]`` in the inputs' dtype."""
+        layer, x = self.layer, parts.reshape(len(parts), *self.shape)
+        with torch.autocast(x.device.type, enabled=False):
+            weight = layer.weight.to(x.dtype)
+            if isinstance(layer, nn.Linear):
+                return nn.functional.linear(x, weight).flatten(1)
+            image: Tensor = layer._conv_forward(x, weight, None)  # with its padding, stride and groups
+            return image.flatten(1)
+
+    def bias(self, images: Tensor) -> Tensor:
+        """What the layer adds to images ``[m, o]``, ``[o]``."""
+        if self.layer.bias is None:
+            return images.new_zeros(())
+        bias: Tensor = self.layer.bias.to(images.dtype)
+        if not isinstance(self.layer, nn.Linear):
+            bias = bias.view(-1, *(1,) * (len(self.output_shape) - 1))
+        return bias.expand(self.output_shape).flatten()
+
+    @contextmanager
+    def answering(self, images: Tensor) -> Iterator[None]:
+        """Let the layer return ``images`` [m, o], whatever it is asked."""
+        answer = images.view(len(images), *self.output_shape).to(self.dtype)
+        replaced = vars(self.layer).get("forward")
+        self.layer.forward = lambda *_: answer
+        try:
+            yield
+        finally:
+            if replaced is None:
+                del self.layer.forward
+            else:
+                self.layer.forward = replaced
+
+
+def find_stem(module: nn.Module, forward: Callable[[Tensor], Any], x: Tensor) -> Stem | None:
+    """The one layer that receives the input as it is, once in a forward; ``None`` if there is no such layer.
+
+    Layers that are parametrized, sharded or quantized are of other classes, and are not taken.
+
+    Args:
+        module: the model.
+        forward: runs it.
+        x: inputs ``[m, *dims]``.
+    """
+    found: list[tuple[Any, tuple[int, ...], Tensor]] = []
+
+    def look(layer: Any, given: tuple[Any, ...], output: Any) -> None:
+        part = given[0] if given else None
+        if not isinstance(part, Tensor) or not isinstance(output, Tensor):
+            return
+        same = (
+            part.data_ptr() == x.data_ptr()
+            and part.dtype == x.dtype
+            and len(part) == len(x)
+            and part.numel() == x.numel()
+            and (part.shape == x.shape or (part.is_contiguous() and x.is_contiguous()))
+        )
+        if same and len(output) == len(x):
+            found.append((layer, tuple(part.shape[1:]), output))
+
+    plain = [one for one in module.modules() if type(one) in _LINEAR and type(one.weight) is nn.Parameter]
+    handles = [one.register_forward_hook(look) for one in plain]
+    try:
+        forward(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Stem(*found[0]) if len(found) == 1 else None
+
+
+class Folded:
+    """The stem's answers for perturbations, by the numbers of their rows.
+
+    Args:
+        stem: of the model.
+        perturber: whose rows are meant.
+        batch_size: rows at most at a time.
+    """
+
+    def __init__(self, stem: Stem, perturber: Perturber, batch_size: int) -> None:
+        self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
+        self._input, self._chunk = -1, batch_size
+        self._images = self._ground = torch.empty(0)
+
+    def pays(self) -> bool:
+        """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
+        stem, d = self.stem, self.perturber.design.shape[-1]
+        elements = self.perturber.inputs[0].numel()
+        # The images of the features are made once an input.
+        once = d * (stem.products + elements) / self.perturber.per_input
+        folded = stem.size * (d + _WRITING) + once
+        direct = stem.products + _WRITING * elements
+        return folded < direct and stem.size * d <= _ROOM * max(self._chunk, 32) * (elements + stem.size)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """The stem's answers ``[stop - start, o]``."""
+        parts = []
+        while start < stop:
+            b, design = self.perturber.design_of(start, stop)
+            self._take(b)
+            parts.append(torch.addmm(self._ground, design.to(self._images.dtype), self._images))
+            start += len(design)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+        """What ``forward`` makes of the rows, see :meth:`~lime_callback.perturb.Perturber.score`."""
+        inputs = self.perturber.inputs
+        # Whoever looks at the input elsewhere than in the stem finds no number there.
+        blank = inputs.new_full((1,) * inputs.ndim, math.nan).expand(stop - start, *inputs.shape[1:])
+        with self.stem.answering(self.rows(start, stop)):
+            return forward(blank, self.perturber.inputs_of(start, stop))
+
+    def release(self) -> None:
+        """Give memory back."""
+        self._input, self._images, self._chunk = -1, torch.empty(0), max(1, self._chunk // 2)
+
+    def _take(self, b: int) -> None:
+        """Make the images of an input's features, unless they are there."""
+        if b == self._input:
+            return
+        x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
+        ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
+        self._ground = ground + self.stem.bias(ground)
+        d, difference = self.perturber.design.shape[-1], x - baseline
+        images = _images_by_channel(self.stem, difference, labels, d)
+        if images is None:
+            images = _images_by_patch(self.stem, difference, labels, d)
+        if images is None:
+            number = torch.arange(d, device=x.device).view(-1, *(1,) * labels.ndim)
+            none = torch.zeros((), dtype=x.dtype, device=x.device)
+            chunks = torch.split(number, min(d, self._chunk))
+            images = torch.cat([self.stem.images(torch.where(labels == one, difference, none)) for one in chunks])
+        self._input, self._images = b, images
+
+
+def _images_by_channel(stem: Stem, difference: Tensor, labels: Tensor, d: int) -> Tensor | None:
+    """Images ``[d, o]`` of features that are sets of channels: each takes its channels' part of the weights."""
+    layer = stem.layer
+    by_channel = labels.numel() == labels.shape[0] == len(difference) and stem.shape == tuple(difference.shape)
+    if isinstance(layer, nn.Linear) or layer.groups != 1 or not by_channel:
+        return None
+    images = []
+    with torch.autocast(difference.device.type, enabled=False):
+        for k in range(d):
+            channels = (labels.flatten() == k).nonzero().flatten()
+            weight = layer.weight[:, channels].to(difference.dtype)
+            images.append(layer._conv_forward(difference[channels].unsqueeze(0), weight, None).flatten(1))
+    return torch.cat(images)
+
+
+def _images_by_patch(stem: Stem, difference: Tensor, labels: Tensor, d: int) -> Tensor | None:
+    """Images ``[d, o]`` of features that are sets of whole patches, each of which the stem sees by itself."""
+    layer = stem.layer
+    if not isinstance(layer, nn.Conv2d) or tuple(labels.shape) != (1, *difference.shape[1:]):
+        return None
+    height, width = layer.kernel_size
+    apart = layer.stride == layer.kernel_size and layer.dilation == (1, 1) and layer.padding in ((0, 0), "valid")
+    if not apart or labels.shape[1] % height or labels.shape[2] % width or stem.shape != tuple(difference.shape):
+        return None
+    patches = labels.view(1, labels.shape[1] // height, height, labels.shape[2] // width, width)
+    if not bool((patches == patches[:, :, :1, :, :1]).all()):
+        return None
+    of_patch = patches[:, :, 0, :, 0].flatten()
+    image = stem.images(difference.unsqueeze(0)).view(layer.out_channels, -1)
+    mine = of_patch == torch.arange(d, device=labels.device).unsqueeze(1)
+    return torch.where(mine.unsqueeze(1), image, torch.zeros((), dtype=image.dtype, device=image.device)).flatten(1)
+
+
+def fold(
+    module: nn.Module, forward: Callable[[Tensor, Tensor], Tensor], perturber: Perturber, batch_size: int
+) -> tuple[Folded | None, str]:
+    """A folded stem that pays, and that gives the same outputs for a few perturbations.
+
+    Args:
+        module: the model.
+        forward: runs it on inputs ``[m, *dims]`` that were made of the inputs of these numbers.
+        perturber: of the inputs.
+        batch_size: rows at most at a time.
+
+    Returns:
+        The stem, or ``None`` and why there is none; nothing is said of one that would only not pay.
+    """
+    if any(getattr(one, "_compiled_call_impl", None) or hasattr(one, "_orig_mod") for one in module.modules()):
+        return None, "the model is compiled"
+    first = torch.zeros(1, dtype=torch.int64, device=perturber.inputs.device)
+    stem = find_stem(module, lambda x: forward(x, first), perturber.inputs[:1].clone())
+    if stem is None:
+        return None, "no linear layer receives the input as it is"
+    folded = Folded(stem, perturber, batch_size)
+    if not folded.pays():
+        return None, ""
+    count = min(_PROOF, perturber.per_input)
+    direct = perturber.score(forward, 0, count).clone()
+    try:
+        other = folded.score(forward, 0, count)
+    except Exception:  # a model that looks at its input elsewhere may do anything with what is put there
+        return None, "the model uses its input elsewhere, too"
+    close = _CLOSE if stem.dtype in (torch.float32, torch.float64) else 100 * _CLOSE
+    near = (other - direct).abs() <= close * direct.abs().amax().clamp(min=torch.finfo(direct.dtype).tiny)
+    if not bool(near.all()):
+        return None, "the model uses its input elsewhere, too, or its first layer gives other outputs when it is folded"
+    return folded, ""

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from lime_callback import Features, Superbands, Superpixels
+from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.baselines import Blur, resolve_baseline
-from lime_callback.designs import Bernoulli, Paired, draw, key
+from lime_callback.designs import Bernoulli, Orthogonal, Paired, draw, key
 from lime_callback.kernels import Cosine, Euclidean, Uniform
 
 ALL = torch.ones(1, 9, dtype=torch.bool)
@@ -185,3 +185,69 @@ def test_features_of_a_mask_keep_its_labels_as_names():
     assert features.present.tolist() == [[True, True, True]]
     with pytest.raises(ValueError, match=r"no usual layout for samples of 5 axes"):
         Features.from_mask(torch.zeros(1, 1, 1, 1, 1, 1).long())
+
+
+@pytest.mark.parametrize(("n", "d"), [(64, 20), (64, 32), (128, 20), (512, 196)])
+def test_orthogonal_blocks_are_of_strength_three(n, d):
+    """In whole blocks every three features are in all eight states alike."""
+    rows = Orthogonal().sample(n, d, torch.Generator().manual_seed(3)).double() * 2 - 1
+    assert (rows.sum(0) == 0).all()
+    assert torch.equal(rows.T @ rows, n * torch.eye(d, dtype=torch.float64))
+    triples = torch.einsum("ni,nj,nk->ijk", *[rows[:, :9]] * 3)
+    apart = torch.tensor([[[len({i, j, k}) == 3 for k in range(9)] for j in range(9)] for i in range(9)])
+    assert (triples[apart] == 0).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 30, 63, 64, 65, 200])
+def test_orthogonal_rows_come_with_their_complements_and_are_a_prefix_of_more(n):
+    more = Orthogonal().sample(256, 20, torch.Generator().manual_seed(0))
+    fewer = more[:n]
+    assert fewer.shape == Orthogonal().sample(n, 20, torch.Generator().manual_seed(0)).shape == (n, 20)
+    pairs = fewer[: n // 2 * 2].unflatten(0, (-1, 2))
+    assert torch.equal(pairs[:, 0], ~pairs[:, 1])
+
+
+def test_orthogonal_rows_are_on_and_off_independently():
+    """Each row by itself is any of all rows with the same probability, so the fit estimates what it does of others."""
+    first = torch.stack([Orthogonal().sample(6, 3, torch.Generator().manual_seed(seed))[2] for seed in range(4000)])
+    counts = torch.bincount((first.long() * torch.tensor([1, 2, 4])).sum(1), minlength=8)
+    assert (counts - 500).abs().max() < 5 * 21  # five standard deviations
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 8])
+def test_all_rows_are_taken_where_there_are_few(d):
+    """Once each, and no others; the fit is that of independent rows without end."""
+    assert Orthogonal().enough(256, d) == 2**d
+    x = torch.randn(1, d, generator=torch.Generator().manual_seed(d), dtype=torch.float64)
+    rows = []
+
+    def model(z):
+        rows.append(len(z))
+        return (z * x).sum(1).tanh() + (z.square().sum(1) / 3).cos()
+
+    features = Features.from_mask(torch.arange(d).view(1, d))
+    whole = explain(model, x, features, n_perturbations=256, design="orthogonal", baseline="zero")
+    assert sum(rows) == 1 + 2**d
+    assert whole.n_perturbations == 2**d == len(torch.unique(whole.samples.design[0], dim=0))
+    many = explain(model, x, features, n_perturbations=40_000, design="bernoulli", baseline="zero", batch_size=40_000)
+    torch.testing.assert_close(whole.coefficients, many.coefficients, atol=0.02, rtol=0)
+
+
+def test_the_error_of_an_orthogonal_fit_is_the_stated_one():
+    """Over 200 designs the coefficients scatter as their standard errors say, and less than with pairs alone."""
+    x = torch.randn(1, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def model(z):
+        return (z[:, :10] * z[:, 10:]).sum(1) + z.sum(1).sin() + z[:, :7].prod(1)
+
+    features = Features.from_mask(torch.arange(20).view(1, 20))
+    spread, stated = {}, {}
+    for design in ("paired", "orthogonal"):
+        seeds = range(200)
+        found = explain(
+            model, x.expand(200, -1), features, n_perturbations=128, design=design, baseline="zero", seed=seeds
+        )
+        spread[design] = float(found.coefficients.var(0).mean().sqrt())
+        stated[design] = float(found.standard_error.square().mean().sqrt())
+    assert stated["orthogonal"] == pytest.approx(spread["orthogonal"], rel=0.15)
+    assert spread["orthogonal"] < 0.9 * spread["paired"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lime_callback.distributed import ALONE, RankError, Ranks
+from lime_callback.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,17 +69,6 @@ def _trouble(failure: Exception | None) -> int:
     if failure is None:
         return _WELL
     return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a failure says that memory did not suffice, on any device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    told = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "not enough memory" in told or "can't allocate memory" in told
-        or "cudnn_status_not_supported" in told or "cublas_status_alloc_failed" in told
-    )  # fmt: skip
 
 
 def sweep(

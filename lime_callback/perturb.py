@@ -33,7 +33,7 @@ class Perturber:
         # An element that is never hidden has label -1; it becomes a first feature that is always on.
         always = design.new_ones(*design.shape[:2], 1)
         self._kept = torch.cat([always, design], dim=-1).expand(len(inputs), -1, -1)
-        self._mask = features.mask.expand(len(inputs), *features.mask.shape[1:])
+        self.labels = features.mask
         self._buffer: Tensor | None = None
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Perturber:
         while at < stop:
             b, first = divmod(at, self.per_input)
             last = min(self.per_input, first + stop - at)
-            labels = self._mask[b]
+            labels = self.labels_of(b)
             keep = self._kept[b, first:last].index_select(1, labels.flatten() + 1).view(last - first, *labels.shape)
             out = buffer[at - start : at - start + last - first]
             torch.where(keep, self.inputs[b], self.baseline[b], out=out)
@@ -74,7 +74,7 @@ class Perturber:
 
     def labels_of(self, b: int) -> Tensor:
         """The feature of each element of an input, in a shape that broadcasts to its own; -1 is never hidden."""
-        return self._mask[b]
+        return self.labels[b if len(self.labels) > 1 else 0]
 
     def release(self) -> None:
         """Give the memory back."""

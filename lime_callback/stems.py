@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.memory import is_out_of_memory
+from lime_callback.stem_images import image_maker
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -140,6 +143,7 @@ class Folded:
         self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
         self._input, self._chunk = -1, batch_size
         self._images = self._ground = torch.empty(0)
+        self._make = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
@@ -180,49 +184,7 @@ class Folded:
         x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
         ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
         self._ground = ground + self.stem.bias(ground)
-        d, difference = self.perturber.design.shape[-1], x - baseline
-        images = _images_by_channel(self.stem, difference, labels, d)
-        if images is None:
-            images = _images_by_patch(self.stem, difference, labels, d)
-        if images is None:
-            number = torch.arange(d, device=x.device).view(-1, *(1,) * labels.ndim)
-            none = torch.zeros((), dtype=x.dtype, device=x.device)
-            chunks = torch.split(number, min(d, self._chunk))
-            images = torch.cat([self.stem.images(torch.where(labels == one, difference, none)) for one in chunks])
-        self._input, self._images = b, images
-
-
-def _images_by_channel(stem: Stem, difference: Tensor, labels: Tensor, d: int) -> Tensor | None:
-    """Images ``[d, o]`` of features that are sets of channels: each takes its channels' part of the weights."""
-    layer = stem.layer
-    by_channel = labels.numel() == labels.shape[0] == len(difference) and stem.shape == tuple(difference.shape)
-    if isinstance(layer, nn.Linear) or layer.groups != 1 or not by_channel:
-        return None
-    images = []
-    with torch.autocast(difference.device.type, enabled=False):
-        for k in range(d):
-            channels = (labels.flatten() == k).nonzero().flatten()
-            weight = layer.weight[:, channels].to(difference.dtype)
-            images.append(layer._conv_forward(difference[channels].unsqueeze(0), weight, None).flatten(1))
-    return torch.cat(images)
-
-
-def _images_by_patch(stem: Stem, difference: Tensor, labels: Tensor, d: int) -> Tensor | None:
-    """Images ``[d, o]`` of features that are sets of whole patches, each of which the stem sees by itself."""
-    layer = stem.layer
-    if not isinstance(layer, nn.Conv2d) or tuple(labels.shape) != (1, *difference.shape[1:]):
-        return None
-    height, width = layer.kernel_size
-    apart = layer.stride == layer.kernel_size and layer.dilation == (1, 1) and layer.padding in ((0, 0), "valid")
-    if not apart or labels.shape[1] % height or labels.shape[2] % width or stem.shape != tuple(difference.shape):
-        return None
-    patches = labels.view(1, labels.shape[1] // height, height, labels.shape[2] // width, width)
-    if not bool((patches == patches[:, :, :1, :, :1]).all()):
-        return None
-    of_patch = patches[:, :, 0, :, 0].flatten()
-    image = stem.images(difference.unsqueeze(0)).view(layer.out_channels, -1)
-    mine = of_patch == torch.arange(d, device=labels.device).unsqueeze(1)
-    return torch.where(mine.unsqueeze(1), image, torch.zeros((), dtype=image.dtype, device=image.device)).flatten(1)
+        self._input, self._images = b, self._make(x - baseline, labels, self._chunk)
 
 
 def fold(
@@ -252,8 +214,9 @@ def fold(
     direct = perturber.score(forward, 0, count).clone()
     try:
         other = folded.score(forward, 0, count)
-    except Exception:  # a model that looks at its input elsewhere may do anything with what is put there
-        return None, "the model uses its input elsewhere, too"
+    except Exception as error:  # a model that looks at its input elsewhere may do anything with what is put there
+        lacking = is_out_of_memory(error)
+        return None, "memory does not suffice" if lacking else "the model uses its input elsewhere, too"
     close = _CLOSE if stem.dtype in (torch.float32, torch.float64) else 100 * _CLOSE
     near = (other - direct).abs() <= close * direct.abs().amax().clamp(min=torch.finfo(direct.dtype).tiny)
     if not bool(near.all()):

@@ -1,0 +1,91 @@
+"""What a linear stem makes of each feature by itself, ``[d, o]``, in the cheapest way that the features allow.
+
+Which way is found out once, from the mask; what is done for each input reads nothing back from a device.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lime_callback.stems import Stem
+
+
+def image_maker(stem: Stem, labels: Tensor, d: int) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A function of one input's difference to its baseline, its labels, and a number of images to make at a time.
+
+    Args:
+        stem: of the model.
+        labels: of all inputs, ``[B or 1, *dims]``, with size 1 where they broadcast.
+        d: number of features.
+    """
+    channels = _channels(stem, labels, d)
+    if channels is not None:
+        return partial(_by_channel, stem, channels)
+    if _is_of_patches(stem, labels):
+        return partial(_by_patch, stem, d)
+    return partial(_one_by_one, stem, d)
+
+
+def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
+    """The channels of each feature, where features are sets of channels of a convolution, the same for all inputs."""
+    layer = stem.layer
+    by_channel = len(labels) == 1 and labels.numel() == labels.shape[1] == stem.shape[0]
+    if isinstance(layer, nn.Linear) or layer.groups != 1 or not by_channel or labels.ndim != len(stem.shape) + 1:
+        return None
+    known = labels.flatten().cpu()
+    return [(known == k).nonzero().flatten().to(labels.device) for k in range(d)]
+
+
+def _by_channel(stem: Stem, channels: Sequence[Tensor], difference: Tensor, _labels: Tensor, _chunk: int) -> Tensor:
+    """Each feature takes its channels' part of the weights, so all together cost what one input does."""
+    with torch.autocast(difference.device.type, enabled=False):
+        weight = stem.layer.weight.to(difference.dtype)
+        return torch.cat(
+            [
+                stem.layer._conv_forward(difference[own].unsqueeze(0), weight[:, own], None).flatten(1)
+                for own in channels
+            ]
+        )
+
+
+def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
+    """Whether features are sets of whole patches, each of which the stem sees by itself."""
+    layer = stem.layer
+    if not isinstance(layer, nn.Conv2d) or labels.ndim != 4 or labels.shape[1] != 1:
+        return False
+    (height, width), size = layer.kernel_size, labels.shape[2:]
+    apart = layer.stride == layer.kernel_size and layer.dilation == (1, 1) and layer.padding in ((0, 0), "valid")
+    if not apart or size != stem.shape[1:] or size[0] % height or size[1] % width:
+        return False
+    patches = _patches(layer, labels)
+    return bool((patches == patches[:, :, :1, :, :1]).all())
+
+
+def _by_patch(stem: Stem, d: int, difference: Tensor, labels: Tensor, _chunk: int) -> Tensor:
+    """One image, of which each feature takes its patches."""
+    of_patch = _patches(stem.layer, labels)[:, :, 0, :, 0].flatten()
+    image = stem.images(difference.unsqueeze(0)).view(stem.layer.out_channels, -1)
+    mine = of_patch == torch.arange(d, device=labels.device).unsqueeze(1)
+    return torch.where(mine.unsqueeze(1), image, torch.zeros((), dtype=image.dtype, device=image.device)).flatten(1)
+
+
+def _patches(layer: nn.Conv2d, labels: Tensor) -> Tensor:
+    """Labels ``[B, 1, H, W]`` or ``[1, H, W]`` as ``[B, rows, height, columns, width]``."""
+    height, width = layer.kernel_size
+    rows, columns = labels.shape[-2] // height, labels.shape[-1] // width
+    return labels.reshape(-1, rows, height, columns, width)
+
+
+def _one_by_one(stem: Stem, d: int, difference: Tensor, labels: Tensor, chunk: int) -> Tensor:
+    """Everything but one feature is set to zero, for each of them."""
+    number = torch.arange(d, device=labels.device).view(-1, *(1,) * labels.ndim)
+    none = torch.zeros((), dtype=difference.dtype, device=difference.device)
+    parts = torch.split(number, min(d, chunk))
+    return torch.cat([stem.images(torch.where(labels == one, difference, none)) for one in parts])

@@ -56,10 +56,14 @@ def same(found, rows):
 
 
 CONVOLUTIONS = [
-    nn.Conv2d(12, 8, 4, 4), nn.Conv2d(12, 8, 3, padding=1), nn.Conv2d(12, 8, 3, 2, bias=False),
-    nn.Conv2d(12, 12, 3, groups=3), nn.Conv2d(12, 8, 3, padding=1, padding_mode="reflect"), nn.Conv2d(12, 8, 3, dilation=2, padding="same"),
+    nn.Conv2d(12, 8, 4, 4),
+    nn.Conv2d(12, 8, 3, padding=1),
+    nn.Conv2d(12, 8, 3, 2, bias=False),
+    nn.Conv2d(12, 12, 3, groups=3),
+    nn.Conv2d(12, 8, 3, padding=1, padding_mode="reflect"),
+    nn.Conv2d(12, 8, 3, dilation=2, padding="same"),
     nn.Conv2d(12, 8, (4, 2), (4, 2)),
-]  # fmt: skip
+]
 VIEWS = [
     Superbands(5),
     Superbands([range(3), [5]], name="some"),

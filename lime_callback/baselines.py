@@ -174,11 +174,14 @@ class Given(Baseline):
             ValueError: if the values' shape does not fit, or they are not finite.
             TypeError: if the function returns no tensor.
         """
-        values = self.values if isinstance(self.values, Tensor) else self.values(inputs.clone())
-        if not isinstance(values, Tensor):
-            raise TypeError(f"`baseline` should return a tensor. Found a {type(values).__name__}.")
+        if isinstance(self.values, Tensor):
+            values = self.values
+        else:
+            values = self.values(inputs.clone())
+            if not isinstance(values, Tensor):
+                raise TypeError(f"`baseline` should return a tensor. Found a {type(values).__name__}.")
+            _check_values(values)
         channels = features.layout.canonical(inputs).shape[1]
-        _check_values(values)
         values = values.detach().to(inputs)
         if values.ndim == 1 and inputs.ndim > 2 and len(values) == channels:
             return features.layout.restore(values.view(1, -1, 1, 1))

@@ -114,7 +114,7 @@ class LimeCallback(Callback):
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
         time_budget: float | str | None = None,
-        stem: Literal["auto", "off"] = "auto",
+        stem: Literal["auto", "off", False] = "auto",
         pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,

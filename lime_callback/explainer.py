@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.arguments import check_count, check_function, check_seeds
+from lime_callback.conclusions import check_outputs, degenerate
 from lime_callback.designs import Design, draw
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
@@ -108,7 +109,7 @@ def explain(
         module=forward if isinstance(forward, nn.Module) else None,
     )
     if found.unfolded:
-        _log.info("The model's stem is not folded, and perturbed inputs are made one by one: %s.", found.unfolded)
+        _log.info("The model's stem is not folded, and perturbed inputs are made, since %s.", found.unfolded)
     for b, reason in found.degenerate.items():
         warnings.warn(f"The explanation of input {b} is degenerate: {reason}.", UserWarning, stacklevel=2)
     return found.explanation
@@ -187,17 +188,13 @@ def run(
         return fold(module, score, perturber, batch_size)
 
     def conclude() -> Outcome:
-        design = perturber.design
-        weights = settings.kernel(design, features.present.expand(len(design), -1))
-        samples = Samples(
-            design,
-            weights * repeats,
-            outputs.view(len(inputs), perturber.per_input, -1),
-            settings.design.group(len(features)),
-            settings.surrogate.l2,
-        )
-        _check_outputs(whole, samples.outputs)
-        found = fit(settings.surrogate, samples)
+        samples = gathered(settings, perturber, features, outputs, repeats)
+        try:
+            found = fit(settings.surrogate, samples)
+        except Exception:
+            check_outputs(whole, samples.outputs)  # which may be why
+            raise
+        reasons = degenerate(whole, samples.outputs, found, features)
         explanation = Explanation(
             **_coefficients(found, outputs.dtype),
             targets=targets,
@@ -208,7 +205,7 @@ def run(
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-        return Outcome(explanation, _degenerate(found, features, perturber.per_input), sufficed, unfolded)
+        return Outcome(explanation, reasons, sufficed, unfolded)
 
     with torch.no_grad():
         whole, targets, perturber, repeats = ranks.together(prepare)
@@ -232,6 +229,18 @@ def predictions(
     return torch.cat(list(found.values()))
 
 
+def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, repeats: float) -> Samples:
+    """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
+    design = perturber.design
+    return Samples(
+        design,
+        settings.kernel(design, features.present.expand(len(design), -1)) * repeats,
+        outputs.view(len(perturber.inputs), perturber.per_input, -1),
+        settings.design.group(len(features)),
+        settings.surrogate.l2,
+    )
+
+
 def shortened(explanation: Explanation, n: int, surrogate: Surrogate) -> Explanation:
     """What the explanation would be with the first ``n`` rows of its design, as fitted again."""
     samples = explanation.samples
@@ -247,35 +256,3 @@ def shortened(explanation: Explanation, n: int, surrogate: Surrogate) -> Explana
 def _coefficients(found: Fit, dtype: torch.dtype) -> dict[str, Any]:
     names = ("coefficients", "standard_error", "intercept", "score")
     return {name: getattr(found, name).to(dtype) for name in names}
-
-
-def _check_outputs(whole: Tensor, outputs: Tensor) -> None:
-    bad = ~outputs.isfinite().all(-1)
-    count, broken = bad.sum(1), ~whole.isfinite().all(-1)
-    if bool(count.any()) or bool(broken.any()):
-        b = int((count + broken).argmax())
-        raise ValueError(
-            f"`forward` should return finite numbers. Found NaN or infinite outputs for {int(count[b])} of "
-            f"{outputs.shape[1]} "
-            f"perturbations of input {b}{', and for the input itself' if bool(broken[b]) else ''}."
-        )
-
-
-def _degenerate(found: Fit, features: Features, n: int) -> dict[int, str]:
-    """Why an input's fit explains nothing, by the input's number; empty if all is well."""
-    sizes = features.present.sum(1).expand(len(found.score)).tolist()
-    constant = found.constant.any(1).tolist()
-    zero = (found.coefficients == 0).all(-1).any(1).tolist()
-    ranks = found.rank.expand(len(found.score)).tolist()
-    reasons = {}
-    for b, d in enumerate(sizes):
-        if constant[b]:
-            reasons[b] = "the output does not change with any perturbation"
-        elif ranks[b] < d:
-            reasons[b] = (
-                f"its {n} perturbations are too few to tell {d} features apart; raise `n_perturbations`, best to "
-                f"{8 * d} or more"
-            )
-        elif zero[b]:
-            reasons[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"
-    return reasons

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,11 +51,12 @@ class Features:
                 f"`mask` should have a batch axis and the axes of `layout = {self.layout.axes!r}`. Found shape "
                 f"{tuple(self.mask.shape)}; an axis may have size 1."
             )
-        if self.mask.numel() == 0 or int(self.mask.max()) < 0:
+        # One read for both, since each one makes a device wait.
+        low, high = torch.stack([self.mask.min(), self.mask.max()]).long().tolist() if self.mask.numel() else (-1, -1)
+        if high < 0:
             raise ValueError(
                 "`mask` should hold at least one feature. Found no label of 0 or above, so nothing can be hidden."
             )
-        low, high = int(self.mask.min()), int(self.mask.max())
         if low < -1 or high >= len(self.names):
             raise ValueError(
                 f"`mask` should hold labels from -1 (never hidden) to {len(self.names) - 1}, one for each of the "
@@ -105,8 +107,10 @@ class Features:
         return self.layout.canonical(self.mask)
 
     def to(self, device: torch.device | str) -> Features:
-        """The same features on another device."""
-        return Features(self.mask.to(device), self.names, self.layout)
+        """The same features on another device; they have been checked, and a check there would make it wait."""
+        moved = copy(self)
+        vars(moved).update(mask=self.mask.to(device), present=self.present.to(device))
+        return moved
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise a ``ValueError`` if the mask does not broadcast to inputs of ``shape`` [B, *dims]."""

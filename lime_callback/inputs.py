@@ -22,7 +22,7 @@ def check_inputs(inputs: Tensor) -> None:
         raise TypeError(f"`inputs` should be floating point. Found dtype {inputs.dtype}; convert them with `.float()`.")
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
-    finite = inputs.isfinite().flatten(1).all(1)
+    finite = torch.stack([one.isfinite().all() for one in inputs])  # one at a time, for the memory
     if not bool(finite.all()):
         raise ValueError(
             f"`inputs` should be finite. Found NaN or infinite values in input "
@@ -33,9 +33,14 @@ def check_inputs(inputs: Tensor) -> None:
 
 def fingerprint(inputs: Tensor) -> Tensor:
     """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
-    values = inputs.flatten(1).to(wide(inputs.device))
-    ramp = torch.linspace(-1, 1, values.shape[1], dtype=values.dtype, device=values.device)
-    return torch.stack([values.mean(1), values.std(1, correction=0), (values * ramp).mean(1)], 1)
+    dtype = wide(inputs.device)
+    ramp = torch.linspace(-1, 1, inputs[0].numel(), dtype=dtype, device=inputs.device)
+
+    def numbers(values: Tensor) -> Tensor:
+        return torch.stack([values.mean(), values.std(correction=0), torch.dot(values, ramp) / len(ramp)])
+
+    # One at a time: all of them in full width would take more memory than a batch.
+    return torch.stack([numbers(one.flatten().to(dtype)) for one in inputs])
 
 
 def features_of(features: Features | Tensor, inputs: Tensor) -> Features:

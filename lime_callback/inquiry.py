@@ -93,7 +93,7 @@ class Inquiry:
                 found = self._explain(track, model, self.plan, batch_size, used, ranks)
                 self.console.degenerate(name, found.degenerate)
                 if found.unfolded:
-                    self.console.remark(f"perturbed inputs of view '{name}' are made one by one: {found.unfolded}.")
+                    self.console.remark(f"perturbed inputs are made for view '{name}', since {found.unfolded}.")
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(track, model, batch_size, found.explanation, ranks)
                 ranks.together(partial(self._take, track, found.explanation, epochs_trained))

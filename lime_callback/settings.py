@@ -34,11 +34,13 @@ class Settings:
     kernel: Any = "cosine"
     surrogate: Any = field(default_factory=Ridge)
     output: Output | Callable[[Tensor], Tensor] = "raw"
-    stem: Literal["auto", "off"] = "auto"
+    stem: Literal["auto", "off", False] = "auto"
 
     def __post_init__(self) -> None:
         check_count("n_perturbations", self.n_perturbations, 2)
         check_output(self.output)
+        if self.stem is False:  # what YAML makes of an off without quotes
+            object.__setattr__(self, "stem", "off")
         check_one_of("stem", self.stem, ("auto", "off"))
         resolved: dict[str, Design | Kernel | Baseline | Surrogate] = {
             "design": resolve("design", self.design, DESIGNS, Design),

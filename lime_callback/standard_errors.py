@@ -33,20 +33,35 @@ def influences(x: Tensor, u: Tensor, e: Tensor, gram: Tensor, group: int) -> Ten
         Methodology 28 (2002): residuals are scaled by ``(I - H)^(-1/2)``, which makes the variance unbiased where the
         noise is of one size.
     """
-    missing = -x.shape[1] % group
-    x, e, u = (F.pad(part, (0, 0, 0, missing)) for part in (x, e, u.unsqueeze(-1)))
-    m = torch.linalg.solve(gram, x.mT).mT
-    x, m, e, u = (part.unflatten(1, (-1, group)) for part in (x, m, e, u))
-    values, vectors = torch.linalg.eigh(m @ x.mT + u @ u.mT)
-    # A row that alone decides a coefficient has leverage 1, and its noise cannot be known: it is kept finite.
-    scale = (1 - values).clamp(min=1e-9).rsqrt().unsqueeze(-1)
-    adjusted = vectors @ (scale * (vectors.mT @ e))
-    return torch.einsum("bgid,bgit->bgtd", m, adjusted)
+    return _Leverage(x, u, gram, group).influences(e)
 
 
 def standard_errors(x: Tensor, u: Tensor, e: Tensor, gram: Tensor, group: int) -> Tensor:
     """Standard errors ``[B, T, d]`` of the coefficients, see :func:`influences`."""
+    leverage = _Leverage(x, u, gram, group)
     # One target at a time: the influences of all of them would not fit beside each other.
-    return torch.cat(
-        [influences(x, u, e[..., t : t + 1], gram, group).square().sum(1) for t in range(e.shape[-1])], 1
-    ).sqrt()
+    return torch.cat([leverage.influences(e[..., t : t + 1]).square().sum(1) for t in range(e.shape[-1])], 1).sqrt()
+
+
+class _Leverage:
+    """What the rows have of the fit, whatever the target: see :func:`influences` for the arguments."""
+
+    def __init__(self, x: Tensor, u: Tensor, gram: Tensor, group: int) -> None:
+        self.group, self.missing = group, -x.shape[1] % group
+        x, u = self._grouped(x, u.unsqueeze(-1))
+        # Without the check of `solve`, for which a device would wait: a penalised matrix has an inverse.
+        m, _ = torch.linalg.solve_ex(gram, x.flatten(1, 2).mT)
+        self.m = m.mT.unflatten(1, (-1, group))
+        values, self.vectors = torch.linalg.eigh(self.m @ x.mT + u @ u.mT)
+        # A row that alone decides a coefficient has leverage 1, and its noise cannot be known: it is kept finite.
+        self.scale = (1 - values).clamp(min=1e-9).rsqrt().unsqueeze(-1)
+
+    def _grouped(self, *parts: Tensor) -> list[Tensor]:
+        padded = (F.pad(part, (0, 0, 0, self.missing)) for part in parts)
+        return [part.reshape(len(part), -1, self.group, part.shape[-1]) for part in padded]
+
+    def influences(self, e: Tensor) -> Tensor:
+        """Of residuals ``[B, n, T]``."""
+        (e,) = self._grouped(e)
+        adjusted = self.vectors @ (self.scale * (self.vectors.mT @ e))
+        return torch.einsum("bgid,bgit->bgtd", self.m, adjusted)

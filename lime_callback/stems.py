@@ -34,7 +34,7 @@ _WRITING = 8
 # The images of the features may take as much memory as a batch of perturbed inputs would, and the stem's answers.
 _ROOM = 1
 # Perturbations by which a folded stem proves itself, and how near their outputs have to be.
-_PROOF, _CLOSE = 4, 1e-4
+_PROOF, _CLOSE = 2, 1e-4
 
 
 class Stem:

@@ -112,14 +112,13 @@ def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int
                 f"all. Found "
                 f"shape {tuple(target.shape)}."
             )
-    chosen = chosen.to(device=device, dtype=torch.int64)
-    chosen = chosen.expand(batch, -1)
-    if int(chosen.min()) < 0 or int(chosen.max()) >= outputs:
-        given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
-        wrong = sorted({t for t in given if not 0 <= t < outputs})
+    # Where it is, and numbers without a tensor: what is on a device makes it wait.
+    given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
+    wrong = sorted({t for t in given if not 0 <= t < outputs})
+    if wrong:
         raise ValueError(
             f"`target` should be an index from 0 to {outputs - 1}: the model has {outputs} "
             f"output{'s' * (outputs != 1)}. "
             f"Found {wrong}."
         )
-    return chosen
+    return chosen.to(device=device, dtype=torch.int64).expand(batch, -1)

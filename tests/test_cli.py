@@ -67,6 +67,7 @@ reference: {spatial: FILE}
 class_names: [a, b, c]
 max_batch_size: 7
 time_budget: 20%
+stem: off
 pictures: false
 on_error: raise
 seed: 5
@@ -116,6 +117,7 @@ def test_everything_can_be_set(tmp_path):
     assert (one.probes, one.target, one.every_n_epochs, one.gate) == (4, [0, 1], 2, None)
     expected = (32, Bernoulli(), Blur(0.2), Euclidean(0.5), Lasso(0.01), "softmax")
     got = one.settings
+    assert got.stem == "off"
     assert (got.n_perturbations, got.design, got.baseline, got.kernel, got.surrogate, got.output) == expected
     assert one.watch["ranges"].bands == [{"from": 440, "to": 530}, {"from": 600, "to": 650}]
     assert one.watch["names"].bands == ["R", "G"]

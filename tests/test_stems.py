@@ -249,10 +249,10 @@ def test_the_callback_folds_and_says_where_it_cannot(tmp_path, folded, caplog):
     with caplog.at_level(logging.INFO):
         fit(tmp_path / "not", limes(), model=Normalises, data=batches().dataset)
     assert not folded
-    said = [record.message for record in caplog.records if "made one by one" in record.message]
+    said = [record.message for record in caplog.records if "perturbed inputs are made" in record.message]
     assert said == [
-        f"LimeCallback 'lime': perturbed inputs of view '{view}' are made one by one: no linear layer receives the "
-        "input as it is."
+        f"LimeCallback 'lime': perturbed inputs are made for view '{view}', since no linear layer receives the input "
+        "as it is."
         for view in ("spatial", "spectral")
     ]
 

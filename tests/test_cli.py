@@ -287,7 +287,7 @@ def test_command_line_runs_and_its_saved_configuration_runs_again(run_cli, tmp_p
 
 
 def test_wrong_value_on_the_command_line_ends_with_its_name(run_cli, tmp_path, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         run_cli(
             *quick(tmp_path), "--trainer.callbacks+=lime_callback.LimeCallback", "--trainer.callbacks.probes=many"
         )  # fmt: skip
@@ -307,7 +307,7 @@ def check_help(output):
 
 
 def test_help_of_the_class_path(run_cli, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="0"):
         run_cli("fit", "--trainer.callbacks.help=lime_callback.LimeCallback")
     check_help(capsys.readouterr().out)
 

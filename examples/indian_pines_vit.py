@@ -58,7 +58,8 @@ def main() -> None:
         log_every_n_steps=5,
     )
     print(
-        f"{trainer.max_epochs} epochs; at the end of each, {lime.count} patches are explained by squares and by bands."
+        f"{trainer.max_epochs} epochs; at the end of each, {lime.plan.probes} patches are explained by squares and by "
+        "bands."
     )
     model = PatchViT(data.class_weights(), lr=1e-3 if args.fast else 3e-4)
     trainer.fit(model, datamodule=data)

@@ -34,6 +34,8 @@ def logging_step(trainer: Any) -> int:
 
 def epochs_trained(trainer: Any) -> float:
     """How far the training has come, in epochs; with fractions where validation runs within an epoch."""
+    if trainer.state.fn != "fit":  # the epoch has ended, and the count of its batches is still there
+        return float(trainer.current_epoch)
     total = trainer.num_training_batches
     done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
     part = min(done / total, 1.0) if total and math.isfinite(total) else float(done > 0)

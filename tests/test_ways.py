@@ -44,6 +44,8 @@ def test_test_explains_the_test_set(tmp_path):
     (folder,) = tmp_path.rglob("lime")
     assert {row.epoch for row in history(folder.parent)} == {0, 1}
     assert {row.epoch for row in read_history(folder / "test" / "history.csv")} == {2}
+    # Two epochs were trained, also after they have ended.
+    assert lime._inquiry.track("spectral").series.epochs == [2.0]
     # The state that a checkpoint takes is that of the validation.
     assert lime.state_dict()["fingerprint"].equal(before.fingerprint.double())
 

@@ -1,6 +1,6 @@
 """Do the stated errors hold on a trained model? Coverage of intervals, and false alarms of changes.
 
-    python benchmarks/calibration.py          (about four minutes on two cores)
+    python benchmarks/calibration.py          (about six minutes on two cores)
     python benchmarks/calibration.py --quick  (keeps the code alive; its figures mean little)
 
 The model of `benchmarks/drift.py`, unchanged, is explained again and again on independent designs. Printed are the
@@ -36,16 +36,16 @@ def main() -> None:
             models[-1], probes, features, targets, n_perturbations=n, design=design, batch_size=256, seed=seeds
         )
 
-    value = explained(reference, "paired", 0).coefficients
+    value = explained(reference, "orthogonal", 0).coefficients
     print(f"{count} probes, {repetitions} repetitions, truth from {reference} perturbations\n")
-    print(f"{'design':<10}{'n':>5}  {'covered (95 %)':>14}  {'called changed (5 %)':>20}")
-    for design, rows in (("paired", 8), ("paired", 16), ("bernoulli", 8)):
+    print(f"{'design':<12}{'n':>5}  {'covered (95 %)':>14}  {'called changed (5 %)':>20}")
+    for design, rows in (("orthogonal", 8), ("orthogonal", 16), ("paired", 8), ("bernoulli", 8)):
         n = rows * len(features)
         found = [explained(n, design, seed) for seed in range(1, repetitions + 1)]
         inside = [(one.coefficients - value).abs() <= 1.96 * one.standard_error for one in found]
         changed = [compare(a, b).significant(0.05, "none") for a, b in zip(found[::2], found[1::2], strict=True)]
         print(
-            f"{design:<10}{n:>5}  {torch.stack(inside).double().mean():14.3f}"
+            f"{design:<12}{n:>5}  {torch.stack(inside).double().mean():14.3f}"
             f"  {torch.stack(changed).double().mean():20.3f}",
             flush=True,
         )

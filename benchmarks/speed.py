@@ -15,11 +15,11 @@ the deepest model, and where they are not installed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import warnings
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -107,10 +107,10 @@ def main() -> None:
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
     repetitions, n = (1, 32) if args.quick else (args.repetitions, args.perturbations)
-    missing = [name for name in ("captum", "lime", "meteors") if find_spec(name) is None]
+    missing = [name for name in ("captum", "lime", "meteors") if not importable(name)]
     print(f"{n} perturbations in batches of {args.batch}, {repetitions} rounds, {args.threads} threads, {args.clock}")
     for name in missing:
-        print(f"{name} is not installed and left out")
+        print(f"{name} cannot be imported and is left out")
     print("time as a multiple of plain forward passes of as many rows; median [quartiles]")
     measured: dict[str, dict[str, Quartiles]] = {}
     for row in QUICK if args.quick else ROWS:
@@ -140,6 +140,15 @@ def main() -> None:
             measured[f"{row}: {name}"] = ratios
     if args.picture:
         draw(measured, args.picture, f"{n} perturbations in batches of {args.batch}")
+
+
+def importable(name: str) -> bool:
+    """Whether a package and what it needs are installed."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def views(row: Row, x: Tensor) -> dict[str, Features]:

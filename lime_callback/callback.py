@@ -56,7 +56,8 @@ class LimeCallback(Callback):
             ``"all"``, an index or a list of indices.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
-        design: how perturbations are drawn: ``"paired"``, ``"bernoulli"`` or a ``lime_callback.designs.Design``.
+        design: how perturbations are drawn: ``"orthogonal"``, ``"paired"``, ``"bernoulli"`` or a
+            ``lime_callback.designs.Design``.
         baseline: what hidden elements become: ``"mean"``, ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, one for
             each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
         kernel: how much each counts: ``"cosine"``, ``"euclidean"``, ``"none"`` or a ``lime_callback.kernels.Kernel``.
@@ -103,7 +104,7 @@ class LimeCallback(Callback):
         target: Literal["predicted", "label", "all"] | int | list[int] = "predicted",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
-        design: DesignName | Design = "paired",
+        design: DesignName | Design = "orthogonal",
         baseline: BaselineName | float | Iterable[float] | Baseline | Callable[[Any], Any] = "mean",
         kernel: KernelName | Kernel = "cosine",
         surrogate: SurrogateName | Surrogate | BaseEstimator = Ridge(),  # noqa: B008 (frozen)

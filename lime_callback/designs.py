@@ -9,12 +9,13 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
+
+from lime_callback import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ class Design(ABC):
 
     @abstractmethod
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; fewer rows are the first of more."""
+        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; its first half is a design as well."""
 
     def enough(self, n: int, d: int) -> int:
         """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
@@ -72,16 +73,17 @@ class Paired(Design):
 class Orthogonal(Design):
     """Rows of an orthogonal array, each followed by its complement: no feature's effect leaks into another's.
 
-    A block is the N rows of a Hadamard matrix of which each feature takes a column at random, with a random sign, and
-    their complements: within it every two features are on together as often as apart, and every three are in all eight
-    states alike. N is the least power of two from d on. Blocks are drawn anew until there are n rows; of the last one
-    as many pairs as are wanted, in random order. Each row by itself is on or off with probability one half in every
-    feature, independently, so that a weighted fit estimates the same as with independent rows. Where all ``2**d`` rows
-    are no more than n, they are taken instead, and no others.
+    A block is an array of N rows and their complements: within it every two features are on together as often as apart,
+    and every three are in all eight states alike. N is the least power of two from d and from n / 2 on. The array's
+    columns are such that few interactions of three features pass for a feature by itself; each feature takes one of
+    them at random, with a random sign, and rows come in random order. Each row by itself is on or off with probability
+    one half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where
+    all ``2**d`` rows are no more than n, they are taken instead, and no others.
 
     References:
         Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999, chapter 7, for the arrays; Box and Wilson,
-        Journal of the Royal Statistical Society B 13 (1951), for the fold-over.
+        Journal of the Royal Statistical Society B 13 (1951), for the fold-over; Fries and Hunter, Technometrics 22
+        (1980), for the choice of columns.
     """
 
     def enough(self, n: int, d: int) -> int:
@@ -91,39 +93,25 @@ class Orthogonal(Design):
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
         """See :meth:`Design.sample`."""
         pairs = (n + 1) // 2
-        size = 1 << max(0, d - 1).bit_length()
-        blocks = []
-        for _ in range(-(-pairs // size)):
-            if 2**d <= n:
-                block = _all_rows(d)
-            else:
-                columns = torch.randperm(size, generator=generator)[:d]
-                signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
-                block = _hadamard(size)[:, columns] ^ signs
-            blocks.append(block[torch.randperm(len(block), generator=generator)])
-        half = torch.cat(blocks)[:pairs]
+        if 2**d <= n:
+            block = arrays.all_rows(d)
+            times = -(-pairs // len(block))
+            half = torch.cat([block[torch.randperm(len(block), generator=generator)] for _ in range(times)])
+        else:
+            least = arrays.least_size(d)
+            size = max(least, arrays.least_size(pairs))
+            # Of an array that is not taken as a whole, or that a budget may halve, the first half is one as well.
+            halved = size >= 4 * least or (size > least and pairs < size)
+            columns = arrays.few_words(d, size, halved=halved)[torch.randperm(d, generator=generator)]
+            signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
+            halves = torch.arange(size).chunk(2)
+            order = torch.cat([one[torch.randperm(len(one), generator=generator)] for one in halves])
+            half = arrays.rows_of(columns, order[:pairs]) ^ signs
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
     def group(self, d: int) -> int:
         """A row and its complement."""
         return 2
-
-
-@lru_cache(maxsize=32)
-def _hadamard(size: int) -> Tensor:
-    """Sylvester's Hadamard matrix of a power of two, True for -1."""
-    index = torch.arange(size)
-    common = index[:, None] & index[None, :]
-    parity = torch.zeros_like(common)
-    for bit in range(max(1, size.bit_length())):
-        parity ^= common >> bit & 1
-    return parity.bool()
-
-
-def _all_rows(d: int) -> Tensor:
-    """Half of all ``2**d`` rows: those in which the last feature is off; their complements are the others."""
-    number = torch.arange(2 ** max(0, d - 1))
-    return (number[:, None] >> torch.arange(d) & 1).bool()
 
 
 DesignName = Literal["bernoulli", "paired", "orthogonal"]

@@ -114,6 +114,8 @@ def compare(before: Explanation, after: Explanation, gate: float | None = None) 
     a, b = before.coefficients, after.coefficients
     noise = _Noise.of(before, after)
     error = noise.change_error.to(a.dtype)
+    # Where all rows there are were taken, there is no noise, but rounding is no change either.
+    rounding = 64 * torch.finfo(a.dtype).eps * torch.maximum(a.abs(), b.abs()).amax(-1, keepdim=True)
     bound = float("-inf") if gate is None else gate
     return Drift(
         cosine=cosine_distance(a, b),
@@ -125,7 +127,7 @@ def compare(before: Explanation, after: Explanation, gate: float | None = None) 
         norm_change=norm_change(a, b),
         change=b - a,
         change_error=error,
-        p_value=p_values(b - a, error, noise.freedom),
+        p_value=p_values(b - a, torch.maximum(error, rounding), noise.freedom),
         kept=(before.score >= bound) & (after.score >= bound),
         present=present,
     )

@@ -44,7 +44,7 @@ def explain(
     target: int | Sequence[int] | Tensor | None = None,
     *,
     n_perturbations: int = 256,
-    design: str | Design = "paired",
+    design: str | Design = "orthogonal",
     baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline = "mean",
     kernel: str | Kernel = "cosine",
     surrogate: Any = Ridge(),  # noqa: B008 (frozen)
@@ -65,7 +65,7 @@ def explain(
         target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, or ``None``
             for every output.
         n_perturbations: rows of the design, at least 2.
-        design: ``"bernoulli"``, ``"paired"``, or a :class:`~lime_callback.designs.Design`.
+        design: ``"orthogonal"``, ``"paired"``, ``"bernoulli"``, or a :class:`~lime_callback.designs.Design`.
         baseline: what hidden elements become: ``"zero"``, ``"mean"``, ``"segment_mean"``, ``"blur"``, a number, a
             tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`.
         kernel: ``"cosine"``, ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.kernels.Kernel`.

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lime_callback.features import Features
 
 
+_LEAST_SLAB = 16
+
+
 class Perturber:
     """Makes perturbed inputs by the numbers of their rows.
 
@@ -35,6 +38,8 @@ class Perturber:
         self._kept = torch.cat([always, design], dim=-1).expand(len(inputs), -1, -1)
         self.labels = features.mask
         self._buffer: Tensor | None = None
+        self._slab_size = _slab_size(inputs, self.labels)
+        self._slabs = -1, torch.empty(0)
 
     def __len__(self) -> int:
         """The number of rows, B n."""
@@ -47,10 +52,8 @@ class Perturber:
         while at < stop:
             b, first = divmod(at, self.per_input)
             last = min(self.per_input, first + stop - at)
-            labels = self.labels_of(b)
-            keep = self._kept[b, first:last].index_select(1, labels.flatten() + 1).view(last - first, *labels.shape)
-            out = buffer[at - start : at - start + last - first]
-            torch.where(keep, self.inputs[b], self.baseline[b], out=out)
+            keep = self._kept[b, first:last].index_select(1, self.labels_of(b).flatten() + 1)
+            self._write(buffer[at - start : at - start + last - first], b, keep)
             at += last - first
         return buffer[: stop - start]
 
@@ -78,7 +81,30 @@ class Perturber:
 
     def release(self) -> None:
         """Give the memory back."""
-        self._buffer = None
+        self._buffer, self._slabs = None, (-1, torch.empty(0))
+
+    def _write(self, out: Tensor, b: int, keep: Tensor) -> None:
+        """Write rows of an input, given which elements of its labels are kept, bool ``[m, labels]``."""
+        labels = self.labels_of(b)
+        if self._slab_size:
+            # Whole slabs, such as the channels of a superband, are copied from a table: a third of the time of a choice
+            # between two values for each element.
+            slabs = self._slabs_of(b)
+            number = keep.long().mul_(labels.numel()).add_(torch.arange(labels.numel(), device=keep.device))
+            torch.index_select(slabs, 0, number.flatten(), out=out.view(-1, self._slab_size))
+            return
+        keep = keep.view(len(keep), *labels.shape)
+        if out.dtype in (torch.float32, torch.float64):
+            # Exact for weights of 0 and 1, and half of the time of `where`.
+            torch.lerp(self.baseline[b], self.inputs[b], keep.to(out.dtype), out=out)
+        else:
+            torch.where(keep, self.inputs[b], self.baseline[b], out=out)
+
+    def _slabs_of(self, b: int) -> Tensor:
+        """The slabs of the baseline, and behind them those of the input."""
+        if self._slabs[0] != b:
+            self._slabs = b, torch.stack([self.baseline[b], self.inputs[b]]).view(-1, self._slab_size)
+        return self._slabs[1]
 
     def _room(self, count: int) -> Tensor:
         if self._buffer is None or len(self._buffer) < count:
@@ -87,3 +113,13 @@ class Perturber:
                 buffer = buffer.contiguous(memory_format=torch.channels_last)
             self._buffer = buffer
         return self._buffer
+
+
+def _slab_size(inputs: Tensor, labels: Tensor) -> int:
+    """How many elements that follow each other in memory always share a label; 0 if they are too few to be copied."""
+    size, axis = 1, inputs.ndim - 1
+    while axis > 0 and labels.shape[axis] == 1:
+        size *= inputs.shape[axis]
+        axis -= 1
+    whole = labels.shape[1 : axis + 1] == inputs.shape[1 : axis + 1]
+    return size if whole and size >= _LEAST_SLAB and inputs.is_contiguous() else 0

@@ -29,7 +29,7 @@ class Settings:
     """
 
     n_perturbations: int = 256
-    design: Any = "paired"
+    design: Any = "orthogonal"
     baseline: Any = "mean"
     kernel: Any = "cosine"
     surrogate: Any = field(default_factory=Ridge)

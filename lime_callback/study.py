@@ -178,7 +178,9 @@ class Study:
             folder = run_folder(trainer) / self.plan.name
             self.publisher.publish(trainer.loggers, folder, trainer.current_epoch, self._step, probes, tracks, alarms)
         seconds = time.perf_counter() - started
-        forwards = len(tracks) * len(probes) * (n + 1)
+        # A design may have fewer rows than were asked for, because there are no more.
+        made = [track.last.n_perturbations for track in tracks if track.last is not None]
+        forwards = len(probes) * sum(rows + 1 for rows in made)
         self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             self._afford(max(self._ranks.gather(seconds - asked)), max(self._ranks.gather(asked)) / n, allowed)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from lime_callback.aliasing import variance_share
 from lime_callback.quantities import check_number, checked_count
 from lime_callback.spelling import resolve
 from lime_callback.standard_errors import influences, standard_errors
@@ -186,6 +187,7 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         score = torch.where(constant, 0.0, 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny))
         gram = penalised(problem.gram, surrogate.l2)
         errors = standard_errors(problem.x, problem.direction, residuals, gram, samples.group)
+        errors = errors * variance_share(samples.design, samples.group).sqrt()[:, None, None]
         intercept = (problem.y_mean - problem.z_mean @ beta).squeeze(1)
         rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
     return Fit(beta.mT, errors, intercept, score, constant, rank)
@@ -210,7 +212,9 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     """
     problem = centred(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
-    return influences(problem.x, problem.direction, residuals, penalised(problem.gram, samples.penalty), samples.group)
+    gram = penalised(problem.gram, samples.penalty)
+    found = influences(problem.x, problem.direction, residuals, gram, samples.group)
+    return found * variance_share(samples.design, samples.group).sqrt()[:, None, None, None]
 
 
 def _is_constant(outputs: Tensor) -> Tensor:

@@ -193,7 +193,7 @@ def test_models_with_several_inputs(tmp_path):
         return module(batch["image"], batch["offset"])
 
     data = Samples(pack=lambda x, y, i: {"image": x, "label": y, "offset": 100.0 * i, "name": f"field {i}"})
-    fit(tmp_path, callback([SPECTRAL], forward=forward, stem="off"), model=Two, data=data, epochs=1)
+    fit(tmp_path, callback([SPECTRAL], forward=forward, design="paired", stem="off"), model=Two, data=data, epochs=1)
     counts = torch.cat(seen).unique(return_counts=True)
     assert counts[0].tolist() == [800.0, 2000.0, 2400.0, 2800.0, 4000.0]  # that of 24 is the sanity check's
     assert counts[1][[0, 1, 3, 4]].tolist() == [24 + 2] * 4

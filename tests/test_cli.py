@@ -302,7 +302,7 @@ def check_help(output):
         text = re.search(rf"^        {argument}: (.+)$", LimeCallback.__doc__, re.MULTILINE).group(1)
         assert f"--trainer.callbacks.{argument} " in words
         assert text.strip() in words, argument
-    assert "default: paired" in words
+    assert "default: orthogonal" in words
     assert "default: {'class_path': 'lime_callback.Ridge'}" in words
 
 

@@ -93,10 +93,10 @@ def test_all_targets_come_from_the_same_forwards():
 
     x = inputs((5, 4, 4))
     features = Superbands(bands=5).features(x)
-    explain(forward, x, features, n_perturbations=64, target=0)
+    explain(forward, x, features, n_perturbations=64, design="paired", target=0)
     one = sum(seen)
     seen.clear()
-    found = explain(forward, x, features, n_perturbations=64)
+    found = explain(forward, x, features, n_perturbations=64, design="paired")
     assert found.coefficients.shape == (3, 4, 5)
     assert sum(seen) == one == 3 * (64 + 1)
 
@@ -145,7 +145,7 @@ def test_elements_that_are_never_hidden_stay():
         seen.append(x.clone())
         return x.flatten(1).sum(1)
 
-    found = explain(forward, x, mask.unsqueeze(0), baseline=0.0, n_perturbations=16)
+    found = explain(forward, x, mask.unsqueeze(0), baseline=0.0, n_perturbations=16, design="paired")
     torch.testing.assert_close(torch.cat(seen)[3:, 0, 1:], x[:, 0, 1:].repeat_interleave(16, 0))
     assert found.heatmap().shape == (3, 1, 1, 4, 4)
     assert (found.heatmap()[:, :, :, 1:] == 0).all()
@@ -163,10 +163,12 @@ def test_inputs_and_random_state_stay_as_they_are():
 def test_the_seed_decides():
     x = inputs((12, 9, 8), dtype=torch.float64)
     features = VIEWS["superbands"].features(x)
-    one, same, other = (explain(curved, x, features, n_perturbations=30, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (
+        explain(curved, x, features, n_perturbations=30, design="paired", seed=seed) for seed in (1, 1, 2)
+    )
     assert torch.equal(one.coefficients, same.coefficients)
     assert not torch.allclose(one.coefficients, other.coefficients)
-    mixed = explain(curved, x, features, n_perturbations=30, seed=[1, 2, 1])
+    mixed = explain(curved, x, features, n_perturbations=30, design="paired", seed=[1, 2, 1])
     torch.testing.assert_close(mixed.coefficients[[0, 2]], one.coefficients[[0, 2]])
     torch.testing.assert_close(mixed.coefficients[1], other.coefficients[1])
 

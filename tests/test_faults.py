@@ -230,7 +230,8 @@ def alone(tmp_path_factory):
 
 def limes(view=None, **settings):
     views = VIEWS if view is None else [view("grid", n_segments=4, name="odd"), *VIEWS]
-    usual = {"wavelengths": WAVELENGTHS, "probes": 3, "n_perturbations": 24, "pictures": False, "views": views}
+    usual = {"wavelengths": WAVELENGTHS, "probes": 3, "pictures": False, "views": views}
+    usual |= {"n_perturbations": 24, "design": "paired"}
     return LimeCallback(**usual | settings)
 
 

@@ -232,8 +232,8 @@ def test_a_folded_stem_reads_as_often_however_many_batches(view, monkeypatch):
         scored.clear()
         with counted() as reads:
             run(
-                lambda x, _: module(x), x, features, 1, settings=Settings(n_perturbations=n), batch_size=batch_size,
-                seeds=[0] * B, module=module,
+                lambda x, _: module(x), x, features, 1, settings=Settings(n_perturbations=n, design="paired"),
+                batch_size=batch_size, seeds=[0] * B, module=module,
             )  # fmt: skip
         assert len(scored) == 1 + -(-B * n // batch_size)  # and the proof
         return reads

@@ -38,7 +38,7 @@ class Rest(nn.Module):
 
 
 def both(model, x, features, **settings):
-    settings = {"n_perturbations": 40, "batch_size": 7, "seed": [3, 4]} | settings
+    settings = {"n_perturbations": 40, "design": "paired", "batch_size": 7, "seed": [3, 4]} | settings
     return [explain(model.eval(), x, features, **settings, stem=stem) for stem in ("off", "auto")]
 
 

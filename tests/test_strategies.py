@@ -199,11 +199,10 @@ def test_orthogonal_blocks_are_of_strength_three(n, d):
 
 
 @pytest.mark.parametrize("n", [2, 3, 30, 63, 64, 65, 200])
-def test_orthogonal_rows_come_with_their_complements_and_are_a_prefix_of_more(n):
-    more = Orthogonal().sample(256, 20, torch.Generator().manual_seed(0))
-    fewer = more[:n]
-    assert fewer.shape == Orthogonal().sample(n, 20, torch.Generator().manual_seed(0)).shape == (n, 20)
-    pairs = fewer[: n // 2 * 2].unflatten(0, (-1, 2))
+def test_orthogonal_rows_come_with_their_complements(n):
+    rows = Orthogonal().sample(n, 20, torch.Generator().manual_seed(0))
+    assert rows.shape == (n, 20)
+    pairs = rows[: n // 2 * 2].unflatten(0, (-1, 2))
     assert torch.equal(pairs[:, 0], ~pairs[:, 1])
 
 
@@ -250,4 +249,4 @@ def test_the_error_of_an_orthogonal_fit_is_the_stated_one():
         spread[design] = float(found.coefficients.var(0).mean().sqrt())
         stated[design] = float(found.standard_error.square().mean().sqrt())
     assert stated["orthogonal"] == pytest.approx(spread["orthogonal"], rel=0.15)
-    assert spread["orthogonal"] < 0.9 * spread["paired"]
+    assert spread["orthogonal"] < 0.8 * spread["paired"]

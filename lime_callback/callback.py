@@ -20,12 +20,13 @@ from lime_callback.explanation import Explanation
 from lime_callback.inference import guarded
 from lime_callback.kernels import Kernel, KernelName
 from lime_callback.layout import Layout
+from lime_callback.parity import Like
 from lime_callback.plan import Plan
 from lime_callback.previews import first_sample, has_validation
 from lime_callback.reference import Reference, ReferenceRow
 from lime_callback.settings import Settings
 from lime_callback.study import Study
-from lime_callback.surrogates import Ridge, Surrogate, SurrogateName
+from lime_callback.surrogates import Surrogate, SurrogateName
 from lime_callback.targets import Output
 from lime_callback.views import Superbands, Superpixels, View
 from lime_callback.watch import Watch, check_watch
@@ -56,13 +57,17 @@ class LimeCallback(Callback):
             ``"all"``, an index or a list of indices.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
-        design: how perturbations are drawn: ``"orthogonal"``, ``"paired"``, ``"bernoulli"`` or a
+        design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
             ``lime_callback.designs.Design``.
-        baseline: what hidden elements become: ``"mean"``, ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, one for
-            each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
-        kernel: how much each counts: ``"cosine"``, ``"euclidean"``, ``"none"`` or a ``lime_callback.kernels.Kernel``.
-        surrogate: the linear model: ``"ridge"``, ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or a linear
-            regressor of scikit-learn.
+        baseline: what hidden elements become: ``"mean"`` (if ``None``), ``"zero"``, ``"segment_mean"``, ``"blur"``, a
+            number, one for each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
+        kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
+            ``lime_callback.kernels.Kernel``.
+        surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
+            a linear regressor of scikit-learn.
+        like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
+            sets has to be left out.
         output: scale of the output, or a function that turns the model's output into ``[m, K]``.
         watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
             raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
@@ -104,10 +109,11 @@ class LimeCallback(Callback):
         target: Literal["predicted", "label", "all"] | int | list[int] = "predicted",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
-        design: DesignName | Design = "orthogonal",
-        baseline: BaselineName | float | Iterable[float] | Baseline | Callable[[Any], Any] = "mean",
-        kernel: KernelName | Kernel = "cosine",
-        surrogate: SurrogateName | Surrogate | BaseEstimator = Ridge(),  # noqa: B008 (frozen)
+        design: DesignName | Design | None = None,
+        baseline: BaselineName | float | Iterable[float] | Baseline | Callable[[Any], Any] | None = None,
+        kernel: KernelName | Kernel | None = None,
+        surrogate: SurrogateName | Surrogate | BaseEstimator | None = None,
+        like: Like | None = None,
         output: Output | Callable[[Any], Any] = "raw",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         gate: float | None = 0.2,
@@ -138,7 +144,7 @@ class LimeCallback(Callback):
             probes=check.check_count("probes", probes, 1),
             target=check.check_target(target),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
-            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem),
+            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like),
             watch=check_watch(watch),
             gate=check.check_gate(gate),
             reference=Reference.of(reference, [view.name for view in views]),

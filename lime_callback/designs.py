@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from lime_callback import arrays
+from lime_callback.arguments import check_flag
+from lime_callback.quantities import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +41,36 @@ class Design(ABC):
 
 @dataclass(frozen=True)
 class Bernoulli(Design):
-    """Each feature is on with probability one half, independently.
+    """Each feature is on with the same probability, independently.
+
+    Args:
+        p: the probability, above 0 and below 1.
+        whole: whether the first row is the unperturbed input.
+
+    Raises:
+        ValueError: if ``p`` is out of range.
+        TypeError: if ``p`` is no number, or ``whole`` is neither ``True`` nor ``False``.
 
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
 
+    p: float = 0.5
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if check_number("p", self.p, above=0) >= 1:
+            raise ValueError(f"`p` should be below 1. Found `p = {self.p}`; features would always be on.")
+        check_flag("whole", self.whole)
+
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
         """See :meth:`Design.sample`."""
-        return torch.randint(0, 2, (n, d), generator=generator, dtype=torch.uint8).bool()
+        if self.p == 0.5:  # a bit is enough
+            rows = torch.randint(0, 2, (n, d), generator=generator, dtype=torch.uint8).bool()
+        else:
+            rows = torch.rand(n, d, generator=generator) < self.p
+        rows[:1] |= self.whole
+        return rows
 
 
 @dataclass(frozen=True)

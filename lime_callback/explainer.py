@@ -20,7 +20,7 @@ from lime_callback.inputs import check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
 from lime_callback.stems import Folded, fold
-from lime_callback.surrogates import Fit, Ridge, Surrogate, fit
+from lime_callback.surrogates import Fit, Surrogate, fit
 from lime_callback.targets import Output, scores, select
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lime_callback.baselines import Baseline
     from lime_callback.features import Features
     from lime_callback.kernels import Kernel
+    from lime_callback.parity import Like
 
     Forward = Callable[[Tensor], Any]
     RowForward = Callable[[Tensor, Tensor], Any]
@@ -44,10 +45,11 @@ def explain(
     target: int | Sequence[int] | Tensor | None = None,
     *,
     n_perturbations: int = 256,
-    design: str | Design = "orthogonal",
-    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline = "mean",
-    kernel: str | Kernel = "cosine",
-    surrogate: Any = Ridge(),  # noqa: B008 (frozen)
+    design: str | Design | None = None,
+    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None = None,
+    kernel: str | Kernel | None = None,
+    surrogate: Any = None,
+    like: Like | None = None,
     output: Output | Callable[[Tensor], Tensor] = "raw",
     batch_size: int | None = None,
     stem: Literal["auto", "off"] = "auto",
@@ -65,12 +67,16 @@ def explain(
         target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, or ``None``
             for every output.
         n_perturbations: rows of the design, at least 2.
-        design: ``"orthogonal"``, ``"paired"``, ``"bernoulli"``, or a :class:`~lime_callback.designs.Design`.
-        baseline: what hidden elements become: ``"zero"``, ``"mean"``, ``"segment_mean"``, ``"blur"``, a number, a
-            tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`.
-        kernel: ``"cosine"``, ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.kernels.Kernel`.
-        surrogate: ``"ridge"``, ``"lasso"``, a scikit-learn linear regressor, or a
+        design: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"``, or a
+            :class:`~lime_callback.designs.Design`.
+        baseline: what hidden elements become: ``"zero"``, ``"mean"`` (if ``None``), ``"segment_mean"``, ``"blur"``, a
+            number, a tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`.
+        kernel: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.kernels.Kernel`.
+        surrogate: ``"ridge"`` (if ``None``), ``"lasso"``, a scikit-learn linear regressor, or a
             :class:`~lime_callback.surrogates.Surrogate`.
+        like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
+            it sets has to be left out.
         output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, or a function of what ``forward`` returned.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
@@ -92,7 +98,7 @@ def explain(
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem)
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like)
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
     seeds = check_seeds(seed, len(inputs))
@@ -232,9 +238,10 @@ def predictions(
 def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, repeats: float) -> Samples:
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
     design = perturber.design
+    kernel = settings.kernel.bound(perturber.inputs, perturber.baseline, features)
     return Samples(
         design,
-        settings.kernel(design, features.present.expand(len(design), -1)) * repeats,
+        kernel(design, features.present.expand(len(design), -1)) * repeats,
         outputs.view(len(perturber.inputs), perturber.per_input, -1),
         settings.design.group(len(features)),
         settings.surrogate.l2,

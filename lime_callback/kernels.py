@@ -2,7 +2,7 @@
 
 A kernel takes a design, bool ``[B, n, d]``, and the features that each input has, bool ``[B, d]``, and returns weights
 ``[B, n]`` above 0 and at most 1; the unperturbed input has weight 1. Distances are those of the on/off rows to the row
-in which every feature is on.
+in which every feature is on; that of :mod:`lime_callback.input_kernels` is between the inputs themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from lime_callback.quantities import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from lime_callback.features import Features
+
 
 class Kernel(ABC):
     """Turns on/off rows into weights."""
@@ -25,6 +27,13 @@ class Kernel(ABC):
     @abstractmethod
     def __call__(self, design: Tensor, present: Tensor) -> Tensor:
         """Weights ``[B, n]`` for a design ``[B, n, d]``, float64 where the device has it, else float32."""
+
+    def bound(self, inputs: Tensor, baseline: Tensor, features: Features) -> Kernel:
+        """The kernel for inputs ``[B, *dims]``, a baseline of that shape and their features.
+
+        It is called with a design that has size 1 in place of B where all inputs share it.
+        """
+        return self
 
 
 @dataclass(frozen=True)

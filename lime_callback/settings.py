@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.arguments import check_count, check_one_of
 from lime_callback.baselines import Baseline, resolve_baseline
 from lime_callback.designs import DESIGNS, Design
 from lime_callback.kernels import KERNELS, Kernel
+from lime_callback.parity import PRESETS, Like
 from lime_callback.spelling import resolve
-from lime_callback.surrogates import Ridge, Surrogate, resolve_surrogate
+from lime_callback.surrogates import Surrogate, resolve_surrogate
 from lime_callback.targets import Output, check_output
 
 if TYPE_CHECKING:
@@ -19,34 +20,52 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_DEFAULTS = {"design": "orthogonal", "baseline": "mean", "kernel": "cosine", "surrogate": "ridge"}
+
+
 @dataclass(frozen=True)
 class Settings:
     """How explanations are made: every strategy resolved and checked.
 
+    A strategy that is ``None`` is the one of ``like``, or the default.
+
     Raises:
-        ValueError: for an unknown name or a number out of range.
+        ValueError: for an unknown name, a number out of range, or an argument that ``like`` sets as well.
         TypeError: for an argument of another kind.
     """
 
     n_perturbations: int = 256
-    design: Any = "orthogonal"
-    baseline: Any = "mean"
-    kernel: Any = "cosine"
-    surrogate: Any = field(default_factory=Ridge)
+    design: Any = None
+    baseline: Any = None
+    kernel: Any = None
+    surrogate: Any = None
     output: Output | Callable[[Tensor], Tensor] = "raw"
     stem: Literal["auto", "off", False] = "auto"
+    like: InitVar[Like | None] = None  # of a copy the strategies are given
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, like: Like | None) -> None:
         check_count("n_perturbations", self.n_perturbations, 2)
         check_output(self.output)
         if self.stem is False:  # what YAML makes of an off without quotes
             object.__setattr__(self, "stem", "off")
         check_one_of("stem", self.stem, ("auto", "off"))
-        resolved: dict[str, Design | Kernel | Baseline | Surrogate] = {
-            "design": resolve("design", self.design, DESIGNS, Design),
-            "kernel": resolve("kernel", self.kernel, KERNELS, Kernel),
-            "baseline": resolve_baseline(self.baseline),
-            "surrogate": resolve_surrogate(self.surrogate),
-        }
-        for name, strategy in resolved.items():
+        if like is not None:
+            check_one_of("like", like, tuple(PRESETS))
+        theirs = {} if like is None else PRESETS[like].strategies
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if value is not None and name in theirs:
+                raise ValueError(
+                    f"`like = {like!r}` sets `{name}` to {theirs[name]}. Found `{name} = {value!r:.100}` as well; "
+                    "leave one of the two out."
+                )
+            strategy = theirs.get(name) or _resolved(name, default if value is None else value)
             object.__setattr__(self, name, strategy)
+
+
+def _resolved(name: str, value: Any) -> Design | Kernel | Baseline | Surrogate:
+    if name == "design":
+        return resolve(name, value, DESIGNS, Design)
+    if name == "kernel":
+        return resolve(name, value, KERNELS, Kernel)
+    return resolve_baseline(value) if name == "baseline" else resolve_surrogate(value)

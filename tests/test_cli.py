@@ -56,6 +56,7 @@ design: bernoulli
 baseline: {class_path: lime_callback.baselines.Blur, init_args: {sigma: 0.2}}
 kernel: {class_path: lime_callback.kernels.Euclidean, init_args: {width: 0.5}}
 surrogate: {class_path: lime_callback.surrogates.Lasso, init_args: {alpha: 0.01}}
+like: null
 output: softmax
 watch:
   ranges: [{from: 440, to: 530}, {from: 600, to: 650}]

@@ -1,0 +1,160 @@
+"""A random forest and an SVM of scikit-learn on handwritten digits, explained without a neural network.
+
+    python examples/digits.py          (some ten seconds; writes runs/digits.png)
+    python examples/digits.py --fast   (a smaller forest, fewer perturbations)
+
+A digit is explained in three forms. As a vector, each of its 64 pixels is a feature, which is hidden by the pixel's
+mean over the training data. Discretised, a feature is that the pixel lies in its quarter of the training data, and it
+is hidden by the mean of the other quarters. As an image, patches of 2 x 2 pixels are features, as superpixels are. Two
+digits are shown: one that both models get right, and one that the forest gets wrong, with what speaks for the class
+that it predicted and what for the true one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import SVC
+from torch import Tensor
+
+from lime_callback import Explanation, Features, Superpixels, explain
+from lime_callback.classifiers import SklearnForward
+from lime_callback.figures import Panel, attributions, composite
+
+SIDE = 8
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Fit both models, explain two digits in each form, print the scores and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fast", action="store_true", help="a smaller forest, fewer perturbations")
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the picture (default: runs)")
+    args = parser.parse_args(arguments)
+    started = time.perf_counter()
+    data = load_digits()
+    train, test, y_train, y_test = train_test_split(
+        data.data, data.target, test_size=0.3, stratify=data.target, random_state=args.seed
+    )
+    forest = RandomForestClassifier(30 if args.fast else 200, random_state=args.seed).fit(train, y_train)
+    # One SVM a class: the decision values of a single one count won pairs of classes, and so they jump.
+    svm = OneVsRestClassifier(SVC(gamma=0.001)).fit(train, y_train)
+    for name, model in (("forest", forest), ("SVM", svm)):
+        print(f"{name}: accuracy {model.score(test, y_test):.3f} on {len(test)} digits", flush=True)
+
+    cases = choose(forest, svm, test, y_test)
+    inputs = torch.from_numpy(np.stack([case.digit for case in cases]))
+    targets = torch.tensor([case.target for case in cases])
+    print("\nR² of the surrogates, of " + ", ".join(f"{case.title!r}" for case in cases))
+    found = []
+    for name, model in (("forest", forest), ("SVM", svm)):
+        for form, (x, features, hidden) in forms(inputs, train).items():
+            explanation = explain(
+                SklearnForward(model),
+                x,
+                features,
+                targets,
+                n_perturbations=192 if args.fast else 1024,
+                baseline=hidden,
+                batch_size=1024,
+            )
+            found.append((f"{name}, {form}", explanation))
+            scores = "  ".join(f"{float(score):.2f}" for score in explanation.score[:, 0])
+            print(f"{name + ', ' + form:20} {scores}   {time.perf_counter() - started:4.1f} s", flush=True)
+
+    print(f"\nThe forest takes the {y_test[cases[1].index]} for a {cases[1].target}:")
+    name, explanation = found[1]
+    for case, top in zip(cases[1:], explanation.top(4)[1:], strict=True):
+        print(f"  output {case.target}: " + ", ".join(f"{feature} {value:+.3f}" for feature, value in top[0]))
+    args.output.mkdir(parents=True, exist_ok=True)
+    path = args.output / "digits.png"
+    draw(cases, inputs, found).savefig(path)
+    print(f"\n{path}, after {time.perf_counter() - started:.1f} s")
+
+
+class Case(NamedTuple):
+    """A digit, and the class whose output is explained."""
+
+    index: int
+    digit: np.ndarray
+    target: int
+    title: str
+
+
+def choose(forest: RandomForestClassifier, svm: OneVsRestClassifier, test: np.ndarray, truth: np.ndarray) -> list[Case]:
+    """The digit that the forest is surest of, and of those that it gets wrong the one that it is surest of."""
+    probability = forest.predict_proba(test)
+    predicted, sure = probability.argmax(1), probability.max(1)
+    right = int(np.argmax(np.where((predicted == truth) & (svm.predict(test) == truth), sure, -1)))
+    wrong = int(np.argmax(np.where(predicted != truth, sure, -1)))
+    return [
+        Case(right, test[right], int(truth[right]), f"digit {truth[right]}"),
+        Case(wrong, test[wrong], int(predicted[wrong]), f"{truth[wrong]} taken for {predicted[wrong]}"),
+        Case(wrong, test[wrong], int(truth[wrong]), f"same digit, as {truth[wrong]}"),
+    ]
+
+
+def forms(inputs: Tensor, train: np.ndarray) -> dict[str, tuple[Tensor, Features, Tensor]]:
+    """Inputs, features and what hidden elements become, by the name of the form.
+
+    Args:
+        inputs: ``[B, 64]``.
+        train: training data, ``[N, 64]``.
+    """
+    mean = torch.from_numpy(train.mean(0))
+    pixels = torch.arange(SIDE * SIDE)[None]
+    places = [f"pixel {row},{column}" for row in range(SIDE) for column in range(SIDE)]
+    images = inputs.view(-1, 1, SIDE, SIDE)
+    return {
+        "vector": (inputs, Features(pixels, tuple(places), "C"), mean),
+        "discretised": (inputs, Features(pixels, tuple(places), "C"), other_quarters(inputs, train)),
+        "image": (images, Superpixels("grid", 16).features(images), mean.view(1, SIDE, SIDE)),
+    }
+
+
+def other_quarters(inputs: Tensor, train: np.ndarray) -> Tensor:
+    """For each element its mean over the training data that lie in another quarter than it does, ``[B, 64]``."""
+    edges = np.quantile(train, [0.25, 0.5, 0.75], axis=0)
+    own, theirs = ((values[:, None] > edges).sum(1) for values in (inputs.numpy(), train))
+    other = theirs != own[:, None]  # [B, N, 64]
+    count = other.sum(1)
+    mean = (other * train).sum(1) / np.maximum(count, 1)
+    # Where all training data are alike, there is no other quarter, and nothing to hide the pixel by but itself.
+    return torch.where(torch.from_numpy(count > 0), torch.from_numpy(mean), inputs)
+
+
+def draw(cases: list[Case], inputs: Tensor, found: list[tuple[str, Explanation]]):  # noqa: ANN201 (matplotlib's)
+    """A row for each case, a column for each form; effects as a share of the output's spread, so that scales agree."""
+    # Ink is dark on paper.
+    images = composite(-inputs.view(-1, 1, SIDE, SIDE))
+    chosen = [found[0], found[1], found[2], found[-1]]
+    panels = []
+    for b, case in enumerate(cases):
+        for name, explanation in chosen:
+            effects = explanation.effects(explanation.coefficients)
+            output, score = float(explanation.prediction[b, 0]), float(explanation.score[b, 0])
+            shape = (SIDE, SIDE)
+            panels.append(
+                Panel(
+                    image=images[b],
+                    heat=explanation.on_elements(effects)[b, 0].reshape(shape).numpy(),
+                    segments=explanation.features.mask.reshape(shape).numpy(),
+                    title=f"{case.title} · {name}",
+                    subtitle=f"output {output:.2f}, R² {score:.2f}",
+                )
+            )
+    limit = float(np.quantile(np.abs([panel.heat for panel in panels]), 0.99))
+    return attributions(panels, limit=limit, caption="digits", quantity="effect (share of the output's spread)")
+
+
+if __name__ == "__main__":
+    main()

@@ -162,6 +162,11 @@ def test_strategies(argument, value, expected):
     assert getattr(built(**{argument: value}).plan.settings, argument) == expected
 
 
+def test_a_parity_mode_sets_what_is_left_out():
+    settings = built(like="captum").plan.settings
+    assert (settings.design, settings.surrogate) == (Bernoulli(), Lasso(0.01))
+
+
 def test_baseline_of_a_value_for_each_channel_or_of_a_function():
     assert built(baseline=[0.1, 2]).plan.settings.baseline.values.tolist() == [0.1, 2.0]
     one = built(baseline="torch.zeros_like").plan.settings.baseline
@@ -303,8 +308,8 @@ def check_help(output):
         text = re.search(rf"^        {argument}: (.+)$", LimeCallback.__doc__, re.MULTILINE).group(1)
         assert f"--trainer.callbacks.{argument} " in words
         assert text.strip() in words, argument
-    assert "default: orthogonal" in words
-    assert "default: {'class_path': 'lime_callback.Ridge'}" in words
+    assert "default: 256" in words
+    assert words.count("(if ``None``)") == 4  # strategies, whose defaults a parity mode replaces
 
 
 def test_help_of_the_class_path(run_cli, capsys):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import linear_model
 
-from lime_callback import Lasso, Ridge
+from lime_callback import Features, Lasso, Ridge, explain
 from lime_callback.explanation import Samples
 from lime_callback.surrogates import fit, resolve_surrogate
 
@@ -57,6 +57,40 @@ def test_agrees_with_sklearn(ours, theirs, shared):
     np.testing.assert_allclose(found.coefficients, coefficients, atol=1e-5)
     np.testing.assert_allclose(found.intercept, intercept, atol=1e-5)
     np.testing.assert_allclose(found.score, score, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "theirs"),
+    [
+        ("ridge", linear_model.Ridge(1e-6)),
+        (Ridge(1.0), linear_model.Ridge(1.0)),
+        (Lasso(0.001), linear_model.Lasso(0.001, tol=1e-12, max_iter=100_000)),
+        (Ridge(0.0), linear_model.LinearRegression()),
+        (linear_model.LinearRegression(), linear_model.LinearRegression()),
+        (linear_model.BayesianRidge(tol=1e-9), linear_model.BayesianRidge(tol=1e-9)),
+        (linear_model.ElasticNet(0.01, tol=1e-12), linear_model.ElasticNet(0.01, tol=1e-12)),
+    ],
+    ids=["ridge", "ridge 1", "lasso 0.001", "least squares", "their least squares", "bayesian ridge", "elastic net"],
+)
+def test_surrogates_ridge_lasso_least_squares_any_linear_model_and_r2(surrogate, theirs):
+    """From `explain` on: coefficients, intercept and weighted R² of the model's own outputs are scikit-learn's."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 8, generator=generator, dtype=torch.float64)
+    features = Features.from_mask(torch.arange(8)[None], layout="C")
+
+    def model(v):
+        return torch.stack([v.sum(1).tanh() + 0.3 * v[:, 0] * v[:, 1], (v @ v.new_tensor(range(8))).sin()], 1)
+
+    found = explain(model, x, features, n_perturbations=100, surrogate=surrogate)
+    samples = found.samples
+    for b in range(2):
+        rows, weights = samples.design[0].double().numpy(), samples.weights[0].numpy()
+        for t in range(2):
+            y = samples.outputs[b, :, t].numpy()
+            one = theirs.fit(rows, y, sample_weight=weights)
+            np.testing.assert_allclose(found.coefficients[b, t], one.coef_, atol=1e-4)
+            assert float(found.intercept[b, t]) == pytest.approx(one.intercept_, abs=1e-4)
+            assert float(found.score[b, t]) == pytest.approx(one.score(rows, y, sample_weight=weights), abs=1e-4)
 
 
 def test_lasso_sets_coefficients_to_zero_exactly():

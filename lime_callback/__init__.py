@@ -10,7 +10,7 @@ from lime_callback.explanation import Explanation
 from lime_callback.features import Features
 from lime_callback.inference import is_explaining
 from lime_callback.surrogates import Lasso, Ridge
-from lime_callback.views import Cubes, Superbands, Superpixels
+from lime_callback.views import Cubes, Merged, Superbands, Superpixels, Validity
 from lime_callback.watch import Watch
 
 if TYPE_CHECKING:
@@ -22,9 +22,11 @@ __all__ = [
     "Features",
     "Lasso",
     "LimeCallback",
+    "Merged",
     "Ridge",
     "Superbands",
     "Superpixels",
+    "Validity",
     "Watch",
     "explain",
     "is_explaining",

@@ -8,15 +8,16 @@ labels.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from lime_callback.layout import Layout
+from lime_callback.regrouping import merge, overlay, relabelled, rename
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,54 @@ class Features:
     def canonical(self) -> Tensor:
         """The mask as ``[B or 1, C, H, W]``, with size 1 where it broadcasts."""
         return self.layout.canonical(self.mask)
+
+    def merged(self, groups: Mapping[str, str | int | Sequence[str | int]]) -> Features:
+        """The same with some features merged into one, which stands where the first of its members stood.
+
+        Args:
+            groups: for each new name its members, by their names or by their labels, the numbers in the mask.
+
+        Raises:
+            TypeError: if ``groups`` is no dictionary, or a member is neither a name nor a label.
+            ValueError: if a member is unknown or in two groups, a group is empty, or its name is that of a feature
+                outside of it.
+        """
+        labels, names = merge(self.names, groups)
+        return replace(self, mask=relabelled(self.mask, labels), names=tuple(names))
+
+    def renamed(self, names: Mapping[str | int, str]) -> Features:
+        """The same with new names for some features.
+
+        Args:
+            names: from the old name, or the label, to the new name.
+
+        Raises:
+            TypeError: if ``names`` is no dictionary, or a key is neither a name nor a label.
+            ValueError: if a feature is unknown, or two have the same name then.
+        """
+        return replace(self, names=tuple(rename(self.names, names)))
+
+    def over(self, below: Features) -> Features:
+        """These features, and those of another view where these have none: a mask of one's own over superpixels.
+
+        Args:
+            below: of the same inputs. What does not show is left out; a name that is taken gets a number.
+
+        Raises:
+            TypeError: if ``below`` are no features.
+            ValueError: if the layouts differ, or the masks' shapes do not broadcast.
+        """
+        if not isinstance(below, Features):
+            raise TypeError(f"`below` should be Features. Found a {type(below).__name__}.")
+        fits = all(1 in pair or len(set(pair)) == 1 for pair in zip(self.mask.shape, below.mask.shape, strict=False))
+        if self.layout != below.layout or not fits:
+            raise ValueError(
+                f"`below` should be features of the same inputs, in the layout {self.layout.axes!r} and with a mask "
+                f"that broadcasts with {tuple(self.mask.shape)}. Found {below.layout.axes!r} and "
+                f"{tuple(below.mask.shape)}."
+            )
+        mask, names = overlay(self.mask, self.names, below.mask.to(self.mask.device), below.names)
+        return Features(mask, tuple(names), self.layout)
 
     def to(self, device: torch.device | str) -> Features:
         """The same features on another device; they have been checked, and a check there would make it wait."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from lime_callback import Cubes, explain
 from lime_callback.layout import Layout
 from lime_callback.views import Superbands
 from lime_callback.views.bands import bands_of
@@ -207,9 +208,10 @@ def test_wavelengths_come_in_any_kind_of_sequence(kind):
     [
         (0, ValueError, "`bands` should be at least 1. Found `bands = 0`"),
         (-3, ValueError, "`bands` should be at least 1"),
-        (2.5, TypeError, "`bands` should be a whole number, a sequence of groups, or a dictionary"),
+        (2.5, TypeError, "`bands` should be a whole number, a sequence of groups, a dictionary"),
         (True, TypeError, "`bands` should be a whole number"),
-        ("R", TypeError, "Found 'R'; write `bands=['R']`"),
+        ("", ValueError, "`bands` should name bands or spectral indices that spyndex knows. Found ''"),
+        (b"R", TypeError, "Found b'R'"),
         ([], ValueError, "`bands` should hold at least one group. Found none"),
         ({}, ValueError, "`bands` should hold at least one group. Found none"),
         ([[]], ValueError, "Found the empty group []"),
@@ -264,3 +266,104 @@ def test_wrong_wavelengths_are_refused_at_construction(wavelengths, error, messa
 def test_settings_that_do_not_fit_the_inputs_are_refused(bands, wavelengths, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         Superbands(bands).features(torch.rand(2, 4, 2, 2), wavelengths=wavelengths)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The spellings of the reference notebooks, on the sensor that they use.
+
+HYPERVIEW = np.linspace(462.08, 938.37, 150).tolist()
+POTASSIUM = [462.08, 465.27, 474.86, 494.04, 599.53, 609.12, 612.32]
+
+
+def notebook(bands, **settings):
+    """The wavelengths of each feature, None for those that are never hidden."""
+    features = Superbands(bands, **settings).features(torch.zeros(1, 150, 1, 1), wavelengths=HYPERVIEW)
+    labels = features.mask.flatten().tolist()
+    return {
+        name: [nm for nm, label in zip(HYPERVIEW, labels, strict=True) if label == k]
+        for k, name in [*enumerate(features.names), (-1, None)]
+    }
+
+
+def within(*ranges):
+    return [nm for nm in HYPERVIEW if any(low <= nm <= high for low, high in ranges)]
+
+
+R, G, B, N = (620, 690), (510, 600), (450, 530), (760, 900)
+
+
+def test_notebooks_red_green_blue():
+    """`["R", "G", "B"]`, whose green and blue overlap: what both claim goes to the first."""
+    with pytest.warns(UserWarning, match="'G' and 'B' both claim 7 channels"):
+        found = notebook(["R", "G", "B"])
+    assert list(found) == ["R", "G", "B", "not_included", None]
+    assert (found["R"], found["G"]) == (within(R), within(G))
+    assert found["B"] == within((450, 510))
+    assert found["not_included"] == [nm for nm in HYPERVIEW if nm not in {*within(R, G, B)}]
+
+
+def test_notebooks_red_and_green_with_blue():
+    """`["R", ["G", "B"]]`: two features, the second one merged."""
+    found = notebook(["R", ["G", "B"]])
+    assert list(found) == ["R", "G+B", "not_included", None]
+    assert (found["R"], found["G+B"]) == (within(R), within(G, B))
+
+
+def test_notebooks_an_index_by_its_name_alone():
+    """`"BI"`: the bands of its formula that the sensor has, as one feature."""
+    with pytest.warns(UserWarning, match=r"'BI' goes without S1"):
+        found = notebook("BI")
+    assert list(found) == ["BI", "not_included", None]
+    assert found["BI"] == within(B, R, N)
+    with pytest.warns(UserWarning, match=r"'BI' goes without S1"):
+        assert notebook(["BI"]) == found
+    assert list(notebook("R")) == ["R", "not_included", None]
+
+
+def test_notebooks_expert_wavelengths():
+    """Lists of single wavelengths in nm, with names and without; the nearest channel of each."""
+    nearest = sorted({min(HYPERVIEW, key=lambda nm: abs(nm - one)) for one in POTASSIUM})
+    assert notebook({"K": POTASSIUM})["K"] == nearest
+    assert notebook([POTASSIUM])["462.08 … 612.32 (7) nm"] == nearest
+    assert notebook([np.array(POTASSIUM)])["462.08 … 612.32 (7) nm"] == nearest
+    assert list(notebook({"K": POTASSIUM, "Mg": [800.0, 850.0]})) == ["K", "Mg", "not_included", None]
+
+
+@pytest.mark.filterwarnings("ignore:spectral. '")
+@pytest.mark.parametrize("bands", [["R", "G", "B"], ["R", ["G", "B"]], "BI", {"K": POTASSIUM}], ids=str)
+def test_notebooks_show_not_included(bands):
+    """What no group names is one further feature, or is never hidden; the groups are the same."""
+    shown, left = notebook(bands), notebook(bands, show_not_included=False)
+    assert (shown[None], left[None]) == ([], shown["not_included"])
+    assert "not_included" not in left
+    assert {name: left[name] for name in left if name} == {
+        n: shown[n] for n in shown if n not in (None, "not_included")
+    }
+
+
+def test_what_is_not_included_is_never_hidden_where_it_is_not_shown():
+    x, seen = torch.rand(1, 4, 2, 2) + 1, []
+
+    def model(x):
+        seen.append(x.clone())
+        return x[:, 0].sum((1, 2)) + 100 * x[:, 3].sum((1, 2))
+
+    features = Superbands({"a": [0], "b": [1]}, show_not_included=False).features(x)
+    found = explain(model, x, features, baseline="zero", n_perturbations=16)
+    seen = torch.cat(seen)
+    assert torch.equal(seen[:, 2:], x[:, 2:].expand_as(seen[:, 2:]))
+    assert (seen[:, :2] == 0).any()
+    expected = torch.tensor([x[0, 0].sum(), 0.0])
+    torch.testing.assert_close(found.coefficients[0, 0], expected, atol=1e-3, rtol=0)
+    assert (found.heatmap()[0, 0, 2:] == 0).all()
+
+
+def test_cubes_leave_alone_what_their_superbands_do():
+    cubes = Cubes(superbands=Superbands([[0], [1, 2]], show_not_included=False)).features(torch.rand(1, 5, 8, 8))
+    assert (cubes.mask[:, 3:] == -1).all()
+    assert (cubes.mask[:, :3] >= 0).all()
+
+
+def test_show_not_included_is_true_or_false():
+    with pytest.raises(TypeError, match=r"`show_not_included` should be True or False. Found `show_not_included = 0`"):
+        Superbands(3, show_not_included=0)

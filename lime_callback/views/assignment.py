@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from lime_callback.regrouping import unique_name
 from lime_callback.views.parts import channels_label
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Assignment:
     """Which feature each channel belongs to.
 
     Attributes:
-        labels: one for each channel, from 0 to d - 1.
+        labels: one for each channel, from 0 to d - 1; -1: never hidden.
         names: d different names.
         warnings: for the user to look at.
         notes: for the log.
@@ -60,8 +61,12 @@ def equal_groups(bands: int, wavelengths: Sequence[float] | None, count: int) ->
     return result
 
 
-def assign(groups: Sequence[Group], wavelengths: Sequence[float] | None, count: int) -> Assignment:
-    """One label a channel for groups that a user named; channels of no group form the feature ``not_included``.
+def assign(
+    groups: Sequence[Group], wavelengths: Sequence[float] | None, count: int, *, show_not_included: bool = True
+) -> Assignment:
+    """One label a channel for groups that a user named.
+
+    Channels of no group form the feature ``not_included``, or have the label -1 where it is not shown.
 
     Raises:
         ValueError: if no group has a channel, or a group needs wavelengths and there are none.
@@ -71,7 +76,7 @@ def assign(groups: Sequence[Group], wavelengths: Sequence[float] | None, count: 
     claimed: dict[str, int] = {}
     for group in groups:
         picked = group.pick(wavelengths, count)
-        name = _unique(group.label(count), result.names)
+        name = unique_name(group.label(count), result.names)
         result.warnings += [f"{name!r}: {text}" for text in picked.warnings]
         result.notes += [f"{name!r}: {text}" for text in picked.notes]
         if picked.missing and picked.channels:
@@ -99,7 +104,7 @@ def assign(groups: Sequence[Group], wavelengths: Sequence[float] | None, count: 
         result.names.append(name)
     if not result.names:
         raise ValueError(f"`bands` should name at least one channel. {' '.join(result.warnings)}")
-    if -1 in result.labels:
+    if show_not_included and -1 in result.labels:
         result.labels = [len(result.names) if label < 0 else label for label in result.labels]
         result.names.append(NOT_INCLUDED)
     return result
@@ -122,14 +127,5 @@ def _ranges(ends: Sequence[tuple[float, float]]) -> list[str]:
             return names
     unique: list[str] = []
     for name in names:
-        unique.append(_unique(name, unique))
+        unique.append(unique_name(name, unique))
     return unique
-
-
-def _unique(name: str, taken: Sequence[str]) -> str:
-    number = 2
-    candidate = name
-    while candidate in taken:
-        candidate = f"{name} ({number})"
-        number += 1
-    return candidate

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lime_callback.arguments import check_flag
 from lime_callback.features import Features
 from lime_callback.layout import Layout
 from lime_callback.quantities import checked_count
@@ -27,7 +28,7 @@ class Superbands(View):
 
     Args:
         bands: how many contiguous groups of equal size, in the order of wavelength; or the groups themselves, as a
-            sequence or as a dictionary from name to group. A group is one of
+            sequence or as a dictionary from name to group, or one group by its name alone. A group is one of
 
             - the name of a band (``"R"``, ``"S1"``) or of a spectral index (``"NDVI"``: the bands of its formula) of
               spyndex,
@@ -37,10 +38,12 @@ class Superbands(View):
             - a list of whole numbers, a ``range`` or a ``slice``: channel numbers from 0,
             - a list of any of these but numbers, merged into one feature: ``["G", "B"]``.
 
-            A decimal point decides: ``[460.0]`` is a wavelength, ``[460]`` a channel. Channels of no group form the
-            feature ``not_included``; a channel that two groups claim goes to the first.
+            A decimal point decides: ``[460.0]`` is a wavelength, ``[460]`` a channel. A channel that two groups claim
+            goes to the first.
         wavelengths: of the channels, in nm, in any order; they come before those given to the callback.
         name: of the view, in metrics and pictures.
+        show_not_included: whether channels of no group form one further feature, ``not_included``; if not, they are
+            never hidden.
 
     Raises:
         ValueError: if ``bands`` is below 1 or empty, a name is unknown, or a wavelength or channel number cannot be
@@ -48,12 +51,14 @@ class Superbands(View):
         TypeError: if an argument is of a wrong kind.
     """
 
-    bands: int | Sequence[Any] | Mapping[str, Any] = 20
+    bands: int | Sequence[Any] | Mapping[str, Any] | str = 20
     wavelengths: Sequence[float] | None = None
     name: str = "spectral"
+    show_not_included: bool = True
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        check_flag("show_not_included", self.show_not_included)
         if self.wavelengths is not None:
             object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
         self._groups()
@@ -80,7 +85,11 @@ class Superbands(View):
         count = layout.canonical(inputs).shape[1]
         nm = fitting_wavelengths(self.wavelengths, wavelengths, count, layout)
         groups = self._groups()
-        assignment = equal_groups(groups, nm, count) if isinstance(groups, int) else assign(groups, nm, count)
+        assignment = (
+            equal_groups(groups, nm, count)
+            if isinstance(groups, int)
+            else assign(groups, nm, count, show_not_included=self.show_not_included)
+        )
         for note in assignment.notes:
             _log.info("%s: %s", self.name, note)
         for warning in assignment.warnings:
@@ -98,7 +107,9 @@ class Superbands(View):
         bands = self.bands
         if isinstance(bands, Mapping):
             groups = self._named(bands)
-        elif isinstance(bands, Sequence) and not isinstance(bands, (str, bytes)):
+        elif isinstance(bands, str):
+            groups = [parse_group(bands)]
+        elif isinstance(bands, Sequence) and not isinstance(bands, bytes):
             loose = [item for item in bands if isinstance(item, Real) and not isinstance(item, bool)]
             if loose:
                 raise ValueError(
@@ -110,10 +121,9 @@ class Superbands(View):
         elif hasattr(bands, "__index__") and not isinstance(bands, bool) and not getattr(bands, "ndim", 0):
             return checked_count("bands", bands)
         else:
-            hint = f"; write `bands=[{bands!r}]`" if isinstance(bands, str) else ""
             raise TypeError(
-                f"`bands` should be a whole number, a sequence of groups, or a dictionary from name to group. Found "
-                f"{bands!r}{hint}."
+                f"`bands` should be a whole number, a sequence of groups, a dictionary from name to group, or a name. "
+                f"Found {bands!r}."
             )
         if not groups:
             raise ValueError("`bands` should hold at least one group. Found none.")

@@ -1,0 +1,64 @@
+"""Merged: features of several views laid over each other, merged and renamed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+from lime_callback.views.base import View
+from lime_callback.views.checks import check_name
+
+
+@dataclass(frozen=True, eq=False)
+class Merged(View):
+    """Lays views over each other, and merges and renames their features.
+
+    Args:
+        views: a view or several: where the first has a feature it wins, where it has none the next one shows.
+        groups: features that become one, see :meth:`Features.merged <lime_callback.Features.merged>`.
+        names: new names, see :meth:`Features.renamed <lime_callback.Features.renamed>`; after the merging.
+        name: of the view, in metrics and pictures.
+
+    Raises:
+        ValueError: if there is no view, or the name is empty or holds a slash.
+        TypeError: if an argument is of a wrong kind.
+    """
+
+    views: View | Sequence[View]
+    groups: Mapping[str, str | int | Sequence[str | int]] = field(default_factory=dict)
+    names: Mapping[str | int, str] = field(default_factory=dict)
+    name: str = "merged"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        views = (self.views,) if isinstance(self.views, View) else self.views
+        if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(v, View) for v in views):
+            raise TypeError(f"`views` should be a view or several. Found `views = {self.views!r}`.")
+        if not views:
+            raise ValueError("`views` should hold at least one view. Found an empty sequence.")
+        object.__setattr__(self, "views", tuple(views))
+        for argument, value in (("groups", self.groups), ("names", self.names)):
+            if not isinstance(value, Mapping):
+                raise TypeError(f"`{argument}` should be a dictionary. Found `{argument} = {value!r}`.")
+
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` by all views, see :meth:`View.features`.
+
+        Raises:
+            ValueError: as the views do, and if ``groups`` or ``names`` hold a feature that there is not.
+        """
+        assert isinstance(self.views, tuple)
+        parts = [one.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch) for one in self.views]
+        laid: Features = reduce(Features.over, parts)
+        return laid.merged(self.groups).renamed(self.names)

@@ -1,0 +1,72 @@
+"""Validity: what is inside of a mask, and what is outside, as two features."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lime_callback.features import Features
+from lime_callback.layout import Layout
+from lime_callback.views.base import View
+from lime_callback.views.checks import check_inputs, check_name
+from lime_callback.views.given import check_given, find_given
+
+
+@dataclass(frozen=True, eq=False)
+class Validity(View):
+    """Cuts an input in two by a mask: is what lies outside of the field used at all?
+
+    ``Superpixels(valid=...)`` takes the same mask and leaves the pixels outside alone.
+
+    Args:
+        valid: booleans or integers, as a tensor or array, the key of a batch entry, or a function of the inputs; see
+            :class:`~lime_callback.Superpixels` for its axes.
+        names: of the pixels where the mask is not 0, and of those where it is. For a mask that is true outside:
+            ``("outside", "inside")``.
+        name: of the view, in metrics and pictures.
+
+    Raises:
+        ValueError: if the mask is an array of anything but integers and booleans, the names are not two different
+            ones, or the view's name is empty or holds a slash.
+        TypeError: if an argument is of a wrong kind.
+    """
+
+    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str
+    names: Sequence[str] = ("inside", "outside")
+    name: str = "validity"
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_given("valid", self.valid)
+        names = () if isinstance(self.names, str) or not isinstance(self.names, Sequence) else tuple(self.names)
+        if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(one, str) and one.strip() for one in names):
+            raise ValueError(
+                f"`names` should be two different names, of the pixels where the mask is not 0 and of those where it "
+                f"is. Found `names = {self.names!r}`."
+            )
+        object.__setattr__(self, "names", names)
+
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` by the mask, see :meth:`View.features`.
+
+        Returns:
+            Features whose mask has one channel: 0 where the user's is not 0, and 1 where it is. An input may lack one.
+
+        Raises:
+            ValueError: if the mask does not fit the inputs.
+        """
+        layout = Layout.of(layout)
+        check_inputs(inputs, layout)
+        valid, _ = find_given("valid", self.valid, inputs, layout, batch)
+        mask = layout.restore((valid == 0).to(torch.int32).unsqueeze(1)).to(inputs.device)
+        return Features(mask, tuple(self.names), layout)

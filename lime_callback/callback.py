@@ -23,6 +23,7 @@ from lime_callback.layout import Layout
 from lime_callback.parity import Like
 from lime_callback.plan import Plan
 from lime_callback.previews import first_sample, has_validation
+from lime_callback.reducers import Reducer
 from lime_callback.reference import Reference, ReferenceRow
 from lime_callback.settings import Settings
 from lime_callback.study import Study
@@ -68,7 +69,8 @@ class LimeCallback(Callback):
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
             sets has to be left out.
-        output: scale of the output, or a function that turns the model's output into ``[m, K]``.
+        output: scale of the output, a function that turns the model's output into ``[m, K]``, or for segmentation a
+            ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
         watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
             raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
             ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], above: 0.2}``.
@@ -114,7 +116,7 @@ class LimeCallback(Callback):
         kernel: KernelName | Kernel | None = None,
         surrogate: SurrogateName | Surrogate | BaseEstimator | None = None,
         like: Like | None = None,
-        output: Output | Callable[[Any], Any] = "raw",
+        output: Output | Reducer | Callable[[Any], Any] = "raw",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         gate: float | None = 0.2,
         reference: str | Path | dict[str, str] | None = None,

@@ -15,7 +15,7 @@ from lime_callback.conclusions import check_outputs, degenerate
 from lime_callback.designs import Design, draw
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
-from lime_callback.forwards import in_batches, sweep
+from lime_callback.forwards import predictions, sweep
 from lime_callback.inputs import check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lime_callback.features import Features
     from lime_callback.kernels import Kernel
     from lime_callback.parity import Like
+    from lime_callback.reducers import Reducer
 
     Forward = Callable[[Tensor], Any]
     RowForward = Callable[[Tensor, Tensor], Any]
@@ -50,7 +51,7 @@ def explain(
     kernel: str | Kernel | None = None,
     surrogate: Any = None,
     like: Like | None = None,
-    output: Output | Callable[[Tensor], Tensor] = "raw",
+    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
     batch_size: int | None = None,
     stem: Literal["auto", "off"] = "auto",
     seed: int | Sequence[int] = 0,
@@ -77,7 +78,8 @@ def explain(
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
             it sets has to be left out.
-        output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, or a function of what ``forward`` returned.
+        output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, a function of what ``forward`` returned, or a
+            :class:`~lime_callback.reducers.Reducer` for segmentation.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
             perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
@@ -149,6 +151,7 @@ def run(
     used: int | None = None,
     ranks: Ranks = ALONE,
     module: nn.Module | None = None,
+    pinned: Tensor | None = None,
 ) -> Outcome:
     """Explain checked inputs.
 
@@ -163,6 +166,7 @@ def run(
         used: rows of each design that are used, from its first; ``None``: all.
         ranks: processes that share the forwards.
         module: that ``forward`` runs, for its stem; ``None`` leaves the stem alone.
+        pinned: what a reducer has pinned of the inputs; ``None``: it does so now.
 
     Raises:
         ValueError: if the outputs' shape does not fit, or they are not finite.
@@ -170,7 +174,7 @@ def run(
     """
 
     def score(x: Tensor, rows: Tensor) -> Tensor:
-        found = scores(forward(x, rows), len(x), settings.output)
+        found = scores(forward(x, rows), len(x), settings.output, None if pinned is None else pinned[rows])
         if found.shape[1] != whole.shape[1] or found.dtype != whole.dtype:
             raise ValueError(
                 f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
@@ -178,14 +182,14 @@ def run(
             )
         return found
 
-    def prepare() -> tuple[Tensor, Tensor, Perturber, float]:
-        whole = predictions(forward, inputs, settings, batch_size, ranks)
+    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, float]:
+        whole, region = predictions(forward, inputs, settings, batch_size, ranks, pinned)
         targets = select(target, len(inputs), whole.shape[1], inputs.device)
         design = draw(settings.design, settings.n_perturbations, features.present, seeds)
         # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
         repeats = settings.n_perturbations / design.shape[1]
         perturber = Perturber(inputs, settings.baseline(inputs, features), features, design[:, :used])
-        return whole, targets, perturber, repeats
+        return whole, region, targets, perturber, repeats
 
     def folded() -> tuple[Folded | None, str]:
         # With sharded weights each process would have to decide alike.
@@ -214,25 +218,10 @@ def run(
         return Outcome(explanation, reasons, sufficed, unfolded)
 
     with torch.no_grad():
-        whole, targets, perturber, repeats = ranks.together(prepare)
+        whole, pinned, targets, perturber, repeats = ranks.together(prepare)
         stem, unfolded = ranks.together(folded)
         outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
         return ranks.together(conclude)
-
-
-def predictions(
-    forward: RowForward, inputs: Tensor, settings: Settings, batch_size: int, ranks: Ranks = ALONE
-) -> Tensor:
-    """The outputs for the inputs as they are, ``[B, K]``; each process finds all of them."""
-    found: dict[int, Tensor] = {}
-
-    def work(start: int, stop: int) -> None:
-        rows = torch.arange(start, stop, device=inputs.device)
-        # Cloned, since a model may write into its input.
-        found[start] = scores(forward(inputs[start:stop].clone(), rows), stop - start, settings.output)
-
-    in_batches(work, 0, len(inputs), batch_size, ranks)
-    return torch.cat(list(found.values()))
 
 
 def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, repeats: float) -> Samples:

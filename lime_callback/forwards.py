@@ -8,13 +8,17 @@ import torch
 
 from lime_callback.distributed import ALONE, RankError, Ranks
 from lime_callback.memory import is_out_of_memory
+from lime_callback.reducers import Reducer
+from lime_callback.targets import scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from torch import Tensor
 
     from lime_callback.perturb import Perturber
+    from lime_callback.settings import Settings
     from lime_callback.stems import Folded
 
 # What can go wrong with a batch, the worse the higher.
@@ -69,6 +73,42 @@ def _trouble(failure: Exception | None) -> int:
     if failure is None:
         return _WELL
     return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
+
+
+def predictions(
+    forward: Callable[[Tensor, Tensor], Any],
+    inputs: Tensor,
+    settings: Settings,
+    batch_size: int,
+    ranks: Ranks = ALONE,
+    pinned: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """The outputs for the inputs as they are, ``[B, K]``, and what a reducer pins of them; each process finds all.
+
+    Args:
+        forward: takes ``[m, *dims]`` and the number of each row's input.
+        inputs: ``[B, *dims]``.
+        settings: how to explain.
+        batch_size: rows a forward at most.
+        ranks: processes that share the forwards.
+        pinned: before, ``[B, ...]``, which then stays; ``None``: nothing yet.
+    """
+    found: dict[int, tuple[Tensor, Tensor | None]] = {}
+    output = settings.output
+
+    def work(start: int, stop: int) -> None:
+        rows = torch.arange(start, stop, device=inputs.device)
+        # Cloned, since a model may write into its input.
+        raw = forward(inputs[start:stop].clone(), rows)
+        if pinned is not None:
+            part: Tensor | None = pinned[start:stop]
+        else:
+            part = output.pin(raw) if isinstance(output, Reducer) else None
+        found[start] = scores(raw, stop - start, output, part), part
+
+    in_batches(work, 0, len(inputs), batch_size, ranks)
+    wholes, parts = zip(*found.values(), strict=True)
+    return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
 
 
 def sweep(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from lime_callback.reducers import Reducer
+
 
 _DEFAULTS = {"design": "orthogonal", "baseline": "mean", "kernel": "cosine", "surrogate": "ridge"}
 
@@ -39,7 +41,7 @@ class Settings:
     baseline: Any = None
     kernel: Any = None
     surrogate: Any = None
-    output: Output | Callable[[Tensor], Tensor] = "raw"
+    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw"
     stem: Literal["auto", "off", False] = "auto"
     like: InitVar[Like | None] = None  # of a copy the strategies are given
 

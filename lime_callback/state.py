@@ -5,6 +5,7 @@ Features are not stored: they are cut again from the same probes, and their name
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def explanation_state(explanation: Explanation) -> dict[str, Any]:
         "shape": list(explanation.shape),
         "names": list(explanation.features.names),
         "n_perturbations": explanation.n_perturbations,
-        "design": _packed(samples.design),
+        "design": _bits(samples.design),
         "design_shape": list(samples.design.shape),
         "weights": samples.weights,
         "outputs": samples.outputs,
@@ -45,7 +46,7 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
     if list(features.names) != list(state["names"]):
         return None
     samples = Samples(
-        design=_unpacked(state["design"], state["design_shape"]),
+        design=_of_bits(state["design"], state["design_shape"]),
         weights=state["weights"],
         outputs=state["outputs"],
         group=state["group"],
@@ -60,11 +61,24 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
     )
 
 
-def _packed(design: Tensor) -> Tensor:
+def packed(values: Tensor) -> dict[str, Any]:
+    """A tensor, smaller: of regions much is the same."""
+    array = np.ascontiguousarray(values.cpu().numpy())
+    content = np.frombuffer(zlib.compress(array.tobytes()), np.uint8).copy()
+    return {"content": torch.from_numpy(content), "dtype": array.dtype.str, "shape": list(array.shape)}
+
+
+def unpacked(state: Mapping[str, Any]) -> Tensor:
+    """The inverse of :func:`packed`."""
+    content = zlib.decompress(state["content"].numpy().tobytes())
+    return torch.from_numpy(np.frombuffer(content, state["dtype"]).reshape(state["shape"]).copy())
+
+
+def _bits(design: Tensor) -> Tensor:
     """Eight rows' worth of on and off in a byte."""
     return torch.from_numpy(np.packbits(design.cpu().numpy()))
 
 
-def _unpacked(packed: Tensor, shape: list[int]) -> Tensor:
+def _of_bits(packed: Tensor, shape: list[int]) -> Tensor:
     bits = np.unpackbits(packed.cpu().numpy(), count=int(np.prod(shape)))
     return torch.from_numpy(bits.astype(bool).reshape(shape))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from lime_callback.reducers import Reducer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -35,11 +37,13 @@ def check_output(output: Any) -> None:
         f"the class {output.__name__}; make an object of it" if isinstance(output, type) else f"`output = {output!r}`"
     )
     names = ", ".join(map(repr, _SCALES))
-    message = f"`output` should be one of {names}, or a function of the model's output. Found {found}."
+    message = f"`output` should be one of {names}, a Reducer, or a function of the model's output. Found {found}."
     raise ValueError(message) if isinstance(output, str) else TypeError(message)
 
 
-def scores(raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor]) -> Tensor:
+def scores(
+    raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor] | Reducer, pinned: Tensor | None = None
+) -> Tensor:
     """A forward's output on the wanted scale, ``[m, K]``.
 
     Args:
@@ -47,13 +51,17 @@ def scores(raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor]) -> 
             ``output`` turns into such a tensor.
         rows: m.
         output: the scale.
+        pinned: for each row what a reducer pinned; ``None`` of inputs that are as they are.
 
     Raises:
         TypeError: if there is no tensor.
         ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax is asked of a
             single one.
     """
-    y = output(raw) if callable(output) else raw
+    if isinstance(output, Reducer):
+        y = output(raw, output.pin(raw) if pinned is None else pinned)
+    else:
+        y = output(raw) if callable(output) else raw
     last = "output" if callable(output) else "forward"
     if not isinstance(y, Tensor):
         raise TypeError(
@@ -122,3 +130,27 @@ def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int
             f"Found {wrong}."
         )
     return chosen.to(device=device, dtype=torch.int64).expand(batch, -1)
+
+
+def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
+    """The outputs that are explained, int64 ``[P, T]``.
+
+    Args:
+        target: ``"predicted"``, ``"label"``, ``"all"``, an index or a list of indices.
+        outputs: of the model for the probes, ``[P, K]``.
+        labels: of the probes, ``[P]``, or ``None`` if there are none.
+
+    Raises:
+        ValueError: if labels are asked for and there are none, or a target is not below K.
+    """
+    batch, size = outputs.shape
+    if target == "predicted":
+        return outputs.argmax(1, keepdim=True)
+    if target == "label":
+        if labels is None:
+            raise ValueError(
+                "`target = 'label'` needs one integer label for each sample. Found none in the validation batch; pass "
+                "`label_key=`, or `target='predicted'`."
+            )
+        return select(labels, batch, size, outputs.device)
+    return select(None if target == "all" else target, batch, size, outputs.device)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import Drift, compare
-from lime_callback.explainer import Outcome, predictions, run, shortened
+from lime_callback.explainer import Outcome, run, shortened
+from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
 from lime_callback.measures import map_similarity
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
-from lime_callback.state import explanation_of, explanation_state
-from lime_callback.targets import select
+from lime_callback.state import explanation_of, explanation_state, packed, unpacked
+from lime_callback.targets import pinned_targets
 from lime_callback.watch import overlap, shares
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Track:
         gate: explanations with a lower score are kept out of the drift; ``None`` keeps all.
         features: of the probes, on the CPU; ``None`` before the first explanation.
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
+        pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
         outputs: how many the model has; 0 before they were asked for.
         watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
         first: the first explanation, on the CPU.
@@ -68,6 +70,7 @@ class Track:
     gate: float | None = None
     features: Features | None = None
     targets: Tensor | None = None
+    pinned: Tensor | None = None
     outputs: int = 0
     watched: dict[str, Tensor] = field(default_factory=dict)
     first: Explanation | None = None
@@ -98,8 +101,8 @@ class Track:
             if inside is not None:
                 self.watched[name] = inside
         if self.targets is None:
-            outputs = predictions(model, probes.inputs, plan.settings, batch_size, ranks)
-            self.outputs = outputs.shape[1]
+            outputs, pinned = predictions(model, probes.inputs, plan.settings, batch_size, ranks)
+            self.outputs, self.pinned = outputs.shape[1], None if pinned is None else pinned.cpu()
             self.targets = pinned_targets(plan.target, outputs, probes.labels).cpu()
         self.features = features
         self.first, self.last = (
@@ -114,6 +117,7 @@ class Track:
         first, last = (one and explanation_state(one) for one in (self.first, self.last))
         return {
             "targets": self.targets,
+            "pinned": None if self.pinned is None else packed(self.pinned),
             "metrics": dict(self.metrics),
             "series": self.series.state(),
             "first": first,
@@ -123,12 +127,14 @@ class Track:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave; the explanations follow when the features are known."""
         self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
+        self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
         self.series = Series.of_state(state["series"])
         self._saved = state
 
     def forget(self) -> None:
         """Begin anew, because the probes are not the same any more."""
-        self.targets, self.first, self.last, self.series, self._saved = None, None, None, Series(), {}
+        self.targets = self.pinned = self.first = self.last = None
+        self.series, self._saved = Series(), {}
 
     def explain(
         self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE
@@ -147,6 +153,7 @@ class Track:
             used=used,
             ranks=ranks,
             module=model.module,
+            pinned=None if self.pinned is None else self.pinned.to(inputs.device),
         )
         return found._replace(explanation=found.explanation.to("cpu"))
 
@@ -221,30 +228,6 @@ def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:
         layout.canonical(one.on_elements(one.coefficients).flatten(0, 1)).mean(1).double() for one in (before, after)
     ]
     return {"similarity": float(map_similarity(*maps).mean())}
-
-
-def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """The outputs that are explained, int64 ``[P, T]``.
-
-    Args:
-        target: ``"predicted"``, ``"label"``, ``"all"``, an index or a list of indices.
-        outputs: of the model for the probes, ``[P, K]``.
-        labels: of the probes, ``[P]``, or ``None`` if there are none.
-
-    Raises:
-        ValueError: if labels are asked for and there are none, or a target is not below K.
-    """
-    batch, size = outputs.shape
-    if target == "predicted":
-        return outputs.argmax(1, keepdim=True)
-    if target == "label":
-        if labels is None:
-            raise ValueError(
-                "`target = 'label'` needs one integer label for each sample. Found none in the validation batch; pass "
-                "`label_key=`, or `target='predicted'`."
-            )
-        return select(labels, batch, size, outputs.device)
-    return select(None if target == "all" else target, batch, size, outputs.device)
 
 
 def target_name(index: int, class_names: Sequence[str] | None) -> str:

@@ -1,10 +1,13 @@
 """Explain a vision model while it trains: batched LIME in a PyTorch Lightning callback.
 
-:func:`explain` works without Lightning, :class:`LimeCallback` with it. Nothing heavy is imported before it is needed.
+:func:`explain` and :func:`explain_all` work without Lightning, :class:`LimeCallback` with it. Nothing heavy is imported
+before it is needed.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.aggregate import Aggregate
+from lime_callback.dataset import explain_all
 from lime_callback.explainer import explain
 from lime_callback.explanation import Explanation
 from lime_callback.features import Features
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from lime_callback.callback import LimeCallback
 
 __all__ = [
+    "Aggregate",
     "Cubes",
     "Explanation",
     "Features",
@@ -29,6 +33,7 @@ __all__ = [
     "Validity",
     "Watch",
     "explain",
+    "explain_all",
     "is_explaining",
 ]
 

@@ -1,0 +1,192 @@
+"""Global attributions: the explanations of many inputs in one, in memory that does not grow with their number.
+
+Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are told apart by their names, so what is aggregated
+should mean the same in every input: superbands do, superpixels only where the mask is the user's own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lime_callback.arguments import check_gate
+from lime_callback.explanation import Explanation
+from lime_callback.moments import Moments
+from lime_callback.quantities import checked_count
+
+_NOTHING = "An aggregate should have at least one explanation. Found none; `add` one first."
+
+
+class Aggregate:
+    """Mean and spread of each feature's coefficient over explanations, as they come.
+
+    A feature counts where an input has it.
+
+    Args:
+        gate: fits whose R² is below it do not count; ``None``: all do.
+
+    Attributes:
+        names: of the features, d, in the order in which they came.
+        inputs: explained so far, those below the gate among them.
+
+    Raises:
+        ValueError: if the gate is no bound of R².
+    """
+
+    def __init__(self, gate: float | None = None) -> None:
+        self.gate = check_gate(gate)
+        self.names: tuple[str, ...] = ()
+        self.inputs = 0
+        self._moments: Moments | None = None
+        self._scores: Moments | None = None
+        self._targets = torch.empty(0, dtype=torch.int64)
+        self._channels: tuple[str | None, ...] | None = None
+
+    def add(self, explanation: Explanation) -> Aggregate:
+        """Take an explanation in, of one input or of several; nothing of it is kept.
+
+        Raises:
+            TypeError: if it is none.
+            ValueError: if it has another number of targets than those before it.
+        """
+        if not isinstance(explanation, Explanation):
+            raise TypeError(f"`explanation` should be an Explanation. Found a {type(explanation).__name__}.")
+        score, values = explanation.score.cpu().unsqueeze(-1), explanation.coefficients
+        counted = explanation.features.present.cpu().unsqueeze(1).expand(values.shape)
+        if self.gate is not None:
+            counted = counted & (score >= self.gate)
+        part = Aggregate(self.gate)
+        part.names, part.inputs = explanation.features.names, len(values)
+        part._moments = Moments.of(values, explanation.standard_error, counted)
+        part._scores = Moments.of(score, torch.zeros_like(score), torch.ones_like(score, dtype=torch.bool))
+        targets = explanation.targets.cpu()
+        part._targets = torch.where((targets == targets[0]).all(0), targets[0], -1)
+        part._channels = _channels(explanation)
+        return self.merge(part)
+
+    def merge(self, other: Aggregate) -> Aggregate:
+        """Take in what another aggregate has, as of another process or another part of the data.
+
+        Raises:
+            TypeError: if ``other`` is none.
+            ValueError: if the number of targets differs.
+        """
+        if not isinstance(other, Aggregate):
+            raise TypeError(f"`other` should be an Aggregate. Found a {type(other).__name__}.")
+        if other._moments is None or other._scores is None:
+            return self
+        if self._moments is None or self._scores is None:
+            self.names, self._channels, self._targets = other.names, other._channels, other._targets
+            self._moments, self._scores = other._moments, other._scores
+        else:
+            if len(other._targets) != len(self._targets):
+                raise ValueError(
+                    f"An aggregate's explanations should have the same number of targets. Found {len(self._targets)} "
+                    f"and then {len(other._targets)}."
+                )
+            names = tuple(dict.fromkeys(self.names + other.names))
+            own, theirs = (
+                moments.placed([names.index(name) for name in part], len(names))
+                for moments, part in ((self._moments, self.names), (other._moments, other.names))
+            )
+            self.names, self._moments = names, own.joined(theirs)
+            self._scores = self._scores.joined(other._scores)
+            self._targets = torch.where(self._targets == other._targets, self._targets, -1)
+            self._channels = self._channels if self._channels == other._channels else None
+        self.inputs += other.inputs
+        return self
+
+    @property
+    def targets(self) -> Tensor:
+        """Index of the output that is explained, int64 ``[T]``; -1 where it is not the same for all inputs."""
+        return self._targets
+
+    @property
+    def count(self) -> Tensor:
+        """How many inputs count, int64 ``[T, d]``."""
+        return self._known.count.long()
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean coefficient over the inputs, float64 ``[T, d]``; NaN where none counts."""
+        return self._where_some(self._known.mean)
+
+    @property
+    def magnitude(self) -> Tensor:
+        """Mean absolute coefficient, ``[T, d]``: also of features that raise one input's output and lower another's."""
+        return self._where_some(self._known.magnitude)
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviation of the coefficient over the inputs, ``[T, d]``; NaN where fewer than two count."""
+        return self._known.spread
+
+    @property
+    def standard_error(self) -> Tensor:
+        """Of the mean as an estimate for all inputs alike, ``[T, d]``: the spread by the root of the count."""
+        return self._known.spread / self._known.count.sqrt()
+
+    @property
+    def surrogate_error(self) -> Tensor:
+        """Of the mean over just these inputs, ``[T, d]``: how well the surrogates know it."""
+        return self._where_some(self._known.variance.sqrt() / self._known.count)
+
+    @property
+    def score(self) -> Tensor:
+        """Mean R² over all inputs, those below the gate among them, ``[T]``."""
+        if self._scores is None:
+            raise ValueError(_NOTHING)
+        return self._scores.mean.squeeze(-1)
+
+    @property
+    def channels(self) -> Tensor | None:
+        """Each channel's feature, int64 ``[C]``, -1: never hidden; ``None`` where inputs or pixels differ."""
+        if self._channels is None:
+            return None
+        return torch.tensor([-1 if name is None else self.names.index(name) for name in self._channels])
+
+    def on_channels(self, values: Tensor) -> Tensor:
+        """Lay values of the features, ``[T, d]``, onto the channels: ``[T, C]``, 0 where they are never hidden.
+
+        Raises:
+            ValueError: if the features are not groups of channels, the same for all inputs.
+        """
+        labels = self.channels
+        if labels is None:
+            raise ValueError(
+                "Values on channels need features that are the same groups of channels in every input, as those of "
+                "Superbands. Found others."
+            )
+        return torch.where(labels < 0, 0.0, values[:, labels.clamp(min=0)])
+
+    def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
+        """For each target the k features of largest absolute mean, as (name, mean).
+
+        Raises:
+            ValueError: if ``k`` is below 1, or nothing was explained.
+            TypeError: if it is no whole number.
+        """
+        k = checked_count("k", k)
+        mean = self.mean
+        order = mean.abs().nan_to_num(-1.0).argsort(dim=-1, descending=True, stable=True)[:, :k].tolist()
+        return [
+            [(self.names[i], float(mean[t, i])) for i in row if not mean[t, i].isnan()] for t, row in enumerate(order)
+        ]
+
+    @property
+    def _known(self) -> Moments:
+        if self._moments is None:
+            raise ValueError(_NOTHING)
+        return self._moments
+
+    def _where_some(self, values: Tensor) -> Tensor:
+        return torch.where(self._known.count > 0, values, torch.nan)
+
+
+def _channels(explanation: Explanation) -> tuple[str | None, ...] | None:
+    """The name of each channel's feature, if the features are groups of channels and the same for all inputs."""
+    mask, names = explanation.features.canonical, explanation.features.names
+    channels = explanation.features.layout.canonical(torch.empty(1, *explanation.shape, device="meta")).shape[1]
+    if mask.shape[0] != 1 or mask.shape[2:] != (1, 1) or mask.shape[1] != channels:
+        return None
+    return tuple(None if label < 0 else names[label] for label in mask.flatten().tolist())

@@ -1,0 +1,84 @@
+"""Moments: what is known of values after any number of them, in sums whose size does not grow with that number.
+
+Letters: ``B`` inputs, ``T`` targets, ``d`` features. All sums are float64, on the CPU. Two sets of moments join into
+those of all values together, so neither the order nor the size of the parts matters.
+
+References:
+    Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", COMPSTAT 1982.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of the values of each target and feature, all ``[T, d]``.
+
+    Attributes:
+        count: how many values.
+        mean: of the values.
+        squares: sum of their squared deviations from the mean.
+        magnitude: mean of their absolute values.
+        variance: sum of their squared standard errors.
+    """
+
+    count: Tensor
+    mean: Tensor
+    squares: Tensor
+    magnitude: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor, errors: Tensor, counted: Tensor) -> Moments:
+        """The moments of some values.
+
+        Args:
+            values: ``[B, T, d]``.
+            errors: their standard errors, ``[B, T, d]``.
+            counted: which of them count, bool ``[B, T, d]``.
+        """
+        values, errors = (torch.where(counted, one.detach().cpu().double(), 0.0) for one in (values, errors))
+        count = counted.sum(0).double()
+        some = count.clamp(min=1)
+        mean = values.sum(0) / some
+        deviations = torch.where(counted, values - mean, 0.0)
+        return cls(count, mean, deviations.square().sum(0), values.abs().sum(0) / some, errors.square().sum(0))
+
+    @classmethod
+    def nothing(cls, targets: int, features: int) -> Moments:
+        """The moments of no value."""
+        return cls(*(torch.zeros(targets, features, dtype=torch.float64) for _ in fields(cls)))
+
+    def joined(self, other: Moments) -> Moments:
+        """The moments of these values and of the other ones."""
+        count = self.count + other.count
+        share = other.count / count.clamp(min=1)
+        apart = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + apart * share,
+            self.squares + other.squares + apart.square() * self.count * share,
+            self.magnitude + (other.magnitude - self.magnitude) * share,
+            self.variance + other.variance,
+        )
+
+    def placed(self, columns: Sequence[int], features: int) -> Moments:
+        """The same with feature i in the place ``columns[i]`` of ``features``; there is no value of the others."""
+        wider = Moments.nothing(len(self.count), features)
+        for part in fields(self):
+            getattr(wider, part.name)[:, list(columns)] = getattr(self, part.name)
+        return wider
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviation of the values; NaN where there are fewer than two."""
+        return torch.where(self.count > 1, self.squares / (self.count - 1), torch.nan).sqrt()

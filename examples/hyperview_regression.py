@@ -1,0 +1,228 @@
+"""Train a CLIP vision transformer on soil parameters, and see at every epoch which bands and pixels each one rests on.
+
+    python examples/hyperview_regression.py
+    python examples/hyperview_regression.py --folder train_data --size clip --checkpoint soil.ckpt --epochs 0
+
+Phosphorus, potassium, magnesium and pH are explained in one pass, by superpixels and by 20 groups of bands. Without a
+folder of the HYPERVIEW form (see ``hyperview_data.py``) one is written, whose parameters depend on known bands (see
+``hyperview_made.py``), and the last picture shows whether these are found. That takes about three minutes on two cores.
+
+The mask of the field is of use in two ways: ``--mask view`` takes the field and what surrounds it for two features (is
+the outside used?), ``--mask alone`` leaves all pixels outside alone, and cuts only the field into superpixels.
+
+Hidden means "as in the average field": bands are standardised, so it is 0. A band's mean over the image would hide
+nothing here, since what a parameter does to a field it does to all of its pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import lightning.pytorch as pl
+import torch
+from hyperview_data import PARAMETERS, Hyperview, wavelengths
+from hyperview_made import write_fields
+from hyperview_model import SIZES, SoilCLIP, load_checkpoint
+from hyperview_report import charts, print_bands, print_field, save
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from lime_callback import Features, LimeCallback, Superbands, Superpixels
+from lime_callback.layout import Layout
+from lime_callback.trainer_facts import run_folder
+from lime_callback.views import View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+R2 = "val/r2/"
+FIELD = ("outside the field", "inside the field")
+
+
+def main() -> None:
+    """Train, explain, and print what came of it."""
+    args = parse_arguments()
+    try:
+        run = start(args)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+    run.go()
+    folder, metrics = run_folder(run.trainer), run.trainer.callback_metrics
+    spectral = run.lime.explanation("spectral")
+    assert spectral is not None, "the last validation is explained"
+    print_bands(metrics, spectral, made_up=run.made_up)
+    if args.mask == "view" and (field := run.lime.explanation("field")) is not None:
+        print_field(field)
+    picture = folder / "hyperview_superbands.png"
+    save(charts(metrics, spectral, made_up=run.made_up), picture)
+    print(f"\nEach parameter's superbands in one picture:  {picture}")
+    if args.epochs:
+        run.trainer.save_checkpoint(folder / "soil.ckpt", weights_only=True)
+        print(f"Explain the model again, without training:   --epochs 0 --checkpoint {folder / 'soil.ckpt'}")
+    print(f"See the run with:                            {dashboard(args.logger, run.trainer)}")
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Explain a hyperspectral regression of soil parameters.")
+    parser.add_argument("--folder", type=Path, help="of .npz files in the HYPERVIEW form; without it one is made up")
+    parser.add_argument(
+        "--gt",
+        type=Path,
+        help="table of the soil parameters (default: train_gt.csv or gt.csv, in or beside the folder)",
+    )
+    parser.add_argument("--checkpoint", type=Path, help="weights to begin with")
+    parser.add_argument("--size", choices=tuple(SIZES), default="small", help="small, or clip for ViT-B/32")
+    parser.add_argument("--mask", choices=("view", "alone"), default="view", help="how the field's mask is used")
+    parser.add_argument("--logger", choices=("tensorboard", "wandb", "csv"), default="tensorboard")
+    parser.add_argument("--epochs", type=int, help="12 by default, 6 with --fast; 0 only explains the checkpoint")
+    parser.add_argument("--fast", action="store_true", help="fewer fields and perturbations, in half a minute")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
+    args = parser.parse_args(argv)
+    if args.epochs is None:
+        args.epochs = 6 if args.fast else 12
+    if args.epochs < 0:
+        parser.error(f"--epochs should be 0 or more. Found {args.epochs}.")
+    if args.epochs == 0 and args.checkpoint is None:
+        parser.error("--epochs 0 explains a model as it is, so it needs --checkpoint")
+    return args
+
+
+@dataclass(frozen=True)
+class FieldView(View):
+    """Two features: all pixels inside of the field, and all outside, by the batch's entry ``inside`` [B, S, S]."""
+
+    name: str = "field"
+
+    def features(
+        self,
+        inputs: torch.Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """See :meth:`lime_callback.views.View.features`."""
+        assert batch is not None, "the batch is a dictionary"
+        return Features(batch["inside"].long().unsqueeze(1).to(inputs.device), FIELD, Layout.of(layout))
+
+
+class Run(NamedTuple):
+    """All that a run needs."""
+
+    trainer: pl.Trainer
+    model: SoilCLIP
+    data: Hyperview
+    lime: LimeCallback
+    made_up: bool
+
+    def go(self) -> None:
+        """Train, or only validate where there is no epoch; either explains."""
+        if self.trainer.max_epochs:
+            self.trainer.fit(self.model, datamodule=self.data)
+        else:
+            self.trainer.validate(self.model, datamodule=self.data, verbose=False)
+
+
+def start(args: argparse.Namespace) -> Run:
+    """Read or write the files, and make model, callback and trainer.
+
+    Raises:
+        FileNotFoundError: if a file or a folder does not exist.
+        ValueError: if one is not what it should be; the message names it.
+    """
+    # A field is read in two milliseconds: processes to load them would cost more, whatever Lightning advises.
+    warnings.filterwarnings("ignore", message=".*does not have many workers")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # raised by Lightning, not by this code
+    warnings.filterwarnings("ignore", message=".*logging interval")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    pl.seed_everything(args.seed, workers=True, verbose=False)
+    if args.size == "small":
+        torch.set_num_threads(1)  # so small a model hardly gains from a second thread
+
+    model = SoilCLIP(args.size)
+    if args.checkpoint is not None:
+        print(f"{args.checkpoint}:\n  " + str(load_checkpoint(model, args.checkpoint)).replace("\n", "\n  "))
+    folder = args.folder
+    if folder is None:
+        count = 160 if args.fast else 400
+        folder = args.output / f"hyperview_{count}_fields_of_seed_{args.seed}"
+        print(f"writing {count} fields into {folder}", flush=True)
+        write_fields(folder, count, seed=args.seed)
+    print(f"reading {folder}", flush=True)
+    data = Hyperview(folder, args.gt, size=model.image_size, batch_size=16 if args.fast else 32, seed=args.seed)
+    if args.checkpoint is None:
+        model.scale = data.scale
+    else:
+        data.scale = model.scale
+    print(f"  {len(data.train_paths)} fields to train on and {len(data.val_paths)} to validate on")
+    alone = args.mask == "alone"
+    views: list[View] = [Superpixels(n_segments=20, valid="inside" if alone else None), Superbands(20)]
+    lime = LimeCallback(
+        views if alone else [*views, FieldView()],
+        wavelengths=wavelengths(),
+        target="all",
+        probes=8,
+        n_perturbations=128 if args.fast else 256,
+        baseline=data.baseline(),
+        class_names=PARAMETERS,
+    )
+    trainer = pl.Trainer(
+        max_epochs=args.epochs,
+        accelerator="cpu",
+        logger=make_logger(args.logger, args.output),
+        callbacks=[lime, EpochLine()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        log_every_n_steps=5,
+    )
+    return Run(trainer, model, data, lime, args.folder is None)
+
+
+def make_logger(kind: str, output: Path) -> Logger:
+    """A logger of the kind asked for, below ``output``. W&B writes offline, so no account is needed."""
+    if kind == "wandb":
+        output.mkdir(parents=True, exist_ok=True)
+        return WandbLogger(project="hyperview", save_dir=output, offline=True)
+    return (TensorBoardLogger if kind == "tensorboard" else CSVLogger)(output, name="hyperview")
+
+
+class EpochLine(pl.Callback):
+    """Prints a line for every epoch."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print what the epoch came to; validation and explanation are behind it."""
+        value = {name: float(number) for name, number in trainer.callback_metrics.items()}
+        print(
+            f"epoch {trainer.current_epoch + 1:>2}/{trainer.max_epochs}"
+            f"  loss {value['train/loss']:.2f}"
+            f"  R² {'  '.join(f'{name} {value[R2 + name]:.2f}' for name in PARAMETERS)}"
+            f"  R² of LIME spatial {value['lime/spatial/score']:.2f} spectral {value['lime/spectral/score']:.2f}"
+            f"  {time.perf_counter() - self.started:.1f} s, {value['lime/seconds']:.1f} of them to explain",
+            flush=True,
+        )
+
+
+def dashboard(kind: str, trainer: pl.Trainer) -> str:
+    """The line that opens what the run has written."""
+    folder = run_folder(trainer)
+    if kind == "tensorboard":
+        return f"tensorboard --logdir {folder.parent} --samples_per_plugin=images=500"
+    if kind == "wandb":
+        return f"wandb sync {Path(trainer.logger.experiment.dir).parent}"
+    return f"{folder / 'lime'}  (the folder with the PNG files)"
+
+
+if __name__ == "__main__":
+    main()

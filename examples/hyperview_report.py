@@ -1,0 +1,134 @@
+"""What a run came to: a table, and one chart for each soil parameter with the wavelengths that truly drive it.
+
+Letters: ``P`` probes, ``T`` parameters, ``d`` superbands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from hyperview_data import PARAMETERS, UNITS, wavelengths
+from hyperview_made import DRIVERS, drives
+from PIL import Image
+
+from lime_callback.figures import scale, style
+from lime_callback.figures.groups import Groups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from lime_callback import Explanation
+
+_WIDTH, _TALL, _GAP = 1000, 125, 40
+_BAR, _DRIVER = "#4d6a8a", "#f3e3b3"
+
+
+@style.isolated
+def importance_charts(
+    explanation: Explanation,
+    titles: Sequence[str],
+    wavelengths: Sequence[float],
+    drivers: Mapping[int, tuple[float, float]],
+    *,
+    caption: str,
+    quantity: str,
+) -> Figure:
+    """Draw the mean absolute coefficient of each superband, on the wavelength axis.
+
+    Args:
+        explanation: of a spectral view, on the CPU.
+        titles: of the charts, T.
+        wavelengths: of the channels, in nm.
+        drivers: the range of wavelengths that truly drives a parameter, by its number; empty where it is not known.
+        caption: what is shown.
+        quantity: of the vertical axes.
+    """
+    groups = Groups.of(explanation.features.names, explanation.features.canonical[0, :, 0, 0].numpy(), wavelengths)
+    values = explanation.coefficients.abs().numpy()
+    mean, half = values.mean(0), scale.half_interval((explanation.standard_error**2).sum(0).sqrt() / len(values))
+    figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
+    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
+    entries: list[scale.Entry] = [
+        ("patch", _BAR, f"mean over {len(values)} fields"),
+        ("line", style.INK, "its 95 % interval (1.96 SE)"),
+        ("dot", style.MUTED, "each field"),
+    ]
+    scale.key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
+    middle = groups.left + groups.width / 2
+    for t, title in enumerate(titles):
+        y = style.HEADER + 6 + style.LINE + t * (_TALL + _GAP)
+        left = style.MARGIN + 46
+        axes = style.place(figure, left, y, _WIDTH - style.MARGIN - left, _TALL)
+        style.write(figure, left, y - style.LINE, title, points=style.TITLE, bold=True, width=_WIDTH - 2 * left)
+        if t in drivers:
+            axes.axvspan(*drivers[t], color=_DRIVER, lw=0, zorder=0)
+        axes.bar(groups.left, mean[t], groups.width, align="edge", color=_BAR, edgecolor="white", lw=0.5, zorder=2)
+        axes.vlines(middle, mean[t] - half[t], mean[t] + half[t], color=style.INK, lw=1.2, zorder=4)
+        across = groups.left + groups.width * np.linspace(0.15, 0.85, len(values))[:, None]
+        axes.scatter(across.ravel(), values[:, t].ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
+        axes.set_ylim(0, 1.06 * values.max())
+        axes.yaxis.set_major_formatter(style.number)
+        axes.grid(axis="y", color="#ececec", lw=0.6)
+        axes.set_axisbelow(True)
+        groups.axis.dress(axes, labelled=t == len(titles) - 1, strip=5 / _TALL)
+    x, y = (style.MARGIN - 4) / _WIDTH, 0.5
+    figure.text(x, y, quantity, rotation=90, va="center", ha="left", size=style.TEXT, color=style.MUTED)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file, in few colours, so that it stays small."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(style.render(figure)).quantize(64).save(path, optimize=True)
+
+
+def strongest(explanation: Explanation, parameter: int, count: int = 2) -> list[str]:
+    """The superbands with the largest mean absolute coefficient over the probes, largest first."""
+    order = explanation.coefficients[:, parameter].abs().mean(0).argsort(descending=True)[:count]
+    return [explanation.features.names[i] for i in order]
+
+
+def driving(explanation: Explanation, parameter: int) -> list[str]:
+    """The superbands that truly drive a made-up parameter, in the order of their wavelengths."""
+    labels, nm = explanation.features.canonical[0, :, 0, 0], torch.tensor(wavelengths())
+    names = explanation.features.names
+    spans = [(float(nm[labels == i].min()), float(nm[labels == i].max())) for i in range(len(names))]
+    return [name for name, (low, high) in zip(names, spans, strict=True) if drives(low, high, PARAMETERS[parameter])]
+
+
+def print_bands(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: bool) -> None:
+    """Print how good the model is, and which superbands count most for each parameter."""
+    print("\nparameter  R²    error       strongest superbands, mean |coefficient| in deviations of the parameter")
+    for t, (name, unit) in enumerate(zip(PARAMETERS, UNITS, strict=True)):
+        size = dict(zip(spectral.features.names, spectral.coefficients[:, t].abs().mean(0).tolist(), strict=True))
+        known = driving(spectral, t) if made_up else []
+        marks = [f"{one} {size[one]:.2f}{' *' if one in known else ''}" for one in strongest(spectral, t, 3)]
+        error = f"{float(metrics[f'val/error/{name}']):.3g} {unit}"
+        print(f"{name:<9}  {float(metrics[f'val/r2/{name}']):.2f}  {error:<10}  {', '.join(marks)}")
+    if made_up:
+        print("* truly drives the parameter; all other bands only tell how bright the field is")
+
+
+def print_field(field: Explanation) -> None:
+    """Print how much the field and what surrounds it count for each parameter."""
+    print("\nparameter  " + "  ".join(f"{name:>18}" for name in field.features.names) + "    (mean |coefficient|)")
+    for t, name in enumerate(PARAMETERS):
+        print(f"{name:<9}  " + "  ".join(f"{one:18.3f}" for one in field.coefficients[:, t].abs().mean(0).tolist()))
+
+
+def charts(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: bool) -> Figure:
+    """The last picture: a chart for each parameter."""
+    return importance_charts(
+        spectral,
+        [f"{name} · R² in validation {float(metrics[f'val/r2/{name}']):.2f}" for name in PARAMETERS],
+        wavelengths(),
+        {t: DRIVERS[name] for t, name in enumerate(PARAMETERS)} if made_up else {},
+        caption="Soil parameters: how much each superband counts",
+        quantity="mean |coefficient| (standard deviations of the parameter)",
+    )

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import skimage.segmentation
 import torch
 
 from lime_callback.layout import Layout
@@ -112,6 +113,27 @@ def test_grid_makes_near_square_patches(height, width, n_segments, count):
 @pytest.mark.parametrize(("height", "width"), [(1, 100), (100, 1), (10, 40)])
 def test_grid_uses_its_segments_on_long_pictures(height, width):
     assert 40 <= int(grid(height, width, 50).max()) + 1 <= 50
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("quickshift", {"kernel_size": 4, "max_dist": 200, "ratio": 0.2}),
+        ("quickshift", {"kernel_size": 1, "max_dist": 2, "rng": 5}),  # makes more than 50
+        ("felzenszwalb", {"scale": 0.5, "min_size": 4}),
+        ("slic", {"compactness": 1.0, "min_size_factor": 1.0}),
+    ],
+)
+def test_options_are_those_of_scikit_image(method, options):
+    x = smooth(batch=1, channels=3, height=48, width=40)
+    picture = guide(x[0], None, torch.ones(48, 40, dtype=torch.bool)).numpy()
+    fixed = {"slic": {"n_segments": 50, "start_label": 1}, "quickshift": {"rng": 0}}.get(method, {})
+    expected = torch.from_numpy(getattr(skimage.segmentation, method)(picture, channel_axis=-1, **fixed | options))
+    found = Superpixels(method, options=options).features(x)
+    assert len(expected.unique()) >= 4
+    assert same_partition(found.mask[0, 0], expected)
+    few = Superpixels(method, n_segments=3, options=options).features(x)
+    assert len(few) == 3
 
 
 def test_slic_follows_an_edge():
@@ -267,6 +289,12 @@ def test_the_partition_does_not_depend_on_the_order_of_channels():
         ({"n_segments": True}, TypeError, "`n_segments` should be a whole number"),
         ({"mask": "m", "method": "grid"}, ValueError, "`mask` takes the place of `method` and `n_segments`"),
         ({"mask": "m", "n_segments": 9}, ValueError, "`mask` takes the place of `method` and `n_segments`"),
+        ({"mask": "m", "options": {}}, ValueError, "`mask` takes the place of `method` and `n_segments`"),
+        ({"options": [4, 200, 0.2]}, TypeError, "`options` should be a mapping from names of scikit-image's arguments"),
+        ({"method": "grid", "options": {}}, ValueError, "Found some beside `method = 'grid'`"),
+        ({"options": {"kernel_size": 4}}, ValueError, "`options` of slic should be some of compactness, max_num_iter"),
+        ({"options": {"n_segments": 4}}, ValueError, "Found ['n_segments']"),
+        ({"method": "quickshift", "options": {"rng": None}}, ValueError, "`options['rng']` should be a whole number"),
         ({"mask": torch.rand(2, 2)}, ValueError, "`mask` should hold integers. Found dtype torch.float32"),
         ({"valid": np.ones((2, 2))}, ValueError, "`valid` should hold integers. Found dtype float64"),
         ({"mask": [[0, 1]]}, TypeError, "`mask` should be an integer tensor or array, the key of a batch entry"),
@@ -293,6 +321,16 @@ def test_wrong_settings_are_refused_at_construction(arguments, error, message):
         ({"mask": torch.full((4, 5), -1)}, ValueError, "`mask` should leave pixels that can be hidden"),
         ({"valid": torch.zeros(4, 5).bool()}, ValueError, "`valid` should leave pixels that can be hidden"),
         ({"wavelengths": [500, 600]}, ValueError, "one value for each of the 3 channels. Found 2 wavelengths"),
+        (
+            {"method": "quickshift", "options": {"kernel_size": 0}},
+            ValueError,
+            "`options` should be what scikit-image's quickshift takes. Found `options = {'kernel_size': 0}`",
+        ),
+        (
+            {"method": "felzenszwalb", "options": {"scale": "large"}},
+            ValueError,
+            "`options` should be what scikit-image's felzenszwalb takes. Found `options = {'scale': 'large'}`",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_inputs_are_refused(arguments, error, message):

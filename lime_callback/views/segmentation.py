@@ -7,8 +7,10 @@ picture.
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
     Picture = NDArray[np.float64]
     Labels = NDArray[np.int64]
     Valid = NDArray[np.bool_]
+    Options = Mapping[str, Any] | None
 
+N_SEGMENTS = 50
 _LARGEST_KERNEL = 5  # pixels; the time of quickshift grows with its square
+_OURS = ("image", "mask", "channel_axis", "n_segments", "start_label", "return_tree")  # no options: the view's affair
 
 
 def grid(height: int, width: int, n_segments: int) -> Tensor:
@@ -39,55 +44,105 @@ def grid(height: int, width: int, n_segments: int) -> Tensor:
     return row[:, None] * columns + column
 
 
-def segment(method: str, picture: Picture, valid: Valid, n_segments: int) -> Labels:
-    """Segments of a picture by one of ``METHODS``, at most ``n_segments`` of them.
+def segment(
+    method: str, picture: Picture, valid: Valid, n_segments: int | None = None, options: Options = None
+) -> Labels:
+    """Segments of a picture by one of ``METHODS``.
 
     Where the method finds a single segment, as on an even picture or a line of pixels, the picture is cut into a grid.
+
+    Args:
+        method: its name.
+        picture: ``[H, W, 3]``.
+        valid: ``[H, W]``.
+        n_segments: how many at most. ``None``: 50, or as many as the options of quickshift and felzenszwalb make.
+        options: of scikit-image's function, see :func:`check_options`; ``None``: those that suit ``n_segments``.
+
+    Raises:
+        ValueError: if scikit-image refuses the options.
     """
     height, width, _ = picture.shape
     count = int(valid.sum())
+    few = n_segments or N_SEGMENTS
+    most = count if n_segments is None and options is not None and method != "slic" else few
     labels: Labels = np.full((height, width), -1, dtype=np.int64)
     if count and min(height, width) > 1:
-        found = np.where(valid, METHODS[method](picture, valid, min(n_segments, count)), -1)
-        labels = _merge_smallest(_compact(found), picture, n_segments)
+        try:
+            found = METHODS[method](picture, valid, min(most, count), options)
+        except (TypeError, ValueError) as error:
+            if options is None:
+                raise
+            raise ValueError(
+                f"`options` should be what scikit-image's {method} takes. Found `options = {options}`: {error}"
+            ) from error
+        labels = _merge_smallest(_compact(np.where(valid, found, -1)), picture, most)
     if labels.max() < 1:
-        labels = np.where(valid, grid(height, width, n_segments).numpy(), -1)
+        labels = np.where(valid, grid(height, width, few).numpy(), -1)
     return labels
 
 
-def _slic(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+def check_options(method: str, options: Any) -> Options:
+    """Options that scikit-image's function of a method knows; their values are its affair.
+
+    Raises:
+        ValueError: if the method takes none, one is unknown or the view's own, or a seed is no whole number.
+        TypeError: if they are no mapping.
+    """
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            "`options` should be a mapping from names of scikit-image's arguments to their values, such as "
+            f"{{'kernel_size': 4}}. Found `options = {options!r}`."
+        )
+    if method not in METHODS:
+        raise ValueError(f"`options` are those of scikit-image's methods. Found some beside `method = {method!r}`.")
+    from skimage import segmentation
+
+    known = [name for name in inspect.signature(getattr(segmentation, method)).parameters if name not in _OURS]
+    wrong = [name for name in options if name not in known]
+    if wrong:
+        raise ValueError(f"`options` of {method} should be some of {', '.join(known)}. Found {wrong}.")
+    seed = options.get("rng", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:  # a picture is cut alike in every process
+        raise ValueError(f"`options['rng']` should be a whole number of at least 0. Found {seed!r}.")
+    return dict(options)
+
+
+def _slic(picture: Picture, valid: Valid, n_segments: int, options: Options) -> Labels:
     """SLIC in Lab colours; the compactness grows until noise leaves at least half the number of segments."""
     from skimage.segmentation import slic
 
     mask = None if valid.all() else valid
     labels: Labels = np.full(valid.shape, -1, dtype=np.int64)
-    for compactness in (10.0, 30.0, 100.0, 300.0):
-        labels = slic(picture, n_segments, compactness, mask=mask, start_label=1, channel_axis=-1).astype(np.int64) - 1
+    for tried in [{"compactness": c} for c in (10.0, 30.0, 100.0, 300.0)] if options is None else [options]:
+        found = slic(picture, n_segments, mask=mask, start_label=1, channel_axis=-1, **tried)
+        labels = found.astype(np.int64) - 1
         if len(np.unique(labels[valid])) * 2 >= n_segments:
             break
     return labels
 
 
-def _quickshift(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+def _quickshift(picture: Picture, valid: Valid, n_segments: int, options: Options) -> Labels:
     from skimage import segmentation
 
     quickshift: Callable[..., Labels] = segmentation.quickshift  # it carries no types
     side = math.sqrt(valid.sum() / n_segments)
     kernel = min(max(side / 4, 1.0), _LARGEST_KERNEL)
-    return quickshift(
-        picture, ratio=0.5, kernel_size=kernel, max_dist=max(side, 1.0), sigma=0.5, rng=0, channel_axis=-1
-    )
+    suited = {"ratio": 0.5, "kernel_size": kernel, "max_dist": max(side, 1.0), "sigma": 0.5}
+    return quickshift(picture, channel_axis=-1, **{"rng": 0} | dict(suited if options is None else options))
 
 
-def _felzenszwalb(picture: Picture, valid: Valid, n_segments: int) -> Labels:
+def _felzenszwalb(picture: Picture, valid: Valid, n_segments: int, options: Options) -> Labels:
     from skimage.segmentation import felzenszwalb
 
     smallest = max(1, int(valid.sum() / n_segments / 4))
-    labels: Labels = felzenszwalb(picture, scale=0.1, sigma=0.5, min_size=smallest, channel_axis=-1)
+    suited = {"scale": 0.1, "sigma": 0.5, "min_size": smallest}
+    labels: Labels = felzenszwalb(picture, channel_axis=-1, **(suited if options is None else options))
     return labels
 
 
-METHODS: dict[str, Callable[[Picture, Valid, int], Labels]] = {
+METHODS: dict[str, Callable[[Picture, Valid, int, Options], Labels]] = {
     "slic": _slic,
     "quickshift": _quickshift,
     "felzenszwalb": _felzenszwalb,

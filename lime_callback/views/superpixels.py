@@ -15,11 +15,10 @@ from lime_callback.views.base import View
 from lime_callback.views.checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
 from lime_callback.views.given import check_given, find_given
 from lime_callback.views.guide import guide
-from lime_callback.views.segmentation import grid, segment
+from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
 
 Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
 _METHOD: Method = "slic"
-_N_SEGMENTS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,30 +37,36 @@ class Superpixels(View):
         method: ``"slic"``, ``"quickshift"``, ``"felzenszwalb"``, or ``"grid"`` for near-square patches, the same for
             all inputs.
         n_segments: about so many segments, never more; fewer where there are fewer pixels, and where the picture is
-            plain.
+            plain. ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
+        options: arguments of scikit-image's function, such as ``{"kernel_size": 4, "max_dist": 200, "ratio": 0.2}``
+            for quickshift; what is not among them is scikit-image's default. ``None``: what suits ``n_segments``.
         mask: integers, instead of a method: pixels of one number are hidden together, those below 0 never.
         valid: booleans or integers: where it is 0, pixels are never hidden and do not count for the segments.
         wavelengths: of the channels, in nm; they come before those given to the callback.
         name: of the view, in metrics and pictures.
 
     Raises:
-        ValueError: if the method is unknown, ``n_segments`` is below 1, or a method or number is given beside a mask.
+        ValueError: if the method is unknown, ``n_segments`` is below 1, an option is none of the method's, or a method,
+            number or options are given beside a mask.
         TypeError: if an argument is of a wrong kind.
     """
 
     method: Method = _METHOD
-    n_segments: int = _N_SEGMENTS
+    n_segments: int | None = None
     mask: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
     valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
     wavelengths: Sequence[float] | None = None
     name: str = "spatial"
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         if self.method not in get_args(Method):
             known = ", ".join(map(repr, get_args(Method)))
             raise ValueError(f"`method` should be one of {known}. Found `method = {self.method!r}`.")
-        object.__setattr__(self, "n_segments", checked_count("n_segments", self.n_segments))
+        if self.n_segments is not None:
+            object.__setattr__(self, "n_segments", checked_count("n_segments", self.n_segments))
+        object.__setattr__(self, "options", check_options(self.method, self.options))
         if self.wavelengths is not None:
             object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
         if self.valid is not None:
@@ -69,10 +74,10 @@ class Superpixels(View):
         if self.mask is None:
             return
         check_given("mask", self.mask)
-        if (self.method, self.n_segments) != (_METHOD, _N_SEGMENTS):
+        if (self.method, self.n_segments, self.options) != (_METHOD, None, None):
             raise ValueError(
                 f"`mask` takes the place of `method` and `n_segments`; give one or the other. Found a mask beside "
-                f"`method = {self.method!r}` and `n_segments = {self.n_segments}`."
+                f"`method = {self.method!r}`, `n_segments = {self.n_segments}` and `options = {self.options}`."
             )
 
     def features(
@@ -107,7 +112,7 @@ class Superpixels(View):
         if self.mask is not None:
             labels, shared = find_given("mask", self.mask, inputs, layout, batch)
         elif self.method == "grid":
-            labels = grid(images.shape[2], images.shape[3], self.n_segments).unsqueeze(0)
+            labels = grid(images.shape[2], images.shape[3], self.n_segments or N_SEGMENTS).unsqueeze(0)
         else:
             labels = self._segments(images, nm, valid)
         if valid is not None:
@@ -136,7 +141,7 @@ class Superpixels(View):
             if inside.any():
                 try:
                     picture = guide(image, wavelengths, inside).numpy()
-                    found = segment(self.method, picture, inside.numpy(), self.n_segments)
+                    found = segment(self.method, picture, inside.numpy(), self.n_segments, self.options)
                 except Exception as error:
                     error.add_note(f"In image {number}.")
                     raise

@@ -7,12 +7,14 @@ before it is needed.
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.aggregate import Aggregate
+from lime_callback.contrast import Contrast
 from lime_callback.dataset import explain_all
 from lime_callback.explainer import explain
 from lime_callback.explanation import Explanation
 from lime_callback.features import Features
 from lime_callback.inference import is_explaining
 from lime_callback.surrogates import Lasso, Ridge
+from lime_callback.targets import TopLabels
 from lime_callback.views import Cubes, Merged, Superbands, Superpixels, Validity
 from lime_callback.watch import Watch
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Aggregate",
+    "Contrast",
     "Cubes",
     "Explanation",
     "Features",
@@ -30,6 +33,7 @@ __all__ = [
     "Ridge",
     "Superbands",
     "Superpixels",
+    "TopLabels",
     "Validity",
     "Watch",
     "explain",

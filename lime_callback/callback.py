@@ -55,7 +55,7 @@ class LimeCallback(Callback):
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
         probes: how many validation samples are explained, spread evenly over the validation set and then kept.
         target: which output: ``"predicted"`` (the largest, as it is at the first explained epoch), ``"label"``,
-            ``"all"``, an index or a list of indices.
+            ``"all"``, an index, a list of indices, or a function of the outputs such as ``TopLabels(3)``, asked once.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
@@ -69,8 +69,9 @@ class LimeCallback(Callback):
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
             sets has to be left out.
-        output: scale of the output, a function that turns the model's output into ``[m, K]``, or for segmentation a
-            ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
+        output: scale of the output, a function that turns the model's output into ``[m, K]``, such as
+            ``Contrast(3, 5)``, output 3 less output 5, or for segmentation a ``lime_callback.reducers.Reducer``, such
+            as ``ClassRegion()``.
         watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
             raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
             ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], above: 0.2}``.
@@ -108,7 +109,7 @@ class LimeCallback(Callback):
         wavelengths: Sequence[float] | None = None,
         layout: str = "CHW",
         probes: int = 8,
-        target: Literal["predicted", "label", "all"] | int | list[int] = "predicted",
+        target: Literal["predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "predicted",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
         design: DesignName | Design | None = None,

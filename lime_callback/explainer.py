@@ -21,7 +21,7 @@ from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
 from lime_callback.stems import Folded, fold
 from lime_callback.surrogates import Fit, Surrogate, fit
-from lime_callback.targets import Output, scores, select
+from lime_callback.targets import Output, Target, scores, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def explain(
     forward: Forward,
     inputs: Tensor,
     features: Features | Tensor,
-    target: int | Sequence[int] | Tensor | None = None,
+    target: Target = None,
     *,
     n_perturbations: int = 256,
     design: str | Design | None = None,
@@ -65,8 +65,9 @@ def explain(
         forward: takes ``[m, *dims]``, returns ``[m]`` or ``[m, K]`` (or what a callable ``output`` turns into that).
         inputs: ``[B, *dims]``, floating point, finite.
         features: of a view, or an integer mask that broadcasts to the inputs' shape, -1 where nothing is ever hidden.
-        target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, or ``None``
-            for every output.
+        target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, a function
+            of the outputs ``[B, K]`` that returns one, such as :class:`~lime_callback.TopLabels`, or ``None`` for every
+            output.
         n_perturbations: rows of the design, at least 2.
         design: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"``, or a
             :class:`~lime_callback.designs.Design`.
@@ -78,8 +79,9 @@ def explain(
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
             it sets has to be left out.
-        output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, a function of what ``forward`` returned, or a
-            :class:`~lime_callback.reducers.Reducer` for segmentation.
+        output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, a function of what ``forward`` returned, such as a
+            :class:`~lime_callback.Contrast` of two outputs, or a :class:`~lime_callback.reducers.Reducer` for
+            segmentation.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
             perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
@@ -143,7 +145,7 @@ def run(
     forward: RowForward,
     inputs: Tensor,
     features: Features,
-    target: int | Sequence[int] | Tensor | None,
+    target: Target,
     *,
     settings: Settings,
     batch_size: int,
@@ -184,7 +186,7 @@ def run(
 
     def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, float]:
         whole, region = predictions(forward, inputs, settings, batch_size, ranks, pinned)
-        targets = select(target, len(inputs), whole.shape[1], inputs.device)
+        targets = select(target, whole)
         design = draw(settings.design, settings.n_perturbations, features.present, seeds)
         # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
         repeats = settings.n_perturbations / design.shape[1]

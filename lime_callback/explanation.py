@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from lime_callback.features import Features
+from lime_callback.image_and_mask import chosen, shown
 from lime_callback.layout import Layout
 from lime_callback.quantities import checked_count
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
 _FORMAT = "lime_callback explanation 1"
 
@@ -122,6 +124,61 @@ class Explanation:
             [[(names[i], values[b][t][i]) for i in row if exists[b][t][i]] for t, row in enumerate(rows)]
             for b, rows in enumerate(order)
         ]
+
+    def image_and_mask(
+        self,
+        images: Tensor,
+        *,
+        num_features: int = 5,
+        positive_only: bool = True,
+        negative_only: bool = False,
+        hide_rest: bool = False,
+        hide_color: float | Sequence[float] | Tensor = 0.0,
+        min_weight: float = 0.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Pictures of each input's strongest features, as ``lime`` makes them for one.
+
+        Three things differ: a coefficient of 0 is never marked, what lowers the output is -1 in the mask also where
+        nothing else is marked, and hidden parts may have any colour. What hidden parts are *while explaining*, which
+        ``lime`` calls ``hide_color`` too, is the ``baseline`` here: ``"segment_mean"`` for ``None``, or a colour.
+
+        Args:
+            images: what is shown, ``[B, *dims]``: the inputs, or pictures of them whose shape the mask broadcasts to.
+            num_features: how many are marked, at most.
+            positive_only: mark only what raises the output.
+            negative_only: mark only what lowers it. If neither is true, both are marked, and images of three channels
+                are painted: green what raises the output, red what lowers it.
+            hide_rest: hide what is not marked.
+            hide_color: what is there then, in units of the images: a number, or one for each channel.
+            min_weight: absolute coefficient that a feature has to exceed; to reach, where both kinds are marked.
+
+        Returns:
+            The images, ``[B, T, *dims]``, and the mask, int64 ``[B, T, *dims]`` with size 1 where the features' mask
+            has it: 1 for what raises the output, -1 for what lowers it, 0 for the rest.
+
+        Raises:
+            ValueError: if the images do not fit, both kinds are excluded, or a number is out of range.
+            TypeError: if an argument is of another kind.
+        """
+        batch, targets, _ = self.coefficients.shape
+        if not isinstance(images, Tensor):
+            raise TypeError(f"`images` should be a tensor [B, *dims]. Found a {type(images).__name__}.")
+        self.features.layout.check(tuple(images.shape), "images")
+        if len(images) != batch:
+            raise ValueError(f"`images` should be one for each of the {batch} inputs explained. Found {len(images)}.")
+        self.features.check(tuple(images.shape))
+        kinds = {"positive_only": positive_only, "negative_only": negative_only}
+        signs = chosen(
+            self.coefficients, self.features.present, num_features=num_features, min_weight=min_weight, **kinds
+        )
+        mask = self.on_elements(signs)
+        layout = self.features.layout
+        flat = layout.canonical(mask.flatten(0, 1))
+        found = shown(
+            layout.canonical(images.detach()), flat.view(batch, targets, *flat.shape[1:]),
+            hide_rest=hide_rest, hide_color=hide_color, **kinds,
+        )  # fmt: skip
+        return layout.restore(found.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
 
     def to(self, device: torch.device | str) -> Explanation:
         """The same explanation on another device."""

@@ -5,17 +5,17 @@ A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from lime_callback.quantities import checked_count
 from lime_callback.reducers import Reducer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 Output = Literal["raw", "softmax", "sigmoid"]
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda y: y,
@@ -83,33 +83,70 @@ def scores(
     return y if callable(output) else _SCALES[output](y)
 
 
-def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int, device: torch.device) -> Tensor:
+@dataclass(frozen=True)
+class TopLabels:
+    """Each input's k largest outputs, largest first: a ``target`` of ``explain`` and of the callback.
+
+    Args:
+        k: how many, at least 1.
+
+    Raises:
+        ValueError: if ``k`` is below 1.
+        TypeError: if it is no whole number.
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        checked_count("k", self.k)
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Indices ``[B, k]`` of outputs ``[B, K]``; of equal ones the first comes first.
+
+        Raises:
+            ValueError: if there are fewer outputs than ``k``.
+        """
+        if outputs.ndim != 2 or outputs.shape[1] < self.k:
+            raise ValueError(
+                f"`k` should be at most the number of outputs K of [B, K]. Found `k = {self.k}` and outputs of shape "
+                f"{tuple(outputs.shape)}."
+            )
+        return outputs.argsort(dim=1, descending=True, stable=True)[:, : self.k]
+
+
+def select(target: Target, outputs: Tensor) -> Tensor:
     """Which outputs are explained, int64 ``[B, T]``.
 
     Args:
-        target: one index for all, a list [T] for all, a tensor [B] or [B, T] of one for each input, or ``None`` for
-            every output.
-        batch: B.
-        outputs: K.
-        device: of the result.
+        target: one index for all, a list [T] for all, a tensor [B] or [B, T] of one for each input, a function of the
+            outputs that returns such a tensor, or ``None`` for every output.
+        outputs: for the unperturbed inputs, ``[B, K]``.
 
     Raises:
         ValueError: if an index is not below K or its shape does not fit.
-        TypeError: if it is not made of integers.
+        TypeError: if it is not made of integers, or the function returns no tensor.
     """
+    batch, size = outputs.shape
+    if callable(target):
+        target = target(outputs.clone())
+        if not isinstance(target, Tensor):
+            raise TypeError(
+                f"`target` should return a tensor [B] or [B, T] of indices. Found a {type(target).__name__}."
+            )
     values: list[Any] = []
     if target is None:
-        chosen = torch.arange(outputs)
+        chosen = torch.arange(size)
     elif isinstance(target, Tensor):
         chosen = target.detach()
     else:
         values = list(target) if isinstance(target, Iterable) else [target]
         if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             raise TypeError(
-                f"`target` should be an integer, a list of integers, a tensor or None. Found `target = {target!r}`."
+                f"`target` should be an integer, a list of integers, a tensor, a function of the outputs or None. "
+                f"Found `target = {target!r}`."
             )
         # No model has so many outputs; what is beyond them is told below.
-        chosen = torch.tensor([max(-1, min(value, outputs)) for value in values])
+        chosen = torch.tensor([max(-1, min(value, size)) for value in values])
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise TypeError(f"`target` should hold integers, the indices of outputs. Found dtype {chosen.dtype}.")
     if isinstance(target, Tensor):
@@ -122,28 +159,27 @@ def select(target: int | Sequence[int] | Tensor | None, batch: int, outputs: int
             )
     # Where it is, and numbers without a tensor: what is on a device makes it wait.
     given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
-    wrong = sorted({t for t in given if not 0 <= t < outputs})
+    wrong = sorted({t for t in given if not 0 <= t < size})
     if wrong:
         raise ValueError(
-            f"`target` should be an index from 0 to {outputs - 1}: the model has {outputs} "
-            f"output{'s' * (outputs != 1)}. "
+            f"`target` should be an index from 0 to {size - 1}: the model has {size} "
+            f"output{'s' * (size != 1)}. "
             f"Found {wrong}."
         )
-    return chosen.to(device=device, dtype=torch.int64).expand(batch, -1)
+    return chosen.to(device=outputs.device, dtype=torch.int64).expand(batch, -1)
 
 
 def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
     """The outputs that are explained, int64 ``[P, T]``.
 
     Args:
-        target: ``"predicted"``, ``"label"``, ``"all"``, an index or a list of indices.
+        target: ``"predicted"``, ``"label"``, ``"all"``, an index, a list of indices, or a function of the outputs.
         outputs: of the model for the probes, ``[P, K]``.
         labels: of the probes, ``[P]``, or ``None`` if there are none.
 
     Raises:
         ValueError: if labels are asked for and there are none, or a target is not below K.
     """
-    batch, size = outputs.shape
     if target == "predicted":
         return outputs.argmax(1, keepdim=True)
     if target == "label":
@@ -152,5 +188,5 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
                 "`target = 'label'` needs one integer label for each sample. Found none in the validation batch; pass "
                 "`label_key=`, or `target='predicted'`."
             )
-        return select(labels, batch, size, outputs.device)
-    return select(None if target == "all" else target, batch, size, outputs.device)
+        target = labels
+    return select(None if isinstance(target, str) else target, outputs)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_gate
-from lime_callback.explanation import Explanation
+from lime_callback.comparable import check_explanation, difference
 from lime_callback.measures import cosine_distance, norm_change, rank_correlation, sign_changes, top_overlap
 from lime_callback.significance import discoveries, p_values
 from lime_callback.surrogates import coefficient_influences
 
 if TYPE_CHECKING:
-    from lime_callback.explanation import Samples
+    from lime_callback.explanation import Explanation, Samples
 
 TOP = 5
 LEVEL = 0.05
@@ -217,31 +217,7 @@ def check_comparable(before: Explanation, after: Explanation) -> None:
         TypeError: if one is no explanation.
     """
     for argument, one in (("before", before), ("after", after)):
-        if not isinstance(one, Explanation):
-            raise TypeError(
-                f"`{argument}` should be an Explanation. Found a {type(one).__name__}; `explain` makes one, and "
-                f"`Explanation.load` reads one."
-            )
-    apart = "Explanations can be compared if they differ in nothing but the model."
-    for what, a, b in (
-        ("numbers of inputs and targets", tuple(before.targets.shape), tuple(after.targets.shape)),
-        ("shapes of one input", before.shape, after.shape),
-        ("features", before.features.names, after.features.names),
-    ):
-        if a != b:
-            raise ValueError(f"{apart} Found different {what}: {brief(a)} and {brief(b)}.")
-    if not torch.allclose(before.fingerprint, after.fingerprint.to(before.fingerprint), rtol=1e-4, atol=1e-6):
-        which = (before.fingerprint - after.fingerprint.to(before.fingerprint)).abs().amax(1).argmax()
-        raise ValueError(f"{apart} Found different inputs, or the same ones in another order: see input {int(which)}.")
-    for what, a_tensor, b_tensor in (
-        ("targets", before.targets, after.targets),
-        ("feature masks", before.features.mask, after.features.mask),
-    ):
-        if a_tensor.shape != b_tensor.shape or not torch.equal(a_tensor, b_tensor.to(a_tensor.device)):
-            raise ValueError(f"{apart} Found different {what}.")
-
-
-def brief(value: object) -> str:
-    """A value for an error, cut where it is long."""
-    text = str(value)
-    return text if len(text) < 200 else f"{text[:190]}…"
+        check_explanation(argument, one)
+    found = difference(before, after)
+    if found:
+        raise ValueError(f"Explanations can be compared if they differ in nothing but the model. Found {found}.")

@@ -29,7 +29,7 @@ def chosen(
     negative_only: bool = False,
     min_weight: float = 0.0,
 ) -> Tensor:
-    """The features of largest absolute coefficient: 1 for one that raises the output, -1 for one that lowers it, else 0.
+    """The features of largest absolute coefficient: 1 for what raises the output, -1 for what lowers it, 0 for others.
 
     Args:
         coefficients: ``[B, T, d]``.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lime_callback.drift import brief
+from lime_callback.comparable import brief
 from lime_callback.explanation import Explanation
 from lime_callback.significance import discoveries, p_values
 

@@ -15,7 +15,7 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from toys import SHAPE, WAVELENGTHS, Classifier, loader
 
-from lime_callback import Cubes, Lasso, LimeCallback, Ridge, Superbands, Superpixels, explain
+from lime_callback import Contrast, Cubes, Lasso, LimeCallback, Ridge, Superbands, Superpixels, TopLabels, explain
 from lime_callback.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
 from lime_callback.budget import Budget
 from lime_callback.designs import DESIGNS, Bernoulli, DesignName, Paired
@@ -141,6 +141,20 @@ def test_without_arguments_it_is_the_one_of_python():
 @pytest.mark.parametrize("target", ["predicted", "label", "all", 3, [0, 1]])
 def test_targets(target):
     assert built(target=target).plan.target == target
+
+
+def test_top_labels_and_contrasts():
+    top = {"class_path": "lime_callback.TopLabels", "init_args": {"k": 2}}
+    assert built(target=top).plan.target == TopLabels(2)
+    for first, second in ((3, 5), ([0, 1], [2, 2])):
+        spec = {"class_path": "lime_callback.Contrast", "init_args": {"first": first, "second": second}}
+        assert built(output=spec).plan.settings.output == Contrast(first, second)
+
+
+def test_options_of_superpixels():
+    options = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2}
+    spec = {"class_path": "lime_callback.Superpixels", "init_args": {"method": "quickshift", "options": options}}
+    assert built(views=spec).plan.views[0].options == options
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def explain_all(
     forward: Callable[[Tensor], Any],
     loader: Iterable[Any],
     view: View,
-    target: Literal["predicted", "label", "all"] | int | list[int] = "all",
+    target: Literal["predicted", "label", "all"] | int | list[int] | Callable[[Tensor], Tensor] = "all",
     *,
     layout: str | Layout = "CHW",
     wavelengths: Sequence[float] | None = None,
@@ -66,7 +66,8 @@ def explain_all(
         forward: as for :func:`~lime_callback.explain`; put a model into evaluation mode yourself.
         loader: gives batches: a tensor, a sequence or a mapping, whose entries have one row a sample.
         view: how each batch is cut into features. They are told apart by their names.
-        target: which output of each sample: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index or a list.
+        target: which output of each sample: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
+            or a function of a batch's outputs, such as ``TopLabels(3)``.
         layout: the axes of one sample.
         wavelengths: of the channels, in nm.
         n_perturbations: of each sample.

@@ -9,7 +9,17 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lime_callback import Aggregate, Features, Superbands, Superpixels, Validity, explain, explain_all
+from lime_callback import (
+    Aggregate,
+    Contrast,
+    Features,
+    Superbands,
+    Superpixels,
+    TopLabels,
+    Validity,
+    explain,
+    explain_all,
+)
 from lime_callback.figures import superband_bars
 from lime_callback.moments import Moments
 
@@ -66,6 +76,16 @@ def test_a_streamed_data_set_is_explained_as_all_at_once(size):
     x = images()
     found = explain_all(curved, DataLoader(x, batch_size=size), VIEW, **FEW)
     assert_same(found, Aggregate().add(at_once(x)))
+
+
+@pytest.mark.parametrize(
+    ("target", "output"),
+    [(TopLabels(2), "raw"), (0, Contrast(0, 1)), (TopLabels(1), Contrast([0, 1], [1, 0]))],
+)
+def test_top_labels_and_contrasts_are_those_of_each_sample(target, output):
+    x = images()
+    found = explain_all(curved, DataLoader(x, 4), VIEW, target, output=output, **FEW)
+    assert_same(found, Aggregate().add(at_once(x, target, output=output)))
 
 
 def test_linear_models_have_the_mean_of_the_exact_answers():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toys import Classifier, fit, loader, trainer
 
-from lime_callback import LimeCallback, Superbands, Superpixels, explain
+from lime_callback import LimeCallback, Superbands, Superpixels, TopLabels, explain
 from lime_callback.reducers import ClassRegion, PixelCount, Reducer
 from lime_callback.sinks import read_history
 from lime_callback.targets import scores
@@ -37,6 +37,16 @@ def test_the_mean_over_the_region_of_a_class_is_explained_exactly():
     expected = torch.stack([torch.stack(pair, 1) for pair in ([left, zero], [zero, right])], 1)
     torch.testing.assert_close(found.coefficients, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(found.prediction, expected.sum(-1))
+
+
+def test_the_top_labels_are_those_of_the_regions():
+    """Class 1 on the right has about twice the mean of class 0 on the left, so it comes first."""
+    x = images()
+    settings = {"output": ClassRegion("raw"), "like": "captum", "n_perturbations": 16}
+    found = explain(segmenter, x, Superbands(2).features(x), TopLabels(2), **settings)
+    whole = ClassRegion("raw")(segmenter(x), ClassRegion("raw").pin(segmenter(x)))
+    assert torch.equal(found.targets, torch.tensor([[1, 0], [1, 0]]))
+    torch.testing.assert_close(found.prediction, whole.topk(2).values)
 
 
 def by_hand(x, region):

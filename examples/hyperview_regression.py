@@ -80,7 +80,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--size", choices=tuple(SIZES), default="small", help="small, or clip for ViT-B/32")
     parser.add_argument("--mask", choices=("view", "alone"), default="view", help="how the field's mask is used")
     parser.add_argument("--logger", choices=("tensorboard", "wandb", "csv"), default="tensorboard")
-    parser.add_argument("--epochs", type=int, help="12 by default, 10 with --fast; 0 only explains the checkpoint")
+    parser.add_argument("--epochs", type=int, help="12 by default, 18 with --fast; 0 only explains the checkpoint")
     parser.add_argument(
         "--fast", action="store_true", help="fewer fields and perturbations, explained in the first and the last epoch"
     )
@@ -88,7 +88,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
     args = parser.parse_args(argv)
     if args.epochs is None:
-        args.epochs = 10 if args.fast else 12
+        args.epochs = 18 if args.fast else 12
     if args.epochs < 0:
         parser.error(f"--epochs should be 0 or more. Found {args.epochs}.")
     if args.epochs == 0 and args.checkpoint is None:

@@ -160,7 +160,7 @@ def test_what_time_affords():
 
 
 def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
-    lime = limes(n_perturbations=128, time_budget=1e-6)
+    lime = limes(n_perturbations=128, design="paired", time_budget=1e-6)
     with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="the time budget of 1e-06 s is too small: 16"):
         one, _ = fit(tmp_path, lime, epochs=3)
     said = [record.message for record in caplog.records if "affords" in record.message]
@@ -171,7 +171,7 @@ def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
     assert one.callback_metrics["lime/perturbations"] == 16
     assert one.callback_metrics["lime/forwards"] == 2 * 3 * 17
     assert lime.explanation("spectral").n_perturbations == 16
-    full = limes(n_perturbations=128)
+    full = limes(n_perturbations=128, design="paired")
     fit(tmp_path / "full", full, epochs=3)
     assert full.explanation("spectral").samples.design[:, :16].equal(lime.explanation("spectral").samples.design)
 

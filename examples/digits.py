@@ -5,9 +5,12 @@
 
 A digit is explained in three forms. As a vector, each of its 64 pixels is a feature, which is hidden by the pixel's
 mean over the training data. Discretised, a feature is that the pixel lies in its quarter of the training data, and it
-is hidden by the mean of the other quarters. As an image, patches of 2 x 2 pixels are features, as superpixels are. Two
-digits are shown: one that both models get right, and one that the forest gets wrong, with what speaks for the class
-that it predicted and what for the true one.
+is hidden by the median of those that lie in another. As an image, patches of 2 x 2 pixels are features, as superpixels
+are. Two digits are shown: one that both models get right, and one that the forest gets wrong, with what speaks for the
+class that it predicted and what for the true one.
+
+The SVM is explained by its decision values, and by the probabilities that a calibration makes of them. These saturate,
+so that a linear surrogate fits them worse: see the R².
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
@@ -48,15 +52,17 @@ def main(arguments: list[str] | None = None) -> None:
     forest = RandomForestClassifier(30 if args.fast else 200, random_state=args.seed).fit(train, y_train)
     # One SVM a class: the decision values of a single one count won pairs of classes, and so they jump.
     svm = OneVsRestClassifier(SVC(gamma=0.001)).fit(train, y_train)
-    for name, model in (("forest", forest), ("SVM", svm)):
+    probable = CalibratedClassifierCV(svm, ensemble=False, cv=3).fit(train, y_train)
+    models = {"forest": forest, "SVM": svm, "calibrated SVM": probable}
+    for name, model in models.items():
         print(f"{name}: accuracy {model.score(test, y_test):.3f} on {len(test)} digits", flush=True)
 
     cases = choose(forest, svm, test, y_test)
     inputs = torch.from_numpy(np.stack([case.digit for case in cases]))
     targets = torch.tensor([case.target for case in cases])
     print("\nR² of the surrogates, of " + ", ".join(f"{case.title!r}" for case in cases))
-    found = []
-    for name, model in (("forest", forest), ("SVM", svm)):
+    found = {}
+    for name, model in models.items():
         for form, (x, features, hidden) in forms(inputs, train).items():
             explanation = explain(
                 SklearnForward(model),
@@ -67,13 +73,12 @@ def main(arguments: list[str] | None = None) -> None:
                 baseline=hidden,
                 batch_size=1024,
             )
-            found.append((f"{name}, {form}", explanation))
+            found[f"{name}, {form}"] = explanation
             scores = "  ".join(f"{float(score):.2f}" for score in explanation.score[:, 0])
-            print(f"{name + ', ' + form:20} {scores}   {time.perf_counter() - started:4.1f} s", flush=True)
+            print(f"{name + ', ' + form:27} {scores}   {time.perf_counter() - started:4.1f} s", flush=True)
 
     print(f"\nThe forest takes the {y_test[cases[1].index]} for a {cases[1].target}:")
-    name, explanation = found[1]
-    for case, top in zip(cases[1:], explanation.top(4)[1:], strict=True):
+    for case, top in zip(cases[1:], found["forest, discretised"].top(4)[1:], strict=True):
         print(f"  output {case.target}: " + ", ".join(f"{feature} {value:+.3f}" for feature, value in top[0]))
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "digits.png"
@@ -122,24 +127,29 @@ def forms(inputs: Tensor, train: np.ndarray) -> dict[str, tuple[Tensor, Features
 
 
 def other_quarters(inputs: Tensor, train: np.ndarray) -> Tensor:
-    """For each element its mean over the training data that lie in another quarter than it does, ``[B, 64]``."""
+    """For each element the median of the training data that lie in another quarter than it does, ``[B, 64]``.
+
+    One of these data, where a mean may lie in the element's own quarter.
+    """
     edges = np.quantile(train, [0.25, 0.5, 0.75], axis=0)
     own, theirs = ((values[:, None] > edges).sum(1) for values in (inputs.numpy(), train))
-    other = theirs != own[:, None]  # [B, N, 64]
-    count = other.sum(1)
-    mean = (other * train).sum(1) / np.maximum(count, 1)
-    # Where all training data are alike, there is no other quarter, and nothing to hide the pixel by but itself.
-    return torch.where(torch.from_numpy(count > 0), torch.from_numpy(mean), inputs)
+    hidden = inputs.clone()  # where all training data are in one quarter, there is nothing to hide the pixel by
+    for b, pixel in np.ndindex(*own.shape):
+        other = train[theirs[:, pixel] != own[b, pixel], pixel]
+        if len(other):
+            hidden[b, pixel] = float(np.quantile(other, 0.5, method="lower"))
+    return hidden
 
 
-def draw(cases: list[Case], inputs: Tensor, found: list[tuple[str, Explanation]]):  # noqa: ANN201 (matplotlib's)
+def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]):  # noqa: ANN201 (matplotlib's)
     """A row for each case, a column for each form; effects as a share of the output's spread, so that scales agree."""
     # Ink is dark on paper.
     images = composite(-inputs.view(-1, 1, SIDE, SIDE))
-    chosen = [found[0], found[1], found[2], found[-1]]
+    chosen = ("forest, vector", "forest, discretised", "forest, image", "SVM, image")
     panels = []
     for b, case in enumerate(cases):
-        for name, explanation in chosen:
+        for name in chosen:
+            explanation = found[name]
             effects = explanation.effects(explanation.coefficients)
             output, score = float(explanation.prediction[b, 0]), float(explanation.score[b, 0])
             shape = (SIDE, SIDE)

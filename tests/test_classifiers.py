@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
@@ -75,6 +76,39 @@ def test_an_image_of_digits_is_explained(digits, images):
     found = explain(SklearnForward(forest), images, Superpixels("grid", 16).features(images), n_perturbations=64)
     assert found.coefficients.shape == (5, 10, 16)
     torch.testing.assert_close(found.coefficients.sum(1), torch.zeros(5, 16).double(), atol=1e-6, rtol=0)  # sum to 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RandomForestClassifier(50, random_state=0),
+        lambda: CalibratedClassifierCV(make_pipeline(StandardScaler(), SVC()), ensemble=False, cv=3),
+    ],
+    ids=["forest", "svm"],
+)
+@pytest.mark.parametrize("form", ["tabular", "image"])
+def test_a_forest_or_an_svm_through_predict_proba_tabular_and_image(make, form):
+    """What tells two classes apart ranks first: a column, or a patch of the image in which the class is drawn."""
+    random = np.random.default_rng(0)
+    y = np.arange(300) % 2
+    x = random.normal(size=(300, 16))
+    telling = [5] if form == "tabular" else [0, 1, 4, 5]  # of an image 4 x 4, its first quarter
+    x[:, telling] += 3 * y[:, None]
+    forward = SklearnForward(make().fit(x, y))
+    assert forward.method == "predict_proba"
+    inputs = torch.from_numpy(x[y == 1][:6])
+    inputs[:, telling] = 3.0  # of what is explained, the class is plain to see
+    if form == "tabular":
+        features = Features(torch.arange(16)[None], tuple(f"column {k}" for k in range(16)), "C")
+        hidden, first = torch.from_numpy(x.mean(0)), "column 5"
+    else:
+        inputs = inputs.view(-1, 1, 4, 4)
+        features = Superpixels("grid", 4).features(inputs)
+        hidden, first = torch.from_numpy(x.mean(0)).view(1, 4, 4), features.names[int(features.mask[0, 0, 0, 0])]
+    found = explain(forward, inputs, features, 1, baseline=hidden, n_perturbations=512, batch_size=512)
+    assert [top[0][0][0] for top in found.top(1)] == [first] * 6
+    assert found.prediction.min() > 0.5
+    assert found.score.mean() > 0.5
 
 
 def test_inputs_of_another_size_are_refused(digits, images):

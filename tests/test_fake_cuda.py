@@ -23,6 +23,7 @@ from lime_callback.conclusions import degenerate
 from lime_callback.designs import DESIGNS, draw
 from lime_callback.explainer import Settings, gathered, run
 from lime_callback.forwards import sweep
+from lime_callback.input_kernels import InputCosine
 from lime_callback.kernels import KERNELS
 from lime_callback.perturb import Perturber
 from lime_callback.stem_images import _by_channel, _by_patch, _one_by_one
@@ -89,6 +90,7 @@ CASES = {
     **{f"view: {name}": {"view": name} for name in VIEWS},
     **{f"design: {name}": {"design": name} for name in DESIGNS},
     **{f"kernel: {name}": {"kernel": name} for name in KERNELS},
+    **{f"kernel: on inputs, {view}": {"kernel": InputCosine(), "view": view} for view in VIEWS},
     **{f"baseline: {name}, {view}": {"baseline": name, "view": view} for name in BASELINES for view in VIEWS},
     "baseline: number": {"baseline": 0.5},
     "baseline: tensor": {"baseline": torch.linspace(0, 1, SHAPE[0])},

@@ -17,7 +17,9 @@ from lime_callback import Cubes, Features, Lasso, Superbands, Superpixels, expla
 from lime_callback.baselines import BASELINES
 from lime_callback.designs import DESIGNS
 from lime_callback.explainer import Settings, run
+from lime_callback.input_kernels import InputCosine
 from lime_callback.kernels import KERNELS
+from lime_callback.parity import PRESETS
 from lime_callback.stems import Folded
 from lime_callback.surrogates import SURROGATES
 
@@ -107,6 +109,8 @@ CASES = {
     **{f"target: {name}": {"target": name} for name in TARGETS},
     **{f"design: {name}": {"design": name} for name in DESIGNS},
     **{f"kernel: {name}": {"kernel": name} for name in KERNELS},
+    **{f"like: {name}": {"like": name} for name in PRESETS if PRESETS[name].surrogate.l2},
+    **{f"kernel: on inputs, {view}": {"kernel": InputCosine(), "view": view} for view in VIEWS},
     **{f"baseline: {name}": {"baseline": name} for name in BASELINES},
     "baseline: number": {"baseline": 0.5},
     "baseline: tensor": {"baseline": torch.linspace(0, 1, 12)},

@@ -15,10 +15,10 @@ from captum.attr import Lime
 from lime.lime_image import LimeImageExplainer
 from lime.lime_tabular import LimeTabularExplainer
 from numpy.random import RandomState
-from toys import fit
+from toys import Classifier, fit
 
 from lime_callback import Features, Lasso, LimeCallback, Ridge, Superbands, explain
-from lime_callback.designs import Bernoulli
+from lime_callback.designs import Bernoulli, key
 from lime_callback.input_kernels import InputCosine
 from lime_callback.parity import PRESETS
 from lime_callback.settings import Settings
@@ -213,6 +213,29 @@ def test_the_callback_has_the_modes(tmp_path):
     fit(tmp_path, lime, epochs=1)
     assert lime.plan.settings.surrogate == Ridge(1.0)
     assert LimeCallback(Superbands(3), like="meteors").plan.settings.surrogate == Lasso(0.08)
+
+
+@pytest.mark.parametrize("like", PRESETS)
+def test_an_unchanged_model_has_drift_zero_in_every_mode(tmp_path, like):
+    """Weights that are measured on the inputs are the same at every epoch, too; and it finds what `explain` finds."""
+
+    def still():
+        model = Classifier()
+        model.net[1].momentum = 0.0  # of the batch statistics
+        model.net[-1].weight.data *= 30  # a logit of the size for which these penalties are made
+        model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), 0.0)
+        return model
+
+    lime = LimeCallback(Superbands(3), like=like, probes=2, pictures=False, target=0, n_perturbations=64)
+    trainer, module = fit(tmp_path, lime, model=still)
+    found = lime.explanation("spectral")
+    assert trainer.callback_metrics["lime/spectral/drift"] == 0
+    x = lime._validation.probes.inputs
+    again = explain(
+        module.eval(), x, found.features, 0, like=like, n_perturbations=64,
+        seed=[key(0, probe, "spectral") for probe in range(2)],
+    )  # fmt: skip
+    torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-5, rtol=0)
 
 
 def test_rows_are_on_with_the_probability_that_is_asked_for():

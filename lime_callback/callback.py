@@ -14,6 +14,7 @@ from lime_callback import arguments as check
 from lime_callback.baselines import Baseline, BaselineName
 from lime_callback.batches import Key
 from lime_callback.budget import Budget
+from lime_callback.choices import ChoiceName, resolve_choice
 from lime_callback.designs import Design, DesignName
 from lime_callback.drift import Drift
 from lime_callback.explanation import Explanation
@@ -26,6 +27,7 @@ from lime_callback.previews import first_sample, has_validation
 from lime_callback.reducers import Reducer
 from lime_callback.reference import Reference, ReferenceRow
 from lime_callback.settings import Settings
+from lime_callback.shortlist import Choice
 from lime_callback.study import Study
 from lime_callback.surrogates import Surrogate, SurrogateName
 from lime_callback.targets import Output
@@ -53,7 +55,9 @@ class LimeCallback(Callback):
         views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
         wavelengths: one for each channel, in nm, in any order.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
-        probes: how many validation samples are explained, spread evenly over the validation set and then kept.
+        probes: how many validation samples are explained, spread evenly over the validation set and then kept; or
+            which: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``, ``"highest_loss"``, or an
+            object of ``lime_callback.choices``, such as ``Unsure(count=4, anew=True)``.
         target: which output: ``"predicted"`` (the largest, as it is at the first explained epoch), ``"label"``,
             ``"all"``, an index, a list of indices, or a function of the outputs such as ``TopLabels(3)``, asked once.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
@@ -108,7 +112,7 @@ class LimeCallback(Callback):
         *,
         wavelengths: Sequence[float] | None = None,
         layout: str = "CHW",
-        probes: int = 8,
+        probes: int | list[int] | ChoiceName | Choice = 8,
         target: Literal["predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "predicted",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
@@ -144,7 +148,7 @@ class LimeCallback(Callback):
             views=views,
             wavelengths=wavelengths,
             layout=Layout.of(layout),
-            probes=check.check_count("probes", probes, 1),
+            choice=resolve_choice(probes),
             target=check.check_target(target),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
             settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like),
@@ -213,32 +217,26 @@ class LimeCallback(Callback):
         """Where there was no sanity check, try everything once; where there is no validation, do without."""
         self._validation.begin_lap()
         self._without_validation = not has_validation(trainer)
-        if self._without_validation:
-            self._validation.begin(trainer, pl_module)
-            # Only here is there a hook on training batches, and only until the first epoch ends.
-            self.on_train_batch_start = self._capture_from_training  # type: ignore[method-assign]
-        elif self._validation.probes is None and not self._rehearsed:
+        if not self._without_validation and self._validation.probes is None and not self._rehearsed:
             sample = None
             # What is wrong with the data shows in validation itself.
             with suppress(Exception), guarded(pl_module):
                 sample = first_sample(trainer)
-            self._validation.begin(trainer, pl_module)
+            self._validation.begin(trainer, pl_module, rehearsal=True)
             if sample is not None:
-                self._validation.offer([1], sample, 0, count=1)
+                self._validation.offer([1], sample, 0)
             self._validation.rehearse(trainer, pl_module)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen."""
-        self._validation.begin(trainer, pl_module)
+        self._validation.begin(trainer, pl_module, rehearsal=trainer.sanity_checking)
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Capture the probes, before a validation step can write into the batch."""
-        if trainer.sanity_checking:
-            self._validation.offer(trainer.num_sanity_val_batches, batch, batch_idx, dataloader_idx, count=1)
-        else:
-            self._validation.offer(trainer.num_val_batches, batch, batch_idx, dataloader_idx)
+        batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
+        self._validation.offer(batches, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
@@ -247,6 +245,14 @@ class LimeCallback(Callback):
             self._rehearsed = True
         else:
             self._explain(self._validation, trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Without validation: begin to listen to training batches, if probes are wanted."""
+        if self._without_validation:
+            self._validation.begin(trainer, pl_module)
+            if self._validation.listens:
+                # Only here is there a hook on training batches, and only until the epoch ends.
+                self.on_train_batch_start = self._capture_from_training  # type: ignore[method-assign]
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: explain samples of the training set."""

@@ -46,7 +46,8 @@ class Inquiry:
     tracks: dict[str, Track] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tracks = {view.name: Track(view, gate=self.plan.gate) for view in self.plan.views}
+        anew = self.plan.choice.anew
+        self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew) for view in self.plan.views}
 
     def track(self, view: str) -> Track:
         """The track of a view.
@@ -57,6 +58,11 @@ class Inquiry:
         if view not in self.tracks:
             raise ValueError(f"`view` should be one of {list(self.tracks)}. Found `view = {view!r}`.")
         return self.tracks[view]
+
+    def renew(self) -> None:
+        """Forget what is pinned for the probes, since others come; the last values stand until they are explained."""
+        for name, track in self.tracks.items():
+            self.tracks[name] = Track(track.view, track.gate, anew=True, metrics=track.metrics)
 
     def rehearse(self, model: Model, batch_size: int, ranks: Ranks) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""

@@ -92,9 +92,13 @@ class _Artist:
         name, series = self.track.view.name, self.track.series
         made = {"attributions": self.attributions()}
         if self.spectral:
-            made |= {"superbands": self.superbands(), "waterfall": self.waterfall(), "coefficients": self.lines()}
+            made["superbands"] = self.superbands()
         else:
             made["superpixels" if self.mask.shape[1] == 1 else "features"] = self.strongest()
+        if self.track.anew:  # one epoch's probes are not those of another
+            return made
+        if self.spectral:
+            made |= {"waterfall": self.waterfall(), "coefficients": self.lines()}
         made["drift"] = history_lines(
             series.epochs, {name: series.scores}, {name: series.drifts}, noise_floor={name: series.floors},
             gate=self.track.gate, caption=name,
@@ -177,9 +181,13 @@ class _Artist:
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
         target = target_name(int(explanation.targets[probe, t]), self.class_names)
         prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
+        name, truth, numbers, labels = f"probe {probe}", "", self.probes.numbers, self.probes.labels
+        if numbers is not None:  # chosen for what they are: what they should be belongs to it
+            name = f"sample {numbers[probe]}"
+            truth = "" if labels is None else f"truth {target_name(int(labels[probe]), self.class_names)}, "
         return {
-            "title": f"probe {probe} · {target}",
-            "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}",
+            "title": f"{name} · {target}",
+            "subtitle": f"{truth}prediction {prediction:.3g}, R² {score:.2f}",
             "pale": self.track.gate is not None and score < self.track.gate,
         }
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lime_callback.layout import Layout
     from lime_callback.reference import Reference
     from lime_callback.settings import Settings
+    from lime_callback.shortlist import Choice
     from lime_callback.views import View
     from lime_callback.watch import Watch
 
@@ -24,7 +25,7 @@ class Plan:
     views: Sequence[View]
     wavelengths: Sequence[float] | None
     layout: Layout
-    probes: int
+    choice: Choice
     target: Any
     every_n_epochs: int
     settings: Settings
@@ -41,3 +42,16 @@ class Plan:
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
+
+    def __post_init__(self) -> None:
+        """Raise a ``ValueError`` if arguments do not fit each other."""
+        if self.choice.anew and self.reference is not None and self.reference.explanations:
+            raise ValueError(
+                "`reference` should be a checkpoint where probes are chosen anew at each epoch. Found saved "
+                f"explanations of {', '.join(map(repr, self.reference.explanations))}, which are of other samples."
+            )
+
+    @property
+    def probes(self) -> int:
+        """How many samples are explained, at most."""
+        return self.choice.count

@@ -26,12 +26,14 @@ class Probes:
         labels: of a single integer a sample, int64 ``[P]``, or ``None``.
         batch: all entries of the batches, P rows each, with the inputs among them.
         key: where in ``batch`` the inputs are.
+        numbers: of the samples, where they were chosen by a :class:`~lime_callback.shortlist.Choice`.
     """
 
     inputs: Tensor
     labels: Tensor | None
     batch: Any
     key: Key | None
+    numbers: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         """P."""
@@ -42,7 +44,7 @@ class Probes:
         everything = torch.arange(len(self), device=device)
         labels = None if self.labels is None else self.labels.to(device)
         batch = rows_of(self.batch, everything, len(self), device)
-        return Probes(entry(batch, self.key), labels, batch, self.key)
+        return Probes(entry(batch, self.key), labels, batch, self.key, self.numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +121,20 @@ class Collector:
 
 
 def probes_of(
-    captured: Sequence[Captured], input_name: Key | None = None, label_name: Key | None = None, count: int | None = None
+    captured: Sequence[Captured],
+    input_name: Key | None = None,
+    label_name: Key | None = None,
+    count: int | None = None,
+    numbers: tuple[int, ...] | None = None,
 ) -> Probes:
-    """The probes that the processes of this run have captured, in the order of the validation set.
+    """The probes that the processes of this run have captured, in the order of their places.
 
     Args:
         captured: by each process.
         input_name: see :func:`~lime_callback.batches.input_key`.
         label_name: see :func:`~lime_callback.batches.label_key`.
         count: the first so many of them; ``None``: all.
+        numbers: of the samples, where they were chosen.
 
     Raises:
         ValueError: if there are none, or the inputs are not floating point.
@@ -149,7 +156,7 @@ def probes_of(
         )
     labels = entry(batch, at) if at is not None else None
     whole = labels is not None and not labels.is_floating_point() and labels.numel() == len(inputs)
-    return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key)
+    return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key, numbers)
 
 
 def planned(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:

@@ -62,7 +62,7 @@ class Publisher:
         with self.console.contained("the history file"):
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(
-                row for track in tracks for row in history_rows(track, epoch, step, self.class_names)
+                row for track in tracks for row in history_rows(track, epoch, step, self.class_names, probes.numbers)
             )
         with self.console.contained("saving the explanations"):
             for track in tracks:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.budget import affordable
+from lime_callback.capture import Capture
+from lime_callback.choices import Evenly, Numbered
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
-from lime_callback.probes import Captured, Collector, Probes, probes_of
 from lime_callback.publishing import Publisher
 from lime_callback.sinks.console import Console
-from lime_callback.tracks import Track
-from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder
+from lime_callback.tracks import OF_CHANGE, Track
+from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.plan import Plan
+    from lime_callback.probes import Probes
+    from lime_callback.shortlist import Choice
 
 
 class Study:
@@ -38,8 +42,8 @@ class Study:
         self.inquiry = Inquiry(plan, self.console)
         self.publisher = Publisher(self.console, plan.wavelengths, plan.class_names, plan.pictures)
         self.probes: Probes | None = None
-        self._collector: Collector | None = None
-        self._failure: Exception | None = None
+        self._capture: Capture | None = None
+        self._pinned: Choice = plan.choice
         self._resumed: dict[str, Any] | None = None
         self._epoch: int | None = None
         self._step = 0
@@ -50,75 +54,74 @@ class Study:
         self._ranks = ALONE
         self._began = self._lap = time.perf_counter()
 
-    def begin(self, trainer: Any, module: Any) -> None:
-        """A loop over batches begins; in all processes."""
+    def begin(self, trainer: Any, module: Any, rehearsal: bool = False) -> None:
+        """A loop over batches begins; in all processes.
+
+        Args:
+            trainer: the trainer.
+            module: the LightningModule.
+            rehearsal: whether one sample is enough.
+        """
         self._ranks = Ranks.of(trainer, module)
-        self._collector, self._failure = None, None
         self._began = time.perf_counter()
+        again = self.plan.choice.anew and not rehearsal and self._is_due(trainer.current_epoch)
+        self._capture = None
+        if self.probes is None or again:
+            choice, model = Evenly(1) if rehearsal else self._pinned, partial(self._model, trainer, module)
+            self._capture = Capture(self.plan, choice, self._ranks, model)
+
+    @property
+    def listens(self) -> bool:
+        """Whether batches are looked at."""
+        return self._capture is not None
 
     def begin_lap(self) -> None:
         """From now on the time is measured that an explanation should stay below."""
         self._began = self._lap = time.perf_counter()
 
-    def offer(
-        self, batches: Sequence[float], batch: Any, index: int, loader: int = 0, count: int | None = None
-    ) -> None:
-        """Take from a batch what is wanted of it, before anyone can write into it.
-
-        Args:
-            batches: number of batches of each loader.
-            batch: of this process.
-            index: of the batch.
-            loader: its number.
-            count: of the samples that are wanted; ``None``: as planned.
-        """
-        if self.probes is not None or self._failure is not None:
-            return
-        try:
-            if self._collector is None:
-                wanted = self.plan.probes if count is None else count
-                ranks = self._ranks
-                self._collector = Collector(wanted, batches, self.plan.input_key, ranks.share, ranks.shares)
-            self._collector.offer(batch, index, loader)
-        except Exception as error:  # told when all processes can hear it
-            self._failure = error
+    def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
+        """Take from a batch what is wanted of it, see :meth:`~lime_callback.capture.Capture.offer`."""
+        if self._capture is not None:
+            self._capture.offer(batches, batch, index, loader)
 
     def rehearse(self, trainer: Any, module: Any) -> None:
         """Try everything once on one sample, so that arguments that do not fit raise before training starts."""
-        collector, self._collector = self._collector, None
-        parts = self._captured(collector)
-        if any(part.sizes for part in parts):
-            probes = probes_of(parts, self.plan.input_key, self.plan.label_key, count=1)
-            model = self._model(trainer, module, probes)
-            self.inquiry.rehearse(model, self._batch_size, self._ranks)
+        capture, probes = self._capture, self._taken(required=False)
+        if capture is not None and probes is not None:
+            self.inquiry.rehearse(self._model(trainer, module, probes), self._batch_size, self._ranks)
+            self._ranks.together(partial(capture.rehearse, probes, validation_size(trainer)))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:
         """At the end of a loop over batches: pin the probes if they are not yet, and explain them if it is time."""
+        ready, spent = not self.plan.choice.anew, self._capture
         with self.console.contained("the capture of the probes"):
-            if self.probes is None:
-                collector, self._collector = self._collector, None
-                probes = probes_of(self._captured(collector), self.plan.input_key, self.plan.label_key)
-                self._check_resumed(probes)
-                self.probes = probes
-                self._announce()
-        if self.probes is not None and self._is_due(trainer.current_epoch):
+            if self.listens:
+                probes = self._taken()
+                ready = probes is not None
+                if probes is not None:
+                    self._pin(probes)
+                else:
+                    which = self.plan.choice.which
+                    self.console.remark(f"there are no validation samples{which}, so none is explained.", key="none")
+        if ready and self.probes is not None and self._is_due(trainer.current_epoch):
             self._epoch = trainer.current_epoch
             with trainer.profiler.profile("[LimeCallback]explain"):
-                self._explain(trainer, module, self.probes)
+                self._explain(trainer, module, self.probes, spent)
 
     def metrics(self) -> dict[str, float]:
         """The last finite values of everything, so that monitors find them at every validation."""
         name = self.plan.name
         metrics = {f"{name}/{what}": value for what, value in self._costs.items()}
         for view, track in self.inquiry.tracks.items():
-            metrics |= {f"{name}/{view}/{what}": value for what, value in track.metrics.items()}
+            left_out = OF_CHANGE if track.anew else ()
+            metrics |= {f"{name}/{view}/{what}": v for what, v in track.metrics.items() if what not in left_out}
         return metrics
 
     def say_when_settled(self) -> None:
         """Say of each view when its drift came within its noise."""
         for name, track in self.inquiry.tracks.items():
-            if track.last is not None:
+            if track.last is not None and not track.anew:
                 when = track.series.settled
                 what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
                 self.console.info(f"view '{name}' {what}.")
@@ -129,6 +132,8 @@ class Study:
             return self._resumed or {}
         return {
             "fingerprint": fingerprint(self.probes.inputs),
+            "numbers": None if self.probes.numbers is None else list(self.probes.numbers),
+            "choice": self.plan.choice.key,
             "epoch": self._epoch,
             "step": self._step,
             "costs": dict(self._costs),
@@ -155,14 +160,17 @@ class Study:
         self._costs = self._costs | state["costs"]
         # What was used is a budget's affair, and asked of it anew where the user has changed the number.
         self._used = min(state.get("used", self._used), self._used)
+        if state.get("numbers") and state.get("choice") == self.plan.choice.key and not self.plan.choice.anew:
+            self._pinned = Numbered(state["numbers"])
         self._resumed, self.console.said = state, said
         if history is not None:
             self.publisher.interrupted = (history, self._step)
         for name, track in tracks.items():
             self.inquiry.tracks[name].restore(track)
 
-    def _explain(self, trainer: Any, module: Any, probes: Probes) -> None:
-        started = time.perf_counter()
+    def _explain(self, trainer: Any, module: Any, probes: Probes, spent: Capture | None) -> None:
+        choosing = 0.0 if spent is None else spent.seconds
+        started = time.perf_counter() - choosing
         model = self._model(trainer, module, probes)
         allowed = None if self.plan.time_budget is None else self.plan.time_budget.allowed(started - self._began)
         with self.console.contained("the measurement of a forward's time"):
@@ -180,10 +188,13 @@ class Study:
         seconds = time.perf_counter() - started
         # A design may have fewer rows than were asked for, because there are no more.
         made = [track.last.n_perturbations for track in tracks if track.last is not None]
-        forwards = len(probes) * sum(rows + 1 for rows in made)
+        judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
+        forwards = judged + len(probes) * sum(rows + 1 for rows in made)
         self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
-            self._afford(max(self._ranks.gather(seconds - asked)), max(self._ranks.gather(asked)) / n, allowed)
+            # What was chosen once is not chosen again.
+            rest = seconds - asked - (0.0 if self.plan.choice.anew else choosing)
+            self._afford(max(self._ranks.gather(rest)), max(self._ranks.gather(asked)) / n, allowed)
         elif seconds > started - self._lap:
             self._tell_of_cost(seconds, started - self._lap)
         self.begin_lap()
@@ -222,18 +233,27 @@ class Study:
             key="cost",
         )
 
-    def _captured(self, collector: Collector | None) -> list[Captured]:
-        """What all processes have captured."""
+    def _taken(self, required: bool = True) -> Probes | None:
+        """The probes that were captured; ``None`` if there are none to be explained."""
+        capture, self._capture = self._capture, None
+        if capture is None:
+            return None
+        probes, largest = capture.taken(required)
+        if self.probes is None:
+            self._batch_size = self.plan.max_batch_size or max(1, largest)
+        return probes
 
-        def own() -> Captured:
-            if self._failure is not None:
-                raise self._failure
-            return Captured([], [], []) if collector is None else collector.captured
-
-        parts = self._ranks.gather(self._ranks.together(own))
-        largest = max(self._ranks.gather(0 if collector is None else collector.largest))
-        self._batch_size = self.plan.max_batch_size or max(1, largest)
-        return parts
+    def _pin(self, probes: Probes) -> None:
+        """Explain these from now on."""
+        if self.plan.choice.anew:
+            self.inquiry.renew()
+        else:
+            self._check_resumed(probes)
+        self.probes = probes
+        self._announce()
+        if probes.numbers is not None:
+            fewer = f", fewer than {self.plan.probes}" if len(probes) < self.plan.probes else ""
+            self.console.remark(f"explains the samples {', '.join(map(str, probes.numbers))}{fewer}.", key="chosen")
 
     def _is_due(self, epoch: int) -> bool:
         return self._epoch is None or epoch == self._epoch or epoch - self._epoch >= self.plan.every_n_epochs
@@ -255,4 +275,4 @@ class Study:
     def _announce(self) -> None:
         plan = self.plan
         names = [view.name for view in plan.views]
-        self.console.announce(plan.probes, names, plan.settings.n_perturbations, plan.every_n_epochs)
+        self.console.announce(plan.probes, plan.choice.which, names, plan.settings.n_perturbations, plan.every_n_epochs)

@@ -45,6 +45,8 @@ NOTHING_YET = {
     "changed": 1.0,
     "settled": -1.0,
 }
+OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated"}
+"""What needs an explanation before, of the same probes."""
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Track:
         first: the first explanation, on the CPU.
         last: the last.
         reference: explanation of the reference, if there is one.
+        anew: whether the probes are not those of the explanation before.
         metrics: of the last explanation, by their names in the log.
         series: what has been over the epochs.
     """
@@ -76,6 +79,7 @@ class Track:
     first: Explanation | None = None
     last: Explanation | None = None
     reference: Explanation | None = None
+    anew: bool = False
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
     series: Series = field(default_factory=Series)
     _saved: dict[str, Any] = field(default_factory=dict)
@@ -235,19 +239,25 @@ def target_name(index: int, class_names: Sequence[str] | None) -> str:
     return class_names[index] if class_names is not None and index < len(class_names) else str(index)
 
 
-def history_rows(track: Track, epoch: int, step: int, class_names: Sequence[str] | None) -> Iterator[HistoryRow]:
-    """The last explanation as rows of the history: one for each probe, target and feature that the probe has."""
+def history_rows(
+    track: Track, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
+) -> Iterator[HistoryRow]:
+    """The last explanation as rows of the history: one for each probe, target and feature that the probe has.
+
+    Probes that were chosen go by the numbers of their samples.
+    """
     assert track.last is not None, "explain comes first"
     explanation = track.last
     names = explanation.features.names
     present = explanation.features.present.expand(len(explanation.score), -1).tolist()
     coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
     for probe, targets in enumerate(explanation.targets.tolist()):
+        number = probe if numbers is None else numbers[probe]
         for t, target in enumerate(targets):
             score = float(explanation.score[probe, t])
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
-                        epoch, step, track.view.name, probe, target_name(target, class_names), name,
+                        epoch, step, track.view.name, number, target_name(target, class_names), name,
                         coefficients[probe][t][i], errors[probe][t][i], score,
                     )  # fmt: skip

@@ -40,3 +40,18 @@ def epochs_trained(trainer: Any) -> float:
     done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
     part = min(done / total, 1.0) if total and math.isfinite(total) else float(done > 0)
     return float(trainer.current_epoch) + part
+
+
+def validation_size(trainer: Any) -> int | None:
+    """How many samples the validation loaders have, or ``None`` where one does not know."""
+    loaders, total = [trainer.val_dataloaders], 0
+    while loaders:
+        one = loaders.pop()
+        if isinstance(one, (list, tuple, dict)):
+            loaders += one.values() if isinstance(one, dict) else one
+            continue
+        try:
+            total += len(one.dataset)
+        except (AttributeError, TypeError):
+            return None
+    return total

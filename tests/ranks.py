@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from toys import WAVELENGTHS, Classifier, Samples, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
+from lime_callback.choices import HighestLoss
 
 
 class Still(Classifier):
@@ -68,6 +69,7 @@ class Tell(pl.Callback):
         found = {"weights": weights, "metrics": self.values, "forwards": COUNTS}
         if self.lime is not None:
             explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
+            found["numbers"] = self.lime._validation.probes.numbers
             found["coefficients"] = {name: one.coefficients for name, one in explained.items() if one is not None}
         torch.save(found, Path(self.folder) / f"rank{one.global_rank}.pt")
 
@@ -75,7 +77,7 @@ class Tell(pl.Callback):
 def main(folder, strategy, kind):
     torch.set_num_threads(1)
     devices = 1 if strategy == "one" else 2
-    probes = {"few": 1}.get(kind, 5)
+    probes = {"few": 1, "chosen": HighestLoss(5, anew=True)}.get(kind, 5)
     lime = None if kind == "without" else LimeCallback(
         [Superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
         n_perturbations=64 if kind == "few" else 24, design="paired",

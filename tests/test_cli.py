@@ -15,11 +15,23 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from toys import SHAPE, WAVELENGTHS, Classifier, loader
 
-from lime_callback import Contrast, Cubes, Lasso, LimeCallback, Ridge, Superbands, Superpixels, TopLabels, explain
+from lime_callback import (
+    Contrast,
+    Cubes,
+    Lasso,
+    LimeCallback,
+    Ridge,
+    Superbands,
+    Superpixels,
+    TopLabels,
+    choices,
+    explain,
+)
 from lime_callback.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
 from lime_callback.budget import Budget
 from lime_callback.designs import DESIGNS, Bernoulli, DesignName, Paired
 from lime_callback.kernels import KERNELS, Euclidean, KernelName, Uniform
+from lime_callback.reducers import ClassRegion, PixelCount
 from lime_callback.sinks import read_history
 from lime_callback.sklearn_surrogate import SklearnSurrogate
 from lime_callback.surrogates import SURROGATES, SurrogateName
@@ -195,6 +207,65 @@ def test_regressors_of_scikit_learn(path):
     one = built(surrogate=regressor if path.startswith("sklearn") else wrapped).plan.settings.surrogate
     assert isinstance(one, SklearnSurrogate)
     assert (type(one.estimator).__name__, one.estimator.tol) == ("BayesianRidge", 0.01)
+
+
+CHOICES = "lime_callback.choices"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (4, choices.Evenly(4)),
+        ([3, 1], choices.Numbered([3, 1])),
+        ("misclassified", choices.Misclassified()),
+        (
+            {"class_path": f"{CHOICES}.Unsure", "init_args": {"count": 4, "margin": 0.2, "anew": True}},
+            choices.Unsure(4, anew=True, margin=0.2),
+        ),
+        (
+            {"class_path": f"{CHOICES}.HighestLoss", "init_args": {"loss": "torch.nn.functional.l1_loss"}},
+            choices.HighestLoss(loss=torch.nn.functional.l1_loss),
+        ),
+        ({"class_path": f"{CHOICES}.Numbered", "init_args": {"numbers": [7]}}, choices.Numbered([7])),
+    ],
+)
+def test_probes(value, expected):
+    assert built(probes=value).plan.choice == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"class_path": "lime_callback.reducers.ClassRegion", "init_args": {"scale": "raw"}}, ClassRegion("raw")),
+        ({"class_path": "lime_callback.reducers.PixelCount", "init_args": {"share": True}}, PixelCount(share=True)),
+    ],
+)
+def test_reducers(spec, expected):
+    assert built(output=spec).plan.settings.output == expected
+
+
+def test_views_of_masks_and_of_names():
+    views = [
+        {"class_path": "lime_callback.Validity", "init_args": {"valid": "field", "names": ["in", "out"]}},
+        {
+            "class_path": "lime_callback.Merged",
+            "init_args": {
+                "views": [
+                    {"class_path": "lime_callback.Superpixels", "init_args": {"mask": "field"}},
+                    {"class_path": "lime_callback.Superpixels", "init_args": {"n_segments": 9}},
+                ],
+                "groups": {"rest": ["superpixel 1", "superpixel 2"]},
+                "names": {"superpixel 0": "field"},
+            },
+        },
+        {"class_path": "lime_callback.Superbands", "init_args": {"bands": "NDVI", "show_not_included": False}},
+        {"class_path": "lime_callback.Superbands", "init_args": {"bands": ["R", ["G", "B"]], "name": "second"}},
+    ]
+    validity, merged, index, names = built(views=views).plan.views
+    assert (validity.valid, validity.names) == ("field", ("in", "out"))
+    assert [one.mask for one in merged.views] == ["field", None]
+    assert (merged.groups, merged.names) == ({"rest": ["superpixel 1", "superpixel 2"]}, {"superpixel 0": "field"})
+    assert (index.bands, index.show_not_included, names.bands) == ("NDVI", False, ["R", ["G", "B"]])
 
 
 def test_one_view_needs_no_list():

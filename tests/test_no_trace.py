@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from toys import SHAPE, WAVELENGTHS, Classifier, Samples, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
+from lime_callback.choices import HighestLoss, Misclassified, Unsure
 
 SIZE = 24
 
@@ -288,6 +289,15 @@ ROWS = [
     row("explained rarely", lime={"every_n_epochs": 2}),
     row("a time budget", lime={"time_budget": 0.01, "n_perturbations": 64}),
     row("a broken view", lime={"views": [Broken()]}),
+    row("probes of the highest loss", Metric, lime={"probes": HighestLoss(3)}),
+    row("probes chosen anew", Buffers, lime={"probes": HighestLoss(3, anew=True)}),
+    row("probes chosen anew, log in forward", Logs, lime={"probes": Misclassified(3, anew=True)}),
+    row("probes chosen anew, input written in forward", InPlace, lime={"probes": Unsure(3, anew=True)}),
+    row("probes chosen anew without validation", lime={"probes": HighestLoss(3, anew=True)}, limit_val_batches=0),
+    row(
+        "probes chosen anew, weight averaging", after=lambda: [Averaging()], lime={"probes": HighestLoss(3, anew=True)}
+    ),
+    row("one probe of each class", lime={"probes": "one_per_class"}, val=lambda: batches("numpy")),
     row("two callbacks", after=lambda: [limes(name="second")]),
 ]
 

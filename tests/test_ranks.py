@@ -133,3 +133,18 @@ def test_a_validation_set_that_does_not_divide(ran):
     same(zero, one, atol=0, rtol=0)
     assert zero["metrics"] == one["metrics"]
     assert len(zero["coefficients"]["spatial"]) == 5
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_choose_the_samples_that_one_chooses(ran, strategy):
+    """At each epoch anew, by forwards that all processes make equally often."""
+    (alone,), _, _ = ran("one", "chosen")
+    (zero, one), _, folder = ran(strategy, "chosen")
+    assert zero["numbers"] == one["numbers"] == alone["numbers"]
+    assert len(alone["numbers"]) == 5
+    assert zero["forwards"] == one["forwards"]
+    same(alone, zero, atol=1e-6, rtol=0)
+    same(zero, one, atol=0, rtol=0)
+    assert zero["metrics"] == one["metrics"]
+    (history,) = folder.rglob("history.csv")
+    assert {row.probe for row in read_history(history) if row.epoch == 2} == set(alone["numbers"])

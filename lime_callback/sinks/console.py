@@ -40,16 +40,16 @@ class Console:
             self.said.append(key)
             self.info(text)
 
-    def announce(self, probes: int, views: Sequence[str], perturbations: int, every: int) -> None:
-        """Say in one line what will be done, once."""
+    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every: int) -> None:
+        """Say in one line what will be done, once; ``which`` stands behind the validation samples."""
         if self._announced:
             return
         self._announced = True
         often = "each validation" if every == 1 else f"every {every} epochs"
         self.info(
-            f"at the end of {often}, explains {probes} validation samples by {' and '.join(map(repr, views))}, with "
-            f"{perturbations} perturbations each ({probes * len(views) * (perturbations + 1)} forward passes of one "
-            "sample)."
+            f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
+            f"with {perturbations} perturbations each ({probes * len(views) * (perturbations + 1)} forward passes of "
+            "one sample)."
         )
 
     def once(self, text: str, key: str | None = None) -> bool:

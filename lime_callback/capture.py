@@ -1,0 +1,145 @@
+"""The capture of probes in one pass over batches, by all processes together."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from lime_callback.batches import entry, input_key, label_key
+from lime_callback.choices import Evenly, Numbered
+from lime_callback.inference import guarded
+from lime_callback.probes import Captured, Collector, probes_of
+from lime_callback.shortlist import Seen, Shortlist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lime_callback.distributed import Ranks
+    from lime_callback.model import Model
+    from lime_callback.plan import Plan
+    from lime_callback.probes import Probes
+    from lime_callback.shortlist import Choice, Ranked
+
+T = TypeVar("T")
+
+
+class Capture:
+    """Takes samples from the batches of this process, and then those of all processes.
+
+    Args:
+        plan: what the user asked for.
+        choice: which samples.
+        ranks: the processes.
+        model: the model with some probes.
+
+    Attributes:
+        seconds: that choosing took.
+    """
+
+    def __init__(self, plan: Plan, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model]) -> None:
+        self.plan, self.choice, self.ranks, self.model = plan, choice, ranks, model
+        self.seconds = 0.0
+        self._collector: Collector | Shortlist | None = None
+        self._failure: Exception | None = None
+
+    @property
+    def forwards(self) -> int:
+        """Samples of this process that the model was asked about."""
+        return self._collector.forwards if isinstance(self._collector, Shortlist) else 0
+
+    def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
+        """Take from a batch what is wanted of it, before anyone can write into it.
+
+        Args:
+            batches: number of batches of each loader.
+            batch: of this process.
+            index: of the batch.
+            loader: its number.
+        """
+        if self._failure is not None and not self.ranks.lockstep:
+            return
+        started = time.perf_counter()
+        try:
+            if self._collector is None:
+                self._collector = self._begun(batches)
+            self._collector.offer(batch, index, loader)
+        except Exception as error:  # told when all processes can hear it
+            self._failure = self._failure or error
+        self.seconds += time.perf_counter() - started
+
+    def taken(self, required: bool = True) -> tuple[Probes | None, int]:
+        """The probes, the same in all processes, and the size of the largest batch.
+
+        ``None`` where the choice found nothing among the samples that there were.
+
+        Args:
+            required: whether it is an error if there was no sample at all.
+
+        Raises:
+            ValueError: if no batch held any sample, or not what is needed.
+            RankError: if something failed in another process.
+        """
+        collector, ranked = self._collector, not isinstance(self.choice, Evenly)
+        chosen: list[Ranked] = []
+        if ranked:
+            standing = self._of_all(lambda: collector.standing() if isinstance(collector, Shortlist) else [])
+            chosen = self.choice.leading(one for part in standing for one in part)
+
+        def own() -> Captured:
+            if isinstance(collector, Shortlist):
+                return collector.captured(chosen)
+            return Captured([], [], []) if collector is None else collector.captured
+
+        parts = self._of_all(own)
+        largest = max(self.ranks.gather(0 if collector is None else collector.largest))
+        if not any(part.sizes for part in parts) and (largest or not required):
+            return None, largest
+        numbers = tuple(number for _, number in chosen) if ranked else None
+        count = self.choice.count
+        return probes_of(parts, self.plan.input_key, self.plan.label_key, count, numbers), largest
+
+    def rehearse(self, probes: Probes, size: int | None) -> None:
+        """Let the user's choice rank a sample that was taken to rehearse with.
+
+        Args:
+            probes: with the sample.
+            size: of the validation set, or ``None`` if it is not known.
+
+        Raises:
+            ValueError: if the sample does not hold what the choice needs, or the set does not.
+        """
+        choice, at = self.plan.choice, label_key(probes.batch, self.plan.label_key)
+        outputs = self._outputs(probes.batch) if choice.needs_outputs else None
+        choice.rank(Seen([0], None if at is None else entry(probes.batch, at), outputs))
+        if isinstance(choice, Numbered):
+            choice.check_within(size)
+
+    def _outputs(self, batch: Any) -> Any:
+        """The model's for some samples of a batch, without a trace."""
+        size = len(entry(batch, input_key(batch, self.plan.input_key)))
+        probes = probes_of([Captured([batch], [size], list(range(size)))], self.plan.input_key, self.plan.label_key)
+        model = self.model(probes)
+        with guarded(model.module):
+            inputs = model.probes.inputs.clone()  # a model may write into it
+            return model(inputs, torch.arange(size, device=inputs.device))
+
+    def _of_all(self, work: Callable[[], T]) -> list[T]:
+        """What each share's process has, unless something failed in one of them."""
+
+        def own() -> T:
+            if self._failure is not None:
+                raise self._failure
+            return work()
+
+        return self.ranks.gather(self.ranks.together(own))
+
+    def _begun(self, batches: Sequence[float]) -> Collector | Shortlist:
+        plan, ranks = self.plan, self.ranks
+        if isinstance(self.choice, Evenly):
+            return Collector(self.choice.count, batches, plan.input_key, ranks.share, ranks.shares)
+        return Shortlist(
+            self.choice, batches, self._outputs, plan.input_key, plan.label_key, ranks.share, ranks.shares,
+            ranks.lockstep,
+        )  # fmt: skip

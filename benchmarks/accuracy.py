@@ -17,11 +17,11 @@ import argparse
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from drift import trained
+from drift import both_outputs, trained
 from scene import wavelengths
 from torch import Tensor
 
-from lime_callback import Explanation, Superbands, Superpixels, explain
+from lime_callback import Explanation, Superbands, Superpixels
 from lime_callback.designs import key
 
 if TYPE_CHECKING:
@@ -107,20 +107,10 @@ def explainer(
     model: torch.nn.Module, probes: Tensor, features: Features, targets: Tensor
 ) -> Callable[[int, str, int], Explanation]:
     """A function of n, design and seed that explains logit and probability with the same forwards."""
-    both = torch.stack([targets, targets + 16], 1)
 
     def explained(n: int, design: str, seed: int) -> Explanation:
-        return explain(
-            model,
-            probes,
-            features,
-            both,
-            n_perturbations=n,
-            design=design,
-            output=lambda y: torch.cat([y, y.softmax(-1)], 1),
-            batch_size=256,
-            seed=[key(seed, probe) for probe in range(len(probes))],
-        )
+        seeds = [key(seed, probe) for probe in range(len(probes))]
+        return both_outputs(model, probes, features, targets, n, design, seeds)
 
     return explained
 

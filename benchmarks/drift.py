@@ -26,7 +26,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from scene import IndianPines, PatchViT, wavelengths
 
-from lime_callback import Explanation, Superbands, explain
+from lime_callback import Explanation, Features, Superbands, explain
 from lime_callback.designs import key
 from lime_callback.drift import compare
 
@@ -121,21 +121,30 @@ def explanations(
 ) -> list[Explanation]:
     """One explanation of all probes for each model, of the logit and of the probability."""
     features = Superbands(20).features(probes, wavelengths=wavelengths())
-    both = torch.stack([targets, targets + 16], 1)
     return [
-        explain(
-            model,
-            probes,
-            features,
-            both,
-            n_perturbations=n,
-            design=design,
-            output=lambda y: torch.cat([y, y.softmax(-1)], 1),
-            batch_size=256,
-            seed=[key(seed, probe, "" if pinned else epoch) for probe in range(len(probes))],
+        both_outputs(
+            model, probes, features, targets, n, design,
+            [key(seed, probe, "" if pinned else epoch) for probe in range(len(probes))],
         )
         for epoch, model in enumerate(models)
-    ]
+    ]  # fmt: skip
+
+
+def both_outputs(
+    model: torch.nn.Module, probes: Tensor, features: Features, targets: Tensor, n: int, design: str, seeds: list[int]
+) -> Explanation:
+    """Logit and probability of the targets, explained with the same forwards."""
+    return explain(
+        model,
+        probes,
+        features,
+        torch.stack([targets, targets + 16], 1),
+        n_perturbations=n,
+        design=design,
+        output=lambda y: torch.cat([y, y.softmax(-1)], 1),
+        batch_size=256,
+        seed=seeds,
+    )
 
 
 def drifts(found: list[Explanation]) -> Tensor:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lime_callback.features import Features
 
 
+# Elements of a slab from which on a copy takes less time than its number in the table.
 _LEAST_SLAB = 16
 
 

@@ -19,7 +19,7 @@ from lime_callback.forwards import predictions, sweep
 from lime_callback.inputs import check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
-from lime_callback.stems import Folded, fold
+from lime_callback.stems import Folded, StemFinder, fold
 from lime_callback.surrogates import Fit, Surrogate, fit
 from lime_callback.targets import Output, Target, scores, select
 
@@ -185,7 +185,8 @@ def run(
         return found
 
     def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, float]:
-        whole, region = predictions(forward, inputs, settings, batch_size, ranks, pinned)
+        with finder.looking(forward) as watched:
+            whole, region = predictions(watched, inputs, settings, batch_size, ranks, pinned)
         targets = select(target, whole)
         design = draw(settings.design, settings.n_perturbations, features.present, seeds)
         # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
@@ -194,10 +195,7 @@ def run(
         return whole, region, targets, perturber, repeats
 
     def folded() -> tuple[Folded | None, str]:
-        # With sharded weights each process would have to decide alike.
-        if module is None or settings.stem == "off" or ranks.lockstep:
-            return None, ""
-        return fold(module, score, perturber, batch_size)
+        return fold(finder, score, perturber, batch_size) if foldable else (None, "")
 
     def conclude() -> Outcome:
         samples = gathered(settings, perturber, features, outputs, repeats)
@@ -219,6 +217,9 @@ def run(
         )
         return Outcome(explanation, reasons, sufficed, unfolded)
 
+    # With sharded weights each process would have to decide alike.
+    foldable = module is not None and settings.stem != "off" and not ranks.lockstep
+    finder = StemFinder(module if foldable else None)
     with torch.no_grad():
         whole, pinned, targets, perturber, repeats = ranks.together(prepare)
         stem, unfolded = ranks.together(folded)

@@ -6,7 +6,7 @@ Which way is found out once, from the mask; what is done for each input reads no
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     from lime_callback.stems import Stem
 
 
-def image_maker(stem: Stem, labels: Tensor, d: int) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """A function of one input's difference to its baseline, its labels, and a number of images to make at a time.
+class ImageMaker(NamedTuple):
+    """How the images of an input's features are made.
+
+    Attributes:
+        make: takes one input's difference to its baseline, its labels, and a number of images to make at a time.
+        passes: of the stem over a whole input that all of them cost together.
+    """
+
+    make: Callable[[Tensor, Tensor, int], Tensor]
+    passes: int
+
+
+def image_maker(stem: Stem, labels: Tensor, d: int) -> ImageMaker:
+    """The cheapest way for these features.
 
     Args:
         stem: of the model.
@@ -27,10 +39,10 @@ def image_maker(stem: Stem, labels: Tensor, d: int) -> Callable[[Tensor, Tensor,
     """
     channels = _channels(stem, labels, d)
     if channels is not None:
-        return partial(_by_channel, stem, channels)
+        return ImageMaker(partial(_by_channel, stem, channels), 1)
     if _is_of_patches(stem, labels):
-        return partial(_by_patch, stem, d)
-    return partial(_one_by_one, stem, d)
+        return ImageMaker(partial(_by_patch, stem, d), 1)
+    return ImageMaker(partial(_one_by_one, stem, d), d)
 
 
 def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:

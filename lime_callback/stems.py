@@ -94,20 +94,49 @@ class Stem:
                 self.layer.forward = replaced
 
 
-def find_stem(module: nn.Module, forward: Callable[[Tensor], Any], x: Tensor) -> Stem | None:
-    """The one layer that receives the input as it is, once in a forward; ``None`` if there is no such layer.
+class StemFinder:
+    """Looks at forwards of a model for the one layer that receives the input as it is, once.
 
     Layers that are parametrized, sharded or quantized are of other classes, and are not taken.
 
     Args:
-        module: the model.
-        forward: runs it.
-        x: inputs ``[m, *dims]``.
-    """
-    found: list[tuple[Any, tuple[int, ...], Tensor]] = []
+        module: the model; ``None`` if there is none to look at.
 
-    def look(layer: Any, given: tuple[Any, ...], output: Any) -> None:
-        part = given[0] if given else None
+    Attributes:
+        compiled: whether the model is, so that it is not looked at.
+    """
+
+    def __init__(self, module: nn.Module | None) -> None:
+        parts = [] if module is None else list(module.modules())
+        self.compiled = any(getattr(one, "_compiled_call_impl", None) or hasattr(one, "_orig_mod") for one in parts)
+        linear = [one for one in parts if type(one) in _LINEAR and type(one.weight) is nn.Parameter]
+        self._layers = [] if self.compiled else linear
+        self._found: list[Stem] = []
+        self._given = torch.empty(0)
+
+    @property
+    def stem(self) -> Stem | None:
+        """What the last forward has shown; ``None`` if there is no such layer."""
+        return self._found[0] if len(self._found) == 1 else None
+
+    @contextmanager
+    def looking(self, forward: Callable[[Tensor, Tensor], Any]) -> Iterator[Callable[[Tensor, Tensor], Any]]:
+        """Gives a ``forward`` that is looked at, and stops looking at the end."""
+
+        def watched(x: Tensor, rows: Tensor) -> Any:
+            self._found, self._given = [], x
+            return forward(x, rows)
+
+        handles = [one.register_forward_hook(self._look) for one in self._layers]
+        try:
+            yield watched
+        finally:
+            for handle in handles:
+                handle.remove()
+            self._given = torch.empty(0)
+
+    def _look(self, layer: Any, given: tuple[Any, ...], output: Any) -> None:
+        part, x = given[0] if given else None, self._given
         if not isinstance(part, Tensor) or not isinstance(output, Tensor):
             return
         same = (
@@ -118,16 +147,7 @@ def find_stem(module: nn.Module, forward: Callable[[Tensor], Any], x: Tensor) ->
             and (part.shape == x.shape or (part.is_contiguous() and x.is_contiguous()))
         )
         if same and len(output) == len(x):
-            found.append((layer, tuple(part.shape[1:]), output))
-
-    plain = [one for one in module.modules() if type(one) in _LINEAR and type(one.weight) is nn.Parameter]
-    handles = [one.register_forward_hook(look) for one in plain]
-    try:
-        forward(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Stem(*found[0]) if len(found) == 1 else None
+            self._found.append(Stem(layer, tuple(part.shape[1:]), output))
 
 
 class Folded:
@@ -143,14 +163,14 @@ class Folded:
         self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
         self._input, self._chunk = -1, batch_size
         self._images = self._ground = torch.empty(0)
-        self._make = image_maker(stem, perturber.labels, perturber.design.shape[-1])
+        self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
         stem, d = self.stem, self.perturber.design.shape[-1]
         elements = self.perturber.inputs[0].numel()
         # The images of the features are made once an input.
-        once = d * (stem.products + elements) / self.perturber.per_input
+        once = self._maker.passes * (stem.products + elements) / self.perturber.per_input
         folded = stem.size * (d + _WRITING) + once
         direct = stem.products + _WRITING * elements
         return folded < direct and stem.size * d <= _ROOM * max(self._chunk, 32) * (elements + stem.size)
@@ -184,16 +204,16 @@ class Folded:
         x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
         ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
         self._ground = ground + self.stem.bias(ground)
-        self._input, self._images = b, self._make(x - baseline, labels, self._chunk)
+        self._input, self._images = b, self._maker.make(x - baseline, labels, self._chunk)
 
 
 def fold(
-    module: nn.Module, forward: Callable[[Tensor, Tensor], Tensor], perturber: Perturber, batch_size: int
+    finder: StemFinder, forward: Callable[[Tensor, Tensor], Tensor], perturber: Perturber, batch_size: int
 ) -> tuple[Folded | None, str]:
     """A folded stem that pays, and that gives the same outputs for a few perturbations.
 
     Args:
-        module: the model.
+        finder: has looked at a forward of the model.
         forward: runs it on inputs ``[m, *dims]`` that were made of the inputs of these numbers.
         perturber: of the inputs.
         batch_size: rows at most at a time.
@@ -201,10 +221,9 @@ def fold(
     Returns:
         The stem, or ``None`` and why there is none; nothing is said of one that would only not pay.
     """
-    if any(getattr(one, "_compiled_call_impl", None) or hasattr(one, "_orig_mod") for one in module.modules()):
+    if finder.compiled:
         return None, "the model is compiled"
-    first = torch.zeros(1, dtype=torch.int64, device=perturber.inputs.device)
-    stem = find_stem(module, lambda x: forward(x, first), perturber.inputs[:1].clone())
+    stem = finder.stem
     if stem is None:
         return None, "no linear layer receives the input as it is"
     folded = Folded(stem, perturber, batch_size)

@@ -10,7 +10,7 @@ from toys import Classifier, fit
 
 from lime_callback import Cubes, Features, Superbands, Superpixels, explain
 from lime_callback.settings import Settings
-from lime_callback.stems import Folded, find_stem
+from lime_callback.stems import Folded, StemFinder
 
 IMAGE, SPECTRUM, VOLUME = (12, 16, 16), (40,), (1, 6, 8, 8)
 
@@ -232,10 +232,16 @@ def test_forward_hooks_of_the_stem_are_called(folded):
 
 
 def test_the_stem_is_found():
+    def found(model):
+        finder = StemFinder(model)
+        with finder.looking(lambda x, _: model(x)) as forward:
+            forward(images(IMAGE), torch.arange(2))
+        return finder.stem
+
     model = Rest(patches())
-    x = images(IMAGE)
-    assert find_stem(model, model, x).layer is model.stem
-    assert find_stem(Rest(nn.Flatten()), Rest(nn.Flatten()), x) is None
+    assert found(model).layer is model.stem
+    assert not model.stem._forward_hooks
+    assert found(Rest(nn.Flatten())) is None
 
 
 def test_the_callback_folds_and_says_where_it_cannot(tmp_path, folded, caplog):

@@ -19,6 +19,7 @@ from lime_callback.forwards import predictions, sweep
 from lime_callback.inputs import check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
+from lime_callback.stages import stage
 from lime_callback.stems import Folded, StemFinder, fold
 from lime_callback.surrogates import Fit, Surrogate, fit
 from lime_callback.targets import Output, Target, scores, select
@@ -221,10 +222,12 @@ def run(
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep
     finder = StemFinder(module if foldable else None)
     with torch.no_grad():
-        whole, pinned, targets, perturber, repeats = ranks.together(prepare)
-        stem, unfolded = ranks.together(folded)
-        outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
-        return ranks.together(conclude)
+        with stage("forwards"):
+            whole, pinned, targets, perturber, repeats = ranks.together(prepare)
+            stem, unfolded = ranks.together(folded)
+            outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
+        with stage("fit"):
+            return ranks.together(conclude)
 
 
 def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, repeats: float) -> Samples:

@@ -15,6 +15,7 @@ from lime_callback.explanation import Explanation
 from lime_callback.forwards import in_batches
 from lime_callback.inference import guarded
 from lime_callback.reference import check_fits, load_weights, weights_of
+from lime_callback.stages import stage
 from lime_callback.targets import scores
 from lime_callback.tracks import Track
 from lime_callback.watch import alarms_of, check_followed
@@ -102,7 +103,8 @@ class Inquiry:
                     self.console.remark(f"perturbed inputs are made for view '{name}', since {found.unfolded}.")
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(track, model, batch_size, found.explanation, ranks)
-                ranks.together(partial(self._take, track, found.explanation, epochs_trained))
+                with stage("drift"):
+                    ranks.together(partial(self._take, track, found.explanation, epochs_trained))
                 batch_size = found.batch_size
                 explained.append(track)
         return explained, batch_size
@@ -153,7 +155,8 @@ class Inquiry:
         self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks
     ) -> Outcome:
         if track.features is None:
-            ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
+            with stage("features"):
+                ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
         return track.explain(model, plan, batch_size, used, ranks)
 
     def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:

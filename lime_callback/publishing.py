@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.pictures import draw
 from lime_callback.sinks import HistoryFile, Report, sinks_for
+from lime_callback.stages import stage
 from lime_callback.tracks import history_rows
 
 if TYPE_CHECKING:
@@ -59,23 +60,23 @@ class Publisher:
             tracks: of the views that were explained.
             alarms: new ones, by their place.
         """
-        with self.console.contained("the history file"):
+        with stage("logging"), self.console.contained("the history file"):
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(
                 row for track in tracks for row in history_rows(track, epoch, step, self.class_names, probes.numbers)
             )
-        with self.console.contained("saving the explanations"):
+        with stage("logging"), self.console.contained("saving the explanations"):
             for track in tracks:
                 if track.last is not None:
                     track.last.save(folder / f"{track.view.name}.npz")
         pictures: dict[str, Any] = {}
         for track in tracks if self.pictures else ():
-            with self.console.contained(f"the pictures of view '{track.view.name}'"):
+            with stage("drawing"), self.console.contained(f"the pictures of view '{track.view.name}'"):
                 drawn = draw(track, probes, self.wavelengths, self.class_names)
                 pictures |= {f"{self.console.name}/{track.view.name}/{what}": one for what, one in drawn.items()}
         report = Report(epoch, step, pictures, {f"{place}/alarm": text for place, text in alarms.items()}, alarms)
         for sink in sinks_for(loggers, folder):
-            with self.console.contained(f"logger {type(sink).__name__}"):
+            with stage("logging"), self.console.contained(f"logger {type(sink).__name__}"):
                 sink.write(report)
 
     def _open(self, folder: Path) -> HistoryFile:

@@ -17,6 +17,7 @@ from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
 from lime_callback.publishing import Publisher
 from lime_callback.sinks.console import Console
+from lime_callback.stages import profiled
 from lime_callback.tracks import OF_CHANGE, Track
 from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
 
@@ -106,7 +107,8 @@ class Study:
                     self.console.remark(f"there are no validation samples{which}, so none is explained.", key="none")
         if ready and self.probes is not None and self._is_due(trainer.current_epoch):
             self._epoch = trainer.current_epoch
-            with trainer.profiler.profile("[LimeCallback]explain"):
+            profile = trainer.profiler.profile
+            with profile("[LimeCallback]explain"), profiled(profile):
                 self._explain(trainer, module, self.probes, spent)
 
     def metrics(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.profilers import SimpleProfiler
 from test_no_trace import Stream, TwoLoaders, batches, limes
 from torch.utils.data import DataLoader
 from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
@@ -227,3 +228,13 @@ def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog):
     assert len(said) == 1
     assert "`every_n_epochs`" in said[0]
     assert "`time_budget`" in said[0]
+
+
+def test_the_profiler_has_a_section_for_each_part_of_an_explanation(tmp_path):
+    profiler = SimpleProfiler()
+    fit(tmp_path, limes(), profiler=profiler, logger=TensorBoardLogger(tmp_path, version=0))
+    took = {name: sum(calls) for name, calls in profiler.recorded_durations.items()}
+    whole = took.pop("[LimeCallback]explain")
+    parts = {name: seconds for name, seconds in took.items() if name.startswith("[LimeCallback]")}
+    assert set(parts) == {f"[LimeCallback]{n}" for n in ("features", "forwards", "fit", "drift", "drawing", "logging")}
+    assert 0.7 * whole < sum(parts.values()) <= whole

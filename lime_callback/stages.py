@@ -1,0 +1,46 @@
+"""What an explained epoch spends its time on, as sections of the trainer's profiler.
+
+``Trainer(profiler="simple")`` lists them beside its own: ``[LimeCallback]features``, ``forwards``, ``fit``, ``drift``,
+``drawing`` and ``logging``, all within ``[LimeCallback]explain``. What the capture of the probes takes, it lists as the
+callback's ``on_validation_batch_start``. Nothing waits for the device at a section's end, so that on a GPU what is
+still being computed there counts for the section that needs its results first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Profile = Callable[[str], AbstractContextManager[object]]
+
+_profile: ContextVar[Profile | None] = ContextVar("profile", default=None)
+
+
+@contextmanager
+def profiled(profile: Profile) -> Iterator[None]:
+    """Until the end, stages are sections of this profiler.
+
+    Args:
+        profile: such as ``trainer.profiler.profile``, takes a name and returns a context.
+    """
+    token = _profile.set(profile)
+    try:
+        yield
+    finally:
+        _profile.reset(token)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A part of an explanation's work; without a profiler, nothing at all."""
+    profile = _profile.get()
+    if profile is None:
+        yield
+        return
+    with profile(f"[LimeCallback]{name}"):
+        yield

@@ -21,7 +21,7 @@ import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hyperview_data import BRIGHTEST, PARAMETERS, wavelengths
+from hyperview import BRIGHTEST, PARAMETERS, wavelengths
 from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@
     python examples/hyperview_regression.py --folder train_data --size clip --checkpoint soil.ckpt --epochs 0
 
 Phosphorus, potassium, magnesium and pH are explained in one pass, by superpixels and by 20 groups of bands. Without a
-folder of the HYPERVIEW form (see ``hyperview_data.py``) one is written, whose parameters depend on known bands (see
+folder of the HYPERVIEW form (see ``hyperview.py``) one is written, whose parameters depend on known bands (see
 ``hyperview_made.py``), and the last picture shows whether these are found. That takes about four minutes on two cores.
 
 The mask of the field is of use in two ways: ``--mask view`` takes the field and what surrounds it for two features (is
@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
-from hyperview_data import PARAMETERS, Hyperview, wavelengths
+from hyperview import PARAMETERS, wavelengths
+from hyperview_data import Hyperview
 from hyperview_made import write_fields
 from hyperview_model import SIZES, SoilCLIP, load_checkpoint
 from hyperview_report import charts, print_bands, print_field, save

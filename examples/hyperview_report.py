@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from hyperview_data import PARAMETERS, UNITS, wavelengths
+from hyperview import PARAMETERS, UNITS, wavelengths
 from hyperview_made import DRIVERS, drives
 from PIL import Image
 

@@ -20,9 +20,8 @@ import argparse
 import logging
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -33,16 +32,16 @@ from hyperview_model import SIZES, SoilCLIP, load_checkpoint
 from hyperview_report import charts, print_bands, print_field, save
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
-from lime_callback import Features, LimeCallback, Superbands, Superpixels
-from lime_callback.layout import Layout
+from lime_callback import LimeCallback, Superbands, Superpixels, Validity
 from lime_callback.trainer_facts import run_folder
-from lime_callback.views import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from lime_callback.views import View
 
 R2 = "val/r2/"
-FIELD = ("outside the field", "inside the field")
+FIELD = ("inside the field", "outside the field")
 
 
 def main() -> None:
@@ -95,25 +94,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.epochs == 0 and args.checkpoint is None:
         parser.error("--epochs 0 explains a model as it is, so it needs --checkpoint")
     return args
-
-
-@dataclass(frozen=True)
-class FieldView(View):
-    """Two features: all pixels inside of the field, and all outside, by the batch's entry ``inside`` [B, S, S]."""
-
-    name: str = "field"
-
-    def features(
-        self,
-        inputs: torch.Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """See :meth:`lime_callback.views.View.features`."""
-        assert batch is not None, "the batch is a dictionary"
-        return Features(batch["inside"].long().unsqueeze(1).to(inputs.device), FIELD, Layout.of(layout))
 
 
 class Run(NamedTuple):
@@ -169,7 +149,7 @@ def start(args: argparse.Namespace) -> Run:
     views: list[View] = [Superpixels(n_segments=20, valid="inside" if alone else None), Superbands(20)]
     every = max(1, args.epochs - 1) if args.fast else 1
     lime = LimeCallback(
-        views if alone else [*views, FieldView()],
+        views if alone else [*views, Validity("inside", FIELD, name="field")],
         wavelengths=wavelengths(),
         target="all",
         probes=8,

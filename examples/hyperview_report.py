@@ -72,7 +72,9 @@ def importance_charts(
         axes.vlines(middle, mean[t] - half[t], mean[t] + half[t], color=style.INK, lw=1.2, zorder=4)
         across = groups.left + groups.width * np.linspace(0.15, 0.85, len(values))[:, None]
         axes.scatter(across.ravel(), values[:, t].ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
-        axes.set_ylim(0, 1.06 * values.max())
+        top = 1.06 * values[:, t].max()
+        axes.set_ylim(-0.07 * top, top)  # the visible spectrum has its place below zero
+        axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
         axes.yaxis.set_major_formatter(style.number)
         axes.grid(axis="y", color="#ececec", lw=0.6)
         axes.set_axisbelow(True)

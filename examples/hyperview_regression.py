@@ -5,7 +5,7 @@
 
 Phosphorus, potassium, magnesium and pH are explained in one pass, by superpixels and by 20 groups of bands. Without a
 folder of the HYPERVIEW form (see ``hyperview.py``) one is written, whose parameters depend on known bands (see
-``hyperview_made.py``), and the last picture shows whether these are found. That takes about four minutes on two cores.
+``hyperview_made.py``), and the last picture shows whether these are found. That takes about two minutes on two cores.
 
 The mask of the field is of use in two ways: ``--mask view`` takes the field and what surrounds it for two features (is
 the outside used?), ``--mask alone`` leaves all pixels outside alone, and cuts only the field into superpixels.

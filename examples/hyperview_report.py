@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lime_callback import Explanation
 
 _WIDTH, _TALL, _GAP = 1000, 125, 40
-_BAR, _DRIVER = "#4d6a8a", "#f3e3b3"
+_BAR, _DRIVER = "#8ba6c2", "#f3e3b3"
 
 
 @style.isolated
@@ -131,6 +131,6 @@ def charts(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: boo
         [f"{name} · R² in validation {float(metrics[f'val/r2/{name}']):.2f}" for name in PARAMETERS],
         wavelengths(),
         {t: DRIVERS[name] for t, name in enumerate(PARAMETERS)} if made_up else {},
-        caption="Soil parameters: how much each superband counts",
+        caption=f"Soil parameters{' of made-up fields' if made_up else ''}: how much each superband counts",
         quantity="mean |coefficient| (standard deviations of the parameter)",
     )

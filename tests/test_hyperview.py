@@ -244,6 +244,22 @@ def test_a_checkpoint_without_a_head_is_reported(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(own.vision.parameters(), other.vision.parameters(), strict=True))
 
 
+def test_what_transformers_saves_is_matched(tmp_path):
+    torch.manual_seed(0)
+    own, other = model.SoilCLIP(), model.SoilCLIP()
+    own.vision.save_pretrained(tmp_path)
+    found = model.load_checkpoint(other, tmp_path / "model.safetensors")
+    assert (found.missing, found.unexpected) == (["head.weight", "head.bias"], [])
+    assert all(torch.equal(a, b) for a, b in zip(own.vision.parameters(), other.vision.parameters(), strict=True))
+
+
+def test_the_clip_size_is_vit_b_32_with_150_channels():
+    with torch.device("meta"):
+        clip = model.SoilCLIP("clip")
+        assert clip(torch.empty(2, 150, 224, 224)).shape == (2, 4)
+    assert clip.vision.get_parameter("embeddings.patch_embedding.weight").shape == (768, 150, 32, 32)
+
+
 def test_a_checkpoint_of_another_architecture_is_named(tmp_path, monkeypatch):
     wide = model.SIZES["small"] | {"hidden_size": 32, "num_attention_heads": 2}
     monkeypatch.setitem(model.SIZES, "clip", wide)

@@ -6,7 +6,8 @@ What a pixel of a field reflects at wavelength ``nm``, as a share of the brighte
 
 - ``depth`` is what a parameter drives: from 0.05 where it is lowest to 0.50 where it is highest. The parameter itself
   deviates from that line by a standard deviation of 3 % of its range.
-- ``dip`` is a raised cosine over the parameter's own range of wavelengths (``DRIVERS``), and 0 elsewhere.
+- ``dip`` is a raised cosine over the parameter's own range of wavelengths (``DRIVERS``), and 0 elsewhere. Each range is
+  that of two of the 20 superbands, so that it is known which ones should come first.
 - ``light`` (one number a field, standard deviation 10 %) and ``slope`` (a tilt over all wavelengths, 3 % at the ends)
   are a nuisance: a band of ``DRIVERS`` is darker for many reasons, and only its depth against other bands counts.
 - ``soil`` is a spectrum that rises, the same for all; ``texture`` is smooth over the field.

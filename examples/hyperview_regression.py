@@ -5,7 +5,7 @@
 
 Phosphorus, potassium, magnesium and pH are explained in one pass, by superpixels and by 20 groups of bands. Without a
 folder of the HYPERVIEW form (see ``hyperview.py``) one is written, whose parameters depend on known bands (see
-``hyperview_made.py``), and the last picture shows whether these are found. That takes about two minutes on two cores.
+``hyperview_made.py``), and the last picture shows whether these are found. That takes two to three minutes.
 
 The mask of the field is of use in two ways: ``--mask view`` takes the field and what surrounds it for two features (is
 the outside used?), ``--mask alone`` leaves all pixels outside alone, and cuts only the field into superpixels.
@@ -110,6 +110,7 @@ class Run(NamedTuple):
         if self.trainer.max_epochs:
             self.trainer.fit(self.model, datamodule=self.data)
         else:
+            print("explaining the model as it is", flush=True)
             self.trainer.validate(self.model, datamodule=self.data, verbose=False)
 
 
@@ -128,6 +129,8 @@ def start(args: argparse.Namespace) -> Run:
     pl.seed_everything(args.seed, workers=True, verbose=False)
     if args.size == "small":
         torch.set_num_threads(1)  # so small a model hardly gains from a second thread
+    else:
+        torch.backends.mkldnn.enabled = False  # on a CPU its gradient of CLIP's patch embedding takes minutes
 
     model = SoilCLIP(args.size)
     if args.checkpoint is not None:
@@ -161,7 +164,7 @@ def start(args: argparse.Namespace) -> Run:
     )
     trainer = pl.Trainer(
         max_epochs=args.epochs,
-        accelerator="cpu",
+        accelerator="cpu" if args.size == "small" else "auto",
         logger=make_logger(args.logger, args.output),
         callbacks=[lime, EpochLine(every)],
         enable_checkpointing=False,

@@ -4,10 +4,11 @@ What a pixel of a field reflects at wavelength ``nm``, as a share of the brighte
 
     light * texture * slope(nm) * soil(nm) * product over the parameters of (1 - depth * dip(nm)) + noise
 
-- ``depth`` is what a parameter drives: from 0.05 where it is lowest to 0.40 where it is highest. The parameter itself
+- ``depth`` is what a parameter drives: from 0.05 where it is lowest to 0.50 where it is highest. The parameter itself
   deviates from that line by a standard deviation of 3 % of its range.
-- ``dip`` is a raised cosine over the parameter's own range of wavelengths (``DRIVERS``), and 0 elsewhere.
-- ``light`` (one number a field, standard deviation 15 %) and ``slope`` (a tilt over all wavelengths, 5 % at the ends)
+- ``dip`` is a raised cosine over the parameter's own range of wavelengths (``DRIVERS``), and 0 elsewhere. Each range is
+  that of two of the 20 superbands, so that it is known which ones should come first.
+- ``light`` (one number a field, standard deviation 10 %) and ``slope`` (a tilt over all wavelengths, 3 % at the ends)
   are a nuisance: a band of ``DRIVERS`` is darker for many reasons, and only its depth against other bands counts.
 - ``soil`` is a spectrum that rises, the same for all; ``texture`` is smooth over the field.
 - Outside of the field grow plants, whose spectrum says nothing about the soil.
@@ -21,7 +22,7 @@ import csv
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hyperview_data import BRIGHTEST, PARAMETERS, wavelengths
+from hyperview import BRIGHTEST, PARAMETERS, wavelengths
 from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 DRIVERS = {"P": (512.0, 563.0), "K": (614.0, 665.0), "Mg": (739.0, 783.0), "pH": (851.0, 895.0)}  # nm
 RANGES = {"P": (20.0, 325.0), "K": (20.0, 625.0), "Mg": (25.0, 400.0), "pH": (5.6, 7.8)}  # those of the challenge
-SHALLOWEST, DEEPEST = 0.05, 0.40
+SHALLOWEST, DEEPEST = 0.05, 0.50
+LIGHT, SLOPE = 0.10, 0.03  # standard deviations
 DEVIATION = 0.03  # of a parameter from its depth, as a share of its range
 SMALLEST, LARGEST = 14, 26  # pixels along a side
 
@@ -70,10 +72,10 @@ def make_field(share: NDArray[np.float64], rng: np.random.Generator) -> tuple[ND
     height, width = rng.integers(SMALLEST, LARGEST + 1, size=2)
     nm = np.array(wavelengths())
     outside = ~_shape(height, width, rng)
-    tilt = 1 + 0.05 * rng.standard_normal() * np.linspace(-1, 1, len(nm))
-    light = np.exp(0.15 * rng.standard_normal())
+    tilt = 1 + SLOPE * rng.standard_normal() * np.linspace(-1, 1, len(nm))
+    light = np.exp(LIGHT * rng.standard_normal())
     field = light * tilt * _soil(nm) * np.prod([1 - d for d in _absorptions(nm, share)], axis=0)
-    plants = np.exp(0.15 * rng.standard_normal()) * _plants(nm)
+    plants = np.exp(LIGHT * rng.standard_normal()) * _plants(nm)
     smooth = gaussian_filter(rng.standard_normal((height, width)), 2.0)
     texture = 1 + 0.08 * smooth / smooth.std()
     reflectance = np.where(outside, plants[:, None, None], field[:, None, None]) * texture

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 import torch
 import torch.nn.functional as F
-from hyperview_data import BANDS, PARAMETERS, Scale
+from hyperview import BANDS, PARAMETERS
+from hyperview_data import Scale
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, R2Score
 from transformers import CLIPVisionConfig, CLIPVisionModel

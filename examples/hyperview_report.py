@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from hyperview_data import PARAMETERS, UNITS, wavelengths
+from hyperview import PARAMETERS, UNITS, wavelengths
 from hyperview_made import DRIVERS, drives
 from PIL import Image
 
+from lime_callback.aggregate import Aggregate
 from lime_callback.figures import scale, style
 from lime_callback.figures.groups import Groups
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lime_callback import Explanation
 
 _WIDTH, _TALL, _GAP = 1000, 125, 40
-_BAR, _DRIVER = "#4d6a8a", "#f3e3b3"
+_BAR, _DRIVER = "#8ba6c2", "#f3e3b3"
 
 
 @style.isolated
@@ -39,7 +40,9 @@ def importance_charts(
     caption: str,
     quantity: str,
 ) -> Figure:
-    """Draw the mean absolute coefficient of each superband, on the wavelength axis.
+    """Draw the mean absolute coefficient of each superband over the probes, on the wavelength axis.
+
+    A line marks the middle half of the probes; how well the surrogates know the means is said in words.
 
     Args:
         explanation: of a spectral view, on the CPU.
@@ -50,14 +53,18 @@ def importance_charts(
         quantity: of the vertical axes.
     """
     groups = Groups.of(explanation.features.names, explanation.features.canonical[0, :, 0, 0].numpy(), wavelengths)
-    values = explanation.coefficients.abs().numpy()
-    mean, half = values.mean(0), scale.half_interval((explanation.standard_error**2).sum(0).sqrt() / len(values))
+    mean, fields = importance(explanation).numpy(), explanation.coefficients.abs().numpy()
+    lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
+    error = scale.half_interval(Aggregate().add(explanation).surrogate_error.numpy()).max()
     figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
+    note = f"95 % interval of each mean: at most ±{error:.1g} (1.96 SE)"
+    style.write(
+        figure, _WIDTH - style.MARGIN, style.HEADER - 30, note, ha="right", colour=style.MUTED, points=style.SMALL
+    )
     entries: list[scale.Entry] = [
-        ("patch", _BAR, f"mean over {len(values)} fields"),
-        ("line", style.INK, "its 95 % interval (1.96 SE)"),
-        ("dot", style.MUTED, "each field"),
+        ("patch", _BAR, f"mean over {len(fields)} fields"),
+        ("line", style.INK, "middle half of the fields"),
     ]
     scale.key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
     middle = groups.left + groups.width / 2
@@ -66,13 +73,14 @@ def importance_charts(
         left = style.MARGIN + 46
         axes = style.place(figure, left, y, _WIDTH - style.MARGIN - left, _TALL)
         style.write(figure, left, y - style.LINE, title, points=style.TITLE, bold=True, width=_WIDTH - 2 * left)
+        top = 1.15 * max(mean[t].max(), upper[t].max())
         if t in drivers:
-            axes.axvspan(*drivers[t], color=_DRIVER, lw=0, zorder=0)
+            first, last = drivers[t]
+            axes.bar(first, top, last - first, align="edge", color=_DRIVER, lw=0, zorder=0)
         axes.bar(groups.left, mean[t], groups.width, align="edge", color=_BAR, edgecolor="white", lw=0.5, zorder=2)
-        axes.vlines(middle, mean[t] - half[t], mean[t] + half[t], color=style.INK, lw=1.2, zorder=4)
-        across = groups.left + groups.width * np.linspace(0.15, 0.85, len(values))[:, None]
-        axes.scatter(across.ravel(), values[:, t].ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
-        axes.set_ylim(0, 1.06 * values.max())
+        axes.vlines(middle, lower[t], upper[t], color=style.INK, lw=1.2, zorder=4)
+        axes.set_ylim(-0.07 * top, top)  # the visible spectrum has its place below zero
+        axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
         axes.yaxis.set_major_formatter(style.number)
         axes.grid(axis="y", color="#ececec", lw=0.6)
         axes.set_axisbelow(True)
@@ -85,12 +93,17 @@ def importance_charts(
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file, in few colours, so that it stays small."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(style.render(figure)).quantize(64).save(path, optimize=True)
+    Image.fromarray(style.render(figure)).quantize(256).save(path, optimize=True)
+
+
+def importance(explanation: Explanation) -> Tensor:
+    """Mean absolute coefficient over the probes, ``[T, d]``; signs tell a high parameter from a low one."""
+    return Aggregate().add(explanation).magnitude
 
 
 def strongest(explanation: Explanation, parameter: int, count: int = 2) -> list[str]:
     """The superbands with the largest mean absolute coefficient over the probes, largest first."""
-    order = explanation.coefficients[:, parameter].abs().mean(0).argsort(descending=True)[:count]
+    order = importance(explanation)[parameter].argsort(descending=True)[:count]
     return [explanation.features.names[i] for i in order]
 
 
@@ -104,9 +117,9 @@ def driving(explanation: Explanation, parameter: int) -> list[str]:
 
 def print_bands(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: bool) -> None:
     """Print how good the model is, and which superbands count most for each parameter."""
-    print("\nparameter  R²    error       strongest superbands, mean |coefficient| in deviations of the parameter")
+    print("\nparameter  R²    error       strongest superbands, mean |coefficient| in units of the output")
     for t, (name, unit) in enumerate(zip(PARAMETERS, UNITS, strict=True)):
-        size = dict(zip(spectral.features.names, spectral.coefficients[:, t].abs().mean(0).tolist(), strict=True))
+        size = dict(zip(spectral.features.names, importance(spectral)[t].tolist(), strict=True))
         known = driving(spectral, t) if made_up else []
         marks = [f"{one} {size[one]:.2f}{' *' if one in known else ''}" for one in strongest(spectral, t, 3)]
         error = f"{float(metrics[f'val/error/{name}']):.3g} {unit}"
@@ -119,7 +132,7 @@ def print_field(field: Explanation) -> None:
     """Print how much the field and what surrounds it count for each parameter."""
     print("\nparameter  " + "  ".join(f"{name:>18}" for name in field.features.names) + "    (mean |coefficient|)")
     for t, name in enumerate(PARAMETERS):
-        print(f"{name:<9}  " + "  ".join(f"{one:18.3f}" for one in field.coefficients[:, t].abs().mean(0).tolist()))
+        print(f"{name:<9}  " + "  ".join(f"{one:18.3f}" for one in importance(field)[t].tolist()))
 
 
 def charts(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: bool) -> Figure:
@@ -129,6 +142,6 @@ def charts(metrics: Mapping[str, Tensor], spectral: Explanation, *, made_up: boo
         [f"{name} · R² in validation {float(metrics[f'val/r2/{name}']):.2f}" for name in PARAMETERS],
         wavelengths(),
         {t: DRIVERS[name] for t, name in enumerate(PARAMETERS)} if made_up else {},
-        caption="Soil parameters: how much each superband counts",
-        quantity="mean |coefficient| (standard deviations of the parameter)",
+        caption=f"Soil parameters{' of made-up fields' if made_up else ''}: how much each superband counts",
+        quantity="mean |coefficient| (units of the model's output)",
     )

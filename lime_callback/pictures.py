@@ -110,15 +110,15 @@ class _Artist:
         from lime_callback import figures
 
         panels = self.spectrum_panels if self.spectral else self.spatial_panels
-        present, first = list(panels(self.last)), self.track.first
+        present, first, targets = list(panels(self.last)), self.track.first, self.last.score.shape[1]
         shared: dict[str, Any] = {"limit": self.limit, "caption": self.caption, "quantity": EFFECT}
         if first is not None and first is not self.last:
             moments = (f"epoch {self.track.series.epochs[0]:g}", f"epoch {self.track.series.epochs[-1]:g}")
             shared |= {"moments": moments, "wavelengths": self.wavelengths}
-            return figures.before_after(list(panels(first)), present, **shared)
+            return figures.before_after(list(panels(first)), present, targets=targets, **shared)
         if self.spectral:
             return figures.spectra(present, wavelengths=self.wavelengths, **shared)
-        return figures.attributions(present, **shared)
+        return figures.attributions(present, targets=targets, **shared)
 
     def superbands(self) -> Figure:
         from lime_callback.figures import superband_bars

@@ -171,6 +171,18 @@ def test_any_number_of_panels_is_drawn(count):
     assert figures.render(figures.spectra([spectrum_panel()] * count, wavelengths=AVIRIS, limit=1.0)).shape[1] <= 1600
 
 
+@pytest.mark.parametrize("targets", [2, 3, 4])
+def test_the_targets_of_a_probe_stay_in_one_row(targets):
+    panels = [panel(title=f"probe {i // targets} · {i % targets}") for i in range(16 // targets * targets)]
+    for figure in (
+        figures.attributions(panels, limit=1.0, targets=targets),
+        figures.before_after(panels, panels, limit=1.0, targets=targets),
+    ):
+        rows = {text.get_text(): text.get_position()[1] for text in figure.texts}
+        for i in range(16 // targets):
+            assert len({rows[f"probe {i} · {t}"] for t in range(targets)}) == 1
+
+
 def test_more_than_sixteen_panels_are_cut_and_counted():
     figure = figures.attributions([panel(title=f"probe {i}") for i in range(20)], limit=1.0, caption="spatial")
     assert "spatial · first 16 of 20 shown" in texts(figure)

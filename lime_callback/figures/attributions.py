@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 _GAP = 6  # between the pictures of one probe
 _COLUMN = 26  # between probes
 _BELOW = 16  # under a row of pictures
+_SMALLEST = 144  # side of a picture that its subtitle fits
 
 
 @style.isolated
 def attributions(
-    panels: Sequence[Panel], *, limit: float, caption: str = "", quantity: str = scale.COEFFICIENT
+    panels: Sequence[Panel],
+    *,
+    limit: float,
+    caption: str = "",
+    quantity: str = scale.COEFFICIENT,
+    targets: int = 1,
 ) -> Figure:
     """Draw each probe beside its overlay, up to 16.
 
@@ -34,25 +40,34 @@ def attributions(
         limit: coefficient at the ends of the colour scale.
         caption: what is shown, as in ``"spatial · epoch 12"``.
         quantity: what is shown instead of coefficients, with its unit in brackets.
+        targets: how many panels in a row belong to the same probe; they stay on one line where they can.
 
     Raises:
         ValueError: if there is no panel, or the limit is below 0.
     """
     panels, caption = chosen(panels, caption)
-    return _draw([[panel] for panel in panels], limit, caption, (), quantity)
+    return _draw([[panel] for panel in panels], limit, caption, (), quantity, targets)
 
 
 def pairs(
-    first: Sequence[Panel], present: Sequence[Panel], moments: Sequence[str], limit: float, caption: str, quantity: str
+    first: Sequence[Panel],
+    present: Sequence[Panel],
+    moments: Sequence[str],
+    limit: float,
+    caption: str,
+    quantity: str,
+    targets: int,
 ) -> Figure:
     """Draw each probe beside its first and its present overlay, see :func:`~lime_callback.figures.before_after`."""
     present, caption = chosen(present, caption)
-    return _draw([[a, b] for a, b in zip(first, present, strict=False)], limit, caption, moments, quantity)
+    return _draw([[a, b] for a, b in zip(first, present, strict=False)], limit, caption, moments, quantity, targets)
 
 
-def _draw(rows: list[list[Panel]], limit: float, caption: str, moments: Sequence[str], quantity: str) -> Figure:
+def _draw(
+    rows: list[list[Panel]], limit: float, caption: str, moments: Sequence[str], quantity: str, targets: int
+) -> Figure:
     """A cell for each probe: its picture, and its overlays side by side, one for each moment."""
-    columns, side = _grid(len(rows), pictures=1 + len(rows[0]))
+    columns, side = _grid(len(rows), 1 + len(rows[0]), targets)
     inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
     tall = round(side * float(np.clip(proportion, 0.3, 1.4)))
@@ -79,7 +94,9 @@ def _draw(rows: list[list[Panel]], limit: float, caption: str, moments: Sequence
     return figure
 
 
-def _grid(count: int, pictures: int) -> tuple[int, int]:
-    """Probes side by side, and the side of each picture."""
+def _grid(count: int, pictures: int, targets: int) -> tuple[int, int]:
+    """Panels side by side, and the side of each picture."""
     columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 6 or pictures > 2 else 4
-    return columns, {1: 660, 2: 610, 3: 432, 4: 288}[columns] // pictures
+    if columns > 2:
+        columns = next((n for n in (columns, 4, 3) if targets % n == 0 or n % targets == 0), columns)
+    return columns, max({1: 660, 2: 610, 3: 432, 4: 288}[columns] // pictures, _SMALLEST)

@@ -25,6 +25,7 @@ def before_after(
     moments: tuple[str, str] = ("first", "present"),
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
+    targets: int = 1,
 ) -> Figure:
     """Draw two explanations of each probe on one scale: maps beside each other, the first spectrum as a line.
 
@@ -37,6 +38,7 @@ def before_after(
         moments: what the two explanations are called, as in ``("epoch 0", "epoch 12")``.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
+        targets: how many panels in a row belong to the same probe; maps of one stay on one line where they can.
 
     Raises:
         ValueError: if there is no panel, the two lists do not have the same length and kind, or the limit is below 0.
@@ -51,5 +53,5 @@ def before_after(
         a, b = cast("Sequence[SpectrumPanel]", first), cast("Sequence[SpectrumPanel]", present)
         return spectrum_pairs(a, b, moments, wavelengths, limit, caption, quantity)
     return picture_pairs(
-        cast("Sequence[Panel]", first), cast("Sequence[Panel]", present), moments, limit, caption, quantity
+        cast("Sequence[Panel]", first), cast("Sequence[Panel]", present), moments, limit, caption, quantity, targets
     )

@@ -1,12 +1,12 @@
 """What an explanation costs beside the forward passes that it cannot do without, and beside other packages.
 
-    python benchmarks/speed.py          (about six minutes on two cores; --picture FILE draws it)
+    python benchmarks/speed.py          (about half an hour on two cores; --picture FILE draws it)
     python benchmarks/speed.py --quick  (keeps the code alive; its figures mean little)
 
 The unit is plain forward passes: the model on as many rows, in the same batches, and nothing else. Small vision
-transformers with random weights are explained on one input by superbands (20, or the 3 channels) and by superpixels
-whose borders are those of the patches: with perturbed inputs written one by one ("direct", `stem="off"`), with the
-first layer replaced by precomputed images of the features ("folded", `stem="auto"`), and by other packages on the same
+transformers with random weights are explained on one input by superbands (20, or the 3 channels) and by the patches
+that they embed, each a superpixel: with perturbed inputs written one by one ("direct", `stem="off"`), with the first
+layer replaced by precomputed images of the features ("folded", `stem="auto"`), and by other packages on the same
 features, the same number of perturbations and the same batches. Ours and lime's explain four outputs at once. Captum
 and meteors explain one at a time, so that four cost four calls, of which one is timed. Other packages are left out of
 the deepest model, and where they are not installed.
@@ -102,7 +102,7 @@ def main() -> None:
     """Time, compare, print, draw."""
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--picture", help="a file for bars of the medians")
-    arguments.add_argument("--perturbations", type=int, default=64)
+    arguments.add_argument("--perturbations", type=int, default=256)
     arguments.add_argument("--batch", type=int, default=16)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
@@ -120,9 +120,10 @@ def main() -> None:
         for name, features in views(row, x).items():
             task = Task(model, x, features, n, args.batch)
             calls = methods(task, row, name, missing)
+            warm = methods(task._replace(n=args.batch), row, name, missing)
             print(f"\n{row}: {name}")
             with quiet() as reasons:
-                times = rounds(calls, repetitions, args.clock)
+                times = rounds(calls, repetitions, args.clock, warm)
                 far = difference(task)
             ratios = {method: ratio(times[method], times["plain"]) for method in calls if method != "plain"}
             ratios |= {
@@ -152,12 +153,11 @@ def importable(name: str) -> bool:
 
 
 def views(row: Row, x: Tensor) -> dict[str, Features]:
-    """Superbands, and superpixels of whole patches."""
+    """Superbands, and the model's patches."""
     side = row.size // row.patch
-    line = torch.arange(side) * min(5, side) // side
-    cells = (line[:, None] * min(5, side) + line).repeat_interleave(row.patch, 0).repeat_interleave(row.patch, 1)
+    patches = torch.arange(side**2).view(side, side).repeat_interleave(row.patch, 0).repeat_interleave(row.patch, 1)
     bands = Superbands(min(20, row.channels)).features(x)
-    return {f"{len(bands)} superbands": bands, "patches": Superpixels(mask=cells).features(x)}
+    return {f"{len(bands)} superbands": bands, f"{side**2} patches": Superpixels(mask=patches).features(x)}
 
 
 def methods(task: Task, row: Row, view: str, missing: list[str]) -> dict[str, Callable[[], object]]:
@@ -169,12 +169,12 @@ def methods(task: Task, row: Row, view: str, missing: list[str]) -> dict[str, Ca
     }
     if not row.others:
         return calls
-    if row.channels == 3 and view == "patches" and "lime" not in missing:
+    if row.channels == 3 and "patches" in view and "lime" not in missing:
         calls["lime, 4 targets"] = by_lime(task)
     if "captum" not in missing:
         calls["captum, 1 target"] = by_captum(task)
     if "meteors" not in missing:
-        calls["meteors, 1 target"] = by_meteors(task, spectral=view != "patches")
+        calls["meteors, 1 target"] = by_meteors(task, spectral="patches" not in view)
     return calls
 
 

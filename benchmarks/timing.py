@@ -34,16 +34,29 @@ def parser(description: str | None, *, repetitions: int) -> argparse.ArgumentPar
     return made
 
 
-def rounds(calls: Mapping[str, Callable[[], object]], repetitions: int, clock: str) -> Times:
-    """Seconds of each call in each round, after a round that does not count."""
+def rounds(
+    calls: Mapping[str, Callable[[], object]],
+    repetitions: int,
+    clock: str,
+    warm: Mapping[str, Callable[[], object]] | None = None,
+) -> Times:
+    """Seconds of each call in each round, after a round that does not count.
+
+    Args:
+        calls: by their names.
+        repetitions: rounds that count.
+        clock: one of `CLOCKS`.
+        warm: what the round before calls instead, where the calls themselves take long.
+    """
     now = CLOCKS[clock]
     found: Times = {name: [] for name in calls}
-    for repetition in range(-1, repetitions):
-        for name in list(calls) if repetition % 2 else reversed(list(calls)):
+    for call in (calls if warm is None else warm).values():
+        call()
+    for repetition in range(repetitions):
+        for name in reversed(list(calls)) if repetition % 2 else list(calls):
             start = now()
             calls[name]()
-            if repetition >= 0:
-                found[name].append(now() - start)
+            found[name].append(now() - start)
     return found
 
 

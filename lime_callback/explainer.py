@@ -196,7 +196,7 @@ def run(
         return whole, region, targets, perturber, repeats
 
     def folded() -> tuple[Folded | None, str]:
-        return fold(finder, score, perturber, batch_size) if foldable else (None, "")
+        return fold(finder, score, perturber, batch_size, whole[:1]) if foldable else (None, "")
 
     def conclude() -> Outcome:
         samples = gathered(settings, perturber, features, outputs, repeats)

@@ -1,4 +1,4 @@
-"""What a linear stem makes of each feature by itself, ``[d, o]``, in the cheapest way that the features allow.
+"""What a linear stem makes of sums of features, in the cheapest way that the features allow.
 
 Which way is found out once, from the mask; what is done for each input reads nothing back from a device.
 """
@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 
 
 class ImageMaker(NamedTuple):
-    """How the images of an input's features are made.
+    """How the images of an input's features are made, and what they cost.
 
     Attributes:
-        make: takes one input's difference to its baseline, its labels, and a number of images to make at a time.
-        passes: of the stem over a whole input that all of them cost together.
+        make: takes one input's difference to its baseline, its labels, and a number of images to make at a time, and
+            returns a function of the stem's image ``[1, o]`` of everything hidden and of a design's rows ``[m, d]``:
+            the images ``[m, o]`` of these rows.
+        passes: of the stem over a whole input.
+        sums: that an element of a row's image takes.
+        kept: images that stay in memory.
     """
 
-    make: Callable[[Tensor, Tensor, int], Tensor]
+    make: Callable[[Tensor, Tensor, int], Callable[[Tensor, Tensor], Tensor]]
     passes: int
+    sums: int
+    kept: int
 
 
 def image_maker(stem: Stem, labels: Tensor, d: int) -> ImageMaker:
@@ -39,10 +45,10 @@ def image_maker(stem: Stem, labels: Tensor, d: int) -> ImageMaker:
     """
     channels = _channels(stem, labels, d)
     if channels is not None:
-        return ImageMaker(partial(_by_channel, stem, channels), 1)
+        return ImageMaker(partial(_by_channel, stem, channels), passes=1, sums=d, kept=d)
     if _is_of_patches(stem, labels):
-        return ImageMaker(partial(_by_patch, stem, d), 1)
-    return ImageMaker(partial(_one_by_one, stem, d), d)
+        return ImageMaker(partial(_by_patch, stem), passes=1, sums=1, kept=1)
+    return ImageMaker(partial(_one_by_one, stem, d), passes=d, sums=d, kept=d)
 
 
 def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
@@ -55,16 +61,16 @@ def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
     return [(known == k).nonzero().flatten().to(labels.device) for k in range(d)]
 
 
-def _by_channel(stem: Stem, channels: Sequence[Tensor], difference: Tensor, _labels: Tensor, _chunk: int) -> Tensor:
+def _by_channel(
+    stem: Stem, channels: Sequence[Tensor], difference: Tensor, _labels: Tensor, _chunk: int
+) -> Callable[[Tensor, Tensor], Tensor]:
     """Each feature takes its channels' part of the weights, so all together cost what one input does."""
     with torch.autocast(difference.device.type, enabled=False):
         weight = stem.layer.weight.to(difference.dtype)
-        return torch.cat(
-            [
-                stem.layer._conv_forward(difference[own].unsqueeze(0), weight[:, own], None).flatten(1)
-                for own in channels
-            ]
-        )
+        images = [
+            stem.layer._conv_forward(difference[own].unsqueeze(0), weight[:, own], None).flatten(1) for own in channels
+        ]
+    return partial(_summed, torch.cat(images))
 
 
 def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
@@ -80,12 +86,23 @@ def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
     return bool((patches == patches[:, :, :1, :, :1]).all())
 
 
-def _by_patch(stem: Stem, d: int, difference: Tensor, labels: Tensor, _chunk: int) -> Tensor:
+def _by_patch(stem: Stem, difference: Tensor, labels: Tensor, _chunk: int) -> Callable[[Tensor, Tensor], Tensor]:
     """One image, of which each feature takes its patches."""
     of_patch = _patches(stem.layer, labels)[:, :, 0, :, 0].flatten()
     image = stem.images(difference.unsqueeze(0)).view(stem.layer.out_channels, -1)
-    mine = of_patch == torch.arange(d, device=labels.device).unsqueeze(1)
-    return torch.where(mine.unsqueeze(1), image, torch.zeros((), dtype=image.dtype, device=image.device)).flatten(1)
+    return partial(_chosen, image, of_patch)
+
+
+def _chosen(image: Tensor, of_patch: Tensor, ground: Tensor, design: Tensor) -> Tensor:
+    """Images ``[m, o]`` of rows, from one image ``[channels, patches]`` and the feature of each patch, -1 for none."""
+    never = design.new_zeros(len(design), 1)
+    keep = torch.cat([never, design], 1).index_select(1, of_patch + 1).unsqueeze(1)
+    return torch.addcmul(ground.view(image.shape), keep.to(image.dtype), image).flatten(1)
+
+
+def _summed(images: Tensor, ground: Tensor, design: Tensor) -> Tensor:
+    """Images ``[m, o]`` of rows, from those of the features ``[d, o]``."""
+    return torch.addmm(ground, design.to(images.dtype), images)
 
 
 def _patches(layer: nn.Conv2d, labels: Tensor) -> Tensor:
@@ -95,9 +112,12 @@ def _patches(layer: nn.Conv2d, labels: Tensor) -> Tensor:
     return labels.reshape(-1, rows, height, columns, width)
 
 
-def _one_by_one(stem: Stem, d: int, difference: Tensor, labels: Tensor, chunk: int) -> Tensor:
+def _one_by_one(
+    stem: Stem, d: int, difference: Tensor, labels: Tensor, chunk: int
+) -> Callable[[Tensor, Tensor], Tensor]:
     """Everything but one feature is set to zero, for each of them."""
     number = torch.arange(d, device=labels.device).view(-1, *(1,) * labels.ndim)
     none = torch.zeros((), dtype=difference.dtype, device=difference.device)
     parts = torch.split(number, min(d, chunk))
-    return torch.cat([stem.images(torch.where(labels == one, difference, none)) for one in parts])
+    images = [stem.images(torch.where(labels == one, difference, none)) for one in parts]
+    return partial(_summed, torch.cat(images))

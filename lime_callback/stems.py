@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,8 +34,8 @@ _LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _WRITING = 8
 # The images of the features may take as much memory as a batch of perturbed inputs would, and the stem's answers.
 _ROOM = 1
-# Perturbations by which a folded stem proves itself, and how near their outputs have to be.
-_PROOF, _CLOSE = 2, 1e-4
+# How near the outputs have to be by which a folded stem proves itself.
+_CLOSE = 1e-4
 
 
 class Stem:
@@ -162,61 +163,74 @@ class Folded:
     def __init__(self, stem: Stem, perturber: Perturber, batch_size: int) -> None:
         self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
         self._input, self._chunk = -1, batch_size
-        self._images = self._ground = torch.empty(0)
+        self._answers: Callable[[Tensor], Tensor] | None = None
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
-        stem, d = self.stem, self.perturber.design.shape[-1]
-        elements = self.perturber.inputs[0].numel()
+        stem, maker, elements = self.stem, self._maker, self.perturber.inputs[0].numel()
         # The images of the features are made once an input.
-        once = self._maker.passes * (stem.products + elements) / self.perturber.per_input
-        folded = stem.size * (d + _WRITING) + once
+        once = maker.passes * (stem.products + elements) / self.perturber.per_input
+        folded = stem.size * (maker.sums + _WRITING) + once
         direct = stem.products + _WRITING * elements
-        return folded < direct and stem.size * d <= _ROOM * max(self._chunk, 32) * (elements + stem.size)
+        room = _ROOM * max(self._chunk, 32) * (elements + stem.size)
+        return folded < direct and stem.size * maker.kept <= room
 
     def rows(self, start: int, stop: int) -> Tensor:
         """The stem's answers ``[stop - start, o]``."""
         parts = []
         while start < stop:
             b, design = self.perturber.design_of(start, stop)
-            self._take(b)
-            parts.append(torch.addmm(self._ground, design.to(self._images.dtype), self._images))
+            parts.append(self._of(b)(design))
             start += len(design)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows, see :meth:`~lime_callback.perturb.Perturber.score`."""
+        return self._answered(forward, self.rows(start, stop), self.perturber.inputs_of(start, stop))
+
+    def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """What ``forward`` makes of the first input as it is, and of its first perturbation."""
+        _, first = self.perturber.design_of(0, 1)
+        answers = self._of(0)(torch.cat([torch.ones_like(first), first]))
+        return self._answered(forward, answers, self.perturber.inputs_of(0, 1).expand(2))
+
+    def _answered(self, forward: Callable[[Tensor, Tensor], Tensor], answers: Tensor, rows: Tensor) -> Tensor:
         inputs = self.perturber.inputs
         # Whoever looks at the input elsewhere than in the stem finds no number there.
-        blank = inputs.new_full((1,) * inputs.ndim, math.nan).expand(stop - start, *inputs.shape[1:])
-        with self.stem.answering(self.rows(start, stop)):
-            return forward(blank, self.perturber.inputs_of(start, stop))
+        blank = inputs.new_full((1,) * inputs.ndim, math.nan).expand(len(rows), *inputs.shape[1:])
+        with self.stem.answering(answers):
+            return forward(blank, rows)
 
     def release(self) -> None:
         """Give memory back."""
-        self._input, self._images, self._chunk = -1, torch.empty(0), max(1, self._chunk // 2)
+        self._input, self._answers, self._chunk = -1, None, max(1, self._chunk // 2)
 
-    def _take(self, b: int) -> None:
-        """Make the images of an input's features, unless they are there."""
-        if b == self._input:
-            return
-        x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
-        ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
-        self._ground = ground + self.stem.bias(ground)
-        self._input, self._images = b, self._maker.make(x - baseline, labels, self._chunk)
+    def _of(self, b: int) -> Callable[[Tensor], Tensor]:
+        """A function of rows of a design: the stem's answers to them, for this input."""
+        if self._answers is None or b != self._input:
+            x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
+            ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
+            ground = ground + self.stem.bias(ground)
+            self._input, self._answers = b, partial(self._maker.make(x - baseline, labels, self._chunk), ground)
+        return self._answers
 
 
 def fold(
-    finder: StemFinder, forward: Callable[[Tensor, Tensor], Tensor], perturber: Perturber, batch_size: int
+    finder: StemFinder,
+    forward: Callable[[Tensor, Tensor], Tensor],
+    perturber: Perturber,
+    batch_size: int,
+    known: Tensor,
 ) -> tuple[Folded | None, str]:
-    """A folded stem that pays, and that gives the same outputs for a few perturbations.
+    """A folded stem that pays, and that gives the same outputs for an input, perturbed and not.
 
     Args:
         finder: has looked at a forward of the model.
         forward: runs it on inputs ``[m, *dims]`` that were made of the inputs of these numbers.
         perturber: of the inputs.
         batch_size: rows at most at a time.
+        known: what ``forward`` makes of the first input as it is, ``[1, K]``.
 
     Returns:
         The stem, or ``None`` and why there is none; nothing is said of one that would only not pay.
@@ -229,10 +243,9 @@ def fold(
     folded = Folded(stem, perturber, batch_size)
     if not folded.pays():
         return None, ""
-    count = min(_PROOF, perturber.per_input)
-    direct = perturber.score(forward, 0, count).clone()
+    direct = torch.cat([known, perturber.score(forward, 0, 1)])
     try:
-        other = folded.score(forward, 0, count)
+        other = folded.sample(forward)
     except Exception as error:  # a model that looks at its input elsewhere may do anything with what is put there
         lacking = is_out_of_memory(error)
         return None, "memory does not suffice" if lacking else "the model uses its input elsewhere, too"

@@ -83,9 +83,9 @@ def test_two_processes_find_what_one_finds(alone, ran, strategy):
     for name, value in alone["metrics"][-1].items():
         assert zero["metrics"][-1][name] == pytest.approx(value, abs=1e-4), name
     # Each process made half of the forwards, and only rank zero wrote. For each view there is one of the probes as they
-    # are, and three that find the model's stem and prove it, where weights are not sharded.
-    proof = 3 if strategy == "ddp" else 0
-    assert [alone["forwards"][1], zero["forwards"][1]] == [2 * (1 + 18 + 3), 2 * (1 + 9 + proof)]
+    # are, and two that prove the model's stem, where weights are not sharded.
+    proof = 2 if strategy == "ddp" else 0
+    assert [alone["forwards"][1], zero["forwards"][1]] == [2 * (1 + 18 + 2), 2 * (1 + 9 + proof)]
     (history,) = folder.rglob("history.csv")
     assert len(read_history(history)) == 3 * 5 * (4 + 3)
     assert len(events(folder).Images("lime/spatial/attributions")) == 3

@@ -94,6 +94,8 @@ def test_label2rgb_tints_what_raises_orange_and_what_lowers_blue():
     for rows, colour in ((slice(0, 5), style.PLUS), (slice(-5, None), style.MINUS)):
         expected = 0.55 * image[rows] + 0.45 * 255 * np.array(to_rgb(colour))
         assert np.abs(tinted[rows] - expected).max() <= 1
+    for alone in (np.minimum(mask, 0), np.maximum(mask, 0)):  # colours do not depend on what else is marked
+        np.testing.assert_array_equal(label2rgb(image, alone)[alone != 0], tinted[alone != 0])
 
 
 def test_draw_features_takes_the_options_of_the_field():

@@ -16,7 +16,7 @@ from lime_callback.figures.panels import Panel, check_image, check_pixels
 from lime_callback.figures.pictures import draw_image, draw_lines, draw_overlay, inner_box
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -130,14 +130,12 @@ def label2rgb(image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> NDArr
     Raises:
         ValueError: if the shapes do not fit each other.
     """
-    from skimage import color
-
     check_image(image)
     check_pixels("mask", mask, image)
-    labels = np.where(mask > 0, 1, np.where(mask < 0, 2, 0))
-    colouring: Callable[..., NDArray[np.float64]] = color.label2rgb  # it carries no types
-    tinted = colouring(labels, image, [to_rgb(style.PLUS), to_rgb(style.MINUS)], alpha=_ALPHA, bg_label=0, saturation=1)
-    return np.asarray(np.where(labels[..., None] > 0, np.round(255 * tinted), image), dtype=np.uint8)
+    signs = np.asarray(mask)[..., None]
+    colour = np.where(signs > 0, to_rgb(style.PLUS), to_rgb(style.MINUS))
+    tinted = (1 - _ALPHA) * image + _ALPHA * 255 * colour
+    return np.asarray(np.where(signs == 0, image, np.round(tinted)), dtype=np.uint8)
 
 
 def _proportion(image: NDArray[np.uint8]) -> float:

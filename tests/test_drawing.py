@@ -150,6 +150,16 @@ def test_panels_show_effects():
     assert effect_limit(100) == 0.25
 
 
+def test_what_there_is_no_room_for_is_told():
+    many = [explained(9, seed=seed) for seed in range(2)]
+    for figure in (
+        draw_features(many[0], pictures(9), caption="all"),
+        draw_stability(many, pictures(9), caption="all"),
+    ):
+        assert "all · first 16 of 18 shown" in texts(figure)
+    assert "first 8 of 18 shown" in texts(draw_ensemble({"grid": many[0]}, pictures(9)))
+
+
 def sides():
     return {f"{n} x {n}": explained(view=Superpixels("grid", n_segments=n**2), n=128) for n in (3, 4, 6)}
 
@@ -159,7 +169,7 @@ def test_draw_ensemble_shows_the_members_their_mean_and_where_they_agree():
     figure = draw_ensemble(members, pictures(), class_names=["sky", "sum"])
     found = texts(figure)
     assert {"3 x 3", "6 x 6", "mean", "where they agree", "of 3 maps"} <= set(found)
-    assert sum(text.startswith("9 of them, R² ") for text in found) == 4
+    assert sum(text.startswith("9 superpixels, R² ") for text in found) == 4
     assert found.count("input 1 · sky · all of them together") == 1
     assert len(figure.axes) == 4 * (3 + 3) + 1
     # White where members do not agree: no colour, and only there.

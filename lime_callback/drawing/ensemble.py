@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lime_callback.drawing.overlays import checked, first, fit, on_pixels, panels, title
+from lime_callback.drawing.overlays import checked, cut, each, fit, on_pixels, panels, title
 from lime_callback.ensemble import ensemble
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def draw_ensemble(
     agreed = torch.where(together.heatmap.abs() > together.spread, together.heatmap, 0.0)
     some, size = next(iter(parts.values())), pictures.shape[1:3]
     seamless = np.zeros(size, dtype=np.int64)  # what they have in common has no segments of its own
+    which, caption = cut(each(some), _PAIRS, caption)
+    by_member = [
+        list(panels(one, pictures, which, partial(_texts, name, one), ensemble([one]).heatmap))
+        for name, one in parts.items()
+    ]
     rows: list[Row] = []
-    for b, t in first(some, _PAIRS):
-        apart = [
-            panel
-            for name, one in parts.items()
-            for panel in panels(one, pictures, [(b, t)], partial(_texts, name, one), ensemble([one]).heatmap)
-        ]
+    for apart, (b, t) in zip(zip(*by_member, strict=True), which, strict=True):
         mean, common = (on_pixels(some.features.layout, heat[b, t], size) for heat in (together.heatmap, agreed))
         heading = title(some, b, t, class_names)
         rows += [
@@ -84,4 +84,4 @@ def draw_ensemble(
 
 def _texts(name: str, explanation: Explanation, b: int, t: int) -> dict[str, Any]:
     has = explanation.features.present.expand(len(explanation.score), -1)[b]
-    return {"title": name, "subtitle": f"{int(has.sum())} of them, {fit(explanation, b, t)}"}
+    return {"title": name, "subtitle": f"{int(has.sum())} superpixels, {fit(explanation, b, t)}"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.drawing.overlays import checked, first, fit, title
+from lime_callback.drawing.overlays import checked, cut, each, fit, title
 from lime_callback.image_and_mask import chosen, shown
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def draw_features(
     masks = flat.view(*signs.shape[:2], *flat.shape[1:]).expand(-1, -1, -1, *pictures.shape[1:3])
     images = torch.from_numpy(pictures).movedim(-1, 1)
     alone = shown(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
+    which, caption = cut(each(explanation), _ROWS, caption)
     rows = []
-    for b, t in first(explanation, _ROWS):
+    for b, t in which:
         mask, found = masks[b, t, 0].numpy(), signs[b, t]
         counts = f"{int((found > 0).sum())} raise it, {int((found < 0).sum())} lower it"
         whole = Tile(pictures[b], title(explanation, b, t, class_names), _output(explanation, b, t))

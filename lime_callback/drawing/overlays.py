@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lime_callback.comparable import check_explanation
 from lime_callback.targets import target_name
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lime_callback.figures import Panel
     from lime_callback.layout import Layout
 
+T = TypeVar("T")
 EFFECT = "effect (share of the output's spread)"
 
 
@@ -86,10 +87,17 @@ def checked(explanation: object, pictures: NDArray[np.uint8]) -> Explanation:
     return found
 
 
-def first(explanation: Explanation, most: int) -> list[tuple[int, int]]:
-    """Numbers of the inputs and targets for which there is room."""
+def each(explanation: Explanation) -> list[tuple[int, int]]:
+    """Numbers of the inputs and targets."""
     inputs, targets = explanation.score.shape
-    return list(product(range(inputs), range(targets)))[:most]
+    return list(product(range(inputs), range(targets)))
+
+
+def cut(parts: Sequence[T], most: int, caption: str) -> tuple[Sequence[T], str]:
+    """Those for which there is room, and a caption that says so where some are left out."""
+    if len(parts) > most:
+        caption = f"{caption} · first {most} of {len(parts)} shown".removeprefix(" · ")
+    return parts[:most], caption
 
 
 def title(explanation: Explanation, b: int, t: int, class_names: Sequence[str] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lime_callback.drawing.overlays import EFFECT, checked, effect_limit, first, fit, panels, title
+from lime_callback.drawing.overlays import EFFECT, checked, cut, each, effect_limit, fit, panels, title
 from lime_callback.stability import stability
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ def draw_stability(
         found = stability(group, k)
         seeds = [checked(one, pictures) for one in group]
         limit = max(limit, effect_limit(len(seeds[0].features)))
-        which = first(seeds[0], _ROWS)
+        which = each(seeds[0])
         columns = [list(panels(one, pictures, which, _texts(one, s))) for s, one in enumerate(seeds)]
         for row, (b, t) in zip(zip(*columns, strict=True), which, strict=True):
             parts = [name] * bool(name) + [title(seeds[0], b, t, class_names), str(found.of(b, t))]
             rows.append((" · ".join(parts), row))
-    return tiles(rows[:_ROWS], limit=limit, caption=caption, quantity=EFFECT)
+    kept, caption = cut(rows, _ROWS, caption)
+    return tiles(kept, limit=limit, caption=caption, quantity=EFFECT)
 
 
 def _texts(explanation: Explanation, number: int) -> Callable[[int, int], dict[str, str]]:

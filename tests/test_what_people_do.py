@@ -412,7 +412,12 @@ def test_several_segmentations_combined_three_slic_grids_of_5_7_and_11_first_cla
     }
     together = ensemble(members.values())
     heat = together.heatmap.expand(1, 1, 3, 44, 44)[0, 0, 0]
-    assert together.members == 6
+    maps = torch.stack([one.heatmap()[0, 0, 0] for one in members.values()])
+    scaled = maps / maps.square().mean((1, 2), keepdim=True).sqrt()
+    torch.testing.assert_close(heat, scaled.mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        together.spread.expand(1, 1, 3, 44, 44)[0, 0, 0], scaled.std(0, correction=0), atol=1e-5, rtol=0
+    )
     rest = torch.ones(44, 44, dtype=torch.bool)
     for (rows, columns), sign in zip(squares, (1, -1), strict=True):
         assert (sign * heat[rows, columns] > 0).all()

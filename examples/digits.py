@@ -18,10 +18,11 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
@@ -32,9 +33,13 @@ from torch import Tensor
 
 from lime_callback import Explanation, Features, Superpixels, explain
 from lime_callback.classifiers import SklearnForward
-from lime_callback.figures import Panel, attributions, composite
+from lime_callback.figures import Panel, Tile, composite, render, tiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIDE = 8
+SHOWN = ("forest, vector", "forest, discretised", "forest, image", "SVM, vector", "SVM, image")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -82,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"  output {case.target}: " + ", ".join(f"{feature} {value:+.3f}" for feature, value in top[0]))
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "digits.png"
-    draw(cases, inputs, found).savefig(path)
+    Image.fromarray(render(draw(cases, inputs, found))).save(path, optimize=True)
     print(f"\n{path}, after {time.perf_counter() - started:.1f} s")
 
 
@@ -101,10 +106,11 @@ def choose(forest: RandomForestClassifier, svm: OneVsRestClassifier, test: np.nd
     predicted, sure = probability.argmax(1), probability.max(1)
     right = int(np.argmax(np.where((predicted == truth) & (svm.predict(test) == truth), sure, -1)))
     wrong = int(np.argmax(np.where(predicted != truth, sure, -1)))
+    taken, true = int(predicted[wrong]), int(truth[wrong])
     return [
-        Case(right, test[right], int(truth[right]), f"digit {truth[right]}"),
-        Case(wrong, test[wrong], int(predicted[wrong]), f"{truth[wrong]} taken for {predicted[wrong]}"),
-        Case(wrong, test[wrong], int(truth[wrong]), f"same digit, as {truth[wrong]}"),
+        Case(right, test[right], int(truth[right]), f"a {truth[right]}"),
+        Case(wrong, test[wrong], taken, f"{true} taken for {taken}: why {taken}?"),
+        Case(wrong, test[wrong], true, f"{true} taken for {taken}: why {true}?"),
     ]
 
 
@@ -141,29 +147,22 @@ def other_quarters(inputs: Tensor, train: np.ndarray) -> Tensor:
     return hidden
 
 
-def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]):  # noqa: ANN201 (matplotlib's)
-    """A row for each case, a column for each form; effects as a share of the output's spread, so that scales agree."""
-    # Ink is dark on paper.
-    images = composite(-inputs.view(-1, 1, SIDE, SIDE))
-    chosen = ("forest, vector", "forest, discretised", "forest, image", "SVM, image")
-    panels = []
+def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]) -> Figure:
+    """A row for each case, a column for each form; effects as shares of the output's spread, so that scales agree."""
+    images = composite(-inputs.view(-1, 1, SIDE, SIDE))  # ink is dark on paper
+    rows: list[tuple[str, list[Tile | Panel]]] = []
     for b, case in enumerate(cases):
-        for name in chosen:
+        row: list[Tile | Panel] = [Tile(images[b], case.title)]
+        for name in SHOWN:
             explanation = found[name]
-            effects = explanation.effects(explanation.coefficients)
+            heat = explanation.on_elements(explanation.effects(explanation.coefficients))[b, 0]
             output, score = float(explanation.prediction[b, 0]), float(explanation.score[b, 0])
-            shape = (SIDE, SIDE)
-            panels.append(
-                Panel(
-                    image=images[b],
-                    heat=explanation.on_elements(effects)[b, 0].reshape(shape).numpy(),
-                    segments=explanation.features.mask.reshape(shape).numpy(),
-                    title=f"{case.title} · {name}",
-                    subtitle=f"output {output:.2f}, R² {score:.2f}",
-                )
-            )
-    limit = float(np.quantile(np.abs([panel.heat for panel in panels]), 0.99))
-    return attributions(panels, limit=limit, caption="digits", quantity="effect (share of the output's spread)")
+            segments = explanation.features.mask.reshape(SIDE, SIDE).numpy()
+            note = f"output {output:.2f}, R² {score:.2f}".replace("-", "\N{MINUS SIGN}")
+            row.append(Panel(images[b], heat.reshape(SIDE, SIDE).numpy(), segments, name, note))
+        rows.append(("", row))
+    caption, quantity = "What speaks for a digit, and what against it", "effect (share of the output's spread)"
+    return tiles(rows, limit=0.8, caption=caption, quantity=quantity)
 
 
 if __name__ == "__main__":

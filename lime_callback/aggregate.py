@@ -1,10 +1,13 @@
 """Global attributions: the explanations of many inputs in one, in memory that does not grow with their number.
 
 Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are told apart by their names, so what is aggregated
-should mean the same in every input: superbands do, superpixels only where the mask is the user's own.
+has to mean the same in every input: superbands do, a grid and a mask that all inputs share, too.
 """
 
 from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -14,13 +17,22 @@ from lime_callback.explanation import Explanation
 from lime_callback.moments import Moments
 from lime_callback.quantities import checked_count
 
+if TYPE_CHECKING:
+    from lime_callback.features import Features
+
 _NOTHING = "An aggregate should have at least one explanation. Found none; `add` one first."
+_NO_COMMON_NAMES = (
+    "An aggregate's features should mean the same in every input, since they are told apart by their names. Found "
+    "superpixels that inputs were cut into, each its own way. Use `Superpixels('grid')`, a `mask` for all of "
+    "them, `Validity` or `Superbands`; or, where pixels mean the same in all inputs, average `explanation.heatmap()`."
+)
 
 
 class Aggregate:
     """Mean and spread of each feature's coefficient over explanations, as they come.
 
-    A feature counts where an input has it.
+    A feature counts where an input has it. Superpixels that are cut for each input by itself have no common names; they
+    can be aggregated over explanations of one and the same input, and are refused otherwise.
 
     Args:
         gate: fits whose R² is below it do not count; ``None``: all do.
@@ -41,13 +53,14 @@ class Aggregate:
         self._scores: Moments | None = None
         self._targets = torch.empty(0, dtype=torch.int64)
         self._channels: tuple[str | None, ...] | None = None
+        self._cut = ""  # which mask the names of features that were numbered for one input belong to
 
     def add(self, explanation: Explanation) -> Aggregate:
         """Take an explanation in, of one input or of several; nothing of it is kept.
 
         Raises:
             TypeError: if it is none.
-            ValueError: if it has another number of targets than those before it.
+            ValueError: if it has another number of targets than those before it, or :meth:`check` refuses its features.
         """
         if not isinstance(explanation, Explanation):
             raise TypeError(f"`explanation` should be an Explanation. Found a {type(explanation).__name__}.")
@@ -62,14 +75,24 @@ class Aggregate:
         targets = explanation.targets.cpu()
         part._targets = torch.where((targets == targets[0]).all(0), targets[0], -1)
         part._channels = _channels(explanation)
+        part._cut = _cut(explanation.features)
         return self.merge(part)
+
+    def check(self, features: Features) -> None:
+        """Raise if features cannot be told apart by their names.
+
+        Raises:
+            ValueError: if they were numbered for each input by itself, and the inputs, or those that came before, were
+                not cut alike.
+        """
+        self._check_cut(_cut(features), features.names)
 
     def merge(self, other: Aggregate) -> Aggregate:
         """Take in what another aggregate has, as of another process or another part of the data.
 
         Raises:
             TypeError: if ``other`` is none.
-            ValueError: if the number of targets differs.
+            ValueError: if the number of targets differs, or equal names of features mean different things.
         """
         if not isinstance(other, Aggregate):
             raise TypeError(f"`other` should be an Aggregate. Found a {type(other).__name__}.")
@@ -84,6 +107,7 @@ class Aggregate:
                     f"An aggregate's explanations should have the same number of targets. Found {len(self._targets)} "
                     f"and then {len(other._targets)}."
                 )
+            self._check_cut(other._cut, other.names)
             names = tuple(dict.fromkeys(self.names + other.names))
             own, theirs = (
                 moments.placed([names.index(name) for name in part], len(names))
@@ -93,6 +117,7 @@ class Aggregate:
             self._scores = self._scores.joined(other._scores)
             self._targets = torch.where(self._targets == other._targets, self._targets, -1)
             self._channels = self._channels if self._channels == other._channels else None
+        self._cut = self._cut or other._cut
         self.inputs += other.inputs
         return self
 
@@ -173,6 +198,10 @@ class Aggregate:
             [(self.names[i], float(mean[t, i])) for i in row if not mean[t, i].isnan()] for t, row in enumerate(order)
         ]
 
+    def _check_cut(self, cut: str, names: tuple[str, ...]) -> None:
+        if cut != self._cut and not set(names).isdisjoint(self.names):
+            raise ValueError(_NO_COMMON_NAMES)
+
     @property
     def _known(self) -> Moments:
         if self._moments is None:
@@ -190,3 +219,14 @@ def _channels(explanation: Explanation) -> tuple[str | None, ...] | None:
     if mask.shape[0] != 1 or mask.shape[2:] != (1, 1) or mask.shape[1] != channels:
         return None
     return tuple(None if label < 0 else names[label] for label in mask.flatten().tolist())
+
+
+def _cut(features: Features) -> str:
+    """Says which mask the names belong to, if they were numbered for one input; empty where they are common names."""
+    if not features.per_input:
+        return ""
+    rows = features.mask.cpu().flatten(1).contiguous().numpy()
+    found = {hashlib.sha256(f"{features.mask.shape[1:]}".encode() + row.tobytes()).hexdigest() for row in rows}
+    if len(found) > 1:
+        raise ValueError(_NO_COMMON_NAMES)
+    return found.pop()

@@ -18,7 +18,6 @@ from lime_callback.inputs import check_inputs
 from lime_callback.layout import Layout
 from lime_callback.probes import Captured, Probes, probes_of
 from lime_callback.settings import Settings
-from lime_callback.surrogates import Ridge
 from lime_callback.targets import pinned_targets
 from lime_callback.views import View
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from lime_callback.baselines import Baseline
     from lime_callback.designs import Design
     from lime_callback.kernels import Kernel
+    from lime_callback.parity import Like
     from lime_callback.reducers import Reducer
     from lime_callback.targets import Output
 
@@ -43,10 +43,11 @@ def explain_all(
     layout: str | Layout = "CHW",
     wavelengths: Sequence[float] | None = None,
     n_perturbations: int = 256,
-    design: str | Design = "orthogonal",
-    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline = "mean",
-    kernel: str | Kernel = "cosine",
-    surrogate: Any = Ridge(),  # noqa: B008 (frozen)
+    design: str | Design | None = None,
+    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None = None,
+    kernel: str | Kernel | None = None,
+    surrogate: Any = None,
+    like: Like | None = None,
     output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
     batch_size: int = 64,
     stem: Literal["auto", "off"] = "auto",
@@ -65,7 +66,8 @@ def explain_all(
     Args:
         forward: as for :func:`~lime_callback.explain`; put a model into evaluation mode yourself.
         loader: gives batches: a tensor, a sequence or a mapping, whose entries have one row a sample.
-        view: how each batch is cut into features. They are told apart by their names.
+        view: how each batch is cut into features. They are told apart by their names, so the view has to give the same
+            ones to every sample, see :class:`~lime_callback.Aggregate`.
         target: which output of each sample: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
             or a function of a batch's outputs, such as ``TopLabels(3)``.
         layout: the axes of one sample.
@@ -75,6 +77,7 @@ def explain_all(
         baseline: what hidden elements become.
         kernel: how much each perturbation counts.
         surrogate: the linear model.
+        like: sets design, baseline, kernel and surrogate as another package has them by default.
         output: scale of the output, a function of it, or a reducer.
         batch_size: perturbed inputs a forward at most; fewer from there on where memory does not suffice.
         stem: whether the model's first layer is folded.
@@ -88,7 +91,8 @@ def explain_all(
         The aggregate of all explanations; it can be merged with those of other loaders and processes.
 
     Raises:
-        ValueError: if an argument's value or shape does not fit, an output is not finite, or there is no sample.
+        ValueError: if an argument's value or shape does not fit, an output is not finite, there is no sample, or the
+            view cuts each sample for itself, so that names mean nothing in another.
         TypeError: if an argument is of another kind.
 
     Warns:
@@ -99,7 +103,7 @@ def explain_all(
         raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
     if not isinstance(view, View):
         raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem)
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like)
     target, layout = check_target(target), Layout.of(layout)
     seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
     aggregate, reasons = Aggregate(gate), list[str]()
@@ -113,6 +117,7 @@ def explain_all(
         check_inputs(samples.inputs)
         entries = samples.batch if isinstance(samples.batch, dict) else None
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
+        aggregate.check(features)
         with torch.no_grad():
             outputs, pinned = predictions(rows, samples.inputs, settings, batch_size)
         found = run(

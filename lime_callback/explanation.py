@@ -200,6 +200,7 @@ class Explanation:
             "format": _FORMAT,
             "names": self.features.names,
             "layout": self.features.layout.axes,
+            "per_input": self.features.per_input,
             "n_perturbations": self.n_perturbations,
             "shape": self.shape,
             "group": self.samples.group if self.samples is not None else 1,
@@ -246,7 +247,8 @@ class Explanation:
                 arrays = {k: torch.from_numpy(file[k]) for k in file.files if k != "about"}
             if about["format"] != _FORMAT:
                 raise ValueError(f"its format is {about['format']!r}")
-            features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]))
+            per_input = bool(about.get("per_input", False))  # older files do not say
+            features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input)
             parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
             found = cls(
                 **arrays,

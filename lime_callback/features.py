@@ -28,6 +28,8 @@ class Features:
         mask: integers from -1 to d - 1, shape ``[B or 1, *dims]`` or one that broadcasts to it.
         names: d different names, in the order of the labels.
         layout: the axes of one input, see :class:`~lime_callback.layout.Layout`.
+        per_input: whether each input was cut for itself and its features numbered, as superpixels are: a name means
+            nothing in another input then.
 
     Raises:
         ValueError: if the mask holds no feature, a label without a name, or floating-point numbers, or a name stands
@@ -38,6 +40,7 @@ class Features:
     mask: Tensor
     names: tuple[str, ...]
     layout: Layout
+    per_input: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.names, str) or not isinstance(self.names, Iterable):
@@ -119,7 +122,7 @@ class Features:
                 outside of it.
         """
         labels, names = merge(self.names, groups)
-        return replace(self, mask=relabelled(self.mask, labels), names=tuple(names))
+        return replace(self, mask=relabelled(self.mask, labels), names=tuple(names), per_input=self._unnamed(names))
 
     def renamed(self, names: Mapping[str | int, str]) -> Features:
         """The same with new names for some features.
@@ -131,7 +134,8 @@ class Features:
             TypeError: if ``names`` is no dictionary, or a key is neither a name nor a label.
             ValueError: if a feature is unknown, or two have the same name then.
         """
-        return replace(self, names=tuple(rename(self.names, names)))
+        new = tuple(rename(self.names, names))
+        return replace(self, names=new, per_input=self._unnamed(new))
 
     def over(self, below: Features) -> Features:
         """These features, and those of another view where these have none: a mask of one's own over superpixels.
@@ -153,7 +157,11 @@ class Features:
                 f"{tuple(below.mask.shape)}."
             )
         mask, names = overlay(self.mask, self.names, below.mask.to(self.mask.device), below.names)
-        return Features(mask, tuple(names), self.layout)
+        return Features(mask, tuple(names), self.layout, self.per_input or below.per_input)
+
+    def _unnamed(self, names: Sequence[str]) -> bool:
+        """Whether some of the new names are numbers of one input's own features still."""
+        return self.per_input and not set(self.names).isdisjoint(names)
 
     def to(self, device: torch.device | str) -> Features:
         """The same features on another device; they have been checked, and a check there would make it wait."""

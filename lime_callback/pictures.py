@@ -8,13 +8,14 @@ explains little looks pale. Bars and lines show coefficients, in units of the ou
 from __future__ import annotations
 
 import gc
-import math
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.tracks import target_name
+from lime_callback.drawing.overlays import EFFECT, effect_limit, panels
+from lime_callback.targets import target_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from lime_callback.probes import Probes
     from lime_callback.tracks import Track
 
-EFFECT = "effect (share of the output's spread)"
 _PANELS = 16
 
 
@@ -82,7 +82,7 @@ class _Artist:
         self.wavelengths, self.class_names = wavelengths, class_names
         self.mask = self.last.features.canonical
         self.spectral = self.mask.shape[1] > 1 and self.mask.shape[2] * self.mask.shape[3] == 1
-        self.limit = min(1.0, 2.5 / math.sqrt(len(self.last.features)))
+        self.limit = effect_limit(len(self.last.features))
         epoch = track.series.epochs[-1]
         self.caption = f"{track.view.name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
 
@@ -192,18 +192,10 @@ class _Artist:
         }
 
     def spatial_panels(self, explanation: Explanation) -> Iterator[Any]:
-        from lime_callback.figures import Panel, composite
+        from lime_callback.figures import composite
 
-        layout = explanation.features.layout
-        images = composite(layout.canonical(self.probes.inputs), self.wavelengths)
-        size = images.shape[1:3]
-        effects = explanation.on_elements(explanation.effects(explanation.coefficients))
-        mask = self.mask.expand(len(images), -1, -1, -1)
-        for probe, t in self.chosen():
-            heat = layout.canonical(effects[probe, t].unsqueeze(0))[0].mean(0).expand(size)
-            segments = mask[probe, 0].expand(size)
-            texts = self.texts(explanation, probe, t)
-            yield Panel(image=images[probe], heat=heat.numpy(), segments=segments.numpy(), **texts)
+        images = composite(explanation.features.layout.canonical(self.probes.inputs), self.wavelengths)
+        yield from panels(explanation, images, self.chosen(), partial(self.texts, explanation))
 
     def spectrum_panels(self, explanation: Explanation) -> Iterator[Any]:
         from lime_callback.figures import SpectrumPanel, composite

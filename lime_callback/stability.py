@@ -5,7 +5,7 @@ Letters: ``S`` explanations, ``B`` inputs, ``T`` targets, ``d`` features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,6 +46,11 @@ class Stability:
     def least(self) -> dict[str, float]:
         """Each measure's least value over the pairs, inputs and targets."""
         return {name: float(self._pairs(name).min()) for name in MEASURES}
+
+    def of(self, b: int, t: int) -> Stability:
+        """The agreement about one input and target alone, with B = T = 1."""
+        values = {name: getattr(self, name)[:, :, b : b + 1, t : t + 1] for name in MEASURES}
+        return replace(self, **values)
 
     def __str__(self) -> str:
         """The means in one line, with the least values."""

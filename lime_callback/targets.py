@@ -190,3 +190,8 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
             )
         target = labels
     return select(None if isinstance(target, str) else target, outputs)
+
+
+def target_name(index: int, class_names: Sequence[str] | None) -> str:
+    """The output's name, or its number."""
+    return class_names[index] if class_names is not None and index < len(class_names) else str(index)

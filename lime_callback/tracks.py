@@ -16,7 +16,7 @@ from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
-from lime_callback.targets import pinned_targets
+from lime_callback.targets import pinned_targets, target_name
 from lime_callback.watch import overlap, shares
 
 if TYPE_CHECKING:
@@ -232,11 +232,6 @@ def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:
         layout.canonical(one.on_elements(one.coefficients).flatten(0, 1)).mean(1).double() for one in (before, after)
     ]
     return {"similarity": float(map_similarity(*maps).mean())}
-
-
-def target_name(index: int, class_names: Sequence[str] | None) -> str:
-    """The output's name, or its number."""
-    return class_names[index] if class_names is not None and index < len(class_names) else str(index)
 
 
 def history_rows(

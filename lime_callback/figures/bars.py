@@ -42,6 +42,7 @@ def superband_bars(
     limit: float,
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
+    spread: NDArray[np.floating[Any]] | None = None,
 ) -> Figure:
     """Draw each superband's coefficient, averaged over the probes, with the wavelengths that it covers.
 
@@ -49,7 +50,8 @@ def superband_bars(
     Otherwise they are rows in spectral order, beside a chart of the wavelengths that each of them covers.
     ``not_included`` is grey and comes last. Whiskers are the 95 % interval of the mean, 1.96 times
     ``sqrt(sum of squared errors) / P``: they say how well the surrogates know it, not how much probes differ, which the
-    dots show. Values that are not finite are left out.
+    dots show. Values that are not finite are left out. A ``spread`` is drawn as a grey span, for the mean of so many
+    inputs that there is no dot for each.
 
     Args:
         names: of the features, d.
@@ -61,6 +63,7 @@ def superband_bars(
         limit: coefficient at the ends of the axes, which reach further where a coefficient does.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
+        spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
 
     Raises:
         ValueError: if the shapes do not fit each other, there is no probe, or the limit is below 0.
@@ -71,6 +74,8 @@ def superband_bars(
             f"`coefficients` and `errors` should have the shape [P, T, d] with T = {len(targets)} `targets` and "
             f"d = {len(names)} `names`. Found {np.shape(coefficients)} and {np.shape(errors)}."
         )
+    if spread is not None and np.shape(spread) != shape[1:]:
+        raise ValueError(f"`spread` should have the shape [T, d], {shape[1:]}. Found {np.shape(spread)}.")
     if len(targets) > _TARGETS:
         caption = f"{caption} · first {_TARGETS} of {len(targets)} targets shown".removeprefix(" · ")
         coefficients, errors, targets = coefficients[:, :_TARGETS], errors[:, :_TARGETS], targets[:_TARGETS]
@@ -88,10 +93,13 @@ def superband_bars(
     count = len(coefficients)
     whisker = "95 % interval of the mean (1.96 SE)" if count > 1 else "95 % interval (1.96 SE)"
     dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes")] if count > 1 else []
-    scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots])
+    spans: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
+    scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans])
     for t, axes in enumerate(charts):
         start, thick = (groups.left[order], groups.width[order]) if across else (np.arange(len(order)) - 0.38, 0.76)
         grey = np.array([names[i] == "not_included" for i in order])
+        if spread is not None:
+            _spans(axes, start, thick, mean[t][order], spread[t][order], upright=across)
         _bars(axes, start, thick, mean[t][order], half[t][order], coefficients[:, t][:, order], grey, upright=across)
         _value_axis(axes, reach, quantity, upright=across)
     return figure
@@ -251,6 +259,19 @@ def _bars(
         across = start + thick * np.linspace(0.15, 0.85, len(dots))[:, None]
         x, y = (across, dots) if upright else (dots, across)
         axes.scatter(x.ravel(), y.ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
+
+
+def _spans(
+    axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], spread: NDArray[Any], *, upright: bool
+) -> None:
+    """A grey span around each value, narrower than its bar and over it, so that both ends are seen."""
+    known = np.isfinite(spread)
+    thick = np.broadcast_to(thick, start.shape)[known]
+    draw = axes.bar if upright else axes.barh
+    draw(
+        start[known] + thick / 4, 2 * spread[known], thick / 2, (values - spread)[known],
+        align="edge", linewidth=0, zorder=2.5, **scale.SPAN,
+    )  # fmt: skip
 
 
 def _value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, labelled: bool = True) -> None:

@@ -43,14 +43,9 @@ class Panel:
     pale: bool = False
 
     def __post_init__(self) -> None:
-        _check_image(self.image)
-        for argument in ("heat", "segments"):
-            found = np.shape(getattr(self, argument))
-            if found != self.image.shape[:2]:
-                raise ValueError(
-                    f"`{argument}` should have one value for each pixel of `image`, shape {self.image.shape[:2]}. "
-                    f"Found shape {found}; expand axes of size one first."
-                )
+        check_image(self.image)
+        check_pixels("heat", self.heat, self.image)
+        check_pixels("segments", self.segments, self.image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,37 +54,50 @@ class SpectrumPanel:
 
     Attributes:
         image: RGB composite, uint8 ``[H, W, 3]``, or ``None`` where the input has no picture.
-        spectrum: the probe's mean spectrum, ``[C]``.
+        spectrum: the probe's mean spectrum, ``[C]``; ``None``: not shown.
         coefficients: coefficient of each channel, ``[C]``; not finite: unknown.
         errors: standard error of each coefficient, ``[C]``; not finite: unknown.
         title: which probe and target.
         subtitle: how it went.
         pale: the surrogate's score is below the gate.
+        spread: how much inputs differ, ``[C]``, where their mean is shown; not finite: unknown; ``None``: not shown.
 
     Raises:
         ValueError: if the shapes do not fit each other.
     """
 
     image: NDArray[np.uint8] | None
-    spectrum: NDArray[np.floating[Any]]
+    spectrum: NDArray[np.floating[Any]] | None
     coefficients: NDArray[np.floating[Any]]
     errors: NDArray[np.floating[Any]]
     title: str
     subtitle: str
     pale: bool = False
+    spread: NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
         if self.image is not None:
-            _check_image(self.image)
-        shapes = [np.shape(a) for a in (self.spectrum, self.coefficients, self.errors)]
-        if len(set(shapes)) > 1 or len(shapes[0]) != 1:
+            check_image(self.image)
+        given = {name: getattr(self, name) for name in ("spectrum", "coefficients", "errors", "spread")}
+        shapes = {name: np.shape(values) for name, values in given.items() if values is not None}
+        if len(set(shapes.values())) > 1 or len(shapes["errors"]) != 1:
             raise ValueError(
-                "`spectrum`, `coefficients` and `errors` should have one value for each channel, shape [C]. "
-                f"Found shapes {shapes[0]}, {shapes[1]} and {shapes[2]}."
+                "`spectrum`, `coefficients`, `errors` and `spread` should have one value for each channel, shape [C]. "
+                f"Found shapes {', '.join(f'{shape} of `{name}`' for name, shape in shapes.items())}."
             )
 
 
-def _check_image(image: NDArray[np.uint8]) -> None:
+def check_pixels(argument: str, values: NDArray[Any], image: NDArray[np.uint8]) -> None:
+    """Raise a ``ValueError`` if there is not one value for each pixel of an image ``[H, W, 3]``."""
+    if np.shape(values) != image.shape[:2]:
+        raise ValueError(
+            f"`{argument}` should have one value for each pixel of `image`, shape {image.shape[:2]}. Found shape "
+            f"{np.shape(values)}; expand axes of size one first."
+        )
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """Raise a ``ValueError`` if an image is not uint8 ``[H, W, 3]``."""
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"`image` should be uint8 of shape [H, W, 3]. Found {image.dtype} of shape {image.shape}; "

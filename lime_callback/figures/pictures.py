@@ -48,14 +48,19 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> Axes:
     axes = draw_image(figure, overlay(panel, limit), box)
     features = max(len(np.unique(panel.segments[panel.segments >= 0])), 1)
     if box[2] / features**0.5 >= _NARROWEST:
-        lines = list(borders(panel.segments))
-        outline = LineCollection(lines, colors="#333333", linewidths=0.6, snap=True, capstyle="projecting")
-        axes.add_collection(outline, autolim=False)
+        draw_lines(axes, panel.segments)
     if panel.pale:
         note = {"facecolor": "white", "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
         middle = (0.5, 0.5)
         axes.annotate("score below gate", middle, xycoords="axes fraction", ha="center", va="center", bbox=note)
     return axes
+
+
+def draw_lines(axes: Axes, segments: NDArray[np.integer[Any]]) -> None:
+    """Draw a thin line between every two segments."""
+    lines = list(borders(segments))
+    outline = LineCollection(lines, colors="#333333", linewidths=0.6, snap=True, capstyle="projecting")
+    axes.add_collection(outline, autolim=False)
 
 
 def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:

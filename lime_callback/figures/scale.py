@@ -24,6 +24,8 @@ DIVERGING = LinearSegmentedColormap.from_list(
     "lime", ["#0a4a84", style.MINUS, "#8fc0e6", "#ffffff", "#fbbd78", style.PLUS, "#a34700"], N=511
 )
 COEFFICIENT = "coefficient (change of the output)"
+SPAN: dict[str, Any] = {"color": style.INK, "alpha": 0.2}
+"""How much inputs differ, around their mean; on paper it looks like ``style.FAINT``."""
 _BAR = 300  # width of the colour bar
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 _CHART = (560, 112)
 _SIDE = 80  # of the small picture
@@ -28,7 +29,6 @@ _KEY: list[scale.Entry] = [
     ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
     ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
     ("line", style.INK, "95 % interval (1.96 SE)"),
-    ("line", _SPECTRUM, "the probe's spectrum, own scale"),
 ]
 
 
@@ -96,7 +96,11 @@ def _draw(
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
     hatch: list[scale.Entry] = [("hatch", "#f4f4f4", "no channel, or water")] if axis.gaps else []
     again: list[scale.Entry] = [("line", _FIRST, style.clean(moment))] if first else []
-    scale.key(figure, [*_KEY, *hatch, *again])
+    own: list[scale.Entry] = [("line", _SPECTRUM, "the probe's spectrum, own scale")]
+    span: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
+    own = own if any(panel.spectrum is not None for panel in panels) else []
+    span = span if any(panel.spread is not None for panel in panels) else []
+    scale.key(figure, [*_KEY, *own, *span, *hatch, *again])
     reach = scale.reach(limit, [panel.coefficients for panel in (*panels, *first)])
     for i, panel in enumerate(panels):
         left = style.MARGIN + i % columns * cell
@@ -142,15 +146,20 @@ def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -
     width = 1.1 if len(channel) < 80 else 0.5
     axes.vlines(middle[known], *ends, color=style.INK, lw=width, alpha=strength, zorder=4)
     axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
-    axes.plot(*_background(panel, axis, reach), color=_SPECTRUM, lw=0.9, zorder=1)
+    if panel.spectrum is not None:
+        axes.plot(*_background(panel.spectrum, axis, reach), color=_SPECTRUM, lw=0.9, zorder=1)
+    if panel.spread is not None:
+        _, low = axis.steps(panel.coefficients - panel.spread)
+        _, high = axis.steps(panel.coefficients + panel.spread)
+        axes.fill_between(x, low, high, lw=0, zorder=2.5, **scale.SPAN)
     axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_locator(style.signed_ticks())
     axes.yaxis.set_major_formatter(FuncFormatter(style.number))
 
 
-def _background(panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> tuple[Any, Any]:
+def _background(spectrum: NDArray[Any], axis: SpectralAxis, reach: float) -> tuple[Any, Any]:
     """The spectrum, stretched over the middle of the chart's height."""
-    x, y = axis.steps(np.where(np.isfinite(panel.spectrum), panel.spectrum, np.nan))
+    x, y = axis.steps(np.where(np.isfinite(spectrum), spectrum, np.nan))
     finite = y[np.isfinite(y)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     return x, (1.8 * (y - low) / (high - low if high > low else 1.0) - 0.9) * reach

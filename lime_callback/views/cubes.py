@@ -72,4 +72,4 @@ class Cubes(View):
         pixel, band = space.canonical, spectrum.canonical
         labels = torch.where((pixel < 0) | (band < 0), -1, pixel * len(spectrum) + band)
         names = tuple(f"{where} {_TIMES} {what}" for where in space.names for what in spectrum.names)
-        return Features(layout.restore(labels), names, layout)
+        return Features(layout.restore(labels), names, layout, space.per_input)

@@ -130,7 +130,8 @@ class Superpixels(View):
                 f"{cause} should leave pixels that can be hidden. Found none in any input, so there is no feature."
             )
         mask = layout.restore(labels.to(torch.int32).unsqueeze(1)).to(inputs.device)
-        return Features(mask, tuple(f"superpixel {number}" for number in numbers), layout)
+        shared |= self.mask is None and self.method == "grid" and valid is None
+        return Features(mask, tuple(f"superpixel {number}" for number in numbers), layout, per_input=not shared)
 
     def _segments(self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None) -> Tensor:
         """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""

@@ -27,6 +27,7 @@ _SUMMARY = {
 _COLUMNS = ("epoch", "step", "view", "probe", "target", "feature", "coefficient", "standard_error", "score")
 _SIDE = 256  # pixels that a small picture is enlarged to, at most: masks are there to be pointed at
 _REGIONS = 127  # a mask holds no more; the weakest are left out
+_MASKED = 8  # probes: W&B writes the names of all of their regions again for each of them
 
 
 @dataclass(eq=False)
@@ -58,7 +59,7 @@ class WandbSink(Sink):
             row[media_tag(tag)] = wandb.Html(f"<pre>{escape(text)}</pre>")
         for tag, view in report.views.items():
             row |= _charts(tag, view)
-            probes = view.segmented()
+            probes = view.segmented()[:_MASKED]
             if probes:
                 row[f"{tag}/probes"] = [_masked(probe, view.names, report.epoch) for probe in probes]
         if any(view.rows for view in report.views.values()):

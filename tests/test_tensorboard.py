@@ -1,5 +1,7 @@
 """What TensorBoard draws by itself, read back from the event file."""
 
+import re
+
 import numpy as np
 import pytest
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -36,12 +38,11 @@ def test_each_view_has_a_chart_of_lines_with_their_bands(run):
     found, _ = run
     categories = {one.title: one for one in layout_of(found).category}
     assert set(categories) == {"lime/spatial", "lime/spectral"}
-    spectral = categories["lime/spectral"].chart
-    assert len(spectral) == 1 + 3  # all together, and each by itself
-    assert len(spectral[0].margin.series) == 3
-    assert [chart.margin.series[0] for chart in spectral[1:]] == list(spectral[0].margin.series)
+    *each, together = categories["lime/spectral"].chart  # which TensorBoard shows from the last to the first
+    assert len(each) == len(together.margin.series) == 3
+    assert [chart.margin.series[0] for chart in reversed(each)] == list(together.margin.series)
     for category in categories.values():
-        for series in category.chart[0].margin.series:
+        for series in category.chart[-1].margin.series:
             assert {series.value, series.lower, series.upper} <= set(found.Tags()["scalars"])
 
 
@@ -71,8 +72,13 @@ def test_the_card_is_written_once_and_tells_of_the_run(run):
     found, _ = run
     (event,) = found.Tensors("lime/about/text_summary")
     text = event.tensor_proto.string_val[0].decode()
-    for part in ("How to read it", "Superbands(bands=3", "| n_perturbations | 16 |", "\n| 2 | 2 | "):
-        assert part in text
+    for part in (
+        "How to read it",
+        r"Superbands\(bands=3",
+        r"\| n_perturbations \| 16 \|",
+        r"\n\| 2 \| [0-2] \| [0-2] \|",
+    ):
+        assert re.search(part, text)
 
 
 def test_there_are_no_more_tags_at_the_last_epoch_than_at_the_second(tmp_path):
@@ -115,7 +121,7 @@ def test_charts_of_others_stay(tmp_path):
 def test_a_category_is_replaced_by_its_new_one():
     first = layout_with(layout_pb2.Layout(), {"a": {"x": ["1", "2", "3"]}})
     second = layout_with(first, {"a": {"y": ["4", "5", "6"]}})
-    assert [chart.title for chart in second.category[0].chart][1:] == ["y"]
+    assert [chart.title for chart in second.category[0].chart][:-1] == ["y"]
     assert len(second.category) == 1
 
 

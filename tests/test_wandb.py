@@ -140,7 +140,9 @@ def _regions_have_names_and_coefficients(place, history, rows, records):
 
 def _charts_settings_and_summary(records):
     updates = [one for record in records for one in record.config.update]
-    specs = {one.nested_key[2]: one.value_json for one in updates if list(one.nested_key[:2]) == ["_wandb", "visualize"]}
+    specs = {
+        one.nested_key[2]: one.value_json for one in updates if list(one.nested_key[:2]) == ["_wandb", "visualize"]
+    }
     assert specs.keys() == CHARTS
     assert all(("wandb/bar/v0" in spec) == chart.endswith("bars") for chart, spec in specs.items())
     (settings,) = {one.value_json for one in updates if one.key == "lime"}

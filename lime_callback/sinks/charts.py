@@ -44,7 +44,8 @@ def layout_with(layout: Any, charts: Mapping[str, Mapping[str, Sequence[str]]]) 
     for title, lines in charts.items():
         together = _chart("all that are followed: means with their 95 % intervals", list(lines.values()))
         each = [_chart(name, [tags]) for name, tags in lines.items()]
-        new.category.append(layout_pb2.Category(title=title, chart=[together, *each]))
+        # TensorBoard shows the charts of a category from the last to the first.
+        new.category.append(layout_pb2.Category(title=title, chart=[*reversed(each), together]))
     return new
 
 

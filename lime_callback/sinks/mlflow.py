@@ -26,6 +26,7 @@ _TAG = 5000  # characters that a tag's value may have
 class MLflowSink(Sink):
     """Shows pictures as images with a slider over the steps, coefficients as metrics, a table and files.
 
+    The pictures of the first explanation stand at step 0, too.
     Among the run's artifacts are, in a folder of the callback's name, the settings, texts, a table
     ``coefficients.json`` of the means of each view that grows with each report, and a file for each report with the
     rows of the history.
@@ -36,6 +37,7 @@ class MLflowSink(Sink):
 
     logger: Any
     _told: set[str] = field(default_factory=set, init=False)
+    _shown: set[str] = field(default_factory=set, init=False)
 
     def write(self, report: Report) -> None:
         """Log the report to the logger's run."""
@@ -44,8 +46,12 @@ class MLflowSink(Sink):
         if report.settings and report.name not in self._told:
             client.log_dict(run, dict(report.settings), f"{folder}/settings.json")
             self._told.add(report.name)
+        # The page opens at step 0, where there would be nothing to see.
+        steps = {0, report.step} if report.epoch == 0 and report.name not in self._shown else {report.step}
         for tag, picture in report.pictures.items():
-            client.log_image(run, picture, key=_key(media_tag(tag)), step=report.step)
+            for step in sorted(steps):
+                client.log_image(run, picture, key=_key(media_tag(tag)), step=step)
+        self._shown.add(report.name)
         for tag, text in report.texts.items():
             client.log_text(run, text, f"{_path(tag)}.md")
         for place, text in report.alarms.items():

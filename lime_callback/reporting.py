@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lime_callback.sinks.history import HistoryRow
     from lime_callback.tracks import Track
 
-_FOLLOWED = 8  # lines that can be told apart in a chart, and curves that a dashboard is not flooded by
+# As many lines as a dashboard is not flooded by. A band means the same in every probe, a place in the picture seldom.
+_BANDS, _PLACES = 20, 8
 
 
 def view_data(
@@ -62,7 +63,8 @@ def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
     if not bool(torch.isfinite(first).any()):
         first = last.coefficients[:, 0].mean(0)
     # Strongest first, but in the view's own order: that of the wavelengths.
-    followed = sorted(torch.nan_to_num(first.abs()).argsort(descending=True, stable=True)[:_FOLLOWED].tolist())
+    most = _BANDS if last.features.canonical.shape[1] > 1 else _PLACES
+    followed = sorted(torch.nan_to_num(first.abs()).argsort(descending=True, stable=True)[:most].tolist())
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
     lines = torch.stack([one[0] for one in series.coefficients])[:, followed]
     return Means(

@@ -93,7 +93,7 @@ def test_there_are_no_more_tags_at_the_last_epoch_than_at_the_second(tmp_path):
     assert counts[0] == counts[1]
 
 
-def test_at_most_eight_features_are_followed_the_strongest_of_the_first_explanation(tmp_path):
+def test_at_most_eight_places_are_followed_the_strongest_of_the_first_explanation(tmp_path):
     one = LimeCallback(views=Superpixels("grid", 16), n_perturbations=64, probes=2)
     fit(tmp_path, one, logger=TensorBoardLogger(tmp_path, name="", version="run"), epochs=2)
     found, history = events(tmp_path), read_history(tmp_path / "run" / "lime" / "history.csv")

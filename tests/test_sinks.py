@@ -209,7 +209,7 @@ def test_a_logger_that_gets_no_pictures_is_told_of_once(tmp_path, caplog):
     with caplog.at_level("INFO"):
         fit(tmp_path, lime, logger=loggers, epochs=2)
     (told,) = [one.message for one in caplog.records if "CometLogger" in one.message]
-    folder = tmp_path / "comet" / "1" / "lime"
+    folder = tmp_path / "run" / "lime"
     assert told.endswith(f"CometLogger gets numbers alone; the pictures are files in {folder}.")
     assert len(list(folder.glob("spectral/superbands/*.png"))) == 2
     assert len(events(tmp_path).Images("lime/spectral/superbands")) == 2

@@ -83,6 +83,9 @@ class _Artist:
         self.mask = self.last.features.canonical
         self.spectral = self.mask.shape[1] > 1 and self.mask.shape[2] * self.mask.shape[3] == 1
         self.limit = effect_limit(len(self.last.features))
+        # Drawn beside the present one, since a dashboard may show but a few of a run's pictures, and not the first.
+        self.before = None if track.first is self.last else track.first
+        self.moments = (f"epoch {track.series.epochs[0]:g}", f"epoch {track.series.epochs[-1]:g}")
         epoch = track.series.epochs[-1]
         self.caption = f"{track.view.name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
 
@@ -110,12 +113,11 @@ class _Artist:
         from lime_callback import figures
 
         panels = self.spectrum_panels if self.spectral else self.spatial_panels
-        present, first, targets = list(panels(self.last)), self.track.first, self.last.score.shape[1]
+        present, targets = list(panels(self.last)), self.last.score.shape[1]
         shared: dict[str, Any] = {"limit": self.limit, "caption": self.caption, "quantity": EFFECT}
-        if first is not None and first is not self.last:
-            moments = (f"epoch {self.track.series.epochs[0]:g}", f"epoch {self.track.series.epochs[-1]:g}")
-            shared |= {"moments": moments, "wavelengths": self.wavelengths}
-            return figures.before_after(list(panels(first)), present, targets=targets, **shared)
+        if self.before is not None:
+            shared |= {"moments": self.moments, "wavelengths": self.wavelengths}
+            return figures.before_after(list(panels(self.before)), present, targets=targets, **shared)
         if self.spectral:
             return figures.spectra(present, wavelengths=self.wavelengths, **shared)
         return figures.attributions(present, targets=targets, **shared)
@@ -132,6 +134,7 @@ class _Artist:
             wavelengths=self.wavelengths,
             limit=self.track.series.reach,
             caption=self.caption,
+            first=None if self.before is None else (self.moments[0], self.before.coefficients.mean(0).numpy()),
         )
 
     def waterfall(self) -> Figure:
@@ -163,7 +166,12 @@ class _Artist:
     def strongest(self) -> Figure:
         from lime_callback.figures import feature_bars
 
-        return feature_bars(list(self.bar_panels()), limit=self.track.series.reach, caption=self.caption)
+        first = None
+        if self.before is not None:
+            first = (self.moments[0], [values for _, _, values, _ in self.bar_panels(self.before)])
+        return feature_bars(
+            list(self.bar_panels(self.last)), limit=self.track.series.reach, caption=self.caption, first=first
+        )
 
     def target_names(self) -> list[str]:
         """Names of the T targets, where all probes have the same."""
@@ -217,11 +225,11 @@ class _Artist:
                 **self.texts(explanation, probe, t),
             )
 
-    def bar_panels(self) -> Iterator[tuple[str, Any, Any, Any]]:
-        present = self.last.features.present.expand(len(self.last.score), -1)
+    def bar_panels(self, explanation: Explanation) -> Iterator[tuple[str, Any, Any, Any]]:
+        present = explanation.features.present.expand(len(explanation.score), -1)
         for probe, t in self.chosen():
             has = present[probe]
-            names = [name for name, there in zip(self.last.features.names, has.tolist(), strict=True) if there]
-            title = self.texts(self.last, probe, t)["title"]
-            coefficients, errors = self.last.coefficients[probe, t][has], self.last.standard_error[probe, t][has]
+            names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
+            title = self.texts(explanation, probe, t)["title"]
+            coefficients, errors = explanation.coefficients[probe, t][has], explanation.standard_error[probe, t][has]
             yield title, names, coefficients.numpy(), errors.numpy()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.card import card
 from lime_callback.pictures import draw
-from lime_callback.sinks import HistoryFile, Report, sinks_for
+from lime_callback.reporting import view_data
+from lime_callback.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
 from lime_callback.stages import stage
 from lime_callback.tracks import history_rows
 
@@ -28,6 +30,7 @@ class Publisher:
         wavelengths: of the channels, in nm, or ``None``.
         class_names: of the outputs, or ``None``.
         pictures: whether to draw.
+        settings: of the callback, plain values; told once.
         interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
     """
 
@@ -35,8 +38,12 @@ class Publisher:
     wavelengths: Sequence[float] | None
     class_names: Sequence[str] | None
     pictures: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
     interrupted: tuple[str, int] | None = None
     _history: HistoryFile | None = None
+    _sinks: list[Sink] = field(default_factory=list, init=False)
+    _served: tuple[Any, ...] = field(default=(), init=False)
+    _told: bool = field(default=False, init=False)
 
     @property
     def history(self) -> str | None:
@@ -60,24 +67,45 @@ class Publisher:
             tracks: of the views that were explained.
             alarms: new ones, by their place.
         """
+        rows = {
+            track.view.name: list(history_rows(track, epoch, step, self.class_names, probes.numbers))
+            for track in tracks
+        }
         with stage("logging"), self.console.contained("the history file"):
             # In one go: a crash leaves an epoch whole, or leaves it out.
-            self._open(folder).append(
-                row for track in tracks for row in history_rows(track, epoch, step, self.class_names, probes.numbers)
-            )
+            self._open(folder).append(row for of_view in rows.values() for row in of_view)
         with stage("logging"), self.console.contained("saving the explanations"):
             for track in tracks:
                 if track.last is not None:
                     track.last.save(folder / f"{track.view.name}.npz")
-        pictures: dict[str, Any] = {}
+        name, pictures, views = self.console.name, dict[str, Any](), dict[str, ViewData]()
         for track in tracks if self.pictures else ():
+            tag = f"{name}/{track.view.name}"
             with stage("drawing"), self.console.contained(f"the pictures of view '{track.view.name}'"):
                 drawn = draw(track, probes, self.wavelengths, self.class_names)
-                pictures |= {f"{self.console.name}/{track.view.name}/{what}": one for what, one in drawn.items()}
-        report = Report(epoch, step, pictures, {f"{place}/alarm": text for place, text in alarms.items()}, alarms)
-        for sink in sinks_for(loggers, folder):
+                pictures |= {f"{tag}/{what}": one for what, one in drawn.items()}
+            with stage("logging"), self.console.contained(f"the numbers of view '{track.view.name}' for the loggers"):
+                views[tag] = view_data(track, probes, rows[track.view.name], self.wavelengths, self.class_names)
+        texts = {f"{place}/alarm": text for place, text in alarms.items()}
+        sinks = self._open_sinks(loggers, folder)
+        if self.pictures and not self._told:
+            with stage("logging"), self.console.contained("the card that explains the run"):
+                texts[f"{name}/about"] = card(name, self.settings, probes, tracks, self.class_names)
+            self._told = True
+        report = Report(epoch, step, pictures, texts, alarms, views, name, self.settings)
+        for sink in sinks:
             with stage("logging"), self.console.contained(f"logger {type(sink).__name__}"):
                 sink.write(report)
+
+    def _open_sinks(self, loggers: Sequence[Any], folder: Path) -> list[Sink]:
+        """The sinks of these loggers: the same ones as long as the loggers are, since some go on where they were."""
+        if self._served != (served := (folder, *loggers)):
+            self._sinks, self._served, self._told = sinks_for(loggers, folder), served, False
+            if self.pictures and (others := unserved(loggers)):
+                self.console.remark(
+                    f"{' and '.join(others)} gets numbers alone; the pictures are files in {folder}.", key="unserved"
+                )
+        return self._sinks
 
     def _open(self, folder: Path) -> HistoryFile:
         """The run's history; of an interrupted run the rows up to its checkpoint, wherever they were written."""

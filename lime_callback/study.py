@@ -10,6 +10,7 @@ import torch
 
 from lime_callback.budget import affordable
 from lime_callback.capture import Capture
+from lime_callback.card import settings_of
 from lime_callback.choices import Evenly, Numbered
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
@@ -42,6 +43,7 @@ class Study:
         self.console = Console(plan.name, on_error)
         self.inquiry = Inquiry(plan, self.console)
         self.publisher = Publisher(self.console, plan.wavelengths, plan.class_names, plan.pictures)
+        self.publisher.settings = settings_of(plan)
         self.probes: Probes | None = None
         self._capture: Capture | None = None
         self._pinned: Choice = plan.choice

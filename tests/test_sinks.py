@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from matplotlib.image import imread
-from toys import WAVELENGTHS, fit
+from toys import WAVELENGTHS, events, fit
 from wandb_records import history_of, records_of
 
 from lime_callback import LimeCallback, Superbands, Superpixels
-from lime_callback.sinks import PictureFiles, Report, TensorBoardSink, WandbSink, media_tag, sinks_for
+from lime_callback.sinks import PictureFiles, Report, TensorBoardSink, WandbSink, media_tag, sinks_for, unserved
 from lime_callback.sinks.files import safe_name
 
 LIGHTNINGS = ["lightning.pytorch", "pytorch_lightning"]
@@ -37,19 +38,6 @@ def report(epoch=3, step=120):
 
 def loggers_of(lightning):
     return importlib.import_module(f"{lightning}.loggers")
-
-
-@pytest.fixture
-def offline(tmp_path, monkeypatch):
-    """W&B without a network, and with all that it writes in a temporary folder."""
-    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    yield tmp_path
-    import wandb
-
-    wandb.teardown()
 
 
 def pixels(path):
@@ -185,21 +173,46 @@ def test_every_logger_that_takes_pictures_is_served(tmp_path, lightning):
         loggers.CSVLogger(tmp_path),
         OwnLogger(tmp_path),
         loggers.WandbLogger(offline=True, save_dir=tmp_path),
-        SimpleNamespace(),
         loggers.TensorBoardLogger(tmp_path),
     ]
     sinks = sinks_for(mix, tmp_path / "lime")
     assert [type(sink) for sink in sinks] == [TensorBoardSink, WandbSink, TensorBoardSink]
-    assert [sink.logger for sink in sinks] == [mix[1], mix[2], mix[4]]
+    assert [sink.logger for sink in sinks] == [mix[1], mix[2], mix[3]]
     assert list(tmp_path.iterdir()) == [], "choosing sinks starts no logger"
 
 
 @pytest.mark.parametrize("lightning", LIGHTNINGS)
 def test_pictures_become_files_where_no_logger_takes_them(tmp_path, lightning):
     logger = importlib.import_module(f"{lightning}.loggers.logger")
-    for loggers in ([], [loggers_of(lightning).CSVLogger(tmp_path)], [logger.DummyLogger()], [object()]):
+    for loggers in ([], [loggers_of(lightning).CSVLogger(tmp_path)], [logger.DummyLogger()], [SimpleNamespace()]):
         assert sinks_for(loggers, tmp_path / "lime") == [PictureFiles(tmp_path / "lime")]
     assert list(tmp_path.iterdir()) == []
+
+
+class CometLogger(Logger):
+    """Takes numbers, and keeps them to itself."""
+
+    name, version = "comet", "1"
+
+    def log_metrics(self, metrics, step=None):
+        pass
+
+    def log_hyperparams(self, *args, **kwargs):
+        pass
+
+
+def test_a_logger_that_gets_no_pictures_is_told_of_once(tmp_path, caplog):
+    """They are files then, also where another logger takes them."""
+    loggers = [CometLogger(), TensorBoardLogger(tmp_path, name="", version="run"), CSVLogger(tmp_path)]
+    assert unserved(loggers) == ["CometLogger"]
+    lime = LimeCallback(views=Superbands(3), wavelengths=WAVELENGTHS, n_perturbations=8, probes=2)
+    with caplog.at_level("INFO"):
+        fit(tmp_path, lime, logger=loggers, epochs=2)
+    (told,) = [one.message for one in caplog.records if "CometLogger" in one.message]
+    folder = tmp_path / "run" / "lime"
+    assert told.endswith(f"CometLogger gets numbers alone; the pictures are files in {folder}.")
+    assert len(list(folder.glob("spectral/superbands/*.png"))) == 2
+    assert len(events(tmp_path).Images("lime/spectral/superbands")) == 2
 
 
 def test_files_hold_the_report(tmp_path):

@@ -100,5 +100,5 @@ def fit(folder, *callbacks, model=Classifier, data=None, seed=0, kind=pl.Trainer
 
 def events(folder):
     (path,) = {file.parent for file in Path(folder).rglob("events.out.tfevents*")}
-    found = EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0, "scalars": 0})
+    found = EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0, "scalars": 0, "histograms": 0})
     return found.Reload()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from lime_callback.figures import scale, style
+from lime_callback.figures import again, scale, style
 from lime_callback.figures.groups import Groups
 from lime_callback.figures.panels import chosen
 
@@ -43,6 +43,7 @@ def superband_bars(
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
     spread: NDArray[np.floating[Any]] | None = None,
+    first: tuple[str, NDArray[np.floating[Any]]] | None = None,
 ) -> Figure:
     """Draw each superband's coefficient, averaged over the probes, with the wavelengths that it covers.
 
@@ -64,6 +65,7 @@ def superband_bars(
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
         spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
+        first: means of an earlier explanation, ``[T, d]``, drawn as a line across each bar, and what they are called.
 
     Raises:
         ValueError: if the shapes do not fit each other, there is no probe, or the limit is below 0.
@@ -76,12 +78,14 @@ def superband_bars(
         )
     if spread is not None and np.shape(spread) != shape[1:]:
         raise ValueError(f"`spread` should have the shape [T, d], {shape[1:]}. Found {np.shape(spread)}.")
+    if first is not None and np.shape(first[1]) != shape[1:]:
+        raise ValueError(f"`first` should hold means [T, d], {shape[1:]}. Found {np.shape(first[1])}.")
     if len(targets) > _TARGETS:
         caption = f"{caption} · first {_TARGETS} of {len(targets)} targets shown".removeprefix(" · ")
         coefficients, errors, targets = coefficients[:, :_TARGETS], errors[:, :_TARGETS], targets[:_TARGETS]
     groups = Groups.of(names, channels, wavelengths)
     mean, half = _mean(coefficients, errors)
-    reach = scale.reach(limit, [coefficients])
+    reach = scale.reach(limit, [coefficients, *([] if first is None else [first[1]])])
     across = groups.in_spans(style.SMALL)
     order = groups.order if across else _strongest(groups.order, mean)
     if len(order) < len(names):
@@ -94,13 +98,15 @@ def superband_bars(
     whisker = "95 % interval of the mean (1.96 SE)" if count > 1 else "95 % interval (1.96 SE)"
     dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes")] if count > 1 else []
     spans: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
-    scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans])
+    scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans, *again.entry(first)])
     for t, axes in enumerate(charts):
         start, thick = (groups.left[order], groups.width[order]) if across else (np.arange(len(order)) - 0.38, 0.76)
         grey = np.array([names[i] == "not_included" for i in order])
         if spread is not None:
             _spans(axes, start, thick, mean[t][order], spread[t][order], upright=across)
         _bars(axes, start, thick, mean[t][order], half[t][order], coefficients[:, t][:, order], grey, upright=across)
+        if first is not None:
+            again.marks(axes, start, thick, first[1][t][order], upright=across)
         _value_axis(axes, reach, quantity, upright=across)
     return figure
 
@@ -113,6 +119,7 @@ def feature_bars(
     limit: float,
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
+    first: tuple[str, Sequence[NDArray[np.floating[Any]]]] | None = None,
 ) -> Figure:
     """Draw the strongest features of each probe with their 95 % intervals, for views whose features differ by probe.
 
@@ -122,6 +129,8 @@ def feature_bars(
         limit: coefficient at the ends of the axes, which reach further where a coefficient does.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
+        first: each panel's coefficients in an earlier explanation, drawn as a line across each bar, and what they are
+            called.
 
     Raises:
         ValueError: if there is no panel, ``top`` is below 1, or the limit is below 0.
@@ -143,8 +152,9 @@ def feature_bars(
     )
     width = style.size(figure)[0] - 2 * style.MARGIN
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
-    scale.key(figure, [*_SIGNS, ("line", style.INK, "95 % interval (1.96 SE)")])
-    reach = scale.reach(limit, [coefficients for _, _, coefficients, _ in panels])
+    scale.key(figure, [*_SIGNS, ("line", style.INK, "95 % interval (1.96 SE)"), *again.entry(first)])
+    shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
+    reach = scale.reach(limit, shown)
     for i, (title, names, coefficients, errors) in enumerate(panels):
         left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + style.LINE + 32)
         style.write(figure, left, y, title, points=style.TITLE, bold=True, width=cell - style.MARGIN)
@@ -154,6 +164,8 @@ def feature_bars(
         half = scale.half_interval(errors)[order]
         grey = np.zeros(len(order), dtype=bool)
         _bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, None, grey, upright=False)
+        if first is not None:
+            again.marks(axes, np.arange(len(order)) - 0.38, 0.76, first[1][i][order], upright=False)
         _name_rows(axes, [names[j] for j in order], label, rows)
         _value_axis(axes, reach, quantity, upright=False, labelled=i + columns >= len(panels))
     return figure

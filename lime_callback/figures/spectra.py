@@ -24,7 +24,6 @@ _SIDE = 80  # of the small picture
 _TICKS = 48  # room for the labels of the vertical axis
 _BELOW = 14
 _SPECTRUM = "#a8a8a8"
-_FIRST = "#8e3b94"  # the first explanation, drawn again over the present one
 _KEY: list[scale.Entry] = [
     ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
     ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
@@ -95,7 +94,7 @@ def _draw(
     style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
     hatch: list[scale.Entry] = [("hatch", "#f4f4f4", "no channel, or water")] if axis.gaps else []
-    again: list[scale.Entry] = [("line", _FIRST, style.clean(moment))] if first else []
+    again: list[scale.Entry] = [("line", style.FIRST, style.clean(moment))] if first else []
     own: list[scale.Entry] = [("line", _SPECTRUM, "the probe's spectrum, own scale")]
     span: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
     own = own if any(panel.spectrum is not None for panel in panels) else []
@@ -112,7 +111,7 @@ def _draw(
         axes = style.place(figure, left + side + _TICKS, top + text, chart, tall)
         _chart(axes, panel, axis, reach)
         if first:
-            axes.plot(*axis.steps(first[i].coefficients), color=_FIRST, lw=1.3, zorder=3)
+            axes.plot(*axis.steps(first[i].coefficients), color=style.FIRST, lw=1.3, zorder=3)
         lowest = i + columns >= len(panels)
         axis.dress(axes, labelled=lowest)
         axes.set_ylabel(style.fit(scale.short(quantity), tall) if lowest else "", labelpad=1)

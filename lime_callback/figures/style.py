@@ -37,6 +37,7 @@ FAINT = "#d9d9d9"
 NEUTRAL = "#9a9a9a"
 PLUS, MINUS = "#e06c00", "#1b6fb5"
 PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
+FIRST = "#8e3b94"  # the first explanation, drawn again over the present one
 LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8e23", "#7a5230")
 """For lines that have no sign; none of them is mistaken for plus or minus."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from lime_callback.sinks.data import ViewData
 
 
 _SCALARS = frozenset(
@@ -52,6 +54,9 @@ class Report:
         pictures: tag, such as ``"lime/spatial/attributions"``, to uint8 ``[H, W, 3]``.
         texts: tag to Markdown.
         alarms: place, such as ``"lime/spectral/watch/water"``, to what is wrong there; told once.
+        views: tag of a view, such as ``"lime/spectral"``, to what was found, for loggers that draw by themselves.
+        name: of the callback, ``"lime"``.
+        settings: of the callback, plain values by their names.
 
     Raises:
         ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers take other
@@ -63,6 +68,9 @@ class Report:
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     alarms: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, ViewData] = field(default_factory=dict)
+    name: str = "lime"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for tag, picture in self.pictures.items():

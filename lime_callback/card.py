@@ -1,0 +1,108 @@
+"""What is told of a run once: the settings, the probes, and how to read the pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.targets import target_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lime_callback.plan import Plan
+    from lime_callback.probes import Probes
+    from lime_callback.tracks import Track
+
+_LONGEST = 120  # characters of a setting: an array or a function has more to say than anyone reads
+
+_HOW_TO_READ = """\
+### How to read it
+
+- **attributions**: each probe beside what its output depends on. Orange raises the output, blue lowers it, pale is not
+  relied on. Worry where colour lies on the background, or where first and present explanation have nothing in common.
+- **superbands**, **superpixels**: coefficients with their 95 % intervals; a purple line is the first explanation. Worry
+  where a wavelength range leads that cannot carry what you look for.
+- **waterfall**, **coefficients**: the same over the epochs. Worry where lines still cross when the loss is flat.
+- **drift_chart**: how far explanations lie apart from one epoch to the next; what is shaded is noise alone. Worry where
+  it leaves the shade late in a run.
+- **score**: the share of the output's variance that the linear picture explains (R²). Below 0.2 it explains little.
+"""
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """The callback's settings as plain values, by the names of its arguments."""
+    made = plan.settings
+    strategies = {name: getattr(made, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
+    return {
+        "views": {view.name: _text(view) for view in plan.views},
+        "probes": plan.probes,
+        "target": _text(plan.target),
+        "every_n_epochs": plan.every_n_epochs,
+        "n_perturbations": made.n_perturbations,
+        **{name: _text(value) for name, value in strategies.items()},
+        "watch": {name: _text(one) for name, one in plan.watch.items()},
+        "gate": plan.gate,
+        "time_budget": None if plan.time_budget is None else _text(plan.time_budget),
+        "seed": plan.seed,
+    }
+
+
+def card(
+    name: str, settings: Mapping[str, Any], probes: Probes, tracks: Sequence[Track], class_names: Sequence[str] | None
+) -> str:
+    """Markdown that explains a run to someone who sees its pictures for the first time.
+
+    Args:
+        name: of the callback.
+        settings: of the callback, see :func:`settings_of`.
+        probes: what is explained.
+        tracks: of the views that were explained.
+        class_names: of the outputs, or ``None``.
+    """
+    listed = {what: value for what, value in settings.items() if what not in ("views", "watch")}
+    listed |= {f"view `{view}`": value for view, value in settings.get("views", {}).items()}
+    listed |= {f"watch `{watch}`": value for watch, value in settings.get("watch", {}).items()}
+    rows = [f"| {_cell(what)} | {_cell(value)} |" for what, value in listed.items() if value is not None]
+    anew = any(track.anew for track in tracks)
+    lines = [
+        f"## What the model uses, by `{name}`",
+        "",
+        f"Parts of {len(probes)} samples are hidden, again and again; a linear model says what each part adds to the "
+        f"output. {'They are chosen anew' if anew else 'Samples, parts and outputs are the same'} at each epoch.",
+        "",
+        _HOW_TO_READ,
+        "### Probes",
+        "",
+        "| probe | label | explained output |",
+        "|---|---|---|",
+        *_probe_rows(probes, tracks, class_names),
+        "",
+        "### Settings",
+        "",
+        "| argument | value |",
+        "|---|---|",
+        *rows,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _probe_rows(probes: Probes, tracks: Sequence[Track], class_names: Sequence[str] | None) -> list[str]:
+    targets = next((track.last.targets.tolist() for track in tracks if track.last is not None), [])
+    rows = []
+    for p in range(len(probes)):
+        number = p if probes.numbers is None else probes.numbers[p]
+        label = "" if probes.labels is None else target_name(int(probes.labels[p]), class_names)
+        explained = [target_name(int(t), class_names) for t in targets[p]] if targets else []
+        shown = ", ".join(explained[:5]) + (f" and {len(explained) - 5} more" if len(explained) > 5 else "")
+        rows.append(f"| {number} | {_cell(label)} | {_cell(shown)} |")
+    return rows
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _cell(value: object) -> str:
+    """A value inside of a table's cell."""
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,97 @@
+"""From a track to what loggers draw by themselves: means, lines, and probes with their regions."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lime_callback.sinks.data import Means, Segmented, ViewData
+from lime_callback.targets import target_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lime_callback.probes import Probes
+    from lime_callback.sinks.history import HistoryRow
+    from lime_callback.tracks import Track
+
+# As many lines as a dashboard is not flooded by. A band means the same in every probe, a place in the picture seldom.
+_BANDS, _PLACES = 20, 8
+
+
+def view_data(
+    track: Track,
+    probes: Probes,
+    rows: Sequence[HistoryRow],
+    wavelengths: Sequence[float] | None,
+    class_names: Sequence[str] | None,
+) -> ViewData:
+    """What a view's last explanation has to say.
+
+    Args:
+        track: of the view.
+        probes: what is explained.
+        rows: of the history, of this view.
+        wavelengths: of the channels, in nm, or ``None``.
+        class_names: of the outputs, or ``None``.
+    """
+    assert track.last is not None, "explain comes first"
+    mask = track.last.features.canonical
+    in_space = mask.shape[1] == 1 and mask.shape[2] * mask.shape[3] > 1
+    own = getattr(track.view, "wavelengths", None)
+    return ViewData(
+        names=track.last.features.names,
+        score=float(track.last.score.mean()),
+        rows=rows,
+        metrics=dict(track.metrics),
+        means=_means(track, class_names),
+        segmented=partial(_segmented, track, probes, wavelengths if own is None else own, class_names)
+        if in_space
+        else tuple,
+    )
+
+
+def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
+    """The means that the bars show, and their lines over the epochs; ``None`` where the probes' features differ."""
+    last, series = track.last, track.series
+    if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
+        return None
+    first = (track.first or last).coefficients[:, 0].mean(0)
+    if not bool(torch.isfinite(first).any()):
+        first = last.coefficients[:, 0].mean(0)
+    # Strongest first, but in the view's own order: that of the wavelengths.
+    most = _BANDS if last.features.canonical.shape[1] > 1 else _PLACES
+    followed = sorted(torch.nan_to_num(first.abs()).argsort(descending=True, stable=True)[:most].tolist())
+    same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
+    lines = torch.stack([one[0] for one in series.coefficients])[:, followed]
+    return Means(
+        target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
+        coefficients=series.coefficients[-1][0].numpy(),
+        errors=series.errors[-1][0].numpy(),
+        followed=followed,
+        epochs=list(series.epochs),
+        lines=lines.numpy(),
+    )
+
+
+def _segmented(
+    track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+) -> list[Segmented]:
+    """Each probe with the regions of its picture, and their coefficients for its first target."""
+    from lime_callback.figures import composite
+
+    last = track.last
+    assert last is not None, "explain comes first"
+    images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
+    segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
+    found = []
+    for p, image in enumerate(images):
+        number = p if probes.numbers is None else probes.numbers[p]
+        what = f"{target_name(int(last.targets[p, 0]), class_names)}, R² {float(last.score[p, 0]):.2f}"
+        name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
+        values = (np.asarray(part[p, 0]) for part in (last.coefficients, last.standard_error))
+        found.append(Segmented(name, what, image, segments[p], *values))
+    return found

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lime_callback.probes import Probes
+    from lime_callback.record import Record
     from lime_callback.sinks.console import Console
     from lime_callback.tracks import Track
 
@@ -27,6 +28,7 @@ class Publisher:
         wavelengths: of the channels, in nm, or ``None``.
         class_names: of the outputs, or ``None``.
         pictures: whether to draw.
+        record: what a report needs beside the history; ``None`` leaves it out.
         interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
     """
 
@@ -34,6 +36,7 @@ class Publisher:
     wavelengths: Sequence[float] | None
     class_names: Sequence[str] | None
     pictures: bool = True
+    record: Record | None = None
     interrupted: tuple[str, int] | None = None
     _history: HistoryFile | None = None
 
@@ -64,6 +67,9 @@ class Publisher:
             self._open(folder).append(
                 row for track in tracks for row in history_rows(track, epoch, step, self.class_names, probes.numbers)
             )
+            # Without a history there is nothing to report on, so this is tried behind it.
+            if self.record is not None:
+                self.record.write(folder, epoch, step, probes, tracks, self.interrupted)
         with self.console.contained("saving the explanations"):
             for track in tracks:
                 if track.last is not None:

@@ -16,6 +16,7 @@ from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
 from lime_callback.publishing import Publisher
+from lime_callback.record import Record
 from lime_callback.sinks.console import Console
 from lime_callback.tracks import OF_CHANGE, Track
 from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
@@ -40,7 +41,7 @@ class Study:
         self.plan = plan
         self.console = Console(plan.name, on_error)
         self.inquiry = Inquiry(plan, self.console)
-        self.publisher = Publisher(self.console, plan.wavelengths, plan.class_names, plan.pictures)
+        self.publisher = Publisher(self.console, plan.wavelengths, plan.class_names, plan.pictures, Record(plan))
         self.probes: Probes | None = None
         self._capture: Capture | None = None
         self._pinned: Choice = plan.choice

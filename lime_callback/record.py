@@ -20,7 +20,7 @@ from lime_callback.sinks.measures import MeasureRow, MeasuresFile
 from lime_callback.tracks import OF_CHANGE, target_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -59,18 +59,23 @@ class Record:
             tracks: of the views that were explained.
             interrupted: where and up to which step the run that is gone on with wrote its history.
         """
+        self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
+        if self._probes is not probes:
+            _write_whole(folder / "run.json", json.dumps(about(self.plan, probes)))
+            self._probes = probes
+
+    def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
+        """The run's measures; of an interrupted run the rows up to its checkpoint, wherever they were written."""
         if self._measures is None or self._measures.path.parent != folder:
-            self._measures, self._probes = MeasuresFile(folder / "measures.csv"), None
+            measures = MeasuresFile(folder / "measures.csv")
             if interrupted is None:
-                self._measures.start()
+                measures.start()
             else:
-                self._measures.go_on(Path(interrupted[0]).with_name("measures.csv"), interrupted[1])
+                measures.go_on(Path(interrupted[0]).with_name("measures.csv"), interrupted[1])
             if interrupted is None or Path(interrupted[0]).parent.absolute() != folder.absolute():
                 _move_aside(folder / "run.json")
-        if self._probes is not probes:
-            _write_whole(folder / "run.json", json.dumps(about(self.plan, probes), ensure_ascii=True))
-            self._probes = probes
-        self._measures.append(row for track in tracks for row in measure_rows(track, epoch, step))
+            self._measures, self._probes = measures, None
+        return self._measures
 
 
 def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:

@@ -1,0 +1,323 @@
+"use strict";
+// The page: what the reader has chosen, and everything drawn anew when that changes.
+
+const $ = (id) => document.getElementById(id);
+const chosen = { run: runs[0], m: 0, whose: { probe: null, target: null }, same: true };
+let timer = null;
+
+// ---- views: one section each, whose places are filled by `draw`
+
+function figure(title, ...parts) {
+  const side = html("span", { className: "side" });
+  const caption = html("figcaption", {}, html("h3", {}, title), side);
+  const drawing = html("div", { className: "drawing" });
+  const element = html("figure", {}, caption, drawing, ...parts);
+  return { element, drawing, side, caption };
+}
+
+function scaleKey(limit) {
+  const canvas = html("canvas", { width: 120, height: 1, ariaHidden: "true" });
+  const pen = canvas.getContext("2d");
+  for (let i = 0; i < 120; i++) {
+    pen.fillStyle = `rgb(${diverging((i - 59.5) / 59.5, 1).map(Math.round).join()})`;
+    pen.fillRect(i, 0, 1, 1);
+  }
+  return html("span", { className: "scale" }, `−${number(limit, 2)}`, canvas, `+${number(limit, 2)} effect`);
+}
+
+function key(name, content) {
+  const swatch = html("span", { className: "swatch" });
+  swatch.style.background = `var(--${name})`;
+  return html("span", { className: "key side" }, swatch, content);
+}
+
+class Section {
+  constructor(view) {
+    this.view = view;
+    const kind = view.axis ? (view.axis.nanometres ? "by wavelength" : "by channel") : view.maps ? "by region" : "by feature";
+    const id = `view-${view.run.views.indexOf(view)}`;
+    this.tell = html("p", { className: "told" }, "");
+    this.bars = view.axis && figure("Coefficients over the spectrum");
+    this.pictures = view.maps && figure("On the probes’ pictures");
+    this.fall = figure(view.axis ? "Every epoch over the spectrum" : "Every epoch", this.tell);
+    this.rank = figure("Strongest features");
+    this.score = figure("How well the fit describes the model");
+    this.drift = figure("Drift");
+    const watched = Object.keys(view.measures).filter((name) => name.startsWith("watch/"));
+    this.watch = watched.length ? figure("Watched shares of the attribution") : null;
+    this.watched = watched.map((name) => name.slice(6));
+    this.bars?.caption.append(key("plus", "raises"), key("minus", "lowers the output"), key("plus-unsure", "not told from 0"),
+      key("line", view.run.probes.length ? "spectrum, own scale" : "95 % interval"));
+    this.fall.caption.append(scaleKey(view.limit));
+    this.pictures?.caption.append(scaleKey(view.limit));
+    this.pictures?.drawing.classList.add("probes");
+    this.table = html("details", {}, html("summary", {}, "All numbers of this epoch"));
+    this.table.addEventListener("toggle", () => this.fillTable());
+    this.root = html("section", { className: "view" },
+      html("h2", { id }, `${view.name} `, html("small", {}, `${plural(view.size, "feature")}, ${kind}`)),
+      html("div", { className: "grid" }, ...this.placed()), this.table);
+    this.root.setAttribute("aria-labelledby", id);
+  }
+
+  // What stands beside what on a wide screen.
+  placed() {
+    const as = (kind, ...figures) => figures.filter(Boolean).map(({ element }) => { element.classList.add(kind); return element; });
+    const stack = (...figures) => html("div", { className: "stack narrow" }, ...figures.filter(Boolean).map(({ element }) => element));
+    if (this.bars) return [...as("wide", this.bars), ...as("narrow", this.rank), ...as("wide", this.fall), stack(this.score, this.drift, this.watch)];
+    const curves = as(this.watch ? "narrow" : "half", this.score, this.drift, this.watch);
+    return [...as("all", this.pictures), ...as("wide", this.fall), ...as("narrow", this.rank), ...curves];
+  }
+
+  draw(ask) {
+    const { view } = this;
+    if (!view.explained(ask.m)) return this.absent(ask);
+    const mine = { ...ask, whose: fitting(view, ask), tell: (words) => { this.tell.textContent = words; } };
+    const who = whoseWords(view, mine);
+    const say = (what) => `${view.name}: ${what}, ${after(view.run, ask.m)}, ${who}`;
+    const top = inWords(view, ask.m, mine.whose);
+    if (this.bars) {
+      this.bars.side.textContent = who;
+      spectrumBars(this.bars.drawing, view, mine, `${say("coefficients over the spectrum")}. Strongest: ${top}.`);
+    }
+    this.rank.side.textContent = `${after(view.run, ask.m)} · ${who}`;
+    ranking(this.rank.drawing, view, mine, `${say("strongest features")}: ${inWords(view, ask.m, mine.whose, 10)}.`);
+    this.drawFall(mine, say);
+    this.drawLines(mine);
+    this.drawPictures(mine);
+    this.fillTable();
+    return undefined;
+  }
+
+  absent(ask) {
+    for (const one of [this.bars, this.pictures, this.fall, this.rank].filter(Boolean)) {
+      one.drawing.replaceChildren(html("p", {}, `This view was not explained ${after(this.view.run, ask.m)}.`));
+    }
+    this.cards = null;
+    this.drawLines(ask);
+  }
+
+  drawFall(ask, say) {
+    const { view } = this;
+    this.fall.side.textContent = whoseWords(view, ask);
+    if (view.run.anew || (!view.shared && ask.whose.probe === null)) {
+      this.fall.drawing.replaceChildren(html("p", {}, view.run.anew
+        ? "Probes are chosen anew at each epoch, so their features are not the same over the epochs."
+        : "Each probe is cut into parts of its own. Choose one to see its parts over the epochs."));
+      return;
+    }
+    const count = view.which.filter((list) => list >= 0).length;
+    waterfall(this.fall.drawing, view, ask,
+      `${say("waterfall of effects")}. ${plural(count, "explained epoch")} from top to bottom; the frame marks the one shown. ` +
+      `Effects go from −${number(view.limit, 2)}, blue, to +${number(view.limit, 2)}, orange.`);
+  }
+
+  drawLines(ask) {
+    const { view } = this;
+    const { run } = view;
+    const over = (f) => run.moments.map((_, m) => (view.explained(m) ? f(m) : NaN));
+    const [mean, worst] = [over((m) => view.meanScore(m)), over((m) => view.worstScore(m))];
+    this.score.side.textContent = "R²: mean, and dashed the worst probe";
+    lines(this.score.drawing, run, [{ values: worst, colour: "var(--good)", dashed: true }, { values: mean, colour: "var(--good)" }], ask,
+      `${view.name}: score over the epochs. R² is ${number(mean[ask.m], 2)} ${after(run, ask.m)}, and ${number(worst[ask.m], 2)} for the worst probe.`,
+      { low: 0, high: 1, levels: run.gate === null ? [] : [[run.gate, "gate"]] });
+    const [step, way, floor] = [over((m) => view.drift(m)), over((m) => view.driftFromStart(m)), over((m) => view.measure("noise_floor", m))];
+    const noise = floor.some(Number.isFinite);
+    this.drift.side.textContent = `to the epoch before; dashed: from the first${noise ? "; grey: noise" : "; noise not known"}`;
+    lines(this.drift.drawing, run, [
+      { values: floor, filled: true }, { values: way, colour: "var(--second)", dashed: true }, { values: step, colour: "var(--ink)" },
+    ], ask, `${view.name}: drift over the epochs. ${answers.changed(view, ask.m).big} ${after(run, ask.m)}. ${answers.changed(view, ask.m).small}`);
+    if (!this.watch) return;
+    const colours = ["var(--ink)", "var(--second)", "var(--good)", "var(--muted)"];
+    const shares = this.watched.map((name, i) => ({
+      values: over((m) => view.measure(`watch/${name}`, m)), errors: over((m) => view.measure(`watch_error/${name}`, m)),
+      colour: colours[i % colours.length], dashed: i >= colours.length,
+    }));
+    const levels = this.watched.flatMap((name) => ["above", "below"].flatMap((side) => {
+      const bound = run.watch[name]?.[side];
+      return bound === null || bound === undefined ? [] : [[bound, `${short(name, 14)} ${side}`]];
+    }));
+    const now = this.watched.map((name, i) => `${name} ${percent(shares[i].values[ask.m])}`).join(", ");
+    this.watch.side.textContent = now;
+    lines(this.watch.drawing, run, shares, ask, `${view.name}: watched shares over the epochs. ${after(run, ask.m)}: ${now}.`, { levels });
+  }
+
+  drawPictures(ask) {
+    if (!this.pictures) return;
+    const { view } = this;
+    const last = view.which.findLastIndex((list) => list >= 0);
+    if (view.run.anew && ask.m !== last) {
+      this.cards = null;
+      this.pictures.drawing.replaceChildren(html("p", {}, "Probes are chosen anew at each epoch; pictures are kept of the last one."));
+      return;
+    }
+    const now = JSON.stringify([view.which[ask.m], ask.whose.target]);
+    if (!this.cards || this.made !== now) {
+      this.cards = new Cards(this.pictures.drawing, view, ask);
+      this.made = now;
+    }
+    const more = this.cards.more ? `first 16 of ${16 + this.cards.more}; ` : "";
+    this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}click a name for that probe alone`;
+    this.cards.paint(view, ask).catch((error) => { this.pictures.side.textContent = `The pictures cannot be shown: ${error.message}`; });
+  }
+
+  fillTable() {
+    while (this.table.children.length > 1) this.table.lastChild.remove();
+    if (!this.table.open || !this.view.explained(chosen.m)) return;
+    const ask = { ...chosen, whose: fitting(this.view, chosen) };
+    const rows = strongest(this.view, ask.m, ask.whose, 400);
+    const line = (cells, kind) => html("tr", {}, ...cells.map((cell) => html(kind, kind === "th" ? { scope: "col" } : {}, cell)));
+    this.table.append(html("div", { className: "scroll" }, html("table", {},
+      html("thead", {}, line(["Feature", "Coefficient", "Standard error", "95 % interval", "Effect"], "th")),
+      html("tbody", {}, ...rows.map((row) => line([
+        row.name, signed(row.value), number(row.error),
+        `${number(row.value - 1.96 * row.error)} to ${number(row.value + 1.96 * row.error)}`, signed(row.effect),
+      ], "td"))))));
+  }
+}
+
+// What is shown of a view that does not have what was chosen: its mean.
+function fitting(view, ask) {
+  if (!view.explained(ask.m) || view.chosen(ask.m, ask.whose).length) return ask.whose;
+  const target = { probe: null, target: ask.whose.target };
+  return view.chosen(ask.m, target).length ? target : { probe: null, target: null };
+}
+
+function whoseWords(view, ask) {
+  const slots = view.chosen(ask.m, ask.whose);
+  if (slots.length === 1) return `${probeName(view.run, view.who(ask.m)[slots[0]][0])} · ${short(view.who(ask.m)[slots[0]][1])}`;
+  return `${view.shared ? "mean of" : "all"} ${plural(new Set(slots.map((s) => view.who(ask.m)[s][0])).size, "probe")}`;
+}
+
+// ---- at a glance
+
+function glance(view, ask) {
+  const whose = fitting(view, ask);
+  const element = html("section", { className: "answers" }, html("h2", {}, view.name));
+  if (!view.explained(ask.m)) {
+    element.append(html("div", {}, html("p", { className: "big" }, `Not explained ${after(view.run, ask.m)}`)));
+    return element;
+  }
+  for (const answer of [answers.uses, answers.sure, answers.changed, answers.wrong]) {
+    const { title, big, small, level = "", top } = answer(view, ask.m, whose);
+    const said = top
+      ? html("ul", {}, ...top.map((one) => html("li", { title: one.name }, html("span", {}, short(one.name, 30)),
+        html("span", { className: `value ${one.value >= 0 ? "plus" : "minus"}` }, signed(one.value)))))
+      : html("p", { className: "big" }, big);
+    element.append(html("div", { className: level }, html("h3", {}, title), said, html("p", { className: "small" }, small)));
+  }
+  return element;
+}
+
+// ---- controls
+
+function draw() {
+  const { run, m } = chosen;
+  const ask = { ...chosen, pick: (moment) => show({ m: moment }), choose: toggleProbe };
+  $("epoch").value = m;
+  $("when").textContent = `${after(run, m)} of ${epochs(run, run.moments.length - 1)}, step ${run.moments[m][1]}`;
+  $("epoch").setAttribute("aria-valuetext", `${after(run, m)}, step ${run.moments[m][1]}`);
+  $("before").disabled = m === 0;
+  $("after").disabled = m === run.moments.length - 1;
+  $("whose").value = JSON.stringify(chosen.whose);
+  $("glance").replaceChildren(...run.views.map((view) => glance(view, ask)));
+  for (const section of chosen.sections) section.draw(ask);
+}
+
+function show(change) {
+  Object.assign(chosen, change);
+  draw();
+}
+
+function toggleProbe(whose) {
+  const again = chosen.whose.probe === whose.probe;
+  const several = chosen.run.views.some((view) => view.several);
+  show({ whose: again ? { probe: null, target: several ? whose.target : null } : whose });
+}
+
+function fillWhose(run) {
+  const slots = new Map();
+  const several = run.views.some((view) => view.several);
+  for (const view of run.anew ? [] : run.views) {
+    for (const [probe, target] of view.lists.flat()) slots.set(JSON.stringify({ probe, target }), `${probeName(run, probe)} · ${short(target)}`);
+  }
+  const count = new Set([...slots.keys()].map((one) => JSON.parse(one).probe)).size;
+  const means = several ? [...new Set([...slots.keys()].map((one) => JSON.parse(one).target))] : [null];
+  const options = means.map((target) => [JSON.stringify({ probe: null, target }),
+    `${run.anew ? "All probes" : `All ${plural(count, "probe")}`}${target === null ? "" : ` · ${short(target)}`}`]);
+  $("whose").replaceChildren(...[...options, ...slots].map(([value, name]) => html("option", { value }, name)));
+  return JSON.parse(options[0][0]);
+}
+
+function open(run) {
+  stop();
+  $("path").textContent = `${run.name} · ${plural(run.moments.length, "explained epoch")}`;
+  $("path").title = run.path;
+  $("notes").hidden = !run.notes.length;
+  $("notes").replaceChildren(...run.notes.map((note) => html("li", {}, note)));
+  $("epoch").max = run.moments.length - 1;
+  const settings = Object.entries({ history: run.path, ...run.settings, ...(run.gate === null ? {} : { gate: run.gate }) });
+  $("settings").replaceChildren(...settings.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, String(value))]));
+  const sections = run.views.map((view) => new Section(view));
+  $("views").replaceChildren(...sections.map((section) => section.root));
+  show({ run, sections, m: run.moments.length - 1, whose: fillWhose(run) });
+}
+
+function stop() {
+  clearInterval(timer);
+  timer = null;
+  $("play").setAttribute("aria-pressed", "false");
+  $("play").textContent = "▶";
+}
+
+function play() {
+  if (timer) return stop();
+  if (chosen.m === chosen.run.moments.length - 1) show({ m: 0 });
+  $("play").setAttribute("aria-pressed", "true");
+  $("play").textContent = "❚❚";
+  timer = setInterval(() => {
+    if (chosen.m < chosen.run.moments.length - 1) show({ m: chosen.m + 1 });
+    else stop();
+  }, 700);
+  return undefined;
+}
+
+// ---- light and dark: the system's, until the reader says otherwise
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+function remembered() {
+  try { return localStorage.getItem("lime-theme"); } catch { return null; }
+}
+
+function dress(theme) {
+  document.documentElement.dataset.theme = theme;
+  $("theme").textContent = theme === "dark" ? "Light" : "Dark";
+  $("theme").setAttribute("aria-label", theme === "dark" ? "Change to light colours" : "Change to dark colours");
+}
+
+dress(remembered() || (dark.matches ? "dark" : "light"));
+dark.addEventListener("change", () => { if (!remembered()) dress(dark.matches ? "dark" : "light"); });
+$("theme").addEventListener("click", () => {
+  const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("lime-theme", theme); } catch { /* then it is not remembered */ }
+  dress(theme);
+});
+
+$("run").replaceChildren(...runs.map((run, i) => html("option", { value: i }, run.name)));
+$("runs").hidden = runs.length < 2;
+$("run").addEventListener("change", () => open(runs[$("run").value]));
+$("epoch").addEventListener("input", () => { stop(); show({ m: Number($("epoch").value) }); });
+$("before").addEventListener("click", () => { stop(); show({ m: chosen.m - 1 }); });
+$("after").addEventListener("click", () => { stop(); show({ m: chosen.m + 1 }); });
+$("play").addEventListener("click", play);
+$("whose").addEventListener("change", () => show({ whose: JSON.parse($("whose").value) }));
+$("same").addEventListener("change", () => show({ same: $("same").checked }));
+
+let width = 0;
+new ResizeObserver(() => {
+  const now = $("main").clientWidth;
+  if (width && now !== width) draw();
+  width = now;
+}).observe($("main"));
+
+open(runs[0]);

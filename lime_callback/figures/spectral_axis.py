@@ -121,7 +121,14 @@ class SpectralAxis:
         if self.nanometres and low < VISIBLE[-1] and high > VISIBLE[0]:
             edges = np.linspace(max(low, VISIBLE[0]), min(high, VISIBLE[-1]), 65)
             middle = (edges[1:] + edges[:-1]) / 2
-            axes.pcolormesh(edges, [0, strip], spectrum_colours(middle)[None], transform=axes.get_xaxis_transform(), zorder=4, clip_on=False)
+            axes.pcolormesh(
+                edges,
+                [0, strip],
+                spectrum_colours(middle)[None],
+                transform=axes.get_xaxis_transform(),
+                zorder=4,
+                clip_on=False,
+            )
         axes.set_xlim(low, high)
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=not self.nanometres))
         axes.tick_params(axis="x", labelbottom=labelled)

@@ -102,7 +102,7 @@ function ranking(place, view, ask, label) {
   const [left, right] = [letters * 6.7 + 8, width - Math.max(0, ...values.map((one) => one.length)) * 6.6 - 10];
   const x = linear(-reach, reach, left, right);
   const bottom = height - 20;
-  for (const tick of ticks(-reach, reach, right - left > 160 ? 4 : 2)) {
+  for (const tick of ticks(-reach, reach, right - left > 160 ? 4 : 3)) {
     root.append(svg("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom, class: "rule" }),
       text(x(tick), bottom + 15, number(tick), { "text-anchor": "middle", class: "muted" }));
   }
@@ -132,7 +132,7 @@ function scaleOfRows(view, ask, rows) {
 
 function waterfall(place, view, ask, label) {
   const rows = view.which.flatMap((_, m) => (view.explained(m) ? [m] : []));
-  const tall = clamp(22 * rows.length, 88, 330);
+  const tall = view.axis ? clamp(28 * rows.length, 112, 364) : clamp(22 * rows.length, 88, 330);
   const { root, width } = paper(place, tall + (view.axis ? 46 : 30), label);
   const [right, bottom, high] = [width - 8, 6 + tall, tall / rows.length];
   const axis = view.axis || { low: 0, high: view.size, gaps: [], cells: view.features.map((_, f) => [f, f + 1, f]) };
@@ -148,7 +148,9 @@ function waterfall(place, view, ask, label) {
   const turned = text(12, 6 + tall / 2, "epoch", { "text-anchor": "middle", class: "muted", transform: `rotate(-90 12 ${6 + tall / 2})` });
   root.append(turned, svg("rect", { x: LEFT, y: 6, width: right - LEFT, height: tall, fill: "none", stroke: "var(--line)" }));
   const now = rows.indexOf(ask.m);
-  if (now >= 0) root.append(svg("rect", { x: LEFT - 1, y: 6 + now * high, width: right - LEFT + 2, height: high, class: "now" }));
+  for (const kind of now < 0 ? [] : ["around", "now"]) {
+    root.append(svg("rect", { x: LEFT - 1, y: 6 + now * high, width: right - LEFT + 2, height: high, class: kind }));
+  }
   if (view.axis) spectralAxis(root, axis, x, bottom, width);
   else featureAxis(root, view, x, bottom, right);
   const at = (event) => {
@@ -212,7 +214,7 @@ function lines(place, run, all, ask, label, { low = 0, high = 0, levels = [] } =
   root.append(svg("line", { x1: middle, x2: middle, y1: 8, y2: bottom, stroke: "var(--line)", "stroke-width": 1.5 }));
   for (const [level, name] of levels) {
     root.append(svg("line", { x1: LEFT - 8, x2: right, y1: y(level), y2: y(level), stroke: "var(--alert)", "stroke-dasharray": "5 4" }),
-      text(right, y(level) - 4, name, { "text-anchor": "end", class: "bound" }));
+      text(LEFT - 4, y(level) - 4, name, { class: "bound" }));
   }
   for (const one of all) {
     let [path, run_] = ["", []];

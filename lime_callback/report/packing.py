@@ -23,7 +23,7 @@ def packed(run: Run) -> dict[str, Any]:
     moments = moments_of(run)
     when = trained(run, moments)
     about = run.about
-    return finite(
+    found: dict[str, Any] = finite(
         {
             "name": run.name,
             "path": str(run.path),
@@ -37,6 +37,7 @@ def packed(run: Run) -> dict[str, Any]:
             "views": [_view(run, table, moments) for table in tables_of(run, moments)],
         }
     )
+    return found
 
 
 def _view(run: Run, table: Table, moments: list[Moment]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _places(run: Run, table: Table) -> tuple[dict[str, Any] | None, dict[str, An
     if mask.shape[2] * mask.shape[3] > 1:
         return None, spatial_places(explanation)
     if mask.shape[1] > 1 and mask.shape[0] == 1:
-        own = next((one for one in run.about.get("views", []) if one["name"] == table.view), {})
+        own: dict[str, Any] = next((one for one in run.about.get("views", []) if one["name"] == table.view), {})
         places = spectral_places(explanation, own.get("wavelengths") or run.about.get("wavelengths"))
         return places if places["nanometres"] else named_places(table.features) or places, None
     return None, None

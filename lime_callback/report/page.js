@@ -25,10 +25,13 @@ function scaleKey(limit) {
   return html("span", { className: "scale" }, `−${number(limit, 2)}`, canvas, `+${number(limit, 2)} effect`);
 }
 
-function key(name, content) {
-  const swatch = html("span", { className: "swatch" });
-  swatch.style.background = `var(--${name})`;
-  return html("span", { className: "key side" }, swatch, content);
+function key(content, ...names) {
+  const swatches = names.map((name) => {
+    const swatch = html("span", { className: `swatch ${name}` });
+    swatch.style.background = `var(--${name})`;
+    return swatch;
+  });
+  return html("span", { className: "key side" }, ...swatches, content);
 }
 
 class Section {
@@ -36,7 +39,7 @@ class Section {
     this.view = view;
     const kind = view.axis ? (view.axis.nanometres ? "by wavelength" : "by channel") : view.maps ? "by region" : "by feature";
     const id = `view-${view.run.views.indexOf(view)}`;
-    this.tell = html("p", { className: "told" }, "");
+    this.tell = html("p", { className: "told" }, "Point at a cell to read it; choose a row to go to its epoch.");
     this.bars = view.axis && figure("Coefficients over the spectrum");
     this.pictures = view.maps && figure("On the probes’ pictures");
     this.fall = figure(view.axis ? "Every epoch over the spectrum" : "Every epoch", this.tell);
@@ -46,8 +49,8 @@ class Section {
     const watched = Object.keys(view.measures).filter((name) => name.startsWith("watch/"));
     this.watch = watched.length ? figure("Watched shares of the attribution") : null;
     this.watched = watched.map((name) => name.slice(6));
-    this.bars?.caption.append(key("plus", "raises"), key("minus", "lowers the output"), key("plus-unsure", "not told from 0"),
-      key("line", view.run.probes.length ? "spectrum, own scale" : "95 % interval"));
+    this.bars?.caption.append(key("lowers / raises", "minus", "plus"), key("not told from 0", "minus-unsure", "plus-unsure"));
+    if (view.axis?.middles && view.run.probes.length) this.bars.caption.append(key("spectrum", "line"));
     this.fall.caption.append(scaleKey(view.limit));
     this.pictures?.caption.append(scaleKey(view.limit));
     this.pictures?.drawing.classList.add("probes");
@@ -100,6 +103,7 @@ class Section {
     const { view } = this;
     this.fall.side.textContent = whoseWords(view, ask);
     if (view.run.anew || (!view.shared && ask.whose.probe === null)) {
+      this.tell.textContent = "";
       this.fall.drawing.replaceChildren(html("p", {}, view.run.anew
         ? "Probes are chosen anew at each epoch, so their features are not the same over the epochs."
         : "Each probe is cut into parts of its own. Choose one to see its parts over the epochs."));
@@ -118,7 +122,7 @@ class Section {
     const [mean, worst] = [over((m) => view.meanScore(m)), over((m) => view.worstScore(m))];
     this.score.side.textContent = "R²: mean, and dashed the worst probe";
     lines(this.score.drawing, run, [{ values: worst, colour: "var(--good)", dashed: true }, { values: mean, colour: "var(--good)" }], ask,
-      `${view.name}: score over the epochs. R² is ${number(mean[ask.m], 2)} ${after(run, ask.m)}, and ${number(worst[ask.m], 2)} for the worst probe.`,
+      `${view.name}: score over the epochs. R² is ${squared(mean[ask.m])} ${after(run, ask.m)}, and ${squared(worst[ask.m])} for the worst probe.`,
       { low: 0, high: 1, levels: run.gate === null ? [] : [[run.gate, "gate"]] });
     const [step, way, floor] = [over((m) => view.drift(m)), over((m) => view.driftFromStart(m)), over((m) => view.measure("noise_floor", m))];
     const noise = floor.some(Number.isFinite);
@@ -150,13 +154,13 @@ class Section {
       this.pictures.drawing.replaceChildren(html("p", {}, "Probes are chosen anew at each epoch; pictures are kept of the last one."));
       return;
     }
-    const now = JSON.stringify([view.which[ask.m], ask.whose.target]);
+    const now = JSON.stringify([view.which[ask.m], view.several && ask.whose.target]);
     if (!this.cards || this.made !== now) {
       this.cards = new Cards(this.pictures.drawing, view, ask);
       this.made = now;
     }
     const more = this.cards.more ? `first 16 of ${16 + this.cards.more}; ` : "";
-    this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}click a name for that probe alone`;
+    this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}choose one by its name`;
     this.cards.paint(view, ask).catch((error) => { this.pictures.side.textContent = `The pictures cannot be shown: ${error.message}`; });
   }
 

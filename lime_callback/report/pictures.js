@@ -75,8 +75,8 @@ function outline(pen, regions, width, height, times) {
 // A card a probe: its picture, and its effects at the first moment and at this one. Built once, then painted again.
 class Cards {
   constructor(place, view, ask) {
-    const slots = view.who(ask.m).flatMap(([, target], s) =>
-      (ask.whose.target === null || ask.whose.target === target ? [s] : []));
+    const wanted = view.several ? ask.whose.target : null;
+    const slots = view.who(ask.m).flatMap(([, target], s) => (wanted === null || wanted === target ? [s] : []));
     this.shown = slots.slice(0, 16);
     this.more = slots.length - this.shown.length;
     this.cards = this.shown.map((s) => this.card(view, ask, s));
@@ -96,7 +96,7 @@ class Cards {
     const picture = known && known.picture
       ? html("img", { src: known.picture, alt: `${name}: picture of the input${known.label ? `, labelled ${known.label}` : ""}` })
       : null;
-    const truth = known && known.label && known.label !== target ? `is ${short(known.label, 14)}` : "input";
+    const truth = known && known.label && known.label !== target ? `truth: ${known.label}` : "input";
     const notes = [truth, "", ""].map((note) => html("p", {}, note));
     const shots = html("div", { className: "shots" }, ...[picture, then, now].flatMap((one, i) =>
       (one ? [html("div", {}, one, notes[i])] : [])));
@@ -107,7 +107,7 @@ class Cards {
     const alike = (m) => view.which[m] === view.which[ask.m];
     for (const card of this.cards) {
       const score = view.score(ask.m, card.s);
-      card.score.textContent = `R² ${number(score, 2)}`;
+      card.score.textContent = `R² ${squared(score)}`;
       card.score.classList.toggle("low", score < Math.max(view.run.gate ?? 0, 0.5));
       card.button.setAttribute("aria-pressed", String(ask.whose.probe === card.probe));
       const which = view.shared ? 0 : probeOrder(view, ask.m, card.s);

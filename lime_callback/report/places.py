@@ -70,15 +70,15 @@ def spatial_places(explanation: Explanation) -> dict[str, Any]:
     height, width = explanation.features.layout.canonical(_like(explanation)).shape[2:]
     part = min(1.0, LARGEST / max(height, width))
     rows, columns = (_sampled(size, max(1, round(size * part))) for size in (height, width))
-    mask = mask.expand(-1, -1, height, width)[:, :, rows][..., columns].numpy()
-    stacks = mask.transpose(0, 2, 3, 1).reshape(-1, mask.shape[1])
+    sampled: NDArray[Any] = mask.expand(-1, -1, height, width)[:, :, rows][..., columns].numpy()
+    stacks = sampled.transpose(0, 2, 3, 1).reshape(-1, sampled.shape[1])
     kinds, regions = np.unique(stacks, axis=0, return_inverse=True)
-    hidden = (kinds < 0).all(1)
+    hidden = np.asarray((kinds < 0).all(1))
     order = np.argsort(~hidden, kind="stable")  # what is never hidden comes first, and gets the number 0
     number = np.empty(len(kinds), np.int64)
     number[order] = np.arange(len(kinds)) + (0 if hidden.any() else 1)
-    shares = [[]] + [_shares(kinds[i]) for i in order if not hidden[i]]
-    maps = number[regions.reshape(-1)].reshape(len(mask), -1)
+    shares: list[list[list[float]]] = [[], *(_shares(kinds[i]) for i in order if not hidden[i])]
+    maps = number[regions.reshape(-1)].reshape(len(sampled), -1)
     return {"width": len(columns), "height": len(rows), "shares": shares, "runs": [shorts(_runs(one)) for one in maps]}
 
 

@@ -12,7 +12,15 @@ function number(value, digits = 3) {
 // A distance: three decimals, and no powers of ten.
 const distance = (value) => (value < 0.0005 ? "below 0.001" : number(Number(value.toFixed(3))));
 
-const signed = (value) => (value > 0 ? "+" : "") + number(value);
+// With its sign, and with all of its three digits.
+function signed(value) {
+  const size = Math.abs(value);
+  const whole = size >= 1e-3 && size < 1000 ? value.toPrecision(3).replace("-", "−") : number(value);
+  return (value > 0 ? "+" : "") + whole;
+}
+
+const squared = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
+
 const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)} %` : "–");
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
@@ -107,8 +115,8 @@ const answers = {
     return {
       title: "How sure is that?",
       level: mean >= 0.5 ? "" : "look",
-      big: `${word}: R² ${number(mean, 2)}`,
-      small: `${scores.length > 1 ? `The worst probe has ${number(worst, 2)}. ` : ""}` +
+      big: `${word}: R²\u00a0${squared(mean)}`,
+      small: `${scores.length > 1 ? `The worst probe has ${squared(worst)}. ` : ""}` +
         `${percent(told(view, m, whose))} of the coefficients differ from zero beyond their noise.`,
     };
   },
@@ -129,7 +137,7 @@ const answers = {
       big: drift <= floor ? "Nothing beyond noise" : `${size}: drift ${distance(drift)}`,
       small: [
         `To the epoch before, ${noise}${Number.isFinite(share) ? `; ${percent(share)} of the coefficients changed` : ""}.`,
-        Number.isFinite(start) ? `From the first explanation ${distance(start)}.` : "",
+        Number.isFinite(start) ? `From the first explanation: ${distance(start)}.` : "",
         settled >= 0 ? `Settled after epoch ${number(settled)}.` : "",
       ].filter(Boolean).join(" "),
     };

@@ -18,6 +18,7 @@ class View {
     this.coefficients = unpacked(packed.coefficients, Float32Array);
     this.errors = unpacked(packed.errors, Float32Array);
     this.scores = unpacked(packed.scores, Float32Array);
+    this.shares = unpacked(packed.shares, Float32Array);
     if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
     this.reaches = new Map();
     // Superpixel 3 of one probe is not that of another, unless all probes are cut alike.
@@ -41,14 +42,7 @@ class View {
   error(m, s, f) { return this.errors[(m * this.slots + s) * this.size + f]; }
 
   // What turns a slot's coefficients into effects, shares of the output's spread.
-  share(m, s) {
-    let squares = 0;
-    for (let f = 0; f < this.size; f++) {
-      const b = this.coefficient(m, s, f);
-      if (Number.isFinite(b)) squares += b * b;
-    }
-    return squares > 0 ? Math.sqrt(Math.max(this.score(m, s), 0) / squares) : 0;
-  }
+  share(m, s) { return this.shares[m * this.slots + s]; }
 
   // Means over the chosen slots: values, errors and effects of each feature, and the slots' own values.
   mean(m, whose) {

@@ -189,14 +189,16 @@ function fitting(view, ask) {
 function whoseWords(view, ask) {
   const slots = view.chosen(ask.m, ask.whose);
   if (slots.length === 1) return `${probeName(view.run, view.who(ask.m)[slots[0]][0])} · ${short(view.who(ask.m)[slots[0]][1])}`;
-  return `${view.shared ? "mean of" : "all"} ${plural(new Set(slots.map((s) => view.who(ask.m)[s][0])).size, "probe")}`;
+  const [probes, targets] = [0, 1].map((part) => new Set(slots.map((s) => view.who(ask.m)[s][part])).size);
+  const own = targets > 1 ? ", each for its own target" : "";
+  return `${view.shared ? "mean of" : "all"} ${plural(probes, "probe")}${own}`;
 }
 
 // ---- at a glance
 
 function glance(view, ask) {
   const whose = fitting(view, ask);
-  const element = html("section", { className: "answers" }, html("h2", {}, view.name));
+  const element = html("section", { className: "answers", ariaLabel: `${view.name} at a glance` }, html("h2", {}, view.name));
   if (!view.explained(ask.m)) {
     element.append(html("div", {}, html("p", { className: "big" }, `Not explained ${after(view.run, ask.m)}`)));
     return element;

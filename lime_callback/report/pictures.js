@@ -116,7 +116,8 @@ class Cards {
       for (const [canvas, m, note] of [[card.then, first, card.notes[1]], [card.now, ask.m, card.notes[2]]]) {
         const share = view.share(m, card.s);
         const effects = view.features.map((_, f) => view.coefficient(m, card.s, f) * share);
-        paintOverlay(canvas, view, which, effects, grey);
+        if (canvas.painted !== m) paintOverlay(canvas, view, which, effects, grey);
+        canvas.painted = m;
         const [probe, target] = view.who(ask.m)[card.s];
         canvas.setAttribute("aria-label", `${card.name}: effects on the picture ${after(view.run, m)}${
           canvas === card.then ? ", the first explanation" : ""}. Strongest: ${inWords(view, m, { probe, target })}`);

@@ -98,7 +98,7 @@ function ranking(place, view, ask, label) {
   const { root, width, height } = paper(place, top + rows.length * step + 20, label);
   const reach = ask.same || !rows.length ? scaleOfRows(view, ask) : scaleOfRows(view, ask, rows);
   const values = rows.map((row) => signed(row.value) + (Number.isFinite(row.error) ? ` ± ${number(1.96 * row.error, 2)}` : ""));
-  const letters = Math.min(Math.max(0, ...rows.map((row) => row.name.length)), Math.floor(width / 22));
+  const letters = Math.min(Math.max(0, ...rows.map((row) => row.name.length)), Math.floor(width / 16));
   const [left, right] = [letters * 6.7 + 8, width - Math.max(0, ...values.map((one) => one.length)) * 6.6 - 10];
   const x = linear(-reach, reach, left, right);
   const bottom = height - 20;
@@ -132,7 +132,7 @@ function scaleOfRows(view, ask, rows) {
 
 function waterfall(place, view, ask, label) {
   const rows = view.which.flatMap((_, m) => (view.explained(m) ? [m] : []));
-  const tall = view.axis ? clamp(28 * rows.length, 112, 364) : clamp(22 * rows.length, 88, 330);
+  const tall = view.axis ? clamp(28 * rows.length, 200, 364) : clamp(22 * rows.length, 200, 330);
   const { root, width } = paper(place, tall + (view.axis ? 46 : 30), label);
   const [right, bottom, high] = [width - 8, 6 + tall, tall / rows.length];
   const axis = view.axis || { low: 0, high: view.size, gaps: [], cells: view.features.map((_, f) => [f, f + 1, f]) };
@@ -189,7 +189,7 @@ function waterfallCanvas(place, view, ask, rows, axis, x, width, tall) {
 }
 
 function featureAxis(root, view, x, bottom, right) {
-  const room = Math.max(Math.floor((right - LEFT) / 92), 1);
+  const room = Math.max(Math.floor((right - LEFT) / 125), 1);
   const every = Math.ceil(view.size / room);
   for (let f = 0; f < view.size; f += every) {
     const last = x(f + 0.5) + 40 > right;
@@ -237,7 +237,8 @@ function lines(place, run, all, ask, label, { low = 0, high = 0, levels = [] } =
     const here = one.values[ask.m];
     if (Number.isFinite(here)) root.append(svg("circle", { cx: middle, cy: y(here), r: 4, fill: one.colour, stroke: "var(--surface)", "stroke-width": 1.5 }));
   }
-  bottomAxis(root, x, ticks(first, last, Math.min(6, Math.ceil(width / 70))).map((tick) => [tick, number(tick)]), bottom, "epoch", right);
+  const marks = ticks(first, last, Math.min(6, Math.ceil(width / 70))).filter((tick) => last - first < 1 || Number.isInteger(tick));
+  bottomAxis(root, x, marks.map((tick) => [tick, number(tick)]), bottom, "epoch", right);
   root.classList.add("pointed");
   root.addEventListener("click", (event) => {
     const there = x.back(event.clientX - root.getBoundingClientRect().left);

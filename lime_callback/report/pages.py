@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lime_callback.report.run import Run
 
-SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "page.js")
+SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "sections.js", "page.js")
 """In the order in which they stand on the page."""
 
 

@@ -61,7 +61,7 @@ function paintOverlay(canvas, view, which, effects, grey) {
 
 // A line between pixels of different regions.
 function outline(pen, regions, width, height, times) {
-  const line = Math.max(1, Math.round(times / 16));
+  const line = Math.max(1, Math.round((width * times) / 300));
   pen.fillStyle = "#333333";
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -98,7 +98,8 @@ class Cards {
       : null;
     const truth = known && known.label && known.label !== target ? `truth: ${known.label}` : "input";
     const notes = [truth, "", ""].map((note) => html("p", {}, note));
-    const shots = html("div", { className: "shots" }, ...[picture, then, now].flatMap((one, i) =>
+    if (picture) picture.addEventListener("load", () => picture.classList.toggle("coarse", picture.naturalWidth < 100));
+    const shots = html("div", { className: "shots" }, ...[picture, view.run.anew ? null : then, now].flatMap((one, i) =>
       (one ? [html("div", {}, one, notes[i])] : [])));
     return { root: html("div", { className: "probe" }, button, shots), s, probe, name, score, button, then, now, notes };
   }

@@ -54,7 +54,7 @@ function strongest(view, m, whose, most) {
       const [probe] = view.who(m)[s];
       const share = view.share(m, s);
       return view.features.map((feature, f) => ({
-        f, value: view.coefficient(m, s, f), name: `${feature} · ${probeName(view.run, probe)}`,
+        f, value: view.coefficient(m, s, f), name: `${probeName(view.run, probe)} · ${feature}`,
         error: view.error(m, s, f), effect: view.coefficient(m, s, f) * share, dots: [],
       }));
     });

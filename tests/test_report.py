@@ -4,7 +4,6 @@ import base64
 import json
 import math
 import re
-import time
 from io import BytesIO
 
 import numpy as np
@@ -17,7 +16,7 @@ from toys import WAVELENGTHS, fit, loader, trainer
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
 from lime_callback.__main__ import main
 from lime_callback.features import Features
-from lime_callback.record import data_uri
+from lime_callback.record import FORMAT, data_uri
 from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.effects import effect_shares
 from lime_callback.report.packing import packed
@@ -406,24 +405,29 @@ def test_on_a_phone_nothing_is_cut_off(path, browser):
 
 
 def test_a_long_run_is_small_and_opens_at_once(tmp_path, browser):
-    """100 explained epochs, 8 probes, 2 views."""
+    """100 explained epochs, 8 probes of as many pixels as pictures keep, 2 views."""
     random = np.random.default_rng(0)
-    sizes = {"spatial": 50, "spectral": 50}
-    numbers = iter(random.normal(size=(100 * 8 * 100, 2)).tolist())
+    inputs = torch.rand(8, 1, 256, 256)
+    mask = torch.arange(64).view(1, 1, 8, 8).repeat_interleave(32, 2).repeat_interleave(32, 3).repeat(8, 1, 1, 1)
+    mask = (mask + torch.arange(8).view(8, 1, 1, 1)) % 64  # each probe has parts of its own
+    parts = Features(mask, tuple(f"feature {f}" for f in range(64)), "CHW")
+    explain(lambda x: x.mean((1, 2, 3)), inputs, parts, baseline="zero").save(tmp_path / "spatial.npz")
+    pictures = [data_uri(random.integers(0, 256, (256, 256, 3), np.uint8)) for _ in range(8)]  # of noise: the largest
+    probes = [{"number": p, "chosen": False, "label": None, "picture": one, "spectrum": None}
+              for p, one in enumerate(pictures)]  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps({"format": FORMAT, "probes": probes}))
+    numbers = iter(random.normal(size=(100 * 8 * 2 * 64, 2)).tolist())
     HistoryFile(tmp_path / "history.csv").append(
         HistoryRow(e, 10 * e, view, p, f"class {p % 3}", f"feature {f}", *next(numbers), 0.8)
-        for e in range(100) for view, size in sizes.items() for p in range(8) for f in range(size)
+        for e in range(100) for view in ("spatial", "spectral") for p in range(8) for f in range(64)
     )  # fmt: skip
     path = write_page([read(tmp_path)], tmp_path / "page.html")
-    assert path.stat().st_size < 2e6
-    started = time.perf_counter()
+    assert path.stat().st_size < 5e6
     assert opened(browser, path) == []
-    assert time.perf_counter() - started < 3
+    assert browser.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 3000  # all is drawn then
     slider = browser.get_by_role("slider", name="Epoch")
-    took = browser.evaluate(
-        "() => { const began = performance.now(); show({ m: 50 }); return performance.now() - began; }"
-    )
-    assert took < 300
+    began = "() => { const began = performance.now(); show({ m: 50 }); return performance.now() - began; }"
+    assert browser.evaluate(began) < 500
     assert slider.input_value() == "50"
 
 

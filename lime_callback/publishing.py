@@ -62,13 +62,15 @@ class Publisher:
             tracks: of the views that were explained.
             alarms: new ones, by their place.
         """
+        written = False
         with self.console.contained("the history file"):
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(
                 row for track in tracks for row in history_rows(track, epoch, step, self.class_names, probes.numbers)
             )
-            # Without a history there is nothing to report on, so this is tried behind it.
-            if self.record is not None:
+            written = True
+        if written and self.record is not None:  # without a history there is nothing to report on
+            with self.console.contained("the files for the report"):
                 self.record.write(folder, epoch, step, probes, tracks, self.interrupted)
         with self.console.contained("saving the explanations"):
             for track in tracks:

@@ -90,7 +90,7 @@ def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
 def about(plan: Plan, probes: Probes) -> dict[str, Any]:
     """How a run is explained, in plain values."""
     settings = plan.settings
-    strategies = {name: f"{getattr(settings, name)!r:.200}" for name in ("design", "baseline", "kernel", "surrogate")}
+    strategies = ("design", "baseline", "kernel", "surrogate", "output")
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -101,8 +101,7 @@ def about(plan: Plan, probes: Probes) -> dict[str, Any]:
         ],
         "settings": {
             "n_perturbations": settings.n_perturbations,
-            **strategies,
-            "output": f"{settings.output!r:.200}",
+            **{name: _spelled(getattr(settings, name)) for name in strategies},
             "every_n_epochs": plan.every_n_epochs,
             "seed": plan.seed,
         },
@@ -142,6 +141,14 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     picture.save(buffer, "png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _spelled(value: Any) -> str:
+    """A setting in words; a function by its name, since its address says nothing."""
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__qualname__", None)
+    return f"{value.__module__}.{name}" if name is not None else f"{value!r:.200}"
 
 
 def _numbers(values: Sequence[float] | None) -> list[float] | None:

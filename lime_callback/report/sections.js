@@ -34,10 +34,10 @@ class Section {
     const kind = view.axis ? (view.axis.nanometres ? "by wavelength" : "by channel") : view.maps ? "by region" : "by feature";
     const id = `view-${view.run.views.indexOf(view)}`;
     this.tell = html("p", { className: "told" }, "Point at a cell to read it; choose a row to go to its epoch.");
-    this.bars = view.axis && figure("Coefficients over the spectrum");
-    this.pictures = view.maps && figure("On the probes’ pictures");
+    this.bars = view.axis && figure("Coefficients");
+    this.pictures = view.maps && figure("Effects on the probes’ pictures");
     // Probes that are chosen anew at each epoch cannot be compared over the epochs.
-    this.fall = view.run.anew ? null : figure(view.axis ? "Every epoch over the spectrum" : "Every epoch", this.tell);
+    this.fall = view.run.anew ? null : figure("Effects at every epoch", this.tell);
     this.rank = figure("Strongest features");
     this.score = figure("How well the fit describes the model");
     this.drift = view.run.anew ? null : figure("Drift");

@@ -30,8 +30,10 @@ def explanation_html(explanation: Explanation) -> str:
     rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
     lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
     more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
-    rows_of = f"n = {explanation.n_perturbations}{more}"
-    caption = f"Explanation of {batch} inputs, {targets} outputs each, by {size} features, {rows_of}"
+    about = (
+        f"{batch} inputs, targets of each: {targets}, features: {size}, perturbations: {explanation.n_perturbations}"
+    )
+    caption = f"Explanation: {about}{more}"
     return (
         f"<table><caption style='text-align:left;font-weight:bold'>{html.escape(caption)}</caption>"
         f"<tr>{''.join(_cell('th', one) for one in head)}</tr>{lines}</table>"

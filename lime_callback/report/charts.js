@@ -102,7 +102,7 @@ function ranking(place, view, ask, label) {
   const [left, right] = [letters * 6.7 + 8, width - Math.max(0, ...values.map((one) => one.length)) * 6.6 - 10];
   const x = linear(-reach, reach, left, right);
   const bottom = height - 20;
-  for (const tick of ticks(-reach, reach, right - left > 160 ? 4 : 3)) {
+  for (const tick of sides(reach)) {
     root.append(svg("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom, class: "rule" }),
       text(x(tick), bottom + 15, number(tick), { "text-anchor": "middle", class: "muted" }));
   }
@@ -172,7 +172,7 @@ function waterfallCanvas(place, view, ask, rows, axis, x, width, tall) {
   const key = JSON.stringify([view.run.path, view.name, ask.whose, width]);
   if (place.drawn && place.drawn.key === key) return place.drawn.canvas;
   const scale = ratio();
-  const canvas = html("canvas", { width: width * scale, height: (tall + 12) * scale, className: "under", ariaHidden: "true" });
+  const canvas = html("canvas", { width: width * scale, height: (tall + 12) * scale, className: "under", "aria-hidden": "true" });
   canvas.style.width = `${width}px`;
   const pen = canvas.getContext("2d");
   rows.forEach((m, i) => {

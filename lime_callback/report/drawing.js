@@ -38,7 +38,7 @@ function barColour(value, error) {
   return `var(--${sign}${isSure(value, error) ? "" : "-unsure"})`;
 }
 
-const ratio = () => Math.min(window.devicePixelRatio || 1, 2);
+const ratio = () => Math.min(window.devicePixelRatio || 1, 3);
 
 // ---- a picture: an svg as wide as its place
 
@@ -58,6 +58,13 @@ function ticks(low, high, count) {
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
   return found;
+}
+
+// Zero, and a round number to both sides.
+function sides(reach) {
+  const power = 10 ** Math.floor(Math.log10(0.9 * reach));
+  const step = Number((power * [5, 2, 1].find((one) => one * power <= 0.9 * reach)).toPrecision(6));
+  return [-step, 0, step];
 }
 
 // From numbers to pixels.

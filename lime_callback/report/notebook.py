@@ -21,11 +21,14 @@ _CELL = "text-align:left;padding:2px 12px 2px 0"
 def history_html(run: Run) -> str:
     """What there is, and the strongest features of each view at the last explained epoch."""
     moments = moments_of(run)
-    rows = "".join(
-        f"<tr>{_cell(table.view)}{_cell(_score(table))}{_cell(_drift(run, table.view))}{_cell(_strongest(table))}</tr>"
+    lines = [
+        (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
         for table in tables_of(run, moments)
+    ]
+    rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
+    head = "".join(
+        f"<th style='{_CELL}'>{one}</th>" for one in ("view", "R²", "drift", "strongest at the last epoch ± 1.96 SE")
     )
-    head = "".join(f"<th style='{_CELL}'>{one}</th>" for one in ("view", "R²", "drift", "strongest, mean ± 1.96 SE"))
     last = trained(run, moments)[-1]
     caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
@@ -69,14 +72,21 @@ def _drift(run: Run, view: str) -> str:
     return f"{found[-1]:.3f}" if found else "not known"
 
 
-def _strongest(table: Table, most: int = 3) -> str:
-    """By the largest mean; features that no probe has at that epoch are left out."""
-    coefficients, errors = table.coefficients[_last(table)], table.errors[_last(table)]
+def _strongest(run: Run, table: Table, most: int = 3) -> str:
+    """By the largest mean over the probes; or of single probes, where each is cut into parts of its own."""
+    last = _last(table)
+    coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
+    names = table.features
+    explanation = run.explanations.get(table.view)
+    if explanation is not None and len(explanation.features.mask) > 1:
+        names = [f"probe {probe} · {name}" for probe, _ in table.who[table.which[last]] for name in names]
+        slots = len(names) // len(table.features)
+        coefficients, errors = coefficients[:slots].reshape(1, -1), errors[:slots].reshape(1, -1)
     count = np.maximum(np.isfinite(coefficients).sum(0), 1)
     mean = np.nansum(coefficients, axis=0) / count
-    half = 1.96 * np.sqrt(np.nansum(errors.astype(np.float64) ** 2, axis=0)) / count
+    half = 1.96 * np.sqrt(np.nansum(errors**2, axis=0)) / count
     order = np.argsort(-np.abs(mean), kind="stable")[:most]
-    return ", ".join(f"{table.features[i]} {mean[i]:+.3g} ± {half[i]:.2g}" for i in order)
+    return ", ".join(f"{names[i]} {mean[i]:+.3g} ± {half[i]:.2g}" for i in order)
 
 
 def _last(table: Table) -> int:

@@ -9,7 +9,7 @@ let timer = null;
 
 function glance(view, ask) {
   const whose = fitting(view, ask);
-  const element = html("section", { className: "answers", ariaLabel: `${view.name} at a glance` }, html("h2", {}, view.name));
+  const element = html("section", { className: "answers", "aria-label": `${view.name} at a glance` }, html("h2", {}, view.name));
   if (!view.explained(ask.m)) {
     element.append(html("div", {}, html("p", { className: "big" }, `Not explained ${after(view.run, ask.m)}`)));
     return element;

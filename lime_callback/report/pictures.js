@@ -50,24 +50,26 @@ function paintOverlay(canvas, view, which, effects, grey) {
     pixels.data[4 * i + 3] = 255;
   });
   small.getContext("2d").putImageData(pixels, 0, 0);
-  const times = Math.max(1, Math.round(480 / Math.max(width, height)));
-  canvas.width = width * times;
-  canvas.height = height * times;
+  // As many pixels as the screen has there, so that lines stay sharp.
+  canvas.width = Math.round(Math.max(canvas.clientWidth, 40) * ratio());
+  canvas.height = Math.round((canvas.width * height) / width);
   const pen = canvas.getContext("2d");
-  pen.imageSmoothingEnabled = false;
+  pen.imageSmoothingEnabled = width > canvas.width;
   pen.drawImage(small, 0, 0, canvas.width, canvas.height);
-  if (view.size * 25 < width * height * times) outline(pen, regions, width, height, times);
+  if (view.size * 25 < canvas.width * canvas.height) outline(pen, regions, width, height, canvas);
 }
 
 // A line between pixels of different regions.
-function outline(pen, regions, width, height, times) {
-  const line = Math.max(1, Math.round((width * times) / 300));
+function outline(pen, regions, width, height, canvas) {
+  const line = Math.round(ratio());
+  const across = (x) => Math.round((x * canvas.width) / width);
+  const down = (y) => Math.round((y * canvas.height) / height);
   pen.fillStyle = "#333333";
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = y * width + x;
-      if (x + 1 < width && regions[i] !== regions[i + 1]) pen.fillRect((x + 1) * times - line, y * times, line * 2 - 1, times);
-      if (y + 1 < height && regions[i] !== regions[i + width]) pen.fillRect(x * times, (y + 1) * times - line, times, line * 2 - 1);
+      if (x + 1 < width && regions[i] !== regions[i + 1]) pen.fillRect(across(x + 1), down(y), line, Math.max(down(y + 1) - down(y), line));
+      if (y + 1 < height && regions[i] !== regions[i + width]) pen.fillRect(across(x), down(y + 1), Math.max(across(x + 1) - across(x), line), line);
     }
   }
 }
@@ -117,8 +119,9 @@ class Cards {
       for (const [canvas, m, note] of [[card.then, first, card.notes[1]], [card.now, ask.m, card.notes[2]]]) {
         const share = view.share(m, card.s);
         const effects = view.features.map((_, f) => view.coefficient(m, card.s, f) * share);
-        if (canvas.painted !== m) paintOverlay(canvas, view, which, effects, grey);
-        canvas.painted = m;
+        const painted = `${m} ${canvas.clientWidth}`;
+        if (canvas.painted !== painted) paintOverlay(canvas, view, which, effects, grey);
+        canvas.painted = painted;
         const [probe, target] = view.who(ask.m)[card.s];
         canvas.setAttribute("aria-label", `${card.name}: effects on the picture ${after(view.run, m)}${
           canvas === card.then ? ", the first explanation" : ""}. Strongest: ${inWords(view, m, { probe, target })}`);

@@ -10,7 +10,7 @@ function figure(title, ...parts) {
 }
 
 function scaleKey(limit) {
-  const canvas = html("canvas", { width: 120, height: 1, ariaHidden: "true" });
+  const canvas = html("canvas", { width: 120, height: 1, "aria-hidden": "true" });
   const pen = canvas.getContext("2d");
   for (let i = 0; i < 120; i++) {
     pen.fillStyle = `rgb(${diverging((i - 59.5) / 59.5, 1).map(Math.round).join()})`;

@@ -278,13 +278,16 @@ def test_numbers_that_are_not_finite_do_no_harm(tmp_path, browser):
 
 
 def test_names_are_shown_as_they_are(tmp_path, browser):
-    history(tmp_path, features=(*NASTY, "x" * 300), targets=(NASTY[0],), view=NASTY[1][:30])
-    text = page_of([read(tmp_path)])
+    folder = tmp_path / "{{style}} & <b>"
+    folder.mkdir()
+    history(folder, features=(*NASTY, "x" * 300, "half \ud800"), targets=(NASTY[0],), view=NASTY[1][:30])
+    text = page_of([read(folder)])
     assert "<script>window" not in text
     assert "<img src=x" not in text
-    (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    assert opened(browser, tmp_path / "page.html") == []
+    path = write_page([read(folder)], tmp_path / "page.html")
+    assert opened(browser, path) == []
     assert browser.evaluate("window.broken") is None
+    assert browser.title().startswith("{{style}} & <b>")
     assert NASTY[0] in browser.locator("svg title").all_text_contents()
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert "…" in browser.get_by_role("img", name=re.compile("strongest features")).text_content()

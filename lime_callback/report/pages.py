@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
-    partial.write_text(page(runs), encoding="utf-8")
+    partial.write_text(page(runs), encoding="utf-8", errors="replace")  # half characters, in names of folders
     partial.replace(path)
     return path
 
@@ -58,12 +59,8 @@ def page(runs: Sequence[Run]) -> str:
         "data": as_json({"runs": [packed(run) for run in runs], "scale": _scale()}),
         "script": script,
     }
-    text = _part("page.html")
-    for name, value in parts.items():
-        before, after = text.split(f"{{{{{name}}}}}")
-        text = before + value + after if name != "data" else text
-    before, after = text.split("{{data}}")  # last: nothing in it is a place to be filled
-    return before + parts["data"] + after
+    # In one pass: what is filled in has no places to be filled.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _part("page.html"))
 
 
 def as_json(value: Any) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
 _FORMAT = "lime_callback explanation 1"
 
 
@@ -189,6 +191,29 @@ class Explanation:
             self.samples, **{k: getattr(self.samples, k).to(device) for k in ("design", "weights", "outputs")}
         )
         return replace(self, **moved, features=self.features.to(device), samples=samples)
+
+    def plot(
+        self, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Figure:  # fmt: skip
+        """Draw it: superbands as bars over the wavelength, other features as bars, or over ``images``.
+
+        Args:
+            images: the inputs ``[B, *dims]``, for features that tell pixels apart.
+            wavelengths: of the channels, in nm.
+            class_names: of the outputs.
+
+        Raises:
+            ValueError: if the images or the wavelengths do not fit.
+        """
+        from lime_callback.showing import explanation_figure
+
+        return explanation_figure(self, images, wavelengths=wavelengths, class_names=class_names)
+
+    def _repr_html_(self) -> str:
+        from lime_callback.showing import explanation_html
+
+        return explanation_html(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole."""

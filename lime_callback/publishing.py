@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lime_callback.probes import Probes
+    from lime_callback.record import Record
     from lime_callback.sinks.console import Console
     from lime_callback.tracks import Track
 
@@ -31,6 +32,7 @@ class Publisher:
         class_names: of the outputs, or ``None``.
         pictures: whether to draw.
         settings: of the callback, plain values; told once.
+        record: what a report needs beside the history; ``None`` leaves it out.
         interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
     """
 
@@ -39,6 +41,7 @@ class Publisher:
     class_names: Sequence[str] | None
     pictures: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
+    record: Record | None = None
     interrupted: tuple[str, int] | None = None
     _history: HistoryFile | None = None
     _sinks: list[Sink] = field(default_factory=list, init=False)
@@ -71,9 +74,14 @@ class Publisher:
             track.view.name: list(history_rows(track, epoch, step, self.class_names, probes.numbers))
             for track in tracks
         }
+        written = False
         with stage("logging"), self.console.contained("the history file"):
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(row for of_view in rows.values() for row in of_view)
+            written = True
+        if written and self.record is not None:  # without a history there is nothing to report on
+            with stage("logging"), self.console.contained("the files for the report"):
+                self.record.write(folder, epoch, step, probes, tracks, self.interrupted)
         with stage("logging"), self.console.contained("saving the explanations"):
             for track in tracks:
                 if track.last is not None:

@@ -17,6 +17,7 @@ from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
 from lime_callback.publishing import Publisher
+from lime_callback.record import Record
 from lime_callback.sinks.console import Console
 from lime_callback.stages import profiled
 from lime_callback.tracks import OF_CHANGE, Track
@@ -42,8 +43,9 @@ class Study:
         self.plan = plan
         self.console = Console(plan.name, on_error)
         self.inquiry = Inquiry(plan, self.console)
-        self.publisher = Publisher(self.console, plan.wavelengths, plan.class_names, plan.pictures)
-        self.publisher.settings = settings_of(plan)
+        self.publisher = Publisher(
+            self.console, plan.wavelengths, plan.class_names, plan.pictures, settings_of(plan), Record(plan)
+        )
         self.probes: Probes | None = None
         self._capture: Capture | None = None
         self._pinned: Choice = plan.choice

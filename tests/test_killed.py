@@ -51,10 +51,12 @@ def check_as_if_never_killed(parts, whole, epochs):
         (epoch, view, probe) for epoch in range(epochs) for view in VIEWS for probe in (0, 1)
     }
     assert (ours / "history.csv").read_bytes() == (theirs / "history.csv").read_bytes()
+    assert (ours / "measures.csv").read_bytes() == (theirs / "measures.csv").read_bytes()
+    assert (ours / "run.json").read_bytes() == (theirs / "run.json").read_bytes()
     for view in VIEWS:
         one, other = (Explanation.load(folder / f"{view}.npz") for folder in (ours, theirs))
         assert torch.equal(one.coefficients, other.coefficients)
-    assert {path.suffix for path in ours.iterdir()} == {".csv", ".npz"}  # and no part of a file
+    assert {path.suffix for path in ours.iterdir()} == {".csv", ".json", ".npz"}  # and no part of a file
     found, expected = logged(parts), logged(whole)
     assert found.keys() == expected.keys()
     assert [key for key in expected if found[key] != expected[key]] == []

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 WATER = ((1350.0, 1430.0), (1800.0, 1950.0))
 _JUMP = 2.5  # times the median step is a gap
-_VISIBLE = (380.0, 440.0, 490.0, 510.0, 580.0, 645.0, 750.0)
+VISIBLE = (380.0, 440.0, 490.0, 510.0, 580.0, 645.0, 750.0)
 _RED = (0.35, 0.25, 0.0, 0.0, 0.95, 0.90, 0.35)
 _GREEN = (0.0, 0.0, 0.80, 0.85, 0.90, 0.0, 0.0)
 _BLUE = (0.40, 0.95, 0.95, 0.0, 0.0, 0.0, 0.0)
+
+
+def spectrum_colours(wavelengths: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """RGB from 0 to 1 of light of each wavelength in the visible range, ``[n, 3]``, as the strip shows it."""
+    return np.stack([np.interp(wavelengths, VISIBLE, part) for part in (_RED, _GREEN, _BLUE)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +118,17 @@ class SpectralAxis:
         for low, high in self.gaps:
             axes.axvspan(low, high, facecolor="#f4f4f4", edgecolor="#c4c4c4", hatch="////", lw=0, zorder=0)
         low, high = self.limits
-        if self.nanometres and low < _VISIBLE[-1] and high > _VISIBLE[0]:
-            edges = np.linspace(max(low, _VISIBLE[0]), min(high, _VISIBLE[-1]), 65)
+        if self.nanometres and low < VISIBLE[-1] and high > VISIBLE[0]:
+            edges = np.linspace(max(low, VISIBLE[0]), min(high, VISIBLE[-1]), 65)
             middle = (edges[1:] + edges[:-1]) / 2
-            rgb = np.stack([np.interp(middle, _VISIBLE, part) for part in (_RED, _GREEN, _BLUE)], axis=-1)
-            axes.pcolormesh(edges, [0, strip], rgb[None], transform=axes.get_xaxis_transform(), zorder=4, clip_on=False)
+            axes.pcolormesh(
+                edges,
+                [0, strip],
+                spectrum_colours(middle)[None],
+                transform=axes.get_xaxis_transform(),
+                zorder=4,
+                clip_on=False,
+            )
         axes.set_xlim(low, high)
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=not self.nanometres))
         axes.tick_params(axis="x", labelbottom=labelled)

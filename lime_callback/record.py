@@ -1,0 +1,169 @@
+"""What a run writes beside its history, for a report of it: how it was explained, what its probes look like, measures.
+
+``run.json`` is written once: the settings, and each probe's picture, label and mean spectrum. ``measures.csv`` gets a
+few rows a view at each explained epoch, and goes on after a resume as the history does.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.sinks.measures import MeasureRow, MeasuresFile
+from lime_callback.targets import target_name
+from lime_callback.tracks import OF_CHANGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lime_callback.plan import Plan
+    from lime_callback.probes import Probes
+    from lime_callback.tracks import Track
+
+FORMAT = "lime_callback run 1"
+LARGEST = 256  # pixels along a side of a probe's picture: it is looked at in a space of that size
+
+
+@dataclass
+class Record:
+    """Writes what a report needs; on rank zero alone.
+
+    Args:
+        plan: what the user asked for.
+    """
+
+    plan: Plan
+    _measures: MeasuresFile | None = None
+    _probes: Probes | None = field(default=None, repr=False)
+
+    def write(
+        self, folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        interrupted: tuple[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        """Append an epoch's measures; before the first ones, and whenever the probes are others, tell of the run.
+
+        Args:
+            folder: of the history.
+            epoch: counted from 0.
+            step: as Lightning logs it.
+            probes: what was explained.
+            tracks: of the views that were explained.
+            interrupted: where and up to which step the run that is gone on with wrote its history.
+        """
+        self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
+        if self._probes is not probes:
+            _write_whole(folder / "run.json", json.dumps(about(self.plan, probes)))
+            self._probes = probes
+
+    def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
+        """The run's measures; of an interrupted run the rows up to its checkpoint, wherever they were written."""
+        if self._measures is None or self._measures.path.parent != folder:
+            measures = MeasuresFile(folder / "measures.csv")
+            if interrupted is None:
+                measures.start()
+            else:
+                measures.go_on(Path(interrupted[0]).with_name("measures.csv"), interrupted[1])
+            if interrupted is None or Path(interrupted[0]).parent.absolute() != folder.absolute():
+                _move_aside(folder / "run.json")
+            self._measures, self._probes = measures, None
+        return self._measures
+
+
+def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
+    """The last measures of a view; what has nothing yet to be compared with is left out."""
+    yield MeasureRow(epoch, step, track.view.name, "epochs", track.series.epochs[-1])
+    unknown = OF_CHANGE if track.anew or math.isnan(track.series.drifts[-1]) else ()
+    for name, value in track.metrics.items():
+        if name not in unknown:
+            yield MeasureRow(epoch, step, track.view.name, name, value)
+
+
+def about(plan: Plan, probes: Probes) -> dict[str, Any]:
+    """How a run is explained, in plain values."""
+    settings = plan.settings
+    strategies = ("design", "baseline", "kernel", "surrogate", "output")
+    return {
+        "format": FORMAT,
+        "name": plan.name,
+        "wavelengths": _numbers(plan.wavelengths),
+        "class_names": None if plan.class_names is None else [str(name) for name in plan.class_names],
+        "views": [
+            {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in plan.views
+        ],
+        "settings": {
+            "n_perturbations": settings.n_perturbations,
+            **{name: _spelled(getattr(settings, name)) for name in strategies},
+            "every_n_epochs": plan.every_n_epochs,
+            "seed": plan.seed,
+        },
+        "gate": plan.gate,
+        "watch": {name: {"above": one.above, "below": one.below} for name, one in plan.watch.items()},
+        "anew": plan.choice.anew,
+        "probes": _of_probes(plan, probes),
+    }
+
+
+def _of_probes(plan: Plan, probes: Probes) -> list[dict[str, Any]]:
+    """Number, label, picture and mean spectrum of each probe."""
+    from lime_callback.figures.composite import composite
+
+    x = plan.layout.canonical(probes.inputs)
+    images = composite(x, plan.wavelengths) if x.shape[2] * x.shape[3] > 1 else [None] * len(probes)
+    spectra = x.float().mean((2, 3)).tolist() if x.shape[1] > 1 else [None] * len(probes)
+    labels = [None] * len(probes) if probes.labels is None else probes.labels.tolist()
+    numbers = range(len(probes)) if probes.numbers is None else probes.numbers
+    return [
+        {
+            "number": number,
+            "chosen": probes.numbers is not None,
+            "label": None if label is None else target_name(label, plan.class_names),
+            "picture": None if image is None else data_uri(image),
+            "spectrum": None if spectrum is None else [float(f"{value:.4g}") for value in spectrum],
+        }
+        for number, label, image, spectrum in zip(numbers, labels, images, spectra, strict=True)
+    ]
+
+
+def data_uri(image: NDArray[np.uint8]) -> str:
+    """A picture, uint8 ``[H, W, 3]``, as the address of a PNG, reduced where it is larger than it will be shown."""
+    from PIL import Image
+
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
+    picture.save(buffer, "png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _spelled(value: Any) -> str:
+    """A setting in words; a function by its name, since its address says nothing."""
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__qualname__", None)
+    return f"{value.__module__}.{name}" if name is not None else f"{value!r:.200}"
+
+
+def _numbers(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else [float(value) for value in values]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file in one go, so that a crash leaves the old one or the new one."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(text, encoding="ascii")
+    partial.replace(path)
+
+
+def _move_aside(path: Path) -> None:
+    if os.path.lexists(path):
+        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+        path.rename(next(aside for aside in names if not os.path.lexists(aside)))

@@ -1,0 +1,137 @@
+"use strict";
+// What the page is about: the runs' numbers, as they were packed. Nothing here touches what is shown.
+// Letters: m moments (explained epochs), s slots (a probe and a target), f features.
+
+const given = JSON.parse(document.getElementById("data").textContent);
+
+function unpacked(text, Kind) {
+  const raw = atob(text);
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return new Kind(bytes.buffer);
+}
+
+class View {
+  constructor(packed, run) {
+    Object.assign(this, packed);
+    this.run = run;
+    this.coefficients = unpacked(packed.coefficients, Float32Array);
+    this.errors = unpacked(packed.errors, Float32Array);
+    this.scores = unpacked(packed.scores, Float32Array);
+    this.shares = unpacked(packed.shares, Float32Array);
+    if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
+    this.reaches = new Map();
+    // Superpixel 3 of one probe is not that of another, unless all probes are cut alike.
+    this.shared = !this.maps || this.maps.runs.length === 1;
+    this.several = packed.lists.some((list) => new Set(list.map(([probe]) => probe)).size < list.length);
+  }
+
+  explained(m) { return this.which[m] >= 0; }
+  who(m) { return this.explained(m) ? this.lists[this.which[m]] : []; }
+  get size() { return this.features.length; }
+  score(m, s) { return this.scores[m * this.slots + s]; }
+
+  // Number of each slot of a moment that is asked for; whose: { probe, target }, null for any.
+  chosen(m, whose) {
+    const wanted = ([probe, target]) =>
+      (whose.probe === null || whose.probe === probe) && (whose.target === null || whose.target === target);
+    return this.who(m).flatMap((one, s) => (wanted(one) ? [s] : []));
+  }
+
+  coefficient(m, s, f) { return this.coefficients[(m * this.slots + s) * this.size + f]; }
+  error(m, s, f) { return this.errors[(m * this.slots + s) * this.size + f]; }
+
+  // What turns a slot's coefficients into effects, shares of the output's spread.
+  share(m, s) { return this.shares[m * this.slots + s]; }
+
+  // Means over the chosen slots: values, errors and effects of each feature, and the slots' own values.
+  mean(m, whose) {
+    const slots = this.chosen(m, whose);
+    const shares = slots.map((s) => this.share(m, s));
+    const found = { slots, values: [], errors: [], effects: [], dots: [] };
+    for (let f = 0; f < this.size; f++) {
+      let [sum, variance, effect, n] = [0, 0, 0, 0];
+      const dots = [];
+      slots.forEach((s, i) => {
+        const b = this.coefficient(m, s, f);
+        if (!Number.isFinite(b)) return;
+        sum += b; variance += this.error(m, s, f) ** 2; effect += b * shares[i]; n += 1;
+        dots.push(b);
+      });
+      found.values.push(n ? sum / n : NaN);
+      found.errors.push(n ? Math.sqrt(variance) / n : NaN);
+      found.effects.push(n ? effect / n : NaN);
+      found.dots.push(dots);
+    }
+    return found;
+  }
+
+  // The largest mean, with its interval, at any moment: axes reach so far, and stay so over the run.
+  reach(whose) {
+    const key = JSON.stringify(whose);
+    if (!this.reaches.has(key)) {
+      const most = this.which.map((_, m) => largest(this.mean(m, whose)));
+      this.reaches.set(key, Math.max(0, ...most));
+    }
+    return this.reaches.get(key);
+  }
+
+  // Of effects: as the figures have it.
+  get limit() { return Math.min(1, 2.5 / Math.sqrt(this.size)); }
+
+  before(m) {
+    for (let i = m - 1; i >= 0; i--) if (this.explained(i)) return i;
+    return -1;
+  }
+
+  get first() { return this.which.findIndex((list) => list >= 0); }
+
+  measure(name, m) {
+    const line = this.measures[name];
+    const value = line ? line[m] : null;
+    return value === null || value === undefined ? NaN : value;
+  }
+
+  // Mean cosine distance of the slots that two moments share: what is left to tell where drift was not written.
+  distance(a, b) {
+    if (a < 0 || b < 0 || this.which[a] !== this.which[b]) return NaN;
+    const all = this.who(b).map((_, s) => {
+      let [ab, aa, bb] = [0, 0, 0];
+      for (let f = 0; f < this.size; f++) {
+        const [x, y] = [this.coefficient(a, s, f), this.coefficient(b, s, f)];
+        if (Number.isFinite(x) && Number.isFinite(y)) { ab += x * y; aa += x * x; bb += y * y; }
+      }
+      return aa > 0 && bb > 0 ? 1 - ab / Math.sqrt(aa * bb) : NaN;
+    });
+    return average(all);
+  }
+
+  drift(m) { return "drift" in this.measures ? this.measure("drift", m) : this.distance(this.before(m), m); }
+  driftFromStart(m) {
+    if ("drift_from_start" in this.measures) return this.measure("drift_from_start", m);
+    return m > this.first ? this.distance(this.first, m) : NaN;
+  }
+  meanScore(m) { return average(this.who(m).map((_, s) => this.score(m, s))); }
+  worstScore(m) { return Math.min(...this.who(m).map((_, s) => this.score(m, s)).filter(Number.isFinite)); }
+}
+
+function average(values) {
+  const finite = values.filter(Number.isFinite);
+  return finite.length ? finite.reduce((a, b) => a + b, 0) / finite.length : NaN;
+}
+
+function largest(mean) {
+  let most = 0;
+  mean.values.forEach((value, f) => {
+    const half = 1.96 * mean.errors[f];
+    const end = Math.abs(value) + (Number.isFinite(half) ? half : 0);
+    if (Number.isFinite(end)) most = Math.max(most, end);
+  });
+  return most;
+}
+
+const runs = given.runs.map((packed) => {
+  const run = { ...packed };
+  run.views = packed.views.map((one) => new View(one, run));
+  return run;
+});

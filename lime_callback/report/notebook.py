@@ -1,0 +1,93 @@
+"""A run in a notebook: a table of its views, and a figure of its score and drift."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lime_callback.report.tables import measures_of, moments_of, tables_of, trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lime_callback.report.run import Run
+    from lime_callback.report.tables import Table
+
+_CELL = "text-align:left;padding:2px 12px 2px 0"
+
+
+def history_html(run: Run) -> str:
+    """What there is, and the strongest features of each view at the last explained epoch."""
+    moments = moments_of(run)
+    lines = [
+        (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
+        for table in tables_of(run, moments)
+    ]
+    rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
+    head = "".join(
+        f"<th style='{_CELL}'>{one}</th>" for one in ("view", "R²", "drift", "strongest at the last epoch ± 1.96 SE")
+    )
+    last = trained(run, moments)[-1]
+    caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
+    return (
+        f"<div><table><caption style='text-align:left;font-weight:bold'>{caption}</caption>"
+        f"<tr>{head}</tr>{rows}</table>{notes}</div>"
+    )
+
+
+def history_figure(run: Run) -> Figure:
+    """The score of each view over the epochs, and the drift from each to the next with its noise."""
+    from lime_callback.figures import history_lines
+
+    moments = moments_of(run)
+    scores, drifts, floors = {}, {}, {}
+    for table in tables_of(run, moments):
+        counts = np.isfinite(table.scores).sum(1)
+        sums = np.nansum(table.scores, axis=1)
+        scores[table.view] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
+        measures, unknown = measures_of(run, table.view, moments), [None] * len(moments)
+        drifts[table.view], floors[table.view] = (
+            [np.nan if value is None else value for value in measures.get(name, unknown)]
+            for name in ("drift", "noise_floor")
+        )
+    return history_lines(
+        trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
+    )
+
+
+def _cell(text: str) -> str:
+    return f"<td style='{_CELL}'>{html.escape(text)}</td>"
+
+
+def _score(table: Table) -> str:
+    last = table.scores[_last(table)]
+    return f"{np.nanmean(last):.2f} (worst {np.nanmin(last):.2f})"
+
+
+def _drift(run: Run, view: str) -> str:
+    found = [row.value for row in run.measures if row.view == view and row.measure == "drift"]
+    return f"{found[-1]:.3f}" if found else "not known"
+
+
+def _strongest(run: Run, table: Table, most: int = 3) -> str:
+    """By the largest mean over the probes; or of single probes, where each is cut into parts of its own."""
+    last = _last(table)
+    coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
+    names = table.features
+    explanation = run.explanations.get(table.view)
+    if explanation is not None and len(explanation.features.mask) > 1:
+        names = [f"probe {probe} · {name}" for probe, _ in table.who[table.which[last]] for name in names]
+        slots = len(names) // len(table.features)
+        coefficients, errors = coefficients[:slots].reshape(1, -1), errors[:slots].reshape(1, -1)
+    count = np.maximum(np.isfinite(coefficients).sum(0), 1)
+    mean = np.nansum(coefficients, axis=0) / count
+    half = 1.96 * np.sqrt(np.nansum(errors**2, axis=0)) / count
+    order = np.argsort(-np.abs(mean), kind="stable")[:most]
+    return ", ".join(f"{names[i]} {mean[i]:+.3g} ± {half[i]:.2g}" for i in order)
+
+
+def _last(table: Table) -> int:
+    return max(i for i, which in enumerate(table.which) if which >= 0)

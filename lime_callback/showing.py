@@ -1,0 +1,145 @@
+"""An explanation in a notebook: a table of what counts most, and the figure that fits its features.
+
+Letters: ``B`` inputs, ``T`` targets, ``d`` features.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from lime_callback.explanation import Explanation
+
+_ROWS = 16
+_CELL = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
+
+
+def explanation_html(explanation: Explanation) -> str:
+    """A row for each input and target, up to 16: prediction, score, and the three features that count most."""
+    batch, targets, size = explanation.coefficients.shape
+    pairs = [(b, t) for b in range(batch) for t in range(targets)]
+    head = ("input", "target", "output", "R²", "strongest, ± 1.96 standard errors")
+    rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
+    lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
+    more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
+    about = (
+        f"{batch} inputs, targets of each: {targets}, features: {size}, perturbations: {explanation.n_perturbations}"
+    )
+    caption = f"Explanation: {about}{more}"
+    return (
+        f"<table><caption style='text-align:left;font-weight:bold'>{html.escape(caption)}</caption>"
+        f"<tr>{''.join(_cell('th', one) for one in head)}</tr>{lines}</table>"
+    )
+
+
+def explanation_figure(
+    explanation: Explanation, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Figure:  # fmt: skip
+    """The figure that fits: superband bars where channels are told apart, overlays or bars where pixels are.
+
+    Args:
+        explanation: to be shown.
+        images: the inputs ``[B, *dims]``; ``None``: bars are drawn in place of overlays.
+        wavelengths: of the channels, in nm.
+        class_names: of the outputs.
+
+    Raises:
+        ValueError: if the images or the wavelengths do not fit.
+    """
+    from lime_callback import figures
+
+    explanation = explanation.to("cpu")
+    mask = explanation.features.canonical
+    coefficients, errors = explanation.coefficients.detach(), explanation.standard_error.detach()
+    limit = float(coefficients.abs().max())
+    if mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1 and mask.shape[0] == 1:
+        same = bool((explanation.targets == explanation.targets[:1]).all())
+        names = [_target(int(t), class_names) if same else "each input's target" for t in explanation.targets[0]]
+        return figures.superband_bars(
+            explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
+            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths, limit=limit,
+        )  # fmt: skip
+    if images is not None:
+        return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
+    return figures.feature_bars(_bars(explanation, class_names), limit=limit)
+
+
+def _row(explanation: Explanation, b: int, t: int) -> list[str]:
+    present = explanation.features.present.expand(len(explanation.score), -1)[b].cpu()
+    values, errors = (x[b, t].detach().cpu() for x in (explanation.coefficients, explanation.standard_error))
+    order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
+    names = explanation.features.names
+    strongest = ", ".join(
+        f"{_short(names[i])} {float(values[i]):+.3g} ± {1.96 * float(errors[i]):.2g}" for i in order if present[i]
+    )
+    output, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
+    return [str(b), str(int(explanation.targets[b, t])), f"{output:.3g}", f"{score:.2f}", strongest]
+
+
+def _short(name: str, most: int = 40) -> str:
+    """A name without its middle where it is long."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
+
+
+def _cell(kind: str, text: str) -> str:
+    return f"<{kind} style='{_CELL}'>{html.escape(text)}</{kind}>"
+
+
+def _target(index: int, class_names: Sequence[str] | None) -> str:
+    return str(class_names[index]) if class_names is not None and index < len(class_names) else f"output {index}"
+
+
+def _texts(explanation: Explanation, b: int, t: int, class_names: Sequence[str] | None) -> dict[str, Any]:
+    prediction, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
+    title = f"input {b} · {_target(int(explanation.targets[b, t]), class_names)}"
+    return {"title": title, "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}"}
+
+
+def _panels(
+    explanation: Explanation, images: Tensor, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+) -> list[Any]:
+    from lime_callback.figures import Panel, composite
+
+    layout = explanation.features.layout
+    layout.check(tuple(images.shape), "images")
+    if tuple(images.shape) != (len(explanation.score), *explanation.shape):
+        raise ValueError(
+            f"`images` should be the inputs, of shape {(len(explanation.score), *explanation.shape)}. Found "
+            f"{tuple(images.shape)}."
+        )
+    pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
+    size = pictures.shape[1:3]
+    mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
+    heat = explanation.on_elements(explanation.coefficients.detach())
+    return [
+        Panel(
+            image=pictures[b],
+            heat=layout.canonical(heat[b, t].unsqueeze(0))[0].mean(0).expand(size).numpy(),
+            segments=mask[b, 0].expand(size).numpy(),
+            **_texts(explanation, b, t, class_names),
+        )
+        for b in range(len(pictures))
+        for t in range(explanation.score.shape[1])
+    ]
+
+
+def _bars(explanation: Explanation, class_names: Sequence[str] | None) -> list[tuple[str, Any, Any, Any]]:
+    present = explanation.features.present.expand(len(explanation.score), -1)
+    found = []
+    for b in range(len(explanation.score)):
+        has = present[b]
+        names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
+        for t in range(explanation.score.shape[1]):
+            values, errors = explanation.coefficients[b, t][has], explanation.standard_error[b, t][has]
+            title = _texts(explanation, b, t, class_names)["title"]
+            found.append((title, names, values.detach().numpy(), errors.detach().numpy()))
+    return found

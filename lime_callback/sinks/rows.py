@@ -1,0 +1,238 @@
+"""Tables of a run: CSV files that are appended to, sound after a crash, and go on after a resume.
+
+A table has one kind of row, a named tuple of whole numbers, texts and floating-point numbers, among them ``step``.
+Numbers read back to the last digit. A file that is not this run's is moved aside: nothing that a user has there is
+overwritten.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+_ODD = "surrogatepass"  # half a character, as a file's name may hold one, is kept as it is
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+class RowFile(Generic[Row]):
+    """Appends to a table. With several processes, only the one of rank zero has one.
+
+    A run calls `start` or `rewind` before it appends. Where neither is called, the first `append` goes on
+    with the table that is there.
+
+    Args:
+        path: need not exist yet, and neither need its folder; nothing is written before the first row.
+        kind: of the rows, a named tuple with a ``step``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], kind: type[Row]) -> None:
+        self.path = Path(path)
+        self._kind = kind
+        self._header = header_of(kind)
+        self._sound = False
+
+    def start(self) -> Path | None:
+        """Begin a run afresh: a file that is there already is moved aside.
+
+        Returns:
+            Where it is now, ``history.1.csv`` or the next number that is free; ``None`` if there was no file.
+        """
+        self._sound = True
+        if not os.path.lexists(self.path):
+            return None
+        aside = next(path for path in map(self._numbered, count(1)) if not os.path.lexists(path))
+        self.path.rename(aside)
+        return aside
+
+    def rewind(self, step: int | None = None) -> Path | None:
+        """Go on with a run from ``step``: drop the rows after it, and a row that a crash has cut off.
+
+        The file is replaced in one go, so that a crash meanwhile leaves the old one.
+
+        Args:
+            step: the last step whose rows are kept; ``None`` keeps all.
+
+        Returns:
+            Where a file with another header was moved, as `start` does it; ``None`` if there was none.
+        """
+        if not self.path.is_file():
+            return self.start()
+        with self.path.open("rb") as file:
+            header = next(records_of(file), b"")
+        if is_header(header, self._kind):
+            self._keep_up_to(step)
+        elif self._header.startswith(header):
+            self.path.unlink()  # a crash came before the header was whole: there is no row to keep
+        else:
+            return self.start()
+        self._sound = True
+        return None
+
+    def go_on(self, before: str | os.PathLike[str], step: int) -> Path | None:
+        """Go on with a run that was interrupted at ``step``, see `rewind`.
+
+        Args:
+            before: where that run wrote its table. If it was elsewhere it is copied, and stays there as it is.
+            step: the last step whose rows are kept.
+
+        Returns:
+            Where a file was moved that is in the way, as `start` does it; ``None`` if there was none.
+        """
+        before = Path(before)
+        if before.absolute() == self.path.absolute() or not before.is_file():
+            return self.rewind(step)
+        aside = self.start()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(before, self.path)
+        self.rewind(step)
+        return aside
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Write all rows in one go, to the disk.
+
+        Raises:
+            OSError: if that fails, for example on a full disk; the file is then as it was before.
+        """
+        buffer = io.StringIO(newline="")
+        # The writer's line ends make it quote every line break in a cell.
+        csv.writer(buffer).writerows(_cells(row, self._kind) for row in rows)
+        lines = buffer.getvalue().encode(errors=_ODD)
+        if not lines:
+            return
+        if not self._sound:
+            self.rewind()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            rest = memoryview(lines if size else self._header + lines)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except BaseException:
+                self._sound = False  # should cutting off fail as well, the next append mends the end first
+                file.truncate(size)
+                raise
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
+
+    def _keep_up_to(self, step: int | None) -> None:
+        new, at = self.path.with_name(f"{self.path.name}.tmp"), fields_of(self._kind).index("step")
+        with self.path.open("rb") as old, new.open("wb") as file:
+            records = records_of(old)
+            file.write(next(records))
+            for record in filter(is_whole, records):
+                # A row that cannot be read is none of ours, and so it stays.
+                if step is None or (row := parse(record, self._kind)) is None or row[at] <= step:
+                    file.write(record)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+
+def read_rows(path: str | os.PathLike[str], kind: type[Row], name: str) -> list[Row]:
+    """Read what `RowFile` has written; a row that a crash has cut off is passed over.
+
+    Args:
+        path: of the file.
+        kind: of its rows.
+        name: what the table is called, and its file without the suffix.
+
+    Raises:
+        ValueError: if the file is no such table, or a whole row in it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        header, *records = [*records_of(file)] or [b""]
+    if not is_header(header, kind):
+        raise ValueError(
+            f"`path` should be a {name}, which begins with {header_of(kind).decode().strip()!r}. Found "
+            f"{header[:200]!r} in {str(path)!r}; pass the `{name}.csv` of a run."
+        )
+    rows = []
+    for number, record in enumerate(filter(is_whole, records), start=1):
+        row = parse(record, kind)
+        if row is None:
+            raise ValueError(
+                f"`path` should be a {name} with {len(fields_of(kind))} cells in every row, numbers where they "
+                f"belong. Found row {number} of {str(path)!r} to be {record[:200]!r}; mend or remove it."
+            )
+        rows.append(row)
+    return rows
+
+
+def fields_of(kind: type[Row]) -> tuple[str, ...]:
+    """The columns."""
+    return tuple(kind.__annotations__)
+
+
+def header_of(kind: type[Row]) -> bytes:
+    """The first line of a table."""
+    return (",".join(fields_of(kind)) + "\r\n").encode()
+
+
+def is_header(record: bytes, kind: type[Row]) -> bool:
+    """Whether a record is the first line of a table."""
+    return is_whole(record) and record.rstrip(b"\r\n") == header_of(kind).rstrip(b"\r\n")
+
+
+def is_whole(record: bytes) -> bool:
+    """Whether a record has its end; a crash can cut off the last one of a file."""
+    return record.endswith(b"\n") and record.count(b'"') % 2 == 0
+
+
+def records_of(file: Iterable[bytes]) -> Iterator[bytes]:
+    """The rows as they stand: lines, joined where a line break is quoted. The last may be incomplete."""
+    lines: list[bytes] = []
+    quoted = False
+    for line in file:
+        lines.append(line)
+        quoted ^= bool(line.count(b'"') % 2)
+        if not quoted:
+            yield b"".join(lines)
+            lines = []
+    if lines:
+        yield b"".join(lines)
+
+
+def _cells(row: Row, kind: type[Row]) -> list[object]:
+    return [_WRITTEN[one](value) for one, value in zip(_types(kind), row, strict=True)]
+
+
+def parse(record: bytes, kind: type[Row]) -> Row | None:
+    """The row in a record; ``None`` if it is none of this kind."""
+    try:
+        (cells,) = csv.reader(io.StringIO(record.decode(errors=_ODD), newline=""), strict=True)
+        return kind(*(_READ[one](cell) for one, cell in zip(_types(kind), cells, strict=True)))
+    except (ValueError, csv.Error):
+        return None
+
+
+@lru_cache
+def _types(kind: type[Row]) -> tuple[str, ...]:
+    """The names of the columns' types, which are references where annotations are text."""
+    return tuple(getattr(one, "__forward_arg__", None) or one.__name__ for one in kind.__annotations__.values())
+
+
+def _escape(text: str) -> str:
+    """Keep spreadsheets from running a name as a formula; an apostrophe is doubled, so that it reads back."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _unescape(text: str) -> str:
+    return text.removeprefix("'")
+
+
+_WRITTEN: dict[str, Any] = {"int": int, "str": lambda x: _escape(str(x)), "float": lambda x: repr(float(x))}
+_READ: dict[str, Any] = {"int": int, "str": _unescape, "float": float}

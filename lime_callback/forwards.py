@@ -9,6 +9,7 @@ import torch
 from lime_callback.distributed import ALONE, RankError, Ranks
 from lime_callback.memory import is_out_of_memory
 from lime_callback.reducers import Reducer
+from lime_callback.stages import advance
 from lime_callback.targets import scores
 
 if TYPE_CHECKING:
@@ -153,7 +154,9 @@ def sweep(
             targets[torch.arange(start, stop, device=targets.device) // each],
             out=own[0][start - first : stop - first],
         )
+        advance(min((stop - first) * ranks.shares, total), total)
 
+    advance(0, total)
     used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=rows.release))
     if ranks.shares == 1:
         return own[0], used

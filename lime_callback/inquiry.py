@@ -65,6 +65,13 @@ class Inquiry:
         for name, track in self.tracks.items():
             self.tracks[name] = Track(track.view, track.gate, anew=True, metrics=track.metrics)
 
+    @property
+    def sweeps(self) -> int:
+        """How often perturbations will be gone through the next time, as far as is known."""
+        reference = self.plan.reference
+        again = reference is not None and reference.checkpoint is not None
+        return sum(1 + (again and track.reference is None) for track in self.tracks.values())
+
     def rehearse(self, model: Model, batch_size: int, ranks: Ranks) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""
         few = replace(self.plan, settings=replace(self.plan.settings, n_perturbations=2))

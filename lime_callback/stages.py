@@ -1,4 +1,4 @@
-"""What an explained epoch spends its time on, as sections of the trainer's profiler.
+"""What an explained epoch spends its time on, as sections of the trainer's profiler, and how far it is.
 
 ``Trainer(profiler="simple")`` lists them beside its own: ``[LimeCallback]features``, ``forwards``, ``fit``, ``drift``,
 ``drawing`` and ``logging``, all within ``[LimeCallback]explain``. What the capture of the probes takes, it lists as the
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Profile = Callable[[str], AbstractContextManager[object]]
 
 _profile: ContextVar[Profile | None] = ContextVar("profile", default=None)
+_listener: ContextVar[Callable[[int, int], None] | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
@@ -44,3 +45,20 @@ def stage(name: str) -> Iterator[None]:
         return
     with profile(f"[LimeCallback]{name}"):
         yield
+
+
+@contextmanager
+def heard(listener: Callable[[int, int], None]) -> Iterator[None]:
+    """Until the end, a listener is told of every :func:`advance`, in this process."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def advance(done: int, of: int) -> None:
+    """Of the rows that are gone through, so many are done; 0 when they begin. Without a listener, nothing at all."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(done, of)

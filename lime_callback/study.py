@@ -16,6 +16,7 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
+from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
 from lime_callback.record import Record
 from lime_callback.sinks.console import Console
@@ -183,7 +184,8 @@ class Study:
             self._pace(model, allowed)
         asked = time.perf_counter()
         when, n = epochs_trained(trainer), self._used
-        tracks, self._batch_size = self.inquiry.ask(model, self._batch_size, n, when, self._ranks)
+        with shown(trainer, self.console.contained, self.inquiry.sweeps, len(probes) * n):
+            tracks, self._batch_size = self.inquiry.ask(model, self._batch_size, n, when, self._ranks)
         asked = time.perf_counter() - asked
         self._step = logging_step(trainer)
         alarms, stop = self.inquiry.alarms(self.plan.name, tracks, f"epoch {trainer.current_epoch}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lime_callback.progress import apart
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,7 +33,8 @@ class Console:
 
     def info(self, text: str) -> None:
         """Say something."""
-        rank_zero_info(f"LimeCallback '{self.name}': {text}")
+        with apart():
+            rank_zero_info(f"LimeCallback '{self.name}': {text}")
 
     def remark(self, text: str, key: str | None = None) -> None:
         """Say something that is no trouble, once."""
@@ -58,7 +61,8 @@ class Console:
         if key in self.said:
             return False
         self.said.append(key)
-        rank_zero_warn(f"LimeCallback '{self.name}': {text}")
+        with apart():
+            rank_zero_warn(f"LimeCallback '{self.name}': {text}")
         return True
 
     def over(self, key: str) -> None:

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
     from lime_callback.stems import Stem
 
+    Answers = Callable[[Tensor, Tensor], Tensor]
+
 
 class ImageMaker(NamedTuple):
     """How the images of an input's features are made, and what they cost.
 
     Attributes:
-        make: takes one input's difference to its baseline, its labels, and a number of images to make at a time, and
-            returns a function of the stem's image ``[1, o]`` of everything hidden and of a design's rows ``[m, d]``:
-            the images ``[m, o]`` of these rows.
+        make: takes one input, its baseline, its labels, and a number of images to make at a time, and returns a
+            function of the stem's answer ``[1, o]`` to everything hidden and of a design's rows ``[m, d]``: the answers
+            ``[m, o]`` to these rows.
         passes: of the stem over a whole input.
         sums: that an element of a row's image takes.
         kept: images that stay in memory.
     """
 
-    make: Callable[[Tensor, Tensor, int], Callable[[Tensor, Tensor], Tensor]]
+    make: Callable[[Tensor, Tensor, Tensor, int], Answers]
     passes: int
     sums: int
     kept: int
@@ -62,9 +64,10 @@ def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
 
 
 def _by_channel(
-    stem: Stem, channels: Sequence[Tensor], difference: Tensor, _labels: Tensor, _chunk: int
-) -> Callable[[Tensor, Tensor], Tensor]:
+    stem: Stem, channels: Sequence[Tensor], x: Tensor, baseline: Tensor, _labels: Tensor, _chunk: int
+) -> Answers:
     """Each feature takes its channels' part of the weights, so all together cost what one input does."""
+    difference = x - baseline
     with torch.autocast(difference.device.type, enabled=False):
         weight = stem.layer.weight.to(difference.dtype)
         images = [
@@ -86,22 +89,22 @@ def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
     return bool((patches == patches[:, :, :1, :, :1]).all())
 
 
-def _by_patch(stem: Stem, difference: Tensor, labels: Tensor, _chunk: int) -> Callable[[Tensor, Tensor], Tensor]:
+def _by_patch(stem: Stem, x: Tensor, _baseline: Tensor, labels: Tensor, _chunk: int) -> Answers:
     """One image, of which each feature takes its patches."""
     of_patch = _patches(stem.layer, labels)[:, :, 0, :, 0].flatten()
-    image = stem.images(difference.unsqueeze(0)).view(stem.layer.out_channels, -1)
-    return partial(_chosen, image, of_patch)
+    image = stem.images(x.unsqueeze(0))
+    return partial(_chosen, (image + stem.bias(image)).view(stem.layer.out_channels, -1), of_patch)
 
 
 def _chosen(image: Tensor, of_patch: Tensor, ground: Tensor, design: Tensor) -> Tensor:
-    """Images ``[m, o]`` of rows, from one image ``[channels, patches]`` and the feature of each patch, -1 for none."""
-    never = design.new_zeros(len(design), 1)
-    keep = torch.cat([never, design], 1).index_select(1, of_patch + 1).unsqueeze(1)
-    return torch.addcmul(ground.view(image.shape), keep.to(image.dtype), image).flatten(1)
+    """Answers ``[m, o]`` to rows, from that to the input ``[channels, patches]``; -1 is a patch that is always kept."""
+    always = design.new_ones(len(design), 1)
+    keep = torch.cat([always, design], 1).index_select(1, of_patch + 1).unsqueeze(1)
+    return torch.where(keep, image, ground.view(image.shape)).flatten(1)
 
 
 def _summed(images: Tensor, ground: Tensor, design: Tensor) -> Tensor:
-    """Images ``[m, o]`` of rows, from those of the features ``[d, o]``."""
+    """Answers ``[m, o]`` to rows, from the images of the features ``[d, o]``."""
     return torch.addmm(ground, design.to(images.dtype), images)
 
 
@@ -112,12 +115,10 @@ def _patches(layer: nn.Conv2d, labels: Tensor) -> Tensor:
     return labels.reshape(-1, rows, height, columns, width)
 
 
-def _one_by_one(
-    stem: Stem, d: int, difference: Tensor, labels: Tensor, chunk: int
-) -> Callable[[Tensor, Tensor], Tensor]:
+def _one_by_one(stem: Stem, d: int, x: Tensor, baseline: Tensor, labels: Tensor, chunk: int) -> Answers:
     """Everything but one feature is set to zero, for each of them."""
     number = torch.arange(d, device=labels.device).view(-1, *(1,) * labels.ndim)
-    none = torch.zeros((), dtype=difference.dtype, device=difference.device)
+    difference, none = x - baseline, torch.zeros((), dtype=x.dtype, device=x.device)
     parts = torch.split(number, min(d, chunk))
     images = [stem.images(torch.where(labels == one, difference, none)) for one in parts]
     return partial(_summed, torch.cat(images))

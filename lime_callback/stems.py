@@ -212,7 +212,7 @@ class Folded:
             x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
             ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
             ground = ground + self.stem.bias(ground)
-            self._input, self._answers = b, partial(self._maker.make(x - baseline, labels, self._chunk), ground)
+            self._input, self._answers = b, partial(self._maker.make(x, baseline, labels, self._chunk), ground)
         return self._answers
 
 

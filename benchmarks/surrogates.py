@@ -87,7 +87,9 @@ def problems(inputs: int, targets: int, d: int, n: int, *, shared: bool) -> Samp
     products = z * z.roll(1, -1)
     noise = 0.1 * torch.randn(inputs, n, targets, generator=generator)
     outputs = z @ effects + 0.3 * products @ effects.roll(3, 1) + noise
-    return Samples(design, Cosine()(design, present.expand(len(design), -1)), outputs, Paired().group(d))
+    return Samples(
+        design, Cosine()(design, present.expand(len(design), -1)), outputs, Paired().group(design.shape[1], d)
+    )
 
 
 def solved(surrogate: Surrogate, samples: Samples) -> torch.Tensor:

@@ -34,8 +34,8 @@ class Design(ABC):
         """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
         return n
 
-    def group(self, d: int) -> int:
-        """How many neighbouring rows are drawn together and so depend on each other."""
+    def group(self, n: int, d: int) -> int:
+        """How many neighbouring rows of ``n`` are drawn together and so depend on each other."""
         return 1
 
 
@@ -87,7 +87,7 @@ class Paired(Design):
         half = Bernoulli().sample((n + 1) // 2, d, generator)
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
-    def group(self, d: int) -> int:
+    def group(self, n: int, d: int) -> int:
         """A row and its complement."""
         return 2
 
@@ -101,7 +101,8 @@ class Orthogonal(Design):
     columns are such that few interactions of three features pass for a feature by itself; each feature takes one of
     them at random, with a random sign, and rows come in random order. Each row by itself is on or off with probability
     one half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where
-    all ``2**d`` rows are no more than n, they are taken instead, and no others.
+    all ``2**d`` rows are no more than n, they are taken instead, and no others. Where n / 2 is below the least power of
+    two from d on, so few pairs tell too little of d features, and rows of an array come without complements.
 
     References:
         Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999, chapter 7, for the arrays; Box and Wilson,
@@ -120,6 +121,12 @@ class Orthogonal(Design):
             block = arrays.all_rows(d)
             times = -(-pairs // len(block))
             half = torch.cat([block[torch.randperm(len(block), generator=generator)] for _ in range(times)])
+        elif self.group(n, d) == 1:
+            size = max(arrays.least_size(d + 1), arrays.least_size(n))
+            # All columns but the first, in which no row differs from another.
+            columns = 1 + torch.randperm(size - 1, generator=generator)[:d]
+            signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
+            return arrays.rows_of(columns, torch.randperm(size, generator=generator)[:n]) ^ signs
         else:
             least = arrays.least_size(d)
             size = max(least, arrays.least_size(pairs))
@@ -132,9 +139,9 @@ class Orthogonal(Design):
             half = arrays.rows_of(columns, order[:pairs]) ^ signs
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
-    def group(self, d: int) -> int:
-        """A row and its complement."""
-        return 2
+    def group(self, n: int, d: int) -> int:
+        """A row and its complement, where there are enough of them."""
+        return 2 if (n + 1) // 2 >= arrays.least_size(d) else 1
 
 
 DesignName = Literal["bernoulli", "paired", "orthogonal"]

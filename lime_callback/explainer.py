@@ -238,7 +238,7 @@ def gathered(settings: Settings, perturber: Perturber, features: Features, outpu
         design,
         kernel(design, features.present.expand(len(design), -1)) * repeats,
         outputs.view(len(perturber.inputs), perturber.per_input, -1),
-        settings.design.group(len(features)),
+        settings.design.group(settings.n_perturbations, len(features)),
         settings.surrogate.l2,
     )
 

@@ -218,7 +218,7 @@ class Study:
     def _afford(self, fixed: float, each: float, allowed: float) -> None:
         """Use fewer perturbations from now on if those of now take too long; never more, so that epochs compare."""
         most, settings = self._used, self.plan.settings
-        group = max(settings.design.group(2), 1)
+        group = max(settings.design.group(most, 2), 1)
         self._used = affordable(most, group, fixed, each, allowed)
         if self._used < most:
             self.console.info(

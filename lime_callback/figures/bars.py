@@ -256,7 +256,7 @@ def _bars(
     thick = np.broadcast_to(thick, start.shape)
     colour = scale.sign_colours(values, np.abs(values) > half, grey)
     middle = start + thick / 2
-    style_of_bars: dict[str, Any] = {"color": list(colour), "edgecolor": "white", "linewidth": 0.5, "zorder": 2}
+    style_of_bars: dict[str, Any] = {"color": list(colour), "edgecolor": style.PAPER, "linewidth": 0.5, "zorder": 2}
     known = np.isfinite(half)
     ends = values[known] - half[known], values[known] + half[known]
     if upright:
@@ -291,7 +291,7 @@ def _value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, label
     (axes.set_ylim if upright else axes.set_xlim)(-reach, reach)
     axis.set_major_locator(style.signed_ticks())
     axis.set_major_formatter(FuncFormatter(style.number))
-    axis.grid(color="#ececec", lw=0.6, zorder=0)
+    axis.grid(color=style.GRID, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     if labelled:
         room = axes.bbox.height if upright else axes.bbox.width

@@ -205,7 +205,7 @@ def _across(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tupl
     middle = groups.left[order] + groups.width[order] / 2
     for x, name in zip(middle, names, strict=True):
         charts[0].text(
-            x, 1.02, name, transform=charts[0].get_xaxis_transform(), rotation=90, ha="center", size=style.SMALL
+            x, 1 + 7 / tall, name, transform=charts[0].get_xaxis_transform(), rotation=90, ha="center", size=style.SMALL
         )
     return figure, charts
 
@@ -216,7 +216,7 @@ def _rows(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[
     label = max(style.text_width(name, style.SMALL) for name in names) + 10
     chart, cover = max(150.0, min(600.0, 900 / len(targets))), 280 if groups.known else 0
     width = 2 * style.MARGIN + label + len(targets) * (chart + style.MARGIN) + cover
-    width = max(width, 760)
+    width = max(width, 860)  # the key
     tall = max(len(order) * _ROW, 60)
     top = style.HEADER + style.LINE + 4
     figure = style.page(width, top + tall + 46)
@@ -270,7 +270,7 @@ def _bars(
     if dots is not None and len(dots) > 1:
         across = start + thick * np.linspace(0.15, 0.85, len(dots))[:, None]
         x, y = (across, dots) if upright else (dots, across)
-        axes.scatter(x.ravel(), y.ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
+        axes.scatter(x.ravel(), y.ravel(), s=11, color=style.MUTED, edgecolors=style.PAPER, lw=0.5, zorder=3)
 
 
 def _spans(

@@ -112,7 +112,7 @@ Entry = tuple[str, str | tuple[str, str], str]
 
 
 def key(figure: Figure, entries: Sequence[Entry], *, top: float = 42) -> None:
-    """Say in one line what the marks mean."""
+    """Say in one line what the marks mean; a text for which there is no room is cut in its middle."""
     axes = style.bare(style.place(figure, style.MARGIN, top, style.size(figure)[0] - 2 * style.MARGIN, 14))
     right = style.size(figure)[0] - 2 * style.MARGIN
     axes.set(xlim=(0, right), ylim=(0, 14))
@@ -128,5 +128,6 @@ def key(figure: Figure, entries: Sequence[Entry], *, top: float = 42) -> None:
             else:
                 hatch: dict[str, Any] = {"hatch": "////", "edgecolor": style.GAP_HATCH} if kind == "hatch" else {}
                 axes.fill_between(span, 2, 12, facecolor=one, lw=0, **hatch)
+        text = style.fit(text, right - x - 24, points=style.SMALL)
         axes.text(x + 24, 7, text, va="center", size=style.SMALL, color=style.MUTED)
         x += 24 + style.text_width(text, style.SMALL) + 18

@@ -147,11 +147,9 @@ def feature_bars(
     rows = min(top, max(len(names) for _, names, _, _ in panels))
     tall = rows * _ROW
     lines = -(-len(panels) // columns)
-    figure = style.page(
-        2 * style.MARGIN + columns * cell - style.MARGIN, style.HEADER + lines * (tall + style.LINE + 32) + 20
-    )
-    width = style.size(figure)[0] - 2 * style.MARGIN
-    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
+    width = max(style.MARGIN + columns * cell, 660)  # the key
+    figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
+    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     scale.key(figure, [*_SIGNS, ("line", style.INK, "95 % interval (1.96 SE)"), *again.entry(first)])
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = scale.reach(limit, shown)

@@ -84,7 +84,7 @@ def _draw(
     """A cell for each probe: its picture and its chart, with a line for the ``first`` coefficients, of ``moment``."""
     side = _SIDE + 8 if any(panel.image is not None for panel in panels) else 0
     columns = 1 if len(panels) == 1 else 2
-    chart, tall = (_CHART[0] * 1.6, _CHART[1] * 1.8) if columns == 1 else _CHART
+    chart, tall = (_CHART[0] * 1.6 + _SIDE + 8 - side, _CHART[1] * 1.8) if columns == 1 else _CHART
     text = style.LINE + 4
     cell = side + _TICKS + chart + style.MARGIN
     width = style.MARGIN + columns * cell

@@ -225,6 +225,20 @@ def test_long_names_are_cut_in_the_middle():
     assert style.fit("short", 120) == "short"
 
 
+def test_every_mark_of_a_key_is_said_on_the_narrowest_page():
+    first = ("epoch 120", np.zeros((1, 2)))
+    one = [spectrum_panel(image=False)]
+    for figure in (
+        figures.before_after(one, one, wavelengths=AVIRIS, limit=1.0, moments=("epoch 120", "now")),
+        figures.feature_bars([("t", ["a", "b"], np.ones(2), np.ones(2))], limit=1.0, first=first),
+        figures.superband_bars(
+            ["a", "b"], np.ones((3, 1, 2)), np.ones((3, 1, 2)), targets=["t"], channels=None, wavelengths=None,
+            limit=1.0, first=first,
+        ),
+    ):  # fmt: skip
+        assert "epoch 120" in texts(figure)
+
+
 def test_bars_are_the_mean_and_grow_past_the_limit():
     coefficients = np.array([[[1.0, -5.0]], [[3.0, -7.0]]])
     figure = bars(["a", "b"], 2, 1, coefficients=coefficients, targets=("t",))

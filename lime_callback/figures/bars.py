@@ -147,11 +147,9 @@ def feature_bars(
     rows = min(top, max(len(names) for _, names, _, _ in panels))
     tall = rows * _ROW
     lines = -(-len(panels) // columns)
-    figure = style.page(
-        2 * style.MARGIN + columns * cell - style.MARGIN, style.HEADER + lines * (tall + style.LINE + 32) + 20
-    )
-    width = style.size(figure)[0] - 2 * style.MARGIN
-    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
+    width = max(style.MARGIN + columns * cell, 660)  # the key
+    figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
+    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     scale.key(figure, [*_SIGNS, ("line", style.INK, "95 % interval (1.96 SE)"), *again.entry(first)])
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = scale.reach(limit, shown)
@@ -205,7 +203,7 @@ def _across(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tupl
     middle = groups.left[order] + groups.width[order] / 2
     for x, name in zip(middle, names, strict=True):
         charts[0].text(
-            x, 1.02, name, transform=charts[0].get_xaxis_transform(), rotation=90, ha="center", size=style.SMALL
+            x, 1 + 7 / tall, name, transform=charts[0].get_xaxis_transform(), rotation=90, ha="center", size=style.SMALL
         )
     return figure, charts
 
@@ -216,7 +214,7 @@ def _rows(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[
     label = max(style.text_width(name, style.SMALL) for name in names) + 10
     chart, cover = max(150.0, min(600.0, 900 / len(targets))), 280 if groups.known else 0
     width = 2 * style.MARGIN + label + len(targets) * (chart + style.MARGIN) + cover
-    width = max(width, 760)
+    width = max(width, 860)  # the key
     tall = max(len(order) * _ROW, 60)
     top = style.HEADER + style.LINE + 4
     figure = style.page(width, top + tall + 46)
@@ -256,7 +254,7 @@ def _bars(
     thick = np.broadcast_to(thick, start.shape)
     colour = scale.sign_colours(values, np.abs(values) > half, grey)
     middle = start + thick / 2
-    style_of_bars: dict[str, Any] = {"color": list(colour), "edgecolor": "white", "linewidth": 0.5, "zorder": 2}
+    style_of_bars: dict[str, Any] = {"color": list(colour), "edgecolor": style.PAPER, "linewidth": 0.5, "zorder": 2}
     known = np.isfinite(half)
     ends = values[known] - half[known], values[known] + half[known]
     if upright:
@@ -270,7 +268,7 @@ def _bars(
     if dots is not None and len(dots) > 1:
         across = start + thick * np.linspace(0.15, 0.85, len(dots))[:, None]
         x, y = (across, dots) if upright else (dots, across)
-        axes.scatter(x.ravel(), y.ravel(), s=5, color=style.MUTED, alpha=0.6, lw=0, zorder=3)
+        axes.scatter(x.ravel(), y.ravel(), s=11, color=style.MUTED, edgecolors=style.PAPER, lw=0.5, zorder=3)
 
 
 def _spans(
@@ -291,7 +289,7 @@ def _value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, label
     (axes.set_ylim if upright else axes.set_xlim)(-reach, reach)
     axis.set_major_locator(style.signed_ticks())
     axis.set_major_formatter(FuncFormatter(style.number))
-    axis.grid(color="#ececec", lw=0.6, zorder=0)
+    axis.grid(color=style.GRID, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     if labelled:
         room = axes.bbox.height if upright else axes.bbox.width

@@ -95,5 +95,5 @@ class Groups:
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.set_yticks(range(len(order)), [""] * len(order))
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", color="#ececec", lw=0.6)
+        axes.grid(axis="y", color=style.GRID, lw=0.6)
         axes.set_axisbelow(True)

@@ -197,7 +197,7 @@ def _epoch_axis(axes: Axes, epochs: Sequence[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(style.number))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("epoch", labelpad=2)
-    axes.grid(axis="y", color="#ececec", lw=0.6)
+    axes.grid(axis="y", color=style.GRID, lw=0.6)
     axes.set_axisbelow(True)
 
 

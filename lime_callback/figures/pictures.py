@@ -50,7 +50,7 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> Axes:
     if box[2] / features**0.5 >= _NARROWEST:
         draw_lines(axes, panel.segments)
     if panel.pale:
-        note = {"facecolor": "white", "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
+        note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
         middle = (0.5, 0.5)
         axes.annotate("score below gate", middle, xycoords="axes fraction", ha="center", va="center", bbox=note)
     return axes
@@ -59,7 +59,7 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> Axes:
 def draw_lines(axes: Axes, segments: NDArray[np.integer[Any]]) -> None:
     """Draw a thin line between every two segments."""
     lines = list(borders(segments))
-    outline = LineCollection(lines, colors="#333333", linewidths=0.6, snap=True, capstyle="projecting")
+    outline = LineCollection(lines, colors=style.OUTLINE, linewidths=0.6, snap=True, capstyle="projecting")
     axes.add_collection(outline, autolim=False)
 
 

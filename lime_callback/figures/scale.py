@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-DIVERGING = LinearSegmentedColormap.from_list(
-    "lime", ["#0a4a84", style.MINUS, "#8fc0e6", "#ffffff", "#fbbd78", style.PLUS, "#a34700"], N=511
-)
+DIVERGING = LinearSegmentedColormap.from_list("lime", style.SCALE, N=511)
 COEFFICIENT = "coefficient (change of the output)"
 SPAN: dict[str, Any] = {"color": style.INK, "alpha": 0.2}
 """How much inputs differ, around their mean; on paper it looks like ``style.FAINT``."""
@@ -114,7 +112,7 @@ Entry = tuple[str, str | tuple[str, str], str]
 
 
 def key(figure: Figure, entries: Sequence[Entry], *, top: float = 42) -> None:
-    """Say in one line what the marks mean."""
+    """Say in one line what the marks mean; a text for which there is no room is cut in its middle."""
     axes = style.bare(style.place(figure, style.MARGIN, top, style.size(figure)[0] - 2 * style.MARGIN, 14))
     right = style.size(figure)[0] - 2 * style.MARGIN
     axes.set(xlim=(0, right), ylim=(0, 14))
@@ -128,7 +126,8 @@ def key(figure: Figure, entries: Sequence[Entry], *, top: float = 42) -> None:
             elif kind == "dot":
                 axes.plot([x + 9], [7], "o", ms=4, color=one, mew=0)
             else:
-                hatch: dict[str, Any] = {"hatch": "////", "edgecolor": "#bdbdbd"} if kind == "hatch" else {}
+                hatch: dict[str, Any] = {"hatch": "////", "edgecolor": style.GAP_HATCH} if kind == "hatch" else {}
                 axes.fill_between(span, 2, 12, facecolor=one, lw=0, **hatch)
+        text = style.fit(text, right - x - 24, points=style.SMALL)
         axes.text(x + 24, 7, text, va="center", size=style.SMALL, color=style.MUTED)
         x += 24 + style.text_width(text, style.SMALL) + 18

@@ -23,7 +23,6 @@ _CHART = (560, 112)
 _SIDE = 80  # of the small picture
 _TICKS = 48  # room for the labels of the vertical axis
 _BELOW = 14
-_SPECTRUM = "#a8a8a8"
 _KEY: list[scale.Entry] = [
     ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
     ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
@@ -85,7 +84,7 @@ def _draw(
     """A cell for each probe: its picture and its chart, with a line for the ``first`` coefficients, of ``moment``."""
     side = _SIDE + 8 if any(panel.image is not None for panel in panels) else 0
     columns = 1 if len(panels) == 1 else 2
-    chart, tall = (_CHART[0] * 1.4, _CHART[1] * 1.8) if columns == 1 else _CHART
+    chart, tall = (_CHART[0] * 1.6 + _SIDE + 8 - side, _CHART[1] * 1.8) if columns == 1 else _CHART
     text = style.LINE + 4
     cell = side + _TICKS + chart + style.MARGIN
     width = style.MARGIN + columns * cell
@@ -93,9 +92,9 @@ def _draw(
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 340)
     style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
-    hatch: list[scale.Entry] = [("hatch", "#f4f4f4", "no channel, or water")] if axis.gaps else []
+    hatch: list[scale.Entry] = [("hatch", style.GAP, "no channel, or water")] if axis.gaps else []
     again: list[scale.Entry] = [("line", style.FIRST, style.clean(moment))] if first else []
-    own: list[scale.Entry] = [("line", _SPECTRUM, "the probe's spectrum, own scale")]
+    own: list[scale.Entry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
     span: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
     own = own if any(panel.spectrum is not None for panel in panels) else []
     span = span if any(panel.spread is not None for panel in panels) else []
@@ -146,7 +145,7 @@ def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -
     axes.vlines(middle[known], *ends, color=style.INK, lw=width, alpha=strength, zorder=4)
     axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
     if panel.spectrum is not None:
-        axes.plot(*_background(panel.spectrum, axis, reach), color=_SPECTRUM, lw=0.9, zorder=1)
+        axes.plot(*_background(panel.spectrum, axis, reach), color=style.SPECTRUM, lw=0.9, zorder=1)
     if panel.spread is not None:
         _, low = axis.steps(panel.coefficients - panel.spread)
         _, high = axis.steps(panel.coefficients + panel.spread)

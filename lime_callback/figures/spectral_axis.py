@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from lime_callback.figures import style
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,7 +118,7 @@ class SpectralAxis:
     def dress(self, axes: Axes, *, labelled: bool = True, strip: float = 0.045) -> None:
         """Hatch the gaps, lay the visible spectrum along the bottom (``strip`` of the height), and label the axis."""
         for low, high in self.gaps:
-            axes.axvspan(low, high, facecolor="#f4f4f4", edgecolor="#c4c4c4", hatch="////", lw=0, zorder=0)
+            axes.axvspan(low, high, facecolor=style.GAP, edgecolor=style.GAP_HATCH, hatch="////", lw=0, zorder=0)
         low, high = self.limits
         if self.nanometres and low < VISIBLE[-1] and high > VISIBLE[0]:
             edges = np.linspace(max(low, VISIBLE[0]), min(high, VISIBLE[-1]), 65)

@@ -35,8 +35,13 @@ INK = "#1f1f1f"
 MUTED = "#666666"
 FAINT = "#d9d9d9"
 NEUTRAL = "#9a9a9a"
+GRID = "#ececec"
+OUTLINE = "#333333"  # between features, on any picture
+SPECTRUM = "#a8a8a8"  # a probe's own, behind its coefficients
+GAP, GAP_HATCH = "#f4f4f4", "#bdbdbd"  # wavelengths without a channel
 PLUS, MINUS = "#e06c00", "#1b6fb5"
 PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
+SCALE = ("#0a4a84", MINUS, "#8fc0e6", PAPER, "#fbbd78", PLUS, "#a34700")  # from lowest to highest
 FIRST = "#8e3b94"  # the first explanation, drawn again over the present one
 LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8e23", "#7a5230")
 """For lines that have no sign; none of them is mistaken for plus or minus."""
@@ -60,7 +65,7 @@ _SETTINGS = {
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "hatch.linewidth": 0.6,
-    "hatch.color": "#bdbdbd",
+    "hatch.color": GAP_HATCH,
 }
 
 P = ParamSpec("P")

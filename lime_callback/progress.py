@@ -66,7 +66,7 @@ def apart() -> Iterator[None]:
         stack.enter_context(tqdm.external_write_mode(file=sys.stderr))
         # Rich's bar catches what is written to `sys.stderr`, yet log handlers hold the stream that was there before.
         before = getattr(sys.stderr, "rich_proxied_file", None)
-        for name in ("", "lightning", "lightning.pytorch"):
+        for name in ("", "lightning", "lightning.pytorch", "pytorch_lightning"):
             for handler in logging.getLogger(name).handlers:
                 if before is not None and getattr(handler, "stream", None) is before:
                     assert isinstance(handler, logging.StreamHandler)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,17 +62,22 @@ def shown(
 @contextmanager
 def apart() -> Iterator[None]:
     """What is said until the end stands on lines of its own, above the bars that are there."""
-    with ExitStack() as stack:
+    stack = ExitStack()
+    with suppress(Exception):  # a bar that cannot be cleared does not keep a message back
         stack.enter_context(tqdm.external_write_mode(file=sys.stderr))
         # Rich's bar catches what is written to `sys.stderr`, yet log handlers hold the stream that was there before.
         before = getattr(sys.stderr, "rich_proxied_file", None)
-        for name in ("", "lightning", "lightning.pytorch"):
+        for name in ("", "lightning", "lightning.pytorch", "pytorch_lightning"):
             for handler in logging.getLogger(name).handlers:
                 if before is not None and getattr(handler, "stream", None) is before:
                     assert isinstance(handler, logging.StreamHandler)
                     handler.setStream(sys.stderr)
                     stack.callback(handler.setStream, before)
+    try:
         yield
+    finally:
+        with suppress(Exception):
+            stack.close()
 
 
 class _Bar:
@@ -107,7 +112,8 @@ class _Bar:
 
     def close(self) -> None:
         if self._line is not None:
-            with self._contained("the progress bar"):
+            # What could not be drawn has been told of.
+            with self._contained("the progress bar") if self._sound else suppress(Exception):
                 self._line.close()
 
     def _draw(self, done: int, total: int) -> None:

@@ -158,6 +158,7 @@ def _numbers(values: Sequence[float] | None) -> list[float] | None:
 
 def _write_whole(path: Path, text: str) -> None:
     """Write a file in one go, so that a crash leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(text, encoding="ascii")
     partial.replace(path)

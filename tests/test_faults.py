@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge as ScikitRidge
 from test_no_trace import Broken, equal
 from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
 
-from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, figures, is_explaining, tracks
+from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, figures, is_explaining, publishing, tracks
 from lime_callback.designs import Bernoulli
 from lime_callback.sinks import HistoryFile, read_history
 from lime_callback.sinks.tensorboard import TensorBoardSink
@@ -183,6 +183,12 @@ ROWS = [
         "PermissionError: no",
         views=False,
         patch=patched(HistoryFile, "append", PermissionError("no")),
+    ),
+    row(
+        "rows of the history",
+        "RuntimeError: no rows",
+        views=False,
+        patch=patched(publishing, "history_rows", RuntimeError("no rows")),
     ),
     row(
         "explanation cannot be saved",

@@ -24,7 +24,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import SimpleProfiler
-from timing import parser, told
+from timing import parser, quartiles, told
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import numpy as np
@@ -34,8 +34,6 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from timing import Quartiles
 
 STAGES = ("capture", "features", "forwards", "fit", "drift", "drawing", "logging")
 WAYS: Mapping[str, dict[str, object]] = {
@@ -61,7 +59,7 @@ def main() -> None:
     asked = {"n_perturbations": args.perturbations, "probes": args.probes}
     extra: dict[str, list[float]] = {way: [] for way in WAYS}
     first, later = [], []
-    for repetition in range(-1, repetitions):  # the first round warms up and does not count
+    for repetition in range(0 if args.quick else -1, repetitions):  # one before the first warms up and does not count
         alone, _ = job(data, 1 if repetition < 0 else epochs, None)
         for way, settings in WAYS.items():
             took, sections = job(data, 1 if repetition < 0 else epochs, callback(**asked, **settings))
@@ -128,32 +126,16 @@ def job(data: IndianPines, epochs: int, lime: LimeCallback | None) -> tuple[floa
 
 
 def stages(sections: Mapping[str, list[float]], epoch: int, epochs: int) -> dict[str, float]:
-    """Seconds of an explained epoch's stages; those with several calls an epoch have the same number in each.
-
-    Features are cut in the first epoch alone, and so are the probes captured.
-    """
-    found = {}
-    for name in STAGES:
+    """Seconds of an explained epoch's stages. The first has some calls of its own, such as for the card of the run."""
+    hooks = ("on_validation_start", "on_validation_batch_start")
+    captures = [sum(took) for of, took in sections.items() if "LimeCallback" in of and of.endswith(hooks)]
+    found = {"capture": sum(captures) / epochs}
+    for name in STAGES[1:]:
         calls = sections.get(f"[LimeCallback]{name}", [])
-        if name == "capture":
-            hooks = ("on_validation_start", "on_validation_batch_start")
-            calls = [
-                sum(sum(took) for of, took in sections.items() if "LimeCallback" in of and of.endswith(hooks)) / epochs
-            ]
-            found[name] = calls[0]
-        elif name == "features":
-            found[name] = sum(calls) if epoch == 0 else 0.0
-        else:
-            # A rehearsal before the first epoch is not profiled, so that each epoch has as many calls as any other.
-            each = len(calls) // epochs
-            found[name] = sum(calls[epoch * each : (epoch + 1) * each])
+        each = 0 if name == "features" else len(calls) // epochs  # features are cut once
+        later = len(calls) - each * (epochs - epoch)  # this epoch's last calls, seen from the end
+        found[name] = sum(calls[later : later + each] if epoch else calls[: later + each])
     return found
-
-
-def quartiles(found: list[float]) -> Quartiles:
-    """The lower, the median, the upper."""
-    low, middle, high = np.quantile(found, (0.25, 0.5, 0.75))
-    return float(low), float(middle), float(high)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from network import Network
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -100,7 +101,7 @@ def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    trainer.fit(Network(), images(), images())
+    trainer.fit(network(), images(), images())
     if isinstance(trainer.logger, WandbLogger):
         import wandb
 
@@ -125,31 +126,11 @@ class Spent(pl.Callback):
             self.seconds += time.perf_counter() - self.began
 
 
-class Network(pl.LightningModule):
-    """A small convolutional network."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8 * 16, 3)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the logits."""
-        found: Tensor = self.net(x)
-        return found
-
-    def training_step(self, batch: list[Tensor], _: int) -> Tensor:
-        """Give the loss."""
-        return nn.functional.cross_entropy(self(batch[0]), batch[1])
-
-    def validation_step(self, batch: list[Tensor], _: int) -> None:
-        """Log the loss."""
-        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
-        return torch.optim.Adam(self.parameters(), 1e-3)
+def network() -> Network:
+    """A small one."""
+    return Network(
+        nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8 * 16, 3))
+    )
 
 
 def images() -> DataLoader[tuple[Tensor, ...]]:

@@ -24,20 +24,18 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from network import Network
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.sinks import Report, sinks_for
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
 BATCHES = 4  # and as many validations in an epoch
@@ -112,7 +110,7 @@ def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    trainer.fit(Network(), images(), images())
+    trainer.fit(network(), images(), images())
     import wandb
 
     wandb.finish()
@@ -128,28 +126,9 @@ def images() -> DataLoader[tuple[Tensor, ...]]:
     return DataLoader(TensorDataset(x, y), 8)
 
 
-class Network(pl.LightningModule):
+def network() -> Network:
     """A small one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 144, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        return self.net(x)
-
-    def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
-        """Cross-entropy."""
-        return nn.functional.cross_entropy(self(batch[0]), batch[1])
-
-    def validation_step(self, batch: Sequence[Tensor], _: int) -> None:
-        """The same."""
-        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """So slow that the explanations still change at the end."""
-        return torch.optim.Adam(self.parameters(), 1e-3)
+    return Network(nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 144, 3)))
 
 
 class Read(pl.Callback):

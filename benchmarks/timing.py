@@ -16,6 +16,8 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import ArrayLike
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Times = dict[str, list[float]]
@@ -62,7 +64,12 @@ def rounds(
 
 def ratio(times: Sequence[float], to: Sequence[float]) -> Quartiles:
     """Quartiles over the rounds of one call's time as a multiple of another's: the lower, the median, the upper."""
-    low, middle, high = np.quantile(np.divide(times, to), (0.25, 0.5, 0.75))
+    return quartiles(np.divide(times, to))
+
+
+def quartiles(found: ArrayLike) -> Quartiles:
+    """The lower, the median, the upper."""
+    low, middle, high = np.quantile(found, (0.25, 0.5, 0.75))
     return float(low), float(middle), float(high)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.drawing.overlays import EFFECT, effect_limit, panels
+from lime_callback.drawing.overlays import EFFECT, bars, effect_limit, panels
 from lime_callback.targets import target_name
 
 if TYPE_CHECKING:
@@ -226,10 +226,4 @@ class _Artist:
             )
 
     def bar_panels(self, explanation: Explanation) -> Iterator[tuple[str, Any, Any, Any]]:
-        present = explanation.features.present.expand(len(explanation.score), -1)
-        for probe, t in self.chosen():
-            has = present[probe]
-            names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
-            title = self.texts(explanation, probe, t)["title"]
-            coefficients, errors = explanation.coefficients[probe, t][has], explanation.standard_error[probe, t][has]
-            yield title, names, coefficients.numpy(), errors.numpy()
+        return bars(explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"])

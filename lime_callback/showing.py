@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lime_callback.drawing.overlays import bars, each, panels
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -70,7 +72,8 @@ def explanation_figure(
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
-    return figures.feature_bars(_bars(explanation, class_names), limit=limit)
+    shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
+    return figures.feature_bars(list(shown), limit=limit)
 
 
 def _row(explanation: Explanation, b: int, t: int) -> list[str]:
@@ -107,7 +110,7 @@ def _texts(explanation: Explanation, b: int, t: int, class_names: Sequence[str] 
 def _panels(
     explanation: Explanation, images: Tensor, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
 ) -> list[Any]:
-    from lime_callback.figures import Panel, composite
+    from lime_callback.figures import composite
 
     layout = explanation.features.layout
     layout.check(tuple(images.shape), "images")
@@ -117,29 +120,7 @@ def _panels(
             f"{tuple(images.shape)}."
         )
     pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
-    size = pictures.shape[1:3]
-    mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
     heat = explanation.on_elements(explanation.coefficients.detach())
-    return [
-        Panel(
-            image=pictures[b],
-            heat=layout.canonical(heat[b, t].unsqueeze(0))[0].mean(0).expand(size).numpy(),
-            segments=mask[b, 0].expand(size).numpy(),
-            **_texts(explanation, b, t, class_names),
-        )
-        for b in range(len(pictures))
-        for t in range(explanation.score.shape[1])
-    ]
-
-
-def _bars(explanation: Explanation, class_names: Sequence[str] | None) -> list[tuple[str, Any, Any, Any]]:
-    present = explanation.features.present.expand(len(explanation.score), -1)
-    found = []
-    for b in range(len(explanation.score)):
-        has = present[b]
-        names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
-        for t in range(explanation.score.shape[1]):
-            values, errors = explanation.coefficients[b, t][has], explanation.standard_error[b, t][has]
-            title = _texts(explanation, b, t, class_names)["title"]
-            found.append((title, names, values.detach().numpy(), errors.detach().numpy()))
-    return found
+    return list(
+        panels(explanation, pictures, each(explanation), lambda b, t: _texts(explanation, b, t, class_names), heat)
+    )

@@ -1,4 +1,4 @@
-"""Overlays of superpixels: explanations and pictures of their inputs in, panels of figures out.
+"""What figures show of single inputs: explanations and pictures of their inputs in, panels and bars out.
 
 Letters: ``B`` inputs, ``T`` targets, ``H``, ``W`` pixels.
 """
@@ -59,6 +59,24 @@ def panels(
         segments = mask[b, 0].expand(size)
         values = on_pixels(layout, heat[b, t], size)
         yield Panel(image=pictures[b], heat=values, segments=segments.numpy(), **texts(b, t))
+
+
+def bars(
+    explanation: Explanation, which: Iterable[tuple[int, int]], title: Callable[[int, int], str]
+) -> Iterator[tuple[str, list[str], NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]:
+    """Title, names of the features that are there, coefficients and standard errors for some inputs and targets.
+
+    Args:
+        explanation: on the CPU.
+        which: numbers of the inputs and targets.
+        title: of each of them.
+    """
+    present = explanation.features.present.expand(len(explanation.score), -1)
+    for b, t in which:
+        has = present[b]
+        names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
+        values, errors = (one[b, t][has].detach() for one in (explanation.coefficients, explanation.standard_error))
+        yield title(b, t), names, values.numpy(), errors.numpy()
 
 
 def on_pixels(layout: Layout, values: Tensor, size: tuple[int, ...]) -> NDArray[np.floating[Any]]:

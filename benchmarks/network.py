@@ -1,0 +1,41 @@
+"""A module around a network, for benchmarks of a whole run: what it learns does not matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Network(pl.LightningModule):
+    """Classifies, and logs the loss of validation.
+
+    Args:
+        net: gives the logits.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the logits."""
+        found: Tensor = self.net(x)
+        return found
+
+    def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
+        """Give the loss."""
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch: Sequence[Tensor], _: int) -> None:
+        """Log the loss."""
+        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """So slow that explanations still change at the end of a run."""
+        return torch.optim.Adam(self.parameters(), 1e-3)

@@ -96,6 +96,9 @@ def main(folder, strategy, kind):
     )  # fmt: skip
     data, size = Samples(size=46 if kind == "ragged" else 48), 16 if strategy == "one" else 8
     one.fit(Still(kind), loader(data, batch_size=size), loader(data, batch_size=size))
+    if devices > 1:
+        # Lightning leaves the group be, and a process that ends with it may be aborted by one of gloo's threads.
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 
 Phosphorus, potassium, magnesium and pH are explained in one pass, by superpixels and by 20 groups of bands. Without a
 folder of the HYPERVIEW form (see ``hyperview.py``) one is written, whose parameters depend on known bands (see
-``hyperview_made.py``), and the last picture shows whether these are found. That takes two to three minutes.
+``hyperview_made.py``), and a picture shows whether these are found. At the end every validation field is explained, for
+a picture of all of them together. That takes two to three minutes.
 
 The mask of the field is of use in two ways: ``--mask view`` takes the field and what surrounds it for two features (is
 the outside used?), ``--mask alone`` leaves all pixels outside alone, and cuts only the field into superpixels.
@@ -32,11 +33,14 @@ from hyperview_model import SIZES, SoilCLIP, load_checkpoint
 from hyperview_report import charts, print_bands, print_field, save
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
-from lime_callback import LimeCallback, Superbands, Superpixels, Validity
+from lime_callback import LimeCallback, Superbands, Superpixels, Validity, explain_all
+from lime_callback.drawing import draw_aggregate_spectra
 from lime_callback.trainer_facts import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
 
     from lime_callback.views import View
 
@@ -61,6 +65,10 @@ def main() -> None:
     picture = folder / "hyperview_superbands.png"
     save(charts(metrics, spectral, made_up=run.made_up), picture)
     print(f"\nEach parameter's superbands in one picture:  {picture}")
+    if args.size == "small":
+        picture = folder / "hyperview_all_fields.png"
+        save(run.all_fields(), picture)
+        print(f"Mean and spread over all validation fields:  {picture}")
     if args.epochs:
         run.trainer.save_checkpoint(folder / "soil.ckpt", weights_only=True)
         print(f"Explain the model again, without training:   --epochs 0 --checkpoint {folder / 'soil.ckpt'}")
@@ -112,6 +120,21 @@ class Run(NamedTuple):
         else:
             print("explaining the model as it is", flush=True)
             self.trainer.validate(self.model, datamodule=self.data, verbose=False)
+
+    def all_fields(self) -> Figure:
+        """What the parameters rest on over all validation fields, one batch of them in memory at a time."""
+        found = explain_all(
+            self.model.eval(),
+            self.data.val_dataloader(),
+            Superbands(20),
+            wavelengths=wavelengths(),
+            n_perturbations=64,
+            baseline=self.data.baseline(),
+            device=self.model.device,
+        )
+        return draw_aggregate_spectra(
+            found, wavelengths=wavelengths(), class_names=PARAMETERS, caption="every validation field"
+        )
 
 
 def start(args: argparse.Namespace) -> Run:

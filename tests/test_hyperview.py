@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from lime_callback.drawing import draw_aggregate_spectra
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 try:
     import hyperview as files
@@ -311,6 +313,25 @@ def test_all_four_parameters_are_explained_in_one_pass(trained):
         explanation = trained[0].lime.explanation(view)
         assert explanation.coefficients.shape == (8, 4, features)
         assert torch.equal(explanation.targets, torch.arange(4).expand(8, 4))
+
+
+def test_all_fields_together_rest_on_the_same_bands(trained):
+    found, drawn = [], []
+
+    def kept(aggregate, **settings):
+        found.append(aggregate)
+        drawn.append(draw_aggregate_spectra(aggregate, **settings))
+        return drawn[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(example, "draw_aggregate_spectra", kept)
+        trained[0].all_fields()
+    assert found[0].inputs == len(trained[0].data.val_paths)
+    spectral = trained[0].lime.explanation("spectral")
+    for parameter in range(4):
+        strongest = {found[0].names[i] for i in found[0].magnitude[parameter].topk(2).indices}
+        assert strongest == set(report.driving(spectral, parameter))
+    assert f"mean of {found[0].inputs} inputs" in " ".join(text.get_text() for text in drawn[0].texts)
 
 
 def test_the_field_counts_and_what_surrounds_it_hardly_does(trained):

@@ -7,7 +7,9 @@ The job of examples/indian_pines_vit.py runs with the callback and without it, i
 share of the time without, as medians of the rounds with quartiles, for every epoch explained, for pictures left out and
 for every fourth epoch explained; and, of the first kind, the split by the sections that the callback opens in the
 trainer's profiler, as shares of an explained epoch's extra time. The first explained epoch stands apart, since it cuts
-the features and loads what drawing needs. `--perturbations` and `--probes` change what is asked for.
+the features and loads what drawing needs. Pictures are drawn by another process, and logged by a thread: of that, the
+split has what the training's thread does, and what it waits for them; the rest takes its time only where processors are
+few. `--perturbations` and `--probes` change what is asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STAGES = ("capture", "features", "forwards", "fit", "drift", "drawing", "logging")
+STAGES = ("capture", "features", "forwards", "fit", "drift", "drawing", "logging", "waiting")
 WAYS: Mapping[str, dict[str, object]] = {
     "every epoch": {},
     "every epoch, pictures=False": {"pictures": False},
@@ -81,8 +83,8 @@ def main() -> None:
         print(f"\n{title}, its extra time being 1 ({np.median(sums):.2f} s here)")
         for name in STAGES:
             print(f"  {name:<30}{told(quartiles([s[name] / t for s, t in zip(splits, sums, strict=True)])):>22}")
-    shown = [(s["drawing"] + s["logging"]) / (s["features"] + s["forwards"] + s["fit"]) for s in later]
-    print(f"\n  drawing and logging to features, forwards and fit: {told(quartiles(shown))}")
+    shown = [(s["drawing"] + s["logging"] + s["waiting"]) / (s["features"] + s["forwards"] + s["fit"]) for s in later]
+    print(f"\n  drawing, logging and waiting to features, forwards and fit: {told(quartiles(shown))}")
 
 
 class Sections(SimpleProfiler):
@@ -130,7 +132,10 @@ def stages(sections: Mapping[str, list[float]], epoch: int, epochs: int) -> dict
     hooks = ("on_validation_start", "on_validation_batch_start")
     captures = [sum(took) for of, took in sections.items() if "LimeCallback" in of and of.endswith(hooks)]
     found = {"capture": sum(captures) / epochs}
-    for name in STAGES[1:]:
+    # An epoch that finds the pictures of the one before still being drawn waits for them.
+    waited = sum(sections.get("[LimeCallback]waiting", []))
+    found["waiting"] = waited / (epochs - 1) if epoch else 0.0
+    for name in STAGES[1:-1]:
         calls = sections.get(f"[LimeCallback]{name}", [])
         each = 0 if name == "features" else len(calls) // epochs  # features are cut once
         later = len(calls) - each * (epochs - epoch)  # this epoch's last calls, seen from the end

@@ -5,8 +5,9 @@
     python benchmarks/soak.py --loggers-alone  (the same pictures, logged without the callback: what is theirs)
 
 One process trains a small network with two views, pictures, TensorBoard and W&B (offline), and after each validation
-its resident memory, open file handles and threads are read from ``/proc``, so this needs Linux. From a third of the run
-to its end memory may grow by less than 2 %, handles and threads not at all; compared are medians of ten validations.
+its resident memory, open file handles and threads are read from ``/proc``, so this needs Linux; to memory and processor
+time those of the process that draws are added. From a third of the run to its end memory may grow by less than 2 %,
+handles and threads not at all; compared are medians of ten validations.
 A validation of the last sixth may take 1.15 of the time of one of the sixth that begins at a third; that is decided by
 the processor time of the quickest tenth, which other processes hardly change, and the medians are printed besides. Exit
 code 1 if one of these is not so.
@@ -53,11 +54,13 @@ class Reading:
     """The process after a validation.
 
     Attributes:
-        memory: resident, in MiB.
+        memory: resident, in MiB, with that of the process that draws.
         handles: open files.
         threads: of the process.
-        seconds: from the end of the last validation batch until everything was explained, drawn and logged.
-        processor: seconds of all of the process's threads in that time; other processes do not add to it.
+        seconds: from the end of the last validation batch until everything was explained, and everything of the
+            validation before drawn and logged.
+        processor: seconds that all threads of both processes computed since the validation before; other processes do
+            not add to it.
     """
 
     memory: float
@@ -136,14 +139,16 @@ class Read(pl.Callback):
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
-        self.began = 0.0, 0.0
+        self.began = self.computed = 0.0
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Read."""
         if trainer.sanity_checking:
             return
-        seconds, processor = (now - then for now, then in zip(clocks(), self.began, strict=True))
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        computed = time.process_time() + sum(map(processor_of, drawing()))
+        seconds, processor = time.perf_counter() - self.began, computed - self.computed
+        self.computed = computed
+        pages = sum(int(Path(f"/proc/{who}/statm").read_text().split()[1]) for who in ("self", *drawing()))
         handles, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
         memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         self.readings.append(Reading(memory, handles, threads, seconds, processor))
@@ -157,7 +162,7 @@ class Begin(pl.Callback):
 
     def on_validation_batch_end(self, *_: Any) -> None:
         """Take it."""
-        self.read.began = clocks()
+        self.read.began = time.perf_counter()
 
 
 class LoggersAlone(pl.Callback):
@@ -176,9 +181,16 @@ class LoggersAlone(pl.Callback):
             sink.write(Report(trainer.current_epoch, trainer.global_step, pictures))
 
 
-def clocks() -> tuple[float, float]:
-    """Seconds that have passed, and those that this process has computed."""
-    return time.perf_counter(), time.process_time()
+def drawing() -> list[str]:
+    """The process that draws, as long as there is one."""
+    children = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
+    return [one for one in children if b"lime_callback.figures" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def processor_of(process: str) -> float:
+    """Seconds that a process has computed."""
+    ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def show(readings: list[Reading]) -> None:

@@ -25,7 +25,8 @@ _HOW_TO_READ = """\
 - **waterfall**, **coefficients**: the same over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: how far explanations lie apart from one epoch to the next; what is shaded is noise alone. Worry where
   it leaves the shade late in a run.
-- **score**: the share of the output's variance that the linear picture explains (R²). Below 0.2 it explains little.
+- **score**: the share of the output's variance that the linear picture explains (R²). Below about 0.5, do
+  not read the picture.
 """
 
 
@@ -99,6 +100,10 @@ def _probe_rows(probes: Probes, tracks: Sequence[Track], class_names: Sequence[s
 
 
 def _text(value: Any) -> str:
+    """A setting in words; a function by its name, since its address says nothing."""
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return f"{value.__module__}.{name}"
     text = value if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 

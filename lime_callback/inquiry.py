@@ -116,6 +116,16 @@ class Inquiry:
                 explained.append(track)
         return explained, batch_size
 
+    def recall(self, model: Model, batch_size: int, ranks: Ranks) -> list[Track]:
+        """After a resume, before anything is explained, the tracks of views with an explanation in the checkpoint."""
+        recalled = []
+        for name, track in self.tracks.items():
+            with self.console.contained(f"view '{name}'"), guarded(model.module):
+                self._pin(track, model, self.plan, batch_size, ranks)
+                if track.last is not None:
+                    recalled.append(track)
+        return recalled
+
     def seconds_per_row(self, model: Model, batch_size: int, ranks: Ranks) -> float:
         """What a perturbed input costs in a forward, measured: the slowest process counts."""
         inputs = model.probes.inputs
@@ -161,10 +171,13 @@ class Inquiry:
     def _explain(
         self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks
     ) -> Outcome:
+        self._pin(track, model, plan, batch_size, ranks)
+        return track.explain(model, plan, batch_size, used, ranks)
+
+    def _pin(self, track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
         if track.features is None:
             with stage("features"):
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
-        return track.explain(model, plan, batch_size, used, ranks)
 
     def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
         track.shorten(explanation.n_perturbations, self.plan.settings.surrogate)

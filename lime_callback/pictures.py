@@ -7,8 +7,6 @@ explains little looks pale. Bars and lines show coefficients, in units of the ou
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,59 +18,31 @@ from lime_callback.targets import target_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
     from lime_callback.explanation import Explanation
+    from lime_callback.figures.drawn import Request
     from lime_callback.probes import Probes
     from lime_callback.tracks import Track
 
 _PANELS = 16
 
 
-def draw(
+def requests(
     track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
-) -> dict[str, NDArray[np.uint8]]:
-    """The pictures of a view's last explanation, uint8 ``[H, W, 3]`` by the last part of their tags.
+) -> dict[str, Request]:
+    """The pictures of a view's last explanation that are to be drawn, by the last part of their tags.
 
     Args:
-        track: of the view.
+        track: of the view; it may go on before they are drawn.
         probes: what is explained.
         wavelengths: of the channels, in nm, or ``None``.
         class_names: of the outputs, or ``None``.
     """
-    from lime_callback import figures
-
     own = getattr(track.view, "wavelengths", None)
-
-    def pictures() -> dict[str, NDArray[np.uint8]]:
-        artist = _Artist(track, probes, wavelengths if own is None else own, class_names)
-        return {what: figures.render(figure) for what, figure in artist.figures().items()}
-
-    with _swept():
-        return pictures()
-
-
-@contextmanager
-def _swept() -> Iterator[None]:
-    """Take away at once what figures leave behind: tens of thousands of objects that refer to each other.
-
-    They would wait for Python's collector, and megabytes of memory with them. As long as it is off, they are all among
-    the youngest objects, which are looked through in no time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect(0)
-        if enabled:
-            gc.enable()
+    return _Artist(track, probes, wavelengths if own is None else own, class_names).figures()
 
 
 class _Artist:
-    """Draws the figures of one track."""
+    """Says what is on the figures of one track."""
 
     def __init__(
         self, track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
@@ -89,7 +59,7 @@ class _Artist:
         epoch = track.series.epochs[-1]
         self.caption = f"{track.view.name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
 
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, Request]:
         from lime_callback.figures import history_lines
 
         name, series = self.track.view.name, self.track.series
@@ -102,13 +72,15 @@ class _Artist:
             return made
         if self.spectral:
             made |= {"waterfall": self.waterfall(), "coefficients": self.lines()}
-        made["drift"] = history_lines(
-            series.epochs, {name: series.scores}, {name: series.drifts}, noise_floor={name: series.floors},
+        made["drift"] = partial(
+            history_lines,
+            list(series.epochs), {name: list(series.scores)}, {name: list(series.drifts)},
+            noise_floor={name: list(series.floors)},
             gate=self.track.gate, caption=name,
         )  # fmt: skip
         return made
 
-    def attributions(self) -> Figure:
+    def attributions(self) -> Request:
         """Every probe's explanation, beside the first one where there has been one before."""
         from lime_callback import figures
 
@@ -117,15 +89,16 @@ class _Artist:
         shared: dict[str, Any] = {"limit": self.limit, "caption": self.caption, "quantity": EFFECT}
         if self.before is not None:
             shared |= {"moments": self.moments, "wavelengths": self.wavelengths}
-            return figures.before_after(list(panels(self.before)), present, targets=targets, **shared)
+            return partial(figures.before_after, list(panels(self.before)), present, targets=targets, **shared)
         if self.spectral:
-            return figures.spectra(present, wavelengths=self.wavelengths, **shared)
-        return figures.attributions(present, targets=targets, **shared)
+            return partial(figures.spectra, present, wavelengths=self.wavelengths, **shared)
+        return partial(figures.attributions, present, targets=targets, **shared)
 
-    def superbands(self) -> Figure:
+    def superbands(self) -> Request:
         from lime_callback.figures import superband_bars
 
-        return superband_bars(
+        return partial(
+            superband_bars,
             self.last.features.names,
             self.last.coefficients.numpy(),
             self.last.standard_error.numpy(),
@@ -137,20 +110,20 @@ class _Artist:
             first=None if self.before is None else (self.moments[0], self.before.coefficients.mean(0).numpy()),
         )
 
-    def waterfall(self) -> Figure:
+    def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""
         from lime_callback.figures import waterfall
 
         series, gate = self.track.series, self.track.gate
         labels = self.mask[0, :, 0, 0].long()
         effects = torch.stack([torch.cat([one[0].new_zeros(1), one[0]])[labels + 1] for one in series.effects])
-        return waterfall(
-            series.epochs, effects.numpy(), wavelengths=self.wavelengths, limit=self.limit, caption=self.caption,
-            target=self.target_names()[0], quantity=EFFECT,
+        return partial(
+            waterfall, list(series.epochs), effects.numpy(), wavelengths=self.wavelengths, limit=self.limit,
+            caption=self.caption, target=self.target_names()[0], quantity=EFFECT,
             pale=None if gate is None else [score < gate for score in series.scores],
         )  # fmt: skip
 
-    def lines(self) -> Figure:
+    def lines(self) -> Request:
         """Each superband's coefficient over the epochs, for the first target."""
         from lime_callback.figures import coefficient_lines
 
@@ -158,19 +131,23 @@ class _Artist:
         values, errors = (
             torch.stack([one[0] for one in part]).numpy() for part in (series.coefficients, series.errors)
         )
-        return coefficient_lines(
-            series.epochs, self.last.features.names, values, errors,
+        return partial(
+            coefficient_lines, list(series.epochs), self.last.features.names, values, errors,
             limit=float(abs(values).max()), target=self.target_names()[0], caption=self.caption,
         )  # fmt: skip
 
-    def strongest(self) -> Figure:
+    def strongest(self) -> Request:
         from lime_callback.figures import feature_bars
 
         first = None
         if self.before is not None:
             first = (self.moments[0], [values for _, _, values, _ in self.bar_panels(self.before)])
-        return feature_bars(
-            list(self.bar_panels(self.last)), limit=self.track.series.reach, caption=self.caption, first=first
+        return partial(
+            feature_bars,
+            list(self.bar_panels(self.last)),
+            limit=self.track.series.reach,
+            caption=self.caption,
+            first=first,
         )
 
     def target_names(self) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.card import card
-from lime_callback.pictures import draw
+from lime_callback.pictures import requests
+from lime_callback.presenting import Presenter
 from lime_callback.reporting import view_data
+from lime_callback.shown import forget_shown, go_on_from, mark_shown, shown_up_to
 from lime_callback.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
 from lime_callback.stages import stage
 from lime_callback.tracks import history_rows
@@ -16,6 +19,7 @@ from lime_callback.tracks import history_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lime_callback.figures.drawn import Request
     from lime_callback.probes import Probes
     from lime_callback.record import Record
     from lime_callback.sinks.console import Console
@@ -44,10 +48,14 @@ class Publisher:
     settings: Mapping[str, Any] = field(default_factory=dict)
     record: Record | None = None
     interrupted: tuple[str, int] | None = None
+    presenter: Presenter = field(init=False)
     _history: HistoryFile | None = None
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
     _told: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.presenter = Presenter(self.console)
 
     @property
     def history(self) -> str | None:
@@ -60,7 +68,7 @@ class Publisher:
         self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
         alarms: Mapping[str, str],
     ) -> None:  # fmt: skip
-        """Append to the history, save the last explanations, draw, and hand pictures and alarms to the loggers.
+        """Append to the history, save the last explanations, and begin to draw and to tell the loggers.
 
         Args:
             loggers: of the trainer.
@@ -74,10 +82,7 @@ class Publisher:
         rows: dict[str, list[HistoryRow]] = {}
         written = False
         with stage("logging"), self.console.contained("the history file"):
-            rows = {
-                track.view.name: list(history_rows(track, epoch, step, self.class_names, probes.numbers))
-                for track in tracks
-            }
+            rows = {track.view.name: self._rows_of(track, epoch, step, probes) for track in tracks}
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(row for of_view in rows.values() for row in of_view)
             written = True
@@ -88,12 +93,35 @@ class Publisher:
             for track in tracks:
                 if track.last is not None:
                     track.last.save(folder / f"{track.view.name}.npz")
-        name, pictures, views = self.console.name, dict[str, Any](), dict[str, ViewData]()
+        self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
+
+    def show_owed(
+        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        alarms: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Show an epoch whose numbers the interrupted run has written, unless it showed it after its checkpoint, too.
+
+        Args: see :meth:`publish`.
+        """
+        if self.interrupted is not None and shown_up_to(Path(self.interrupted[0]).parent) < step:
+            rows = {track.view.name: self._rows_of(track, epoch, step, probes) for track in tracks}
+            self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
+
+    def _rows_of(self, track: Track, epoch: int, step: int, probes: Probes) -> list[HistoryRow]:
+        return list(history_rows(track, epoch, step, self.class_names, probes.numbers))
+
+    def _show(
+        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        alarms: Mapping[str, str], rows: Mapping[str, list[HistoryRow]],
+    ) -> None:  # fmt: skip
+        """Begin to draw, and to tell the loggers."""
+        name, views = self.console.name, dict[str, ViewData]()
+        asked: dict[str, dict[str, Request]] = {}
         for track in tracks if self.pictures else ():
             tag = f"{name}/{track.view.name}"
             with stage("drawing"), self.console.contained(f"the pictures of view '{track.view.name}'"):
-                drawn = draw(track, probes, self.wavelengths, self.class_names)
-                pictures |= {f"{tag}/{what}": one for what, one in drawn.items()}
+                of_view = requests(track, probes, self.wavelengths, self.class_names)
+                asked[track.view.name] = {f"{tag}/{what}": one for what, one in of_view.items()}
             with stage("logging"), self.console.contained(f"the numbers of view '{track.view.name}' for the loggers"):
                 views[tag] = view_data(track, probes, rows.get(track.view.name, []), self.wavelengths, self.class_names)
         texts = {f"{place}/alarm": text for place, text in alarms.items()}
@@ -102,10 +130,8 @@ class Publisher:
             with stage("logging"), self.console.contained("the card that explains the run"):
                 texts[f"{name}/about"] = card(name, self.settings, probes, tracks, self.class_names)
             self._told = True
-        report = Report(epoch, step, pictures, texts, alarms, views, name, self.settings)
-        for sink in sinks:
-            with stage("logging"), self.console.contained(f"logger {type(sink).__name__}"):
-                sink.write(report)
+        report = Report(epoch, step, {}, texts, alarms, views, name, self.settings)
+        self.presenter.present(sinks, report, asked, partial(mark_shown, folder, step))
 
     def _open_sinks(self, loggers: Sequence[Any], folder: Path) -> list[Sink]:
         """The sinks of these loggers: the same ones as long as the loggers are, since some go on where they were."""
@@ -123,7 +149,10 @@ class Publisher:
             history = HistoryFile(folder / "history.csv")
             if self.interrupted is None:
                 history.start()
+                forget_shown(folder)
             else:
-                history.go_on(Path(self.interrupted[0]), self.interrupted[1])
+                before, step = Path(self.interrupted[0]), self.interrupted[1]
+                history.go_on(before, step)
+                go_on_from(before.parent, folder, step)
             self._history = history
         return self._history

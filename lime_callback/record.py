@@ -10,12 +10,12 @@ import base64
 import io
 import json
 import math
-import os
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.card import settings_of
+from lime_callback.files import move_aside, write_whole
 from lime_callback.sinks.measures import MeasureRow, MeasuresFile
 from lime_callback.targets import target_name
 from lime_callback.tracks import OF_CHANGE
@@ -62,7 +62,7 @@ class Record:
         """
         self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
         if self._probes is not probes:
-            _write_whole(folder / "run.json", json.dumps(about(self.plan, probes)))
+            write_whole(folder / "run.json", json.dumps(about(self.plan, probes)))
             self._probes = probes
 
     def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
@@ -74,7 +74,7 @@ class Record:
             else:
                 measures.go_on(Path(interrupted[0]).with_name("measures.csv"), interrupted[1])
             if interrupted is None or Path(interrupted[0]).parent.absolute() != folder.absolute():
-                _move_aside(folder / "run.json")
+                move_aside(folder / "run.json")
             self._measures, self._probes = measures, None
         return self._measures
 
@@ -90,8 +90,8 @@ def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
 
 def about(plan: Plan, probes: Probes) -> dict[str, Any]:
     """How a run is explained, in plain values."""
-    settings = plan.settings
-    strategies = ("design", "baseline", "kernel", "surrogate", "output")
+    told = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "output", "every_n_epochs", "seed")
+    settings = settings_of(plan)
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -100,12 +100,7 @@ def about(plan: Plan, probes: Probes) -> dict[str, Any]:
         "views": [
             {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in plan.views
         ],
-        "settings": {
-            "n_perturbations": settings.n_perturbations,
-            **{name: _spelled(getattr(settings, name)) for name in strategies},
-            "every_n_epochs": plan.every_n_epochs,
-            "seed": plan.seed,
-        },
+        "settings": {name: settings[name] for name in told},
         "gate": plan.gate,
         "watch": {name: {"above": one.above, "below": one.below} for name, one in plan.watch.items()},
         "anew": plan.choice.anew,
@@ -144,27 +139,5 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _spelled(value: Any) -> str:
-    """A setting in words; a function by its name, since its address says nothing."""
-    if isinstance(value, str):
-        return value
-    name = getattr(value, "__qualname__", None)
-    return f"{value.__module__}.{name}" if name is not None else f"{value!r:.200}"
-
-
 def _numbers(values: Sequence[float] | None) -> list[float] | None:
     return None if values is None else [float(value) for value in values]
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file in one go, so that a crash leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, encoding="ascii")
-    partial.replace(path)
-
-
-def _move_aside(path: Path) -> None:
-    if os.path.lexists(path):
-        names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
-        path.rename(next(aside for aside in names if not os.path.lexists(aside)))

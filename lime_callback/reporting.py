@@ -14,6 +14,7 @@ from lime_callback.targets import target_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lime_callback.explanation import Explanation
     from lime_callback.probes import Probes
     from lime_callback.sinks.history import HistoryRow
     from lime_callback.tracks import Track
@@ -48,7 +49,7 @@ def view_data(
         rows=rows,
         metrics=dict(track.metrics),
         means=_means(track, class_names),
-        segmented=partial(_segmented, track, probes, wavelengths if own is None else own, class_names)
+        segmented=partial(_segmented, track.last, probes, wavelengths if own is None else own, class_names)
         if in_space
         else tuple,
     )
@@ -78,13 +79,11 @@ def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
 
 
 def _segmented(
-    track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+    last: Explanation, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
 ) -> list[Segmented]:
     """Each probe with the regions of its picture, and their coefficients for its first target."""
     from lime_callback.figures import composite
 
-    last = track.last
-    assert last is not None, "explain comes first"
     images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
     segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
     found = []

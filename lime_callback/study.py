@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.budget import affordable
 from lime_callback.capture import Capture
 from lime_callback.card import settings_of
 from lime_callback.choices import Evenly, Numbered
@@ -16,6 +15,7 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
+from lime_callback.pace import Pace
 from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
 from lime_callback.record import Record
@@ -54,8 +54,9 @@ class Study:
         self._epoch: int | None = None
         self._step = 0
         self._batch_size = 1
-        self._used = plan.settings.n_perturbations
-        self._paced = False
+        self._pace = Pace(plan, self.console)
+        self._alarms: dict[str, str] = {}
+        self._owed: dict[str, str] | None = None
         self._costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._ranks = ALONE
         self._began = self._lap = time.perf_counter()
@@ -68,6 +69,7 @@ class Study:
             module: the LightningModule.
             rehearsal: whether one sample is enough.
         """
+        self.finish(wait=False)
         self._ranks = Ranks.of(trainer, module)
         self._began = time.perf_counter()
         again = self.plan.choice.anew and not rehearsal and self._is_due(trainer.current_epoch)
@@ -110,6 +112,8 @@ class Study:
                 else:
                     which = self.plan.choice.which
                     self.console.remark(f"there are no validation samples{which}, so none is explained.", key="none")
+        if ready and self.probes is not None and self._owed is not None:
+            self._show_owed(trainer, module, self.probes)
         if ready and self.probes is not None and self._is_due(trainer.current_epoch):
             self._epoch = trainer.current_epoch
             profile = trainer.profiler.profile
@@ -133,6 +137,17 @@ class Study:
                 what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
                 self.console.info(f"view '{name}' {what}.")
 
+    def finish(self, wait: bool) -> bool:
+        """See to it that the last report is where it should be; ``False`` if it is not yet, and nobody waits."""
+        presenter = self.publisher.presenter
+        if wait or presenter.is_ready:
+            presenter.finish()
+        return presenter.is_idle
+
+    def close(self) -> None:
+        """Wait for what is on its way to the loggers, and keep no thread or process for more."""
+        self.publisher.presenter.close()
+
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, in tensors and plain values; small, and without images."""
         if self.probes is None:
@@ -144,7 +159,8 @@ class Study:
             "epoch": self._epoch,
             "step": self._step,
             "costs": dict(self._costs),
-            "used": self._used,
+            "used": self._pace.used,
+            "owed": None if self.finish(wait=self.plan.choice.anew) else dict(self._alarms),
             "history": self.publisher.history,
             "said": list(self.console.said),
             "tracks": {name: track.state() for name, track in self.inquiry.tracks.items()},
@@ -166,7 +182,8 @@ class Study:
         self._epoch, self._step = state["epoch"], state["step"]
         self._costs = self._costs | state["costs"]
         # What was used is a budget's affair, and asked of it anew where the user has changed the number.
-        self._used = min(state.get("used", self._used), self._used)
+        self._pace.used = min(state.get("used", self._pace.used), self._pace.used)
+        self._owed = state.get("owed")
         if state.get("numbers") and state.get("choice") == self.plan.choice.key and not self.plan.choice.anew:
             self._pinned = Numbered(state["numbers"])
         self._resumed, self.console.said = state, said
@@ -181,18 +198,19 @@ class Study:
         model = self._model(trainer, module, probes)
         allowed = None if self.plan.time_budget is None else self.plan.time_budget.allowed(started - self._began)
         with self.console.contained("the measurement of a forward's time"):
-            self._pace(model, allowed)
+            self._begin_pace(model, allowed)
         asked = time.perf_counter()
-        when, n = epochs_trained(trainer), self._used
+        when, n = epochs_trained(trainer), self._pace.used
         with shown(trainer, self.console.contained, self.inquiry.sweeps, len(probes) * n):
             tracks, self._batch_size = self.inquiry.ask(model, self._batch_size, n, when, self._ranks)
         asked = time.perf_counter() - asked
         self._step = logging_step(trainer)
         alarms, stop = self.inquiry.alarms(self.plan.name, tracks, f"epoch {trainer.current_epoch}")
         trainer.should_stop = trainer.should_stop or stop
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if self._writes(trainer):
             folder = run_folder(trainer) / self.plan.name
             self.publisher.publish(trainer.loggers, folder, trainer.current_epoch, self._step, probes, tracks, alarms)
+        self._alarms = alarms
         seconds = time.perf_counter() - started
         # A design may have fewer rows than were asked for, because there are no more.
         made = [track.last.n_perturbations for track in tracks if track.last is not None]
@@ -202,44 +220,29 @@ class Study:
         if allowed is not None:
             # What was chosen once is not chosen again.
             rest = seconds - asked - (0.0 if self.plan.choice.anew else choosing)
-            self._afford(max(self._ranks.gather(rest)), max(self._ranks.gather(asked)) / n, allowed)
-        elif seconds > started - self._lap:
-            self._tell_of_cost(seconds, started - self._lap)
+            self._pace.keep(max(self._ranks.gather(rest)), max(self._ranks.gather(asked)) / n, allowed)
+        else:
+            self._pace.compare(seconds, started - self._lap)
         self.begin_lap()
 
-    def _pace(self, model: Model, allowed: float | None) -> None:
+    def _begin_pace(self, model: Model, allowed: float | None) -> None:
         """Before the first explanation, find out what the budget of time affords."""
-        if allowed is not None and not self._paced:
+        if allowed is not None and not self._pace.begun:
             rows = len(model.probes) * len(self.plan.views) / self._ranks.shares
             each = rows * self.inquiry.seconds_per_row(model, self._batch_size, self._ranks)
-            self._afford(0.0, each, max(self._ranks.gather(allowed)))
-            self._paced = True
+            self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
+            self._pace.begun = True
 
-    def _afford(self, fixed: float, each: float, allowed: float) -> None:
-        """Use fewer perturbations from now on if those of now take too long; never more, so that epochs compare."""
-        most, settings = self._used, self.plan.settings
-        group = max(settings.design.group(most, 2), 1)
-        self._used = affordable(most, group, fixed, each, allowed)
-        if self._used < most:
-            self.console.info(
-                f"the time budget of {self.plan.time_budget} affords {self._used} of {settings.n_perturbations} "
-                "perturbations, the first ones of each design; the errors grow accordingly."
-            )
-        if fixed + each * self._used > allowed:
-            self.console.once(
-                f"the time budget of {self.plan.time_budget} is too small: {self._used} perturbations take "
-                f"{each * self._used:.3g} s, and the rest, such as pictures, {fixed:.3g} s. Explain less often with "
-                "`every_n_epochs`, fewer `probes` or `views`, or pass `pictures=False`.",
-                key="time budget",
-            )
+    def _show_owed(self, trainer: Any, module: Any, probes: Probes) -> None:
+        """Show what the interrupted run had explained, where its checkpoint was written before it could be seen."""
+        self._alarms, self._owed = self._owed or {}, None
+        tracks = self.inquiry.recall(self._model(trainer, module, probes), self._batch_size, self._ranks)
+        if tracks and self._epoch is not None and self._writes(trainer):
+            folder = run_folder(trainer) / self.plan.name
+            self.publisher.show_owed(trainer.loggers, folder, self._epoch, self._step, probes, tracks, self._alarms)
 
-    def _tell_of_cost(self, seconds: float, lap: float) -> None:
-        self.console.remark(
-            f"explaining took {seconds:.3g} s, longer than the {lap:.3g} s of training before it. Less often with "
-            "`every_n_epochs`, fewer `n_perturbations`, `probes` or `views`, `pictures=False`, or a `time_budget` "
-            "would make it cheaper.",
-            key="cost",
-        )
+    def _writes(self, trainer: Any) -> bool:
+        return bool(trainer.is_global_zero and not trainer.fast_dev_run)
 
     def _taken(self, required: bool = True) -> Probes | None:
         """The probes that were captured; ``None`` if there are none to be explained."""

@@ -112,6 +112,8 @@ class Track:
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
         )
+        if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
+            self.last = self.first
         self._saved = {}
 
     def state(self) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 """What several test files start from."""
 
+from functools import partial
+
 import pytest
+
+from lime_callback.studio import Studio
 
 
 @pytest.fixture
@@ -14,3 +18,17 @@ def offline(tmp_path, monkeypatch):
     import wandb
 
     wandb.teardown()
+
+
+@pytest.fixture(scope="session")
+def drawing_process():
+    """One for all tests, since its start takes a second; ``test_presenting.py`` has those of its own."""
+    studio = Studio()
+    yield partial(Studio.draw, studio)
+    studio.close()
+
+
+@pytest.fixture(autouse=True)
+def shared_drawing_process(request, monkeypatch, drawing_process):
+    if request.module.__name__ != "test_presenting":
+        monkeypatch.setattr(Studio, "draw", lambda _, requests: drawing_process(requests))

@@ -202,16 +202,16 @@ def lay(place, calls):
 
         np.savez = half
     elif place == "event file":
-        write = TensorBoardSink.write
+        begin = TensorBoardSink.begin
 
         def torn(self, report):
-            write(self, report)
+            begin(self, report)
             if due():
                 file = Path(self.logger.experiment.file_writer.event_writer._file_name)
                 os.truncate(file, file.stat().st_size - 1000)
                 kill()
 
-        TensorBoardSink.write = torn
+        TensorBoardSink.begin = torn
     else:
         save = ModelCheckpoint._save_checkpoint
 

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import warnings
+from functools import partial
 
 import lightning.pytorch as pl
 import pytest
@@ -14,7 +15,7 @@ from sklearn.linear_model import Ridge as ScikitRidge
 from test_no_trace import Broken, equal
 from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
 
-from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, figures, is_explaining, publishing, tracks
+from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, is_explaining, publishing, tracks
 from lime_callback.designs import Bernoulli
 from lime_callback.sinks import HistoryFile, read_history
 from lime_callback.sinks.tensorboard import TensorBoardSink
@@ -99,22 +100,28 @@ def full_disk(patch, folder):
     patch.setattr(os, "fsync", lambda number: no_space() if Fault.on else works(number))
 
 
-def bad_logger(patch, folder):
-    works = TensorBoardLogger.experiment.fget
-    writes = TensorBoardSink.write
+def later_reports(error):
+    """Reports after the first cannot be written, whenever that is tried."""
 
-    def away(self):
-        raise ConnectionError("the server is away")
+    def bad(patch, folder):
+        works = TensorBoardSink.begin
+        patch.setattr(TensorBoardSink, "begin", lambda *given: fails(error)() if given[1].epoch > 0 else works(*given))
 
-    def write(self, report):
-        if Fault.on:
-            patch.setattr(TensorBoardLogger, "experiment", property(away))
-        try:
-            writes(self, report)
-        finally:
-            patch.setattr(TensorBoardLogger, "experiment", property(works))
+    return bad
 
-    patch.setattr(TensorBoardSink, "write", write)
+
+def no_ink():
+    raise RuntimeError("no ink")
+
+
+def bad_figures(patch, folder):
+    """A picture of each view cannot be drawn, from the second epoch on."""
+    works = publishing.requests
+
+    def requests(*args):
+        return works(*args) | ({"attributions": partial(no_ink)} if Fault.on else {})
+
+    patch.setattr(publishing, "requests", requests)
 
 
 def row(name, told, happens=None, *, views=True, epochs=(0,), patch=None, **lime):
@@ -168,14 +175,26 @@ ROWS = [
     row("design", "RuntimeError: the design broke", design=BrokenDesign()),
     row("view", "RuntimeError: broken", views=False, epochs=ALL, view=Broken),
     row("view of a wrong shape", "`features` should have a mask", views=False, epochs=ALL, view=WrongView),
-    row("figure", "RuntimeError: no ink", epochs=ALL, patch=patched(figures, "render", RuntimeError("no ink"))),
-    row("TensorBoard away", "ConnectionError: the server is away", views=False, epochs=ALL, patch=bad_logger),
+    row("figure", "RuntimeError: no ink (In test_faults.py", epochs=ALL, patch=bad_figures),
+    row(
+        "pictures",
+        "RuntimeError: no scene",
+        epochs=ALL,
+        patch=patched(publishing, "requests", RuntimeError("no scene")),
+    ),
+    row(
+        "TensorBoard away",
+        "ConnectionError: the server is away",
+        views=False,
+        epochs=ALL,
+        patch=later_reports(ConnectionError("the server is away")),
+    ),
     row(
         "TensorBoard's disk is full",
         "No space left",
         views=False,
         epochs=ALL,
-        patch=patched(TensorBoardSink, "write", OSError(errno.ENOSPC, "No space left")),
+        patch=later_reports(OSError(errno.ENOSPC, "No space left")),
     ),
     row("history on a full disk", "No space left", views=False, patch=full_disk),
     row(

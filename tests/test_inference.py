@@ -110,8 +110,19 @@ def test_importing_is_light():
     import subprocess
     import sys
 
-    heavy = ["matplotlib", "skimage", "sklearn", "spyndex", "tensorboard", "wandb", "lightning"]
+    heavy = ["torch", "numpy", "matplotlib", "skimage", "sklearn", "spyndex", "tensorboard", "wandb", "lightning"]
     code = f"import sys, lime_callback; print([name for name in {heavy} if name in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_every_public_name_is_found():
+    import lime_callback
+
+    found = {name: getattr(lime_callback, name) for name in lime_callback.__all__}
+    assert all(value.__module__.startswith("lime_callback.") for value in found.values())
+    assert all(value.__name__ == name for name, value in found.items())
+    assert set(lime_callback.__all__) <= set(dir(lime_callback))
+    with pytest.raises(AttributeError, match="module 'lime_callback' has no attribute 'Limes'"):
+        lime_callback.Limes  # noqa: B018

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -85,12 +85,29 @@ class Report:
 class Sink(ABC):
     """A place where reports go. With several processes, only the one of rank zero writes.
 
+    Reports are written beside the training, in a thread, one behind the other; what a logger takes from one thread
+    alone waits for the training's.
+
     Attributes:
         takes_pictures: whether pictures reach the user here; where no sink takes them, they become files.
     """
 
     takes_pictures: ClassVar[bool] = True
 
+    def open(self) -> None:  # noqa: B027 - most have nothing to do
+        """Make what the logger makes at its first use; on the training's thread, before each report."""
+
     @abstractmethod
+    def begin(self, report: Report) -> Callable[[], None] | None:
+        """Show the report, in any thread.
+
+        Returns:
+            What is left to be done on the training's thread; ``None`` if everything can be seen already.
+        """
+
     def write(self, report: Report) -> None:
-        """Show the report. What has been written is there to be seen when this returns."""
+        """Show the report, on the training's thread. Everything can be seen when this returns."""
+        self.open()
+        rest = self.begin(report)
+        if rest is not None:
+            rest()

@@ -45,12 +45,12 @@ class PictureFiles(Sink):
 
     folder: Path
 
-    def write(self, report: Report) -> None:
+    def begin(self, report: Report) -> None:
         """Write a file for every picture and text."""
-        from matplotlib.image import imsave
+        from PIL import Image
 
         for tag, picture in report.pictures.items():
-            imsave(self._path(report, tag, ".png"), picture, origin="upper")
+            Image.fromarray(picture).save(self._path(report, tag, ".png"))
         for tag, text in report.texts.items():
             self._path(report, tag, ".md").write_text(text, encoding="utf-8")
 

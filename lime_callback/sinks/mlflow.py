@@ -39,7 +39,11 @@ class MLflowSink(Sink):
     _told: set[str] = field(default_factory=set, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
-    def write(self, report: Report) -> None:
+    def open(self) -> None:
+        """Begin the run."""
+        _ = self.logger.run_id
+
+    def begin(self, report: Report) -> None:
         """Log the report to the logger's run."""
         client, run = self.logger.experiment, self.logger.run_id
         folder = _path(report.name)

@@ -30,7 +30,11 @@ class TensorBoardSink(Sink):
     logger: Any
     _charted: set[str] = field(default_factory=set, init=False)
 
-    def write(self, report: Report) -> None:
+    def open(self) -> None:
+        """Begin the event file."""
+        _ = self.logger.experiment
+
+    def begin(self, report: Report) -> None:
         """Add the report to the logger's event file, and flush it: a crash after this loses nothing."""
         writer = self.logger.experiment
         for tag, picture in report.pictures.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from lime_callback.sinks.base import Sink, media_tag
 from lime_callback.sinks.data import INTERVAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,15 +46,18 @@ class WandbSink(Sink):
     _tables: dict[str, Any] = field(default_factory=dict, init=False)
     _defined: set[str] = field(default_factory=set, init=False)
 
-    def write(self, report: Report) -> None:
-        """Log the report as one row of the run's history.
+    def open(self) -> None:
+        """Begin the run."""
+        _ = self.logger.experiment
 
-        The step is a value of that row, as Lightning has it; W&B's own ``step=`` would drop what comes late.
+    def begin(self, report: Report) -> Callable[[], None]:
+        """Make a row of the run's history of the report, which is logged on the training's thread.
+
+        W&B counts the rows without a lock: of two threads that log at the same time, one could lose its row. The step
+        is a value of that row, as Lightning has it; W&B's own ``step=`` would drop what comes late.
         """
         import wandb
 
-        run = self.logger.experiment
-        self._define(run, report)
         row: dict[str, Any] = {media_tag(tag): wandb.Image(picture) for tag, picture in report.pictures.items()}
         for tag, text in report.texts.items():
             row[media_tag(tag)] = wandb.Html(f"<pre>{escape(text)}</pre>")
@@ -64,6 +68,11 @@ class WandbSink(Sink):
                 row[f"{tag}/probes"] = [_masked(probe, view.names, report.epoch) for probe in probes]
         if any(view.rows for view in report.views.values()):
             row[f"{report.name}/table"] = self._table(report)
+        return partial(self._log, row, report)
+
+    def _log(self, row: dict[str, Any], report: Report) -> None:
+        run = self.logger.experiment
+        self._define(run, report)
         if row:
             run.log({**row, "trainer/global_step": report.step})
         for place, text in report.alarms.items():

@@ -55,6 +55,7 @@ class Reading:
 
     Attributes:
         memory: resident, in MiB, with that of the process that draws.
+        drawing: of that, the part of the process that draws.
         handles: open files.
         threads: of the process.
         seconds: from the end of the last validation batch until everything was explained, and everything of the
@@ -64,6 +65,7 @@ class Reading:
     """
 
     memory: float
+    drawing: float
     handles: int
     threads: int
     seconds: float
@@ -148,10 +150,9 @@ class Read(pl.Callback):
         computed = time.process_time() + sum(map(processor_of, drawing()))
         seconds, processor = time.perf_counter() - self.began, computed - self.computed
         self.computed = computed
-        pages = sum(int(Path(f"/proc/{who}/statm").read_text().split()[1]) for who in ("self", *drawing()))
+        own, theirs = resident("self"), sum(map(resident, drawing()))
         handles, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
-        memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        self.readings.append(Reading(memory, handles, threads, seconds, processor))
+        self.readings.append(Reading(own + theirs, theirs, handles, threads, seconds, processor))
 
 
 class Begin(pl.Callback):
@@ -187,6 +188,11 @@ def drawing() -> list[str]:
     return [one for one in children if b"lime_callback.figures" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
+def resident(process: str) -> float:
+    """MiB of a process that are in memory."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def processor_of(process: str) -> float:
     """Seconds that a process has computed."""
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
@@ -195,11 +201,13 @@ def processor_of(process: str) -> float:
 
 def show(readings: list[Reading]) -> None:
     """Print the first, each fiftieth and the last validation; times are medians of the fifty up to them."""
-    print(f"{'validation':>10}{'memory MiB':>12}{'handles':>9}{'threads':>9}{'seconds':>9}{'processor':>11}")
+    print(
+        f"{'validation':>10}{'memory MiB':>12}{'drawing':>9}{'handles':>9}{'threads':>9}{'seconds':>9}{'processor':>11}"
+    )
     for number in sorted({1, *range(50, len(readings) + 1, 50), len(readings)}):
         one, recent = readings[number - 1], readings[max(0, number - 50) : number]
         print(
-            f"{number:>10}{one.memory:>12.1f}{one.handles:>9}{one.threads:>9}"
+            f"{number:>10}{one.memory:>12.1f}{one.drawing:>9.1f}{one.handles:>9}{one.threads:>9}"
             f"{median(r.seconds for r in recent):>9.3f}{median(r.processor for r in recent):>11.3f}"
         )
 

@@ -295,8 +295,9 @@ def draw(measured: dict[str, dict[str, Quartiles]], path: str, about: str) -> No
             low, middle, high = ratios[method]
             error = [[middle - low], [high - middle]]
             used[method] = axes.barh(at, middle, 0.85, color=colours[method], xerr=error, ecolor="#555555")
-            axes.annotate(f"{middle:.2f}" if middle < 10 else f"{middle:.0f}", (high, at), (4, 0),
-                          textcoords="offset points", va="center", fontsize=8)  # fmt: skip
+            text = f"{middle:.2f}" if middle < 10 else f"{middle:.0f}"
+            paper = {"boxstyle": "square,pad=0.1", "facecolor": "white", "linewidth": 0}  # over the line at 1
+            axes.annotate(text, (high, at), (5, 0), textcoords="offset points", va="center", fontsize=8, bbox=paper)
             at += 1
         ticks.append((first + at - 1) / 2)
         at += 1
@@ -305,6 +306,7 @@ def draw(measured: dict[str, dict[str, Quartiles]], path: str, about: str) -> No
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(right=axes.get_xlim()[1] * 1.5)
     axes.set_yticks(ticks, [name.replace(": ", "\n") for name in measured], fontsize=9)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel("time of an explanation; 1 = plain forward passes of as many rows")
     axes.set_title(about, fontsize=10)

@@ -123,8 +123,8 @@ def test_an_interrupt_of_the_terminal_does_not_reach_it(house):
 @pytest.mark.parametrize(
     ("requests", "patience", "told"),
     [
-        ({"bars": quits}, 60.0, "it has ended, with exit code 3"),
-        ({"bars": lambda: None}, 60.0, "pickle"),
+        ({"bars": quits}, 300.0, "it has ended, with exit code 3"),
+        ({"bars": lambda: None}, 300.0, "pickle"),
         ({"bars": sleeps}, 1.0, "it has ended, with exit code -9"),
     ],
     ids=["ends", "cannot be sent", "hangs"],

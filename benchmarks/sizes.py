@@ -5,7 +5,7 @@
 
 A small network is trained on made-up images of 6 bands and 32 x 32 pixels, once with each logger. All that the logger
 has written counts, and so do the callback's own files. Each is to stay below 150 MB; exit code 1 if one does not. The
-time is that of an explanation with its drawing and logging; what it is without pictures stands in the first row.
+time is that of an explanation, and of waiting for the pictures of the one before; the first row is without pictures.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures: bool) -> float:
-    """Train with a logger whose files all are in the folder; seconds that an explanation took, drawn and logged."""
+    """Train with a logger whose files all are in the folder; seconds that an explanation took the training."""
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
     os.environ |= {f"WANDB_{what}_DIR": str(folder) for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
     pl.seed_everything(0, verbose=False)
@@ -111,7 +111,7 @@ def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures
 
 
 class Spent(pl.Callback):
-    """From the end of the last validation batch until everything is explained, drawn and logged."""
+    """From the end of the last validation batch until everything is explained."""
 
     seconds = 0.0
     began = 0.0

@@ -59,9 +59,9 @@ def house():
 
 
 def children():
-    return subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=True
-    ).stdout.count("lime_callback.figures")
+    """How many processes draw for this one."""
+    numbers = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
+    return sum(b"lime_callback.figures" in Path(f"/proc/{one}/cmdline").read_bytes() for one in numbers)
 
 
 def test_it_draws_what_would_be_drawn_here(house):

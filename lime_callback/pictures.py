@@ -7,9 +7,10 @@ explains little looks pale. Bars and lines show coefficients, in units of the ou
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lime_callback.drawing.overlays import EFFECT, bars, effect_limit, panels
@@ -17,6 +18,8 @@ from lime_callback.targets import target_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from lime_callback.explanation import Explanation
     from lime_callback.figures.drawn import Request
@@ -163,6 +166,20 @@ class _Artist:
         shown = min(targets, _PANELS)
         yield from ((p, t) for p in range(min(probes, _PANELS // shown)) for t in range(shown))
 
+    @cached_property
+    def images(self) -> NDArray[np.uint8] | None:
+        """Of the probes, for the first explanation and the present one; ``None`` where they have a single pixel."""
+        from lime_callback.figures import composite
+
+        x = self.last.features.layout.canonical(self.probes.inputs)
+        return None if self.spectral and x.shape[2] * x.shape[3] == 1 else composite(x, self.wavelengths)
+
+    @cached_property
+    def spectra(self) -> NDArray[np.floating[Any]]:
+        """Mean spectra of the probes ``[P, C]``, likewise."""
+        x = self.last.features.layout.canonical(self.probes.inputs)
+        return np.stack([one.float().mean((1, 2)).numpy() for one in x])
+
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
         target = target_name(int(explanation.targets[probe, t]), self.class_names)
         prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
@@ -177,17 +194,13 @@ class _Artist:
         }
 
     def spatial_panels(self, explanation: Explanation) -> Iterator[Any]:
-        from lime_callback.figures import composite
-
-        images = composite(explanation.features.layout.canonical(self.probes.inputs), self.wavelengths)
-        yield from panels(explanation, images, self.chosen(), partial(self.texts, explanation))
+        assert self.images is not None, "what is cut in space can be seen"
+        yield from panels(explanation, self.images, self.chosen(), partial(self.texts, explanation))
 
     def spectrum_panels(self, explanation: Explanation) -> Iterator[Any]:
-        from lime_callback.figures import SpectrumPanel, composite
+        from lime_callback.figures import SpectrumPanel
 
         layout = explanation.features.layout
-        x = layout.canonical(self.probes.inputs)
-        images = composite(x, self.wavelengths) if x.shape[2] * x.shape[3] > 1 else None
         parts = [
             explanation.on_elements(explanation.effects(values))
             for values in (explanation.coefficients, explanation.standard_error)
@@ -195,8 +208,8 @@ class _Artist:
         for probe, t in self.chosen():
             effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
             yield SpectrumPanel(
-                image=None if images is None else images[probe],
-                spectrum=x[probe].float().mean((1, 2)).numpy(),
+                image=None if self.images is None else self.images[probe],
+                spectrum=self.spectra[probe],
                 coefficients=effect,
                 errors=error,
                 **self.texts(explanation, probe, t),

@@ -149,7 +149,10 @@ class Study:
         self.publisher.presenter.close()
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs, in tensors and plain values; small, and without images."""
+        """What a resumed run needs, in tensors and plain values; small, and without images.
+
+        A last report that cannot be seen yet is owed by the run that goes on, unless its probes are others there.
+        """
         if self.probes is None:
             return self._resumed or {}
         return {

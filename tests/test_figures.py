@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
 from lime_callback import figures
@@ -243,7 +244,8 @@ def test_bars_are_the_mean_and_grow_past_the_limit():
     coefficients = np.array([[[1.0, -5.0]], [[3.0, -7.0]]])
     figure = bars(["a", "b"], 2, 1, coefficients=coefficients, targets=("t",))
     chart = figure.axes[0]
-    assert [bar.get_width() for bar in chart.patches] == [2.0, -6.0]
+    (drawn,) = (one for one in chart.collections if isinstance(one, PolyCollection))
+    assert [bar.vertices[1, 0] for bar in drawn.get_paths()] == [2.0, -6.0]
     assert chart.get_xlim()[1] >= 7.0
     low, high = bars(["a", "b"], 2, 1, coefficients=coefficients / 100, targets=("t",)).axes[0].get_xlim()
     assert high == -low

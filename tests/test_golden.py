@@ -18,8 +18,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.image import BboxImage
 from PIL import Image
 from scipy.ndimage import uniform_filter
+from toys import shown
 
 from lime_callback import Aggregate, Explanation, Features, drawing, figures
 from lime_callback.drawing import draw_aggregate, draw_aggregate_spectra, draw_ensemble, draw_features, draw_stability
@@ -264,7 +266,15 @@ def test_a_missing_title_is_noticed(name):
     assert measured(name, figure) > bound(name)
 
 
-@every_figure
+@pytest.mark.parametrize("name", sorted(name for name in FIGURES if shown(drawn(name))))
+def test_a_shifted_picture_is_noticed(name):
+    figure = drawn(name)
+    picture = [artist for artist in figure.artists if isinstance(artist, BboxImage)][-1]
+    picture.bbox = picture.bbox.frozen().translated(12, 0)
+    assert measured(name, figure) > BOUND
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FIGURES if drawn(name).axes))
 def test_shifted_axes_are_noticed(name):
     figure = drawn(name)
     at = figure.axes[-1].get_position()

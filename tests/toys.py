@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
+from matplotlib.image import BboxImage
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -102,3 +104,10 @@ def events(folder):
     (path,) = {file.parent for file in Path(folder).rglob("events.out.tfevents*")}
     found = EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0, "scalars": 0, "histograms": 0})
     return found.Reload()
+
+
+def shown(figure):
+    """The pictures on a figure in the order in which they were drawn, and where each is, as shares of the figure."""
+    on = [artist for artist in figure.artists if isinstance(artist, BboxImage)]
+    inside = figure.transFigure.inverted()
+    return [(np.asarray(one.get_array()), inside.transform_bbox(one.get_window_extent())) for one in on]

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.image import BboxImage
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
 
 from lime_callback.figures import scale, style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -28,39 +30,45 @@ _SHADE = 0.78  # the darkest of them, so that a colour stays readable on it
 _NARROWEST = 5  # features narrower than this many pixels get no line: there would be nothing else to see
 
 
-def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> Axes:
+def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
     """Fill a box (left, top, width, height) with an image."""
-    axes = style.place(figure, *box)
-    extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-    axes.imshow(_reduced(image, _drawn(image, box)), aspect="auto", interpolation="nearest", extent=extent)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color=style.NEUTRAL, linewidth=0.5)
-    return axes
+    left, top, width, height = box
+    at = style.pixels(figure)
+    shown = BboxImage(TransformedBbox(Bbox.from_bounds(*box), at), interpolation="nearest")
+    shown.set_data(_reduced(image, _drawn(image, box)))
+    figure.add_artist(shown)
+    frame = Rectangle((left, top), width, height, fill=False, edgecolor=style.NEUTRAL, linewidth=0.5, transform=at)
+    figure.add_artist(frame)
 
 
-def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> Axes:
+def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
     """Fill a box (left, top, width, height) with the overlay of a panel."""
     small = _drawn(panel.image, box)
     if small != panel.image.shape[:2]:
         at = np.ix_(*(_centres(n, size) for n, size in zip(small, panel.image.shape[:2], strict=True)))
         image = _reduced(panel.image, small)
         panel = replace(panel, image=image, heat=panel.heat[at], segments=panel.segments[at])
-    axes = draw_image(figure, overlay(panel, limit), box)
+    draw_image(figure, overlay(panel, limit), box)
     features = max(len(np.unique(panel.segments[panel.segments >= 0])), 1)
-    if box[2] / features**0.5 >= _NARROWEST:
-        draw_lines(axes, panel.segments)
+    left, top, width, height = box
+    if width / features**0.5 >= _NARROWEST:
+        draw_lines(figure, panel.segments, box)
     if panel.pale:
         note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
-        middle = (0.5, 0.5)
-        axes.annotate("score below gate", middle, xycoords="axes fraction", ha="center", va="center", bbox=note)
-    return axes
+        middle = (left + width / 2, top + height / 2)
+        style.write(figure, *middle, "score below gate", ha="center", va="center", bbox=note)
 
 
-def draw_lines(axes: Axes, segments: NDArray[np.integer[Any]]) -> None:
-    """Draw a thin line between every two segments."""
-    lines = list(borders(segments))
-    outline = LineCollection(lines, colors=style.OUTLINE, linewidths=0.6, snap=True, capstyle="projecting")
-    axes.add_collection(outline, autolim=False)
+def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> None:
+    """Draw a thin line between every two segments of an image that fills a box (left, top, width, height)."""
+    left, top, width, height = box
+    rows, columns = segments.shape
+    at = Affine2D().translate(0.5, 0.5).scale(width / columns, height / rows).translate(left, top)
+    outline = LineCollection(
+        list(borders(segments)), colors=style.OUTLINE, linewidths=0.6, snap=True, capstyle="projecting",
+        transform=at + style.pixels(figure),
+    )  # fmt: skip
+    figure.add_artist(outline)
 
 
 def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:

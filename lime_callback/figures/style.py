@@ -16,11 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
     from numpy.typing import NDArray
 
 DPI = 100
@@ -104,6 +106,12 @@ def size(figure: Figure) -> tuple[float, float]:
     """Width and height of a figure."""
     width, height = figure.get_size_inches() * DPI
     return float(width), float(height)
+
+
+def pixels(figure: Figure) -> Transform:
+    """From pixels to where they are on a figure, for what needs no axes: these take as long as all else in them."""
+    width, height = size(figure)
+    return Affine2D().scale(1 / width, -1 / height).translate(0, 1) + figure.transFigure
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

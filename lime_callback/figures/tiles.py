@@ -109,10 +109,10 @@ def tiles(
             box = inner_box(tile.image, left, y + 2 * style.LINE, side, tall)
             if isinstance(tile, Panel):
                 draw_overlay(figure, tile, limit or 0.0, box)
-            elif tile.segments is None:
-                draw_image(figure, tile.image, box)
-            else:
-                draw_lines(draw_image(figure, tile.image, box), tile.segments)
+                continue
+            draw_image(figure, tile.image, box)
+            if tile.segments is not None:
+                draw_lines(figure, tile.segments, box)
         top += height
     return figure
 

@@ -108,7 +108,7 @@ class _Artist:
             targets=self.target_names(),
             channels=self.mask[0, :, 0, 0].numpy(),
             wavelengths=self.wavelengths,
-            limit=self.track.series.reach,
+            limit=self.track.series.longest,
             caption=self.caption,
             first=None if self.before is None else (self.moments[0], self.before.coefficients.mean(0).numpy()),
         )

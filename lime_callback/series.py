@@ -74,6 +74,12 @@ class Series:
             within = step["drift"] <= step["noise_floor"]
             self.settled = (self.settled if self.settled >= 0 else epochs) if within else -1.0
 
+    @property
+    def longest(self) -> float:
+        """The largest mean coefficient with its 95 % interval so far: as ``reach``, for axes of means."""
+        halves = (c.abs() + 1.96 * e.nan_to_num(0.0) for c, e in zip(self.coefficients, self.errors, strict=True))
+        return max((float(one.max()) for one in halves), default=0.0)
+
     def state(self) -> dict[str, Any]:
         """Lists, tensors and numbers alone, for a checkpoint."""
         stacked = {name: torch.stack(getattr(self, name)) if getattr(self, name) else None for name in _TENSORS}

@@ -68,7 +68,8 @@ def explanation_figure(
         names = [_target(int(t), class_names) if same else "each input's target" for t in explanation.targets[0]]
         return figures.superband_bars(
             explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
-            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths, limit=limit,
+            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
+            limit=float(coefficients.mean(0).abs().max()),
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)

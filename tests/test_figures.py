@@ -9,8 +9,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_rgb
+from matplotlib.markers import MarkerStyle
 
 from lime_callback import figures
 from lime_callback.figures import Panel, SpectrumPanel, pictures, scale, style
@@ -233,8 +234,8 @@ def test_every_mark_of_a_key_is_said_on_the_narrowest_page():
         figures.before_after(one, one, wavelengths=AVIRIS, limit=1.0, moments=("epoch 120", "now")),
         figures.feature_bars([("t", ["a", "b"], np.ones(2), np.ones(2))], limit=1.0, first=first),
         figures.superband_bars(
-            ["a", "b"], np.ones((3, 1, 2)), np.ones((3, 1, 2)), targets=["t"], channels=None, wavelengths=None,
-            limit=1.0, first=first,
+            ["a", "b"], np.array([1.0, 1.0, 99.0, -99.0] * 4)[:, None, None] * np.ones(2), np.ones((16, 1, 2)),
+            targets=["t"], channels=None, wavelengths=None, limit=1.0, first=first,
         ),
     ):  # fmt: skip
         assert "epoch 120" in texts(figure)
@@ -250,6 +251,32 @@ def test_bars_are_the_mean_and_grow_past_the_limit():
     low, high = bars(["a", "b"], 2, 1, coefficients=coefficients / 100, targets=("t",)).axes[0].get_xlim()
     assert high == -low
     assert high >= 2.0
+
+
+@pytest.mark.parametrize(("names", "ends"), [(["a", "b"], ("<", ">")), (["1-2 nm", "3-4 nm"], ("v", "^"))])
+def test_a_probe_far_beyond_the_bars_does_not_make_them_short(names, ends):
+    coefficients = np.full((8, 1, 2), 0.1)
+    coefficients[0], coefficients[1] = 90.0, -90.0
+    upright = ends == ("v", "^")
+    figure = bars(
+        names, 8, 1, coefficients=coefficients, targets=("t",), channels=np.arange(2) if upright else None,
+        wavelengths=[500.0, 600.0] if upright else None,
+    )  # fmt: skip
+    chart = next(axes for axes in figure.axes if (axes.get_ylabel() if upright else axes.get_xlabel()))
+    reach = (chart.get_ylim if upright else chart.get_xlim)()[1]
+    assert 2.0 < reach < 4.0
+    drawn = [one for one in chart.collections if isinstance(one, PathCollection)]
+    shapes = {end: MarkerStyle(end).get_path().transformed(MarkerStyle(end).get_transform()) for end in ("o", *ends)}
+    at = {
+        end: one.get_offsets()[:, int(upright)].data.tolist()
+        for one in drawn
+        for end, path in shapes.items()
+        if len(path) == len(one.get_paths()[0]) and np.allclose(path.vertices, one.get_paths()[0].vertices)
+    }
+    below, above = ends
+    assert at == {"o": [0.1] * 12, above: pytest.approx([0.95 * reach] * 2), below: pytest.approx([-0.95 * reach] * 2)}
+    assert f"each of 8 probes ({'▲' if upright else '▶'} beyond the axis)" in texts(figure)
+    assert "each of 3 probes" in texts(bars(names))
 
 
 def test_bars_whose_interval_includes_zero_are_light():

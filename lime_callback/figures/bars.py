@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.collections import PolyCollection
-from matplotlib.ticker import FuncFormatter
 
-from lime_callback.figures import again, scale, style
+from lime_callback.figures import again, marks, scale, style
 from lime_callback.figures.groups import Groups
 from lime_callback.figures.panels import chosen
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 _TARGETS = 6
 _ROWS = 40
 _ROW = 19  # height of a bar with its name
+_ROOM = 1.5  # for the probes around their mean: how much longer an axis is than the longest bar
 _SIGNS: list[scale.Entry] = [
     ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
     ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
@@ -52,7 +51,8 @@ def superband_bars(
     Otherwise they are rows in spectral order, beside a chart of the wavelengths that each of them covers.
     ``not_included`` is grey and comes last. Whiskers are the 95 % interval of the mean, 1.96 times
     ``sqrt(sum of squared errors) / P``: they say how well the surrogates know it, not how much probes differ, which the
-    dots show. Values that are not finite are left out. A ``spread`` is drawn as a grey span, for the mean of so many
+    dots show. A dot far beyond the bars, which would make all of them short, is a triangle at the end of the axis.
+    Values that are not finite are left out. A ``spread`` is drawn as a grey span, for the mean of so many
     inputs that there is no dot for each.
 
     Args:
@@ -62,7 +62,7 @@ def superband_bars(
         targets: names of the targets, T; the first 6 are drawn.
         channels: each channel's feature, ``[C]``; below 0: never hidden. ``None``: unknown, the names keep their order.
         wavelengths: of the channels, in nm; ``None``: channel numbers stand for them.
-        limit: coefficient at the ends of the axes, which reach further where a coefficient does.
+        limit: the longest bar that there is room for; where one is longer, with its whisker, axes reach further.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
         spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
@@ -86,7 +86,9 @@ def superband_bars(
         coefficients, errors, targets = coefficients[:, :_TARGETS], errors[:, :_TARGETS], targets[:_TARGETS]
     groups = Groups.of(names, channels, wavelengths)
     mean, half = _mean(coefficients, errors)
-    reach = scale.reach(limit, [coefficients, *([] if first is None else [first[1]])])
+    count = len(coefficients)
+    longest = [np.abs(mean) + np.nan_to_num(half), *([] if first is None else [first[1]])]
+    reach = scale.reach(limit, longest) * (_ROOM if count > 1 else 1.0)
     across = groups.in_spans(style.SMALL)
     order = groups.order if across else _strongest(groups.order, mean)
     if len(order) < len(names):
@@ -95,20 +97,22 @@ def superband_bars(
     figure, charts = grid(groups, order, targets)
     width = style.size(figure)[0] - 2 * style.MARGIN
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
-    count = len(coefficients)
     whisker = "95 % interval of the mean (1.96 SE)" if count > 1 else "95 % interval (1.96 SE)"
-    dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes")] if count > 1 else []
+    beyond = f" ({'▲' if across else '▶'} beyond the axis)" if scale.largest([coefficients]) > reach else ""
+    dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes{beyond}")] if count > 1 else []
     spans: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
     scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans, *again.entry(first)])
     for t, axes in enumerate(charts):
         start, thick = (groups.left[order], groups.width[order]) if across else (np.arange(len(order)) - 0.38, 0.76)
         grey = np.array([names[i] == "not_included" for i in order])
         if spread is not None:
-            _spans(axes, start, thick, mean[t][order], spread[t][order], upright=across)
-        _bars(axes, start, thick, mean[t][order], half[t][order], coefficients[:, t][:, order], grey, upright=across)
+            marks.spans(axes, start, thick, mean[t][order], spread[t][order], upright=across)
+        marks.bars(axes, start, thick, mean[t][order], half[t][order], grey, upright=across)
+        if count > 1:
+            marks.dots(axes, start, thick, coefficients[:, t][:, order], reach, upright=across)
         if first is not None:
             again.marks(axes, start, thick, first[1][t][order], upright=across)
-        _value_axis(axes, reach, quantity, upright=across)
+        marks.value_axis(axes, reach, quantity, upright=across)
     return figure
 
 
@@ -162,11 +166,11 @@ def feature_bars(
         axes = style.place(figure, left + label, y + style.LINE + 2, chart, tall)
         half = scale.half_interval(errors)[order]
         grey = np.zeros(len(order), dtype=bool)
-        _bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, None, grey, upright=False)
+        marks.bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, grey, upright=False)
         if first is not None:
             again.marks(axes, np.arange(len(order)) - 0.38, 0.76, first[1][i][order], upright=False)
-        _name_rows(axes, [names[j] for j in order], label, rows)
-        _value_axis(axes, reach, quantity, upright=False, labelled=i + columns >= len(panels))
+        marks.name_rows(axes, [names[j] for j in order], label, rows)
+        marks.value_axis(axes, reach, quantity, upright=False, labelled=i + columns >= len(panels))
     return figure
 
 
@@ -215,7 +219,7 @@ def _rows(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[
     label = max(style.text_width(name, style.SMALL) for name in names) + 10
     chart, cover = max(150.0, min(600.0, 900 / len(targets))), 280 if groups.known else 0
     width = 2 * style.MARGIN + label + len(targets) * (chart + style.MARGIN) + cover
-    width = max(width, 860)  # the key
+    width = max(width, 1000)  # the key
     tall = max(len(order) * _ROW, 60)
     top = style.HEADER + style.LINE + 4
     figure = style.page(width, top + tall + 46)
@@ -224,83 +228,9 @@ def _rows(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[
         left = style.MARGIN + label + t * (chart + style.MARGIN)
         style.write(figure, left, style.HEADER, target, points=style.TITLE, bold=True, width=chart)
         charts.append(style.place(figure, left, top, chart, tall))
-        _name_rows(charts[-1], names if t == 0 else [""] * len(order), label, len(order))
+        marks.name_rows(charts[-1], names if t == 0 else [""] * len(order), label, len(order))
     if groups.known:
         left = style.MARGIN + label + len(targets) * (chart + style.MARGIN)
         style.write(figure, left, style.HEADER, "what each covers", points=style.TITLE, bold=True, width=cover)
         groups.cover(style.place(figure, left, top, cover, tall), order)
     return figure, charts
-
-
-def _name_rows(axes: Axes, names: Sequence[str], width: float, rows: int) -> None:
-    """Names on the left of the rows; not as labels of ticks, which take several times as long to draw."""
-    left = -5 / axes.bbox.width
-    for row, name in enumerate(names):
-        text = style.fit(name, width, points=style.SMALL)
-        axes.text(
-            left, row, text, size=style.SMALL, ha="right", va="center_baseline", transform=axes.get_yaxis_transform()
-        )
-    axes.set_yticks([])
-    axes.set_ylim(rows - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-
-
-def _bars(
-    axes: Axes,
-    start: NDArray[Any],
-    thick: Any,
-    values: NDArray[Any],
-    half: NDArray[Any],
-    dots: NDArray[Any] | None,
-    grey: NDArray[np.bool_],
-    *,
-    upright: bool,
-) -> None:
-    """Bars from zero with whiskers, and a dot for each probe, in the probes' order over the thickness of the bar."""
-    thick = np.broadcast_to(thick, start.shape)
-    colour = scale.sign_colours(values, np.abs(values) > half, grey)
-    across, none = np.stack([start, start, start + thick, start + thick], 1), np.zeros_like(values)
-    along = np.stack([none, values, values, none], 1)
-    corners = np.stack([across, along] if upright else [along, across], 2)
-    bars = PolyCollection(list(corners), facecolors=colour, edgecolors=style.PAPER, linewidths=0.5, snap=True, zorder=2)
-    axes.add_collection(bars, autolim=False)
-    known = np.isfinite(half)
-    middle = (start + thick / 2)[known]
-    ends = values[known] - half[known], values[known] + half[known]
-    if upright:
-        axes.vlines(middle, *ends, color=style.INK, lw=1.2, zorder=4)
-        axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
-    else:
-        axes.hlines(middle, *ends, color=style.INK, lw=1.2, zorder=4)
-        axes.axvline(0, color=style.INK, lw=0.7, zorder=3)
-    if dots is not None and len(dots) > 1:
-        across = start + thick * np.linspace(0.15, 0.85, len(dots))[:, None]
-        x, y = (across, dots) if upright else (dots, across)
-        axes.scatter(x.ravel(), y.ravel(), s=11, color=style.MUTED, edgecolors=style.PAPER, lw=0.5, zorder=3)
-
-
-def _spans(
-    axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], spread: NDArray[Any], *, upright: bool
-) -> None:
-    """A grey span around each value, narrower than its bar and over it, so that both ends are seen."""
-    known = np.isfinite(spread)
-    thick = np.broadcast_to(thick, start.shape)[known]
-    draw = axes.bar if upright else axes.barh
-    draw(
-        start[known] + thick / 4, 2 * spread[known], thick / 2, (values - spread)[known],
-        align="edge", linewidth=0, zorder=2.5, **scale.SPAN,
-    )  # fmt: skip
-
-
-def _value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, labelled: bool = True) -> None:
-    axis = axes.yaxis if upright else axes.xaxis
-    (axes.set_ylim if upright else axes.set_xlim)(-reach, reach)
-    axis.set_major_locator(style.signed_ticks())
-    axis.set_major_formatter(FuncFormatter(style.number))
-    axis.grid(color=style.GRID, lw=0.6, zorder=0)
-    axes.set_axisbelow(True)
-    if labelled:
-        room = axes.bbox.height if upright else axes.bbox.width
-        whole = style.text_width(style.clean(quantity)) < room
-        axis.set_label_text(style.fit(quantity if whole else scale.short(quantity), room))
-        axis.labelpad = 2

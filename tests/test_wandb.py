@@ -13,7 +13,8 @@ from toys import WAVELENGTHS, Classifier, fit
 from wandb_records import history_of, records_of
 
 from lime_callback import LimeCallback, Superbands, Superpixels
-from lime_callback.sinks import Report, WandbSink, read_history
+from lime_callback.sinks import Report, ViewData, WandbSink, read_history
+from lime_callback.sinks.history import HistoryRow
 
 PICTURES = [
     f"lime/{view}/{what}"
@@ -173,6 +174,24 @@ def test_a_resumed_run_goes_on_with_the_table(offline):
         artifacts.append({(one.name, one.type, one.incremental_beta1) for one in found})
     assert artifacts[0] == artifacts[1]
     assert len(artifacts[0]) == 1
+
+
+def test_rows_of_the_table_are_let_go_when_they_are_logged(offline):
+    """W&B would hold them all to the end of the run: hundreds of bytes for each feature of each probe and epoch."""
+    logger = WandbLogger(project="lime", save_dir=offline)
+    sink, count = WandbSink(logger), 5
+    for epoch in range(3):
+        rows = [HistoryRow(epoch, epoch, "spectral", p, "oats", "a", p / 7, 0.1, 0.9) for p in range(count)]
+        sink.write(Report(epoch, epoch, views={"lime/spectral": ViewData(["a"], 0.9, rows)}))
+        (held,) = sink._tables.values()
+        assert len(held.data) == (epoch + 1) * count
+        assert len({id(row) for row in held.data}) == 1
+    place = Path(logger.experiment.dir).parent
+    logger.experiment.finish()
+    listed = [table(place, row["lime/table"])["data"] for row in own(history_of(place))]
+    assert [[(row[0], row[3], row[6]) for row in one] for one in listed] == [
+        [(epoch, p, p / 7) for p in range(count)] for epoch in range(3)
+    ]
 
 
 def test_a_run_that_is_away_stops_neither_training_nor_other_loggers(offline, monkeypatch, recwarn):

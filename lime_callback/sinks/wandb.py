@@ -75,6 +75,7 @@ class WandbSink(Sink):
         self._define(run, report)
         if row:
             run.log({**row, "trainer/global_step": report.step})
+            self._forget(report.name)
         for place, text in report.alarms.items():
             run.alert(title=place, text=text)
 
@@ -88,6 +89,12 @@ class WandbSink(Sink):
                 kept = _SUMMARY.get(name, "min,max")
                 run.define_metric(f"{tag}/{name}", summary=f"{kept},last", step_metric="trainer/global_step")
         run.config.update({report.name: dict(report.settings)}, allow_val_change=True)
+
+    def _forget(self, name: str) -> None:
+        """Let go of what the table has logged: W&B goes by the number of rows, and would hold them all to the end."""
+        if name in self._tables:
+            data = self._tables[name].data
+            data[:] = data[-1:] * len(data)  # the same row over and over: it takes no room
 
     def _table(self, report: Report) -> Any:
         """The table that grows: only what is new of it is written."""

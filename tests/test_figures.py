@@ -256,7 +256,7 @@ def test_bars_are_the_mean_and_grow_past_the_limit():
 @pytest.mark.parametrize(("names", "ends"), [(["a", "b"], ("<", ">")), (["1-2 nm", "3-4 nm"], ("v", "^"))])
 def test_a_probe_far_beyond_the_bars_does_not_make_them_short(names, ends):
     coefficients = np.full((8, 1, 2), 0.1)
-    coefficients[0], coefficients[1] = 90.0, -90.0
+    coefficients[0], coefficients[1], coefficients[2] = 90.0, -90.0, np.inf  # the last is no number, and is left out
     upright = ends == ("v", "^")
     figure = bars(
         names, 8, 1, coefficients=coefficients, targets=("t",), channels=np.arange(2) if upright else None,
@@ -274,9 +274,17 @@ def test_a_probe_far_beyond_the_bars_does_not_make_them_short(names, ends):
         if len(path) == len(one.get_paths()[0]) and np.allclose(path.vertices, one.get_paths()[0].vertices)
     }
     below, above = ends
-    assert at == {"o": [0.1] * 12, above: pytest.approx([0.95 * reach] * 2), below: pytest.approx([-0.95 * reach] * 2)}
+    assert at == {"o": [0.1] * 10, above: pytest.approx([reach] * 2), below: pytest.approx([-reach] * 2)}
     assert f"each of 8 probes ({'▲' if upright else '▶'} beyond the axis)" in texts(figure)
     assert "each of 3 probes" in texts(bars(names))
+
+
+def test_no_triangle_is_said_to_be_there_for_a_bar_that_is_left_out():
+    coefficients = np.linspace(1.0, 2.0, 60)[None, None].repeat(2, 0)
+    coefficients[:, 0, 0] = 90.0, -90.0  # the mean is the least of all
+    found = texts(bars([str(i) for i in range(60)], 2, 1, coefficients=coefficients, targets=("t",)))
+    assert "c · strongest 40 of 60 shown" in found
+    assert "each of 2 probes" in found
 
 
 def test_bars_whose_interval_includes_zero_are_light():

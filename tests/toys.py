@@ -1,4 +1,4 @@
-"""Small models, data and trainers that the tests share."""
+"""Small models, data and trainers that the tests share, and what is seen of what they leave."""
 
 from pathlib import Path
 

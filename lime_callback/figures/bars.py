@@ -98,7 +98,9 @@ def superband_bars(
     width = style.size(figure)[0] - 2 * style.MARGIN
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
     whisker = "95 % interval of the mean (1.96 SE)" if count > 1 else "95 % interval (1.96 SE)"
-    beyond = f" ({'▲' if across else '▶'} beyond the axis)" if scale.largest([coefficients]) > reach else ""
+    beyond = (
+        f" ({'▲' if across else '▶'} beyond the axis)" if scale.largest([coefficients[:, :, order]]) > reach else ""
+    )
     dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes{beyond}")] if count > 1 else []
     spans: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
     scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans, *again.entry(first)])

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_EDGE = 0.95  # of the axis: where marks stand for what is beyond it
-
 
 def name_rows(axes: Axes, names: Sequence[str], width: float, rows: int) -> None:
     """Names on the left of the rows; not as labels of ticks, which take several times as long to draw."""
@@ -68,14 +66,17 @@ def bars(
 
 
 def dots(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], reach: float, *, upright: bool) -> None:
-    """A dot for each probe, in the probes' order over the thickness of the bar; a triangle where it lies beyond."""
+    """A dot for each probe, in the probes' order over the thickness of the bar; a triangle for one beyond the axis."""
     across = start + np.broadcast_to(thick, start.shape) * np.linspace(0.15, 0.85, len(values))[:, None]
-    above, below = values > reach, values < -reach
-    look: dict[str, Any] = {"color": style.MUTED, "edgecolors": style.PAPER, "lw": 0.5, "zorder": 3}
-    for which, marker, at, area in (
-        (~(above | below), "o", values, 11),
-        (above, "^" if upright else ">", np.full_like(values, _EDGE * reach), 26),
-        (below, "v" if upright else "<", np.full_like(values, -_EDGE * reach), 26),
+    at = np.clip(values, -reach, reach)
+    known = np.isfinite(values)
+    above, below = known & (values > reach), known & (values < -reach)
+    # Over the strip of the visible spectrum, and not cut off at the axis' end.
+    look: dict[str, Any] = {"color": style.MUTED, "edgecolors": style.PAPER, "lw": 0.5, "zorder": 5, "clip_on": False}
+    for which, marker, area in (
+        (known & ~above & ~below, "o", 11),
+        (above, "^" if upright else ">", 26),
+        (below, "v" if upright else "<", 26),
     ):
         x, y = (across, at) if upright else (at, across)
         if which.any():

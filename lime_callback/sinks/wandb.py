@@ -75,7 +75,8 @@ class WandbSink(Sink):
         self._define(run, report)
         if row:
             run.log({**row, "trainer/global_step": report.step})
-            self._forget(report.name)
+            if f"{report.name}/table" in row:
+                self._forget(report.name)
         for place, text in report.alarms.items():
             run.alert(title=place, text=text)
 
@@ -92,9 +93,8 @@ class WandbSink(Sink):
 
     def _forget(self, name: str) -> None:
         """Let go of what the table has logged: W&B goes by the number of rows, and would hold them all to the end."""
-        if name in self._tables:
-            data = self._tables[name].data
-            data[:] = data[-1:] * len(data)  # the same row over and over: it takes no room
+        data = self._tables[name].data
+        data[:] = data[-1:] * len(data)  # the same row over and over, which takes hardly any room
 
     def _table(self, report: Report) -> Any:
         """The table that grows: only what is new of it is written."""

@@ -1,8 +1,9 @@
 """From a track to pictures: which figure shows which view, and what is written on it.
 
-Pictures of single probes, and the waterfall, show effects: a coefficient as a share of the output's spread over the
-perturbations. That scale needs no fitting to the run, so a colour means the same at every epoch, and a surrogate that
-explains little looks pale. Bars and lines show coefficients, in units of the output.
+What shows single probes, and the waterfall, show effects: a coefficient as a share of the output's spread over the
+perturbations. That scale needs no fitting to the run or to a probe, so a colour and a bar mean the same at every epoch
+and for every probe, and a surrogate that explains little looks pale. Means and lines show coefficients, in units of the
+output.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lime_callback.tracks import Track
 
 _PANELS = 16
+_WHOLE = 1.0  # effect of a feature that moves the output all by itself
 
 
 def requests(
@@ -140,6 +142,7 @@ class _Artist:
         )  # fmt: skip
 
     def strongest(self) -> Request:
+        """The strongest features of each probe."""
         from lime_callback.figures import feature_bars
 
         first = None
@@ -148,8 +151,9 @@ class _Artist:
         return partial(
             feature_bars,
             list(self.bar_panels(self.last)),
-            limit=self.track.series.reach,
+            limit=_WHOLE,
             caption=self.caption,
+            quantity=EFFECT,
             first=first,
         )
 
@@ -216,4 +220,6 @@ class _Artist:
             )
 
     def bar_panels(self, explanation: Explanation) -> Iterator[tuple[str, Any, Any, Any]]:
-        return bars(explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"])
+        return bars(
+            explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"], as_effects=True
+        )

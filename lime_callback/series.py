@@ -33,7 +33,7 @@ class Series:
         coefficients: mean coefficients ``[T, d]``.
         errors: their standard errors ``[T, d]``.
         effects: mean effects, coefficients as a share of the output's spread, ``[T, d]``.
-        reach: the largest absolute coefficient so far: the length of axes, which so do not shrink during a run.
+        longest: the largest mean coefficient with its 95 % interval so far: axes as long do not shrink during a run.
         settled: epochs trained when drift last came within its noise, and stayed there; -1 while it is outside.
     """
 
@@ -44,7 +44,7 @@ class Series:
     coefficients: list[Tensor] = field(default_factory=list)
     errors: list[Tensor] = field(default_factory=list)
     effects: list[Tensor] = field(default_factory=list)
-    reach: float = 0.0
+    longest: float = 0.0
     settled: float = -1.0
 
     def add(
@@ -69,28 +69,23 @@ class Series:
         self.coefficients.append(explanation.coefficients.mean(0))
         self.errors.append(explanation.standard_error.square().sum(0).sqrt() / count)
         self.effects.append(explanation.effects(explanation.coefficients).mean(0))
-        self.reach = max(self.reach, float(explanation.coefficients.abs().max()))
+        ends = self.coefficients[-1].abs() + 1.96 * self.errors[-1].nan_to_num(0.0, 0.0)
+        self.longest = max(self.longest, float(ends.nan_to_num(0.0, 0.0).max()))
         if step is not None:
             within = step["drift"] <= step["noise_floor"]
             self.settled = (self.settled if self.settled >= 0 else epochs) if within else -1.0
-
-    @property
-    def longest(self) -> float:
-        """The largest mean coefficient with its 95 % interval so far: as ``reach``, for axes of means."""
-        halves = (c.abs() + 1.96 * e.nan_to_num(0.0) for c, e in zip(self.coefficients, self.errors, strict=True))
-        return max((float(one.max()) for one in halves), default=0.0)
 
     def state(self) -> dict[str, Any]:
         """Lists, tensors and numbers alone, for a checkpoint."""
         stacked = {name: torch.stack(getattr(self, name)) if getattr(self, name) else None for name in _TENSORS}
         plain = {name: list(getattr(self, name)) for name in _LISTS if name not in _TENSORS}
-        return {**plain, **stacked, "reach": self.reach, "settled": self.settled}
+        return {**plain, **stacked, "longest": self.longest, "settled": self.settled}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Series:
         """The inverse of :meth:`state`."""
         lists = {name: list(state[name]) if state[name] is not None else [] for name in _LISTS}
-        return cls(**lists, reach=state["reach"], settled=state["settled"])
+        return cls(**lists, longest=state.get("longest", 0.0), settled=state["settled"])
 
 
 _TENSORS = ("coefficients", "errors", "effects")

@@ -11,6 +11,7 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explainer import explain
+from lime_callback.series import Series
 
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
 
@@ -227,3 +228,23 @@ def _reduce(rank, folder, x):
     if rank == 0:
         torch.save(found, f"{folder}/found.pt")
     torch.distributed.destroy_process_group()
+
+
+def test_axes_of_means_do_not_shrink_during_a_run():
+    """Of many epochs every second one is dropped, and the largest may be among them."""
+    x = torch.rand(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    bands = Superbands(4).features(x)
+    small, large = (
+        explain(lambda x, by=by: by * x.mean((2, 3)), x, bands, baseline="zero", n_perturbations=16)
+        for by in (1.0, 9.0)
+    )
+    expected = (large.coefficients.mean(0).abs() + 1.96 * large.standard_error.square().sum(0).sqrt() / 2).max()
+    series = Series()
+    for epoch in range(300):
+        series.add(large if epoch == 1 else small, float(epoch), {"score": 1.0}, None)
+    assert 1.0 not in series.epochs
+    assert series.longest == pytest.approx(float(expected))
+    state = series.state()
+    assert Series.of_state(state).longest == series.longest
+    del state["longest"]  # as of a former version
+    assert Series.of_state(state).longest == 0.0

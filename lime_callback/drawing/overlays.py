@@ -62,7 +62,11 @@ def panels(
 
 
 def bars(
-    explanation: Explanation, which: Iterable[tuple[int, int]], title: Callable[[int, int], str]
+    explanation: Explanation,
+    which: Iterable[tuple[int, int]],
+    title: Callable[[int, int], str],
+    *,
+    as_effects: bool = False,
 ) -> Iterator[tuple[str, list[str], NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]:
     """Title, names of the features that are there, coefficients and standard errors for some inputs and targets.
 
@@ -70,12 +74,15 @@ def bars(
         explanation: on the CPU.
         which: numbers of the inputs and targets.
         title: of each of them.
+        as_effects: give effects and their errors, see :meth:`~lime_callback.Explanation.effects`.
     """
+    given = [explanation.coefficients, explanation.standard_error]
+    given = [explanation.effects(one) for one in given] if as_effects else given
     present = explanation.features.present.expand(len(explanation.score), -1)
     for b, t in which:
         has = present[b]
         names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
-        values, errors = (one[b, t][has].detach() for one in (explanation.coefficients, explanation.standard_error))
+        values, errors = (one[b, t][has].detach() for one in given)
         yield title(b, t), names, values.numpy(), errors.numpy()
 
 

@@ -3,7 +3,6 @@
     python benchmarks/speed.py          (about half an hour on two cores; --picture FILE draws it)
     python benchmarks/speed.py --quick  (keeps the code alive; its figures mean little)
 
-The perturbations and the batch are what `explain` takes by default, 256 and 64; `--batch 16` asks for less memory.
 The unit is plain forward passes: the model on as many rows, in the same batches, and nothing else. Small vision
 transformers with random weights are explained on one input by superbands (20, or the 3 channels) and by the patches
 that they embed, each a superpixel: with perturbed inputs written one by one ("direct", `stem="off"`), with the first
@@ -104,7 +103,7 @@ def main() -> None:
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--picture", help="a file for bars of the medians")
     arguments.add_argument("--perturbations", type=int, default=256)
-    arguments.add_argument("--batch", type=int, default=64)
+    arguments.add_argument("--batch", type=int, default=16)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
     repetitions, n = (1, 32) if args.quick else (args.repetitions, args.perturbations)

@@ -20,8 +20,9 @@ _HOW_TO_READ = """\
 
 - **attributions**: each probe beside what its output depends on. Orange raises the output, blue lowers it, pale is not
   relied on. Worry where colour lies on the background, or where first and present explanation have nothing in common.
-- **superbands**, **superpixels**: coefficients with their 95 % intervals; a purple line is the first explanation. Worry
-  where a wavelength range leads that cannot carry what you look for.
+- **superbands**: mean coefficients, **superpixels**: each probe's effects, with 95 % intervals; a purple line is the
+  first explanation, a triangle a probe far beyond the bars. Worry where a wavelength range leads that cannot carry what
+  you look for.
 - **waterfall**, **coefficients**: the same over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: how far explanations lie apart from one epoch to the next; what is shaded is noise alone. Worry where
   it leaves the shade late in a run.

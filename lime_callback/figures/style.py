@@ -109,7 +109,7 @@ def size(figure: Figure) -> tuple[float, float]:
 
 
 def pixels(figure: Figure) -> Transform:
-    """From pixels to where they are on a figure, for what needs no axes: these take as long as all else in them."""
+    """From pixels to where they are on a figure, for what needs no axes: they take longer to draw than a picture."""
     width, height = size(figure)
     return Affine2D().scale(1 / width, -1 / height).translate(0, 1) + figure.transFigure
 

@@ -1,0 +1,73 @@
+"""Confidence intervals: how many standard errors they reach, and those of a mean over probes."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+LEVEL = 0.95
+
+
+def reach(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
+    """How many standard errors an interval reaches to either side, by Student's t: float64, shaped as ``freedom``.
+
+    Args:
+        freedom: degrees of freedom of the standard errors; infinity where there are none (not above 0).
+        level: probability that the interval holds the true value; between 0 and 1.
+        of: this many intervals hold theirs all together with that probability, however many of them are then looked
+            at (Bonferroni): for the strongest of ``of`` features.
+
+    Raises:
+        ValueError: if the level does not lie between 0 and 1.
+    """
+    from scipy.stats import t
+
+    if not 0 < level < 1:
+        raise ValueError(f"`level` should lie between 0 and 1. Found `level = {level}`.")
+    known = torch.as_tensor(freedom, dtype=torch.float64)
+    found = t.isf((1 - level) / 2 / max(of, 1), known.clamp(min=1e-3).numpy())
+    return torch.where(known > 0, torch.as_tensor(found, dtype=torch.float64), math.inf)
+
+
+class Mean(NamedTuple):
+    """A mean over probes, and what is known of it.
+
+    Attributes:
+        mean: over the probes.
+        error: standard error from the spread over the probes, which is that of their choice and holds the
+            perturbations' noise, too; infinite for a single probe.
+        noise: standard error from the perturbations alone, as if the probes were all that there are.
+        probes: how many counted.
+    """
+
+    mean: Tensor
+    error: Tensor
+    noise: Tensor
+    probes: Tensor
+
+    def half_width(self, level: float = LEVEL) -> Tensor:
+        """Half of the interval of the mean over all samples of which the probes are some; infinite for one probe."""
+        quantiles = reach(self.probes.double().cpu() - 1, level).to(self.error.device)
+        return self.error * quantiles.to(self.error.dtype)
+
+
+def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> Mean:
+    """The mean of values over probes, with its two errors.
+
+    Args:
+        values: ``[P, ...]``.
+        errors: standard errors of the values, of the perturbations ``[P, ...]``; probes are explained by rows of
+            their own.
+        counted: bool ``[P, ...]``; ``None``: all.
+    """
+    among = torch.ones_like(values, dtype=torch.bool) if counted is None else counted.expand(values.shape)
+    count = among.sum(0)
+    safe = count.clamp(min=1)
+    mean = torch.where(among, values, 0.0).sum(0) / safe
+    spread = torch.where(among, values - mean, 0.0).square().sum(0) / (count - 1).clamp(min=1)
+    error = torch.where(count > 1, (spread / safe).sqrt(), math.inf)
+    noise = torch.where(among, errors, 0.0).square().sum(0).sqrt() / safe
+    return Mean(mean, error, noise, count)

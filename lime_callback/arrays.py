@@ -1,9 +1,18 @@
-"""Two-level orthogonal arrays: which rows switch which features on, so that no effect passes for another.
+"""Two-level orthogonal arrays in which no interaction passes for a feature: Paley's.
 
-Row r and column c are binary numbers; an entry is the parity of the ones that they share, so that the columns' binary
-sums are columns again. A word of length four is four columns whose sum is 0: in every row the product of three of them
-(an interaction of three features) equals the fourth (a feature by itself), and so passes for it. The fewer words, the
-smaller a linear fit's error. Words of odd length do no harm where every row comes with its complement.
+Letters: ``q`` is a prime with ``q mod 4 = 3``; the array has ``q + 1`` rows and as many columns of +1 and -1, every two
+of which are orthogonal. With the character ``c(a)``, which is 1 for the squares modulo q, -1 for other numbers, and 0
+for 0, row r and column k from 1 on hold ``c(k - r)``, but -1 where ``k = r``; row 0 and column 0 are 1 throughout.
+
+In a regular array, such as those of powers of two, the product of two or three columns is another column or orthogonal
+to all of them, so an interaction of features is confounded with a feature wholly or not at all. In Paley's array it is
+shared out: the correlation of a product of s columns with another column is ``sum_r c((r - a)(r - b)...) / q``, which
+by Weil's bound is at most about ``s / sqrt(q)``.
+
+References:
+    Paley, "On Orthogonal Matrices", Journal of Mathematics and Physics 12 (1933), for the array; Plackett and Burman,
+    Biometrika 33 (1946), for its use as a design; Weil, "On Some Exponential Sums", PNAS 34 (1948), for the bound;
+    Deng and Tang, Statistica Sinica 9 (1999), for what is gained where confounding is partial.
 """
 
 from __future__ import annotations
@@ -13,22 +22,27 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-# With more features the words are so many that a choice hardly makes them fewer.
-_MOST_SEARCHED = 64
-_STEPS = 12  # exchanges, for each column
 
-
-def rows_of(columns: Tensor, rows: Tensor) -> Tensor:
-    """An array's entries, bool ``[m, d]``: True for an odd number of common ones.
+def rows_of(order: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """An array's entries, bool ``[m, d]``: True for +1.
 
     Args:
-        columns: int64 ``[d]``.
-        rows: their numbers, int64 ``[m]``.
+        order: number of the array's rows, of :func:`least_order`.
+        rows: their numbers, int64 ``[m]``, from 0 to ``order - 1``.
+        columns: int64 ``[d]``, likewise.
     """
-    common = rows.unsqueeze(1) & columns
-    for width in (32, 16, 8, 4, 2, 1):  # folding keeps the parity
-        common ^= common >> width
-    return (common & 1).bool()
+    q = order - 1
+    r, k = rows.unsqueeze(1), columns.unsqueeze(0)
+    return _squares(q)[(k - r) % q] | (r == 0) | (k == 0)
+
+
+def least_order(rows: int) -> int:
+    """Rows of the smallest array that has at least so many."""
+    q = max(3, rows - 1)
+    q += (3 - q) % 4
+    while not _is_prime(q):
+        q += 4
+    return q + 1
 
 
 def all_rows(d: int) -> Tensor:
@@ -37,60 +51,13 @@ def all_rows(d: int) -> Tensor:
     return (number[:, None] >> torch.arange(d) & 1).bool()
 
 
-def least_size(d: int) -> int:
-    """The fewest rows in which d features have columns of their own: a power of two."""
-    return 1 << max(0, d - 1).bit_length()
+@lru_cache(maxsize=16)
+def _squares(q: int) -> Tensor:
+    """Which numbers are squares modulo q, without 0; bool ``[q]``."""
+    found = torch.zeros(q, dtype=torch.bool)
+    found[torch.arange(1, q) ** 2 % q] = True
+    return found
 
 
-@lru_cache(maxsize=64)
-def few_words(d: int, size: int, *, halved: bool) -> Tensor:
-    """Columns of an array that have few words of length four, int64 ``[d]``; the same on every machine.
-
-    Found by exchanges: the column that is in most words leaves, and the one that brings fewest comes.
-
-    Args:
-        d: number of columns.
-        size: number of rows, a power of two, from ``least_size(d)`` on.
-        halved: whether the first half of the rows has to be an array as well, which costs some words.
-
-    References:
-        Fries and Hunter, "Minimum Aberration 2^(k-p) Designs", Technometrics 22 (1980), for the criterion; Hedayat,
-        Sloane and Stufken, "Orthogonal Arrays", Springer 1999, for the arrays.
-    """
-    generator = torch.Generator().manual_seed(d)
-    part = size // 2 if halved else size
-    columns = torch.randperm(part, generator=generator)[:d]
-    columns = columns + part * torch.randint(0, size // part, (d,), generator=generator)
-    if not 4 <= d <= _MOST_SEARCHED:
-        return columns
-    best, fewest = columns, _triples(columns, size)[columns].sum()
-    for _ in range(_STEPS * d):
-        # A little chance in the choice, or the same column would leave again and again.
-        burden = _triples(columns, size)[columns] + torch.randint(0, 18, (d,), generator=generator)
-        leaving = int(burden.argmax())
-        left, kept = columns[leaving], torch.cat([columns[:leaving], columns[leaving + 1 :]])
-        coming = 2 * _triples(kept, size) + torch.randint(0, 2, (size,), generator=generator)
-        coming[left] += 2
-        coming[_of_part(kept, part, size)] = torch.iinfo(torch.int64).max
-        columns = torch.cat([kept, coming.argmin().view(1)])
-        words = _triples(columns, size)[columns].sum()
-        if words < fewest:
-            best, fewest = columns, words
-    return best
-
-
-def _triples(columns: Tensor, size: int) -> Tensor:
-    """How often each number is a column plus the sum of two different columns, int64 ``[size]``.
-
-    For a column that is six times the words that it is in, and as much besides as there are columns for any of them.
-    """
-    sums = torch.bincount((columns.unsqueeze(1) ^ columns).flatten(), minlength=size)
-    sums[0] = 0
-    return sums[torch.arange(size).unsqueeze(1) ^ columns].sum(1)
-
-
-def _of_part(columns: Tensor, part: int, size: int) -> Tensor:
-    """Which numbers have the lower digits of one of the columns, bool ``[size]``."""
-    taken = torch.zeros(part, dtype=torch.bool)
-    taken[columns % part] = True
-    return taken.repeat(size // part)
+def _is_prime(number: int) -> bool:
+    return all(number % divisor for divisor in range(3, int(number**0.5) + 1, 2))

@@ -5,6 +5,7 @@ Up to here an explanation reads nothing back, so that a device never waits for t
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,8 +30,8 @@ def check_outputs(whole: Tensor, outputs: Tensor) -> None:
     _raise_if_broken(_broken(whole, outputs).tolist(), outputs.shape[1])
 
 
-def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -> dict[int, str]:
-    """Why an input's fit explains nothing, by the input's number; empty if all is well.
+def verdicts(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -> tuple[dict[int, str], dict[int, str]]:
+    """Why an input's fit explains nothing, and else why it tells little, by the input's number; empty if all is well.
 
     Args:
         whole: outputs for the inputs as they are, ``[B, K]``.
@@ -42,23 +43,29 @@ def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -
         ValueError: if an output is NaN or infinite.
     """
     constant, zero = found.constant.any(1), (found.coefficients == 0).all(-1).any(1)
-    facts = [fact.long().expand(len(outputs)) for fact in (constant, features.present.sum(1), found.rank, zero)]
-    read = torch.cat([_broken(whole, outputs), torch.stack(facts, 1)], 1).tolist()
+    facts = (constant, zero, features.present.sum(1), found.freedom, found.effective_rows)
+    dtype = found.spread.dtype
+    columns = [_broken(whole, outputs).to(dtype), *(one.to(dtype).expand(len(outputs)).unsqueeze(1) for one in facts)]
+    read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
-    _raise_if_broken([row[:2] for row in read], n)
-    reasons = {}
-    for b, (_, _, is_constant, d, rank, is_zero) in enumerate(read):
+    _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
+    nothing, little = {}, {}
+    for b, (_, _, is_constant, is_zero, d, freedom, rows) in enumerate(read):
+        counted = f"its {n} perturbations"
+        if rows < 0.9 * n:
+            counted += f", which count as {rows:.0f} under the kernel,"
         if is_constant:
-            reasons[b] = "the output does not change with any perturbation"
-        # A fit with hardly a row more than features describes any output well, unless its rows are all that there are.
-        elif rank < d or (n <= d + 1 + d // 4 and n != 2**d):
-            reasons[b] = (
-                f"its {n} perturbations are too few to tell {d} features apart; raise `n_perturbations`, best to "
-                f"{8 * d} or more"
+            nothing[b] = "the output does not change with any perturbation"
+        elif freedom == 0:
+            nothing[b] = (
+                f"{counted} are too few to tell {d:.0f} features apart, and no intervals are stated; raise "
+                f"`n_perturbations`, best to {8 * d * n / rows:.0f} or more"
             )
         elif is_zero:
-            reasons[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"
-    return reasons
+            nothing[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"
+        elif rows < 2 * d and freedom < math.inf:
+            little[b] = f"{counted} are few for {d:.0f} features, so that intervals are long"
+    return nothing, little
 
 
 def _broken(whole: Tensor, outputs: Tensor) -> Tensor:

@@ -34,9 +34,20 @@ class Design(ABC):
         """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
         return n
 
-    def group(self, n: int, d: int) -> int:
-        """How many neighbouring rows of ``n`` are drawn together and so depend on each other."""
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """How many neighbouring rows of ``n`` are drawn together and so depend on each other.
+
+        Args:
+            n: rows of the design.
+            d: features.
+            used: so many of the rows are fitted; ``None``: all. Where this makes a group smaller than that of all rows,
+                the first rows of each group are taken, and the others left out.
+        """
         return 1
+
+    def settled(self, n: int, d: int) -> Design:
+        """The design for inputs of up to ``d`` features each: what depends on ``d`` is the same for all of them."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -87,61 +98,90 @@ class Paired(Design):
         half = Bernoulli().sample((n + 1) // 2, d, generator)
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
-    def group(self, n: int, d: int) -> int:
-        """A row and its complement."""
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """See :meth:`Design.group`: a row and its complement."""
         return 2
 
 
 @dataclass(frozen=True)
 class Orthogonal(Design):
-    """Rows of an orthogonal array, each followed by its complement: no feature's effect leaks into another's.
+    """Rows of an orthogonal array in which no interaction passes for a feature, see :mod:`lime_callback.arrays`.
 
-    A block is an array of N rows and their complements: within it every two features are on together as often as apart,
-    and every three are in all eight states alike. N is the least power of two from d and from n / 2 on. The array's
-    columns are such that few interactions of three features pass for a feature by itself; each feature takes one of
-    them at random, with a random sign, and rows come in random order. Each row by itself is on or off with probability
-    one half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where
-    all ``2**d`` rows are no more than n, they are taken instead, and no others. Where n / 2 is below the least power of
-    two from d on, so few pairs tell too little of d features, and rows of an array come without complements.
+    Each feature takes a column at random, with a random sign, and rows come in random order, so that interactions reach
+    the coefficients as noise does, whose size the residuals tell. Each row by itself is on or off with probability one
+    half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where all
+    ``2**d`` rows are no more than n, they are taken instead, and no others.
+
+    Rows come in pairs of complements, which takes interactions of an even number of features out of the error, where
+    there are at least 128 pairs and enough of them to spare: odd interactions, such as thresholds, are known from half
+    as many rows then. So few rows that an array tells no more than chance are drawn independently. What serves where
+    was measured: ``benchmarks/honesty.py``.
+
+    Args:
+        pairs: whether each row is followed by its complement; ``None``: where that serves.
+
+    Raises:
+        TypeError: if ``pairs`` is neither ``None`` nor true nor false.
 
     References:
-        Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999, chapter 7, for the arrays; Box and Wilson,
-        Journal of the Royal Statistical Society B 13 (1951), for the fold-over; Fries and Hunter, Technometrics 22
-        (1980), for the choice of columns.
+        Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999; Box and Wilson, Journal of the Royal
+        Statistical Society B 13 (1951), for the complements.
     """
+
+    pairs: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.pairs is not None:
+            check_flag("pairs", self.pairs)
 
     def enough(self, n: int, d: int) -> int:
         """See :meth:`Design.enough`."""
         return min(n, 1 << min(d, 62))
 
+    def settled(self, n: int, d: int) -> Orthogonal:
+        """See :meth:`Design.settled`."""
+        return Orthogonal(self._is_paired(n, d))
+
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
         """See :meth:`Design.sample`."""
-        pairs = (n + 1) // 2
         if 2**d <= n:
             block = arrays.all_rows(d)
-            times = -(-pairs // len(block))
+            times = -(-n // (2 * len(block)))
             half = torch.cat([block[torch.randperm(len(block), generator=generator)] for _ in range(times)])
-        elif self.group(n, d) == 1:
-            size = max(arrays.least_size(d + 1), arrays.least_size(n))
-            # All columns but the first, in which no row differs from another.
-            columns = 1 + torch.randperm(size - 1, generator=generator)[:d]
-            signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
-            return arrays.rows_of(columns, torch.randperm(size, generator=generator)[:n]) ^ signs
+        elif self._is_paired(n, d):
+            half = _of_array((n + 1) // 2, d, 0, generator)
+        elif n >= _LEAST_ROWS and n > d:
+            return _of_array(n, d, 1, generator)
         else:
-            least = arrays.least_size(d)
-            size = max(least, arrays.least_size(pairs))
-            # Of an array that is not taken as a whole, or that a budget may halve, the first half is one as well.
-            halved = size >= 4 * least or (size > least and pairs < size)
-            columns = arrays.few_words(d, size, halved=halved)[torch.randperm(d, generator=generator)]
-            signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
-            halves = torch.arange(size).chunk(2)
-            order = torch.cat([one[torch.randperm(len(one), generator=generator)] for one in halves])
-            half = arrays.rows_of(columns, order[:pairs]) ^ signs
+            return Bernoulli().sample(n, d, generator)
+        # Either row of a pair may be the first, so that these are a design by themselves.
+        half = half ^ torch.randint(0, 2, (len(half), 1), generator=generator, dtype=torch.uint8).bool()
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
-    def group(self, n: int, d: int) -> int:
-        """A row and its complement, where there are enough of them."""
-        return 2 if (n + 1) // 2 >= arrays.least_size(d) else 1
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """See :meth:`Design.group`: a row and its complement, where there are enough of them."""
+        return 2 if self._is_paired(n if used is None else used, d) and self._is_paired(n, d) else 1
+
+    def _is_paired(self, n: int, d: int) -> bool:
+        pairs = n // 2
+        serves = pairs >= _LEAST_PAIRS and pairs - d >= max(_SPARE, d / 4)
+        return serves if self.pairs is None else self.pairs
+
+
+# Measured by `benchmarks/honesty.py`: with fewer pairs, thresholds make phantoms more often than with independent rows.
+_LEAST_PAIRS = 128
+# Pairs beyond the number of features, without which the residuals do not tell how large the noise is.
+_SPARE = 24
+# An array of fewer rows than this is no better than chance.
+_LEAST_ROWS = 64
+
+
+def _of_array(m: int, d: int, first: int, generator: torch.Generator) -> Tensor:
+    """Rows of the smallest array that has enough, bool ``[m, d]``; of its columns those from the ``first`` on."""
+    order = arrays.least_order(max(m, d + first))
+    columns = first + torch.randperm(order - first, generator=generator)[:d]
+    signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
+    return arrays.rows_of(order, torch.randperm(order, generator=generator)[:m], columns) ^ signs
 
 
 DesignName = Literal["bernoulli", "paired", "orthogonal"]
@@ -169,11 +209,45 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
     seeds = [_checked_seed(seed) for seed in seeds]
     shared = len(set(seeds)) == 1 and len(present) == 1
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
-    n = max(design.enough(n, int(has.sum())) for has in rows)
+    counts = [int(has.sum()) for has in rows]
+    design = design.settled(n, max(counts))
+    n = max(design.enough(n, count) for count in counts)
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
-    for one, has, seed in zip(out, rows, seeds, strict=False):
-        one[:, has] = design.sample(n, int(has.sum()), torch.Generator().manual_seed(seed))
+    for one, has, count, seed in zip(out, rows, counts, seeds, strict=False):
+        one[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))
     return out.to(present.device)
+
+
+def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, int]:
+    """Which rows of a design are fitted, and how many neighbours among them depend on each other.
+
+    Args:
+        design: as it was drawn.
+        n: its rows.
+        d: features.
+        used: how many rows are fitted; ``None``: all.
+    """
+    group = design.group(n, d, used)
+    step = design.group(n, d) // group
+    return slice(0, None if used is None else used * step, step), group
+
+
+def is_exhaustive(design: Tensor) -> Tensor:
+    """Whether rows ``[B, n, d]`` are all that there are of the features present, equally often; bool ``[B]``.
+
+    Nothing is left to chance then. Features that are off in every row are not present.
+    """
+    present = design.any(1, keepdim=True)
+    place = (present.cumsum(-1) - 1).clamp(max=_MOST_DIGITS)
+    wide = torch.float32 if design.device.type == "mps" else torch.float64
+    numbers = (design * 2.0 ** place.to(wide)).sum(-1).sort(-1).values
+    count = 2.0 ** present.sum((1, 2)).clamp(max=_MOST_DIGITS).to(wide)
+    n = design.shape[1]
+    expected = (torch.arange(n, device=design.device, dtype=wide) * count.unsqueeze(1) / n).floor()
+    return (numbers == expected).all(1) & (count <= n)
+
+
+_MOST_DIGITS = 40  # there are never as many rows as numbers of so many binary digits
 
 
 def _checked_seed(seed: Any) -> int:

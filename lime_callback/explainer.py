@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.arguments import check_count, check_function, check_seeds
-from lime_callback.conclusions import check_outputs, degenerate
-from lime_callback.designs import Design, draw
+from lime_callback.conclusions import check_outputs, verdicts
+from lime_callback.designs import Design, draw, used_rows
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.forwards import predictions, sweep
@@ -119,6 +119,8 @@ def explain(
         seeds=seeds,
         module=forward if isinstance(forward, nn.Module) else None,
     )
+    for b, reason in found.weak.items():
+        warnings.warn(f"The explanation of input {b} is uncertain: {reason}.", UserWarning, stacklevel=2)
     if found.unfolded:
         _log.info("The model's stem is not folded, and perturbed inputs are made, since %s.", found.unfolded)
     for b, reason in found.degenerate.items():
@@ -131,13 +133,17 @@ class Outcome(NamedTuple):
 
     Attributes:
         explanation: on the inputs' device.
+        outputs: of the model for the inputs as they are, ``[B, K]``.
         degenerate: for each input whose fit explains nothing the reason.
+        weak: for each other input whose rows tell little the reason.
         batch_size: rows a forward for which memory sufficed, in all processes.
         unfolded: why the model's stem could not be folded, where that was asked for.
     """
 
     explanation: Explanation
+    outputs: Tensor
     degenerate: dict[int, str]
+    weak: dict[int, str]
     batch_size: int
     unfolded: str = ""
 
@@ -185,76 +191,84 @@ def run(
             )
         return found
 
-    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, float]:
+    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, int, Tensor]:
         with finder.looking(forward) as watched:
             whole, region = predictions(watched, inputs, settings, batch_size, ranks, pinned)
         targets = select(target, whole)
         design = draw(settings.design, settings.n_perturbations, features.present, seeds)
-        # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
-        repeats = settings.n_perturbations / design.shape[1]
-        perturber = Perturber(inputs, settings.baseline(inputs, features), features, design[:, :used])
-        return whole, region, targets, perturber, repeats
+        rows, group = used_rows(settings.design, settings.n_perturbations, len(features), used)
+        perturber = Perturber(inputs, settings.baseline(inputs, features), features, design[:, rows])
+        empty, _ = predictions(forward, perturber.nothing(), settings, batch_size, ranks, region)
+        return whole, region, targets, perturber, group, empty
 
     def folded() -> tuple[Folded | None, str]:
         return fold(finder, score, perturber, batch_size, whole[:1]) if foldable else (None, "")
 
     def conclude() -> Outcome:
-        samples = gathered(settings, perturber, features, outputs, repeats)
+        samples = gathered(settings, perturber, features, outputs, group)
         try:
             found = fit(settings.surrogate, samples)
         except Exception:
             check_outputs(whole, samples.outputs)  # which may be why
             raise
-        reasons = degenerate(whole, samples.outputs, found, features)
+        reasons, weak = verdicts(whole, samples.outputs, found, features)
+        prediction = whole.gather(1, targets)
         explanation = Explanation(
-            **_coefficients(found, outputs.dtype),
+            **_of_fit(found, outputs.dtype, prediction),
             targets=targets,
-            prediction=whole.gather(1, targets),
+            prediction=prediction,
+            hidden=empty.gather(1, targets),
             fingerprint=fingerprint(inputs),
             features=features,
             n_perturbations=perturber.per_input,
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-        return Outcome(explanation, reasons, sufficed, unfolded)
+        return Outcome(explanation, whole, reasons, weak, sufficed, unfolded)
 
     # With sharded weights each process would have to decide alike.
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep
     finder = StemFinder(module if foldable else None)
     with torch.no_grad():
         with stage("forwards"):
-            whole, pinned, targets, perturber, repeats = ranks.together(prepare)
+            whole, pinned, targets, perturber, group, empty = ranks.together(prepare)
             stem, unfolded = ranks.together(folded)
             outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
         with stage("fit"):
             return ranks.together(conclude)
 
 
-def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, repeats: float) -> Samples:
+def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, group: int) -> Samples:
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
     design = perturber.design
     kernel = settings.kernel.bound(perturber.inputs, perturber.baseline, features)
     return Samples(
         design,
-        kernel(design, features.present.expand(len(design), -1)) * repeats,
+        kernel(design, features.present.expand(len(design), -1)),
         outputs.view(len(perturber.inputs), perturber.per_input, -1),
-        settings.design.group(settings.n_perturbations, len(features)),
-        settings.surrogate.l2,
+        group,
     )
 
 
-def shortened(explanation: Explanation, n: int, surrogate: Surrogate) -> Explanation:
-    """What the explanation would be with the first ``n`` rows of its design, as fitted again."""
-    samples = explanation.samples
-    if samples is None or n >= explanation.n_perturbations:
+def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate) -> Explanation:
+    """What the explanation would be with no more rows of its design than a later one has, as fitted again."""
+    samples, n = explanation.samples, later.n_perturbations
+    if samples is None or later.samples is None or n >= explanation.n_perturbations:
         return explanation
-    samples = replace(
-        samples, design=samples.design[:, :n], weights=samples.weights[:, :n], outputs=samples.outputs[:, :n]
-    )
-    fewer: dict[str, Any] = _coefficients(fit(surrogate, samples), explanation.coefficients.dtype)
-    return replace(explanation, **fewer, n_perturbations=n, samples=samples)
+    # The later one may have the first rows of groups alone, see `designs.used_rows`.
+    step = max(1, samples.group // later.samples.group)
+    kept = {name: getattr(samples, name)[:, : n * step : step] for name in ("design", "weights", "outputs")}
+    samples = replace(samples, **kept, group=samples.group // step)
+    found = fit(surrogate, samples)
+    fewer = _of_fit(found, explanation.coefficients.dtype, explanation.prediction)
+    return replace(explanation, **fewer, n_perturbations=samples.design.shape[1], samples=samples)
 
 
-def _coefficients(found: Fit, dtype: torch.dtype) -> dict[str, Any]:
-    names = ("coefficients", "standard_error", "intercept", "score")
-    return {name: getattr(found, name).to(dtype) for name in names}
+def _of_fit(found: Fit, dtype: torch.dtype, prediction: Tensor) -> dict[str, Any]:
+    """An explanation's attributes that follow from its fit, and from the outputs ``[B, T]`` for the inputs."""
+    whole = found.intercept + found.coefficients.sum(-1)
+    away = torch.where(found.constant, 0.0, (whole - prediction) / torch.where(found.constant, 1.0, found.spread))
+    named = {name: getattr(found, name) for name in ("coefficients", "standard_error", "intercept", "score")}
+    named |= {"fit_score": found.fit_score, "gap": away}
+    named |= {name: getattr(found, name).expand(len(prediction)) for name in ("freedom", "effective_rows")}
+    return {name: value.to(dtype) for name, value in named.items()}

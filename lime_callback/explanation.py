@@ -6,6 +6,7 @@ Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*di
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lime_callback.effects import effects, magnitudes
 from lime_callback.features import Features
 from lime_callback.image_and_mask import chosen, shown
+from lime_callback.intervals import LEVEL, reach
 from lime_callback.layout import Layout
 from lime_callback.quantities import checked_count
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_FORMAT = "lime_callback explanation 1"
+_FORMAT = "lime_callback explanation 2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +40,12 @@ class Samples:
         weights: of the kernel, ``[B or 1, n]``.
         outputs: of the model, ``[B, n, T]``.
         group: rows that were drawn together stand together, this many at a time.
-        penalty: on the diagonal of the fit's Gram matrix.
     """
 
     design: Tensor
     weights: Tensor
     outputs: Tensor
     group: int = 1
-    penalty: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,20 @@ class Explanation:
 
     Attributes:
         coefficients: ``[B, T, d]``, in units of the output: what switching the feature on adds to it.
-        standard_error: ``[B, T, d]``, robust against heteroscedasticity and against rows that were drawn together.
+        standard_error: ``[B, T, d]``, robust against heteroscedasticity and against rows that were drawn together;
+            infinite where the rows do not suffice to know it, and 0 where the rows are all that there are.
         intercept: ``[B, T]``.
-        score: weighted R² of the fit, ``[B, T]``, at most 1; 0 where the output does not vary.
+        score: R² of rows that were left out of the fit, ``[B, T]``, from -1 to 1: how well the surrogate predicts. 0
+            where the output does not vary, and at most 0 where the rows do not suffice.
+        fit_score: weighted R² of the rows that were fitted, ``[B, T]``, which many features make large by themselves.
+        gap: what the surrogate says of the unperturbed input less what the model says, in standard deviations of the
+            outputs, ``[B, T]``; 0 where they do not vary.
+        freedom: degrees of freedom of the standard errors, ``[B]``: 0 where the rows do not suffice, and infinite where
+            they are all that there are.
+        effective_rows: how many rows of equal weight would tell as much as these under the kernel, ``[B]``.
         targets: index of the output that is explained, int64 ``[B, T]``.
         prediction: the output for the unperturbed input, ``[B, T]``.
+        hidden: the output with every feature hidden, ``[B, T]``.
         fingerprint: mean, spread and slope of each input's values, ``[B, 3]``: tells other inputs from the same ones.
         features: what the coefficients belong to.
         n_perturbations: rows of the design, n.
@@ -72,8 +82,13 @@ class Explanation:
     standard_error: Tensor
     intercept: Tensor
     score: Tensor
+    fit_score: Tensor
+    gap: Tensor
+    freedom: Tensor
+    effective_rows: Tensor
     targets: Tensor
     prediction: Tensor
+    hidden: Tensor
     fingerprint: Tensor
     features: Features
     n_perturbations: int
@@ -92,22 +107,41 @@ class Explanation:
         index = (mask + 1).flatten(1).unsqueeze(1).expand(batch, targets, -1)
         return padded.gather(2, index).view(batch, targets, *mask.shape[1:])
 
-    def effects(self, values: Tensor) -> Tensor:
-        """Coefficients, or their errors, ``[B, T, d]`` as shares of the output's spread over the perturbations.
+    @property
+    def effects(self) -> Tensor:
+        """Each feature's signed share of its input's and target's attribution, ``[B, T, d]``.
 
-        A feature is on in about half of the rows, so it moves the output by half of its coefficient either way; that,
-        by the output's standard deviation, is its effect. 0 where the output does not vary.
+        Absolute values sum to 1, or are all 0; what noise adds to them is taken out. See :mod:`lime_callback.effects`.
+        """
+        return effects(self.coefficients, self.standard_error)
+
+    @property
+    def effect_errors(self) -> Tensor:
+        """Standard errors of the coefficients on the scale of the effects, ``[B, T, d]``."""
+        total = magnitudes(self.coefficients, self.standard_error).sum(-1, keepdim=True)
+        return torch.where(total > 0, self.standard_error / torch.where(total > 0, total, 1.0), math.inf)
+
+    @property
+    def whole_effect(self) -> Tensor:
+        """The output with everything there less the output with every feature hidden, ``[B, T]``."""
+        return self.prediction - self.hidden
+
+    def half_widths(self, level: float = LEVEL, *, simultaneous: bool = False) -> Tensor:
+        """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite where no interval can be stated.
+
+        Args:
+            level: probability that an interval holds what endless perturbations would give.
+            simultaneous: whether all intervals of an input and target do so together: for the strongest of them, which
+                are picked because they are large.
 
         Raises:
-            ValueError: if the explanation was made without its samples.
+            ValueError: if the level does not lie between 0 and 1.
         """
-        if self.samples is None:
-            raise ValueError("Effects need the explanation's `samples`. Found an explanation without them.")
-        outputs = self.samples.outputs.to(self.samples.weights.dtype)
-        share = (self.samples.weights / self.samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
-        mean = (share * outputs).sum(1, keepdim=True)
-        spread = (share * (outputs - mean).square()).sum(1).sqrt().to(values.dtype).unsqueeze(-1)
-        return torch.where(spread > 0, values / (2 * spread), 0.0)
+        counts = self.features.present.expand(len(self.freedom), -1).sum(1)
+        known = list(zip(self.freedom.tolist(), counts.tolist(), strict=True))
+        factors = torch.stack([reach(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
+        factors = factors.to(self.standard_error)[:, None, None]
+        return torch.where(self.standard_error > 0, self.standard_error * factors, 0.0)
 
     def top(self, k: int = 5) -> list[list[list[tuple[str, float]]]]:
         """For each input and target the k features of largest absolute coefficient, as (name, coefficient).
@@ -229,7 +263,6 @@ class Explanation:
             "n_perturbations": self.n_perturbations,
             "shape": self.shape,
             "group": self.samples.group if self.samples is not None else 1,
-            "penalty": self.samples.penalty if self.samples is not None else 0.0,
         }
         path = Path(path)
         partial = path.with_name(path.name + ".part")
@@ -246,7 +279,8 @@ class Explanation:
         batch, targets = self.targets.shape
         shapes: dict[str, tuple[int, ...]]
         size, samples = len(self.features), self.samples
-        shapes = dict.fromkeys(("intercept", "score", "prediction"), (batch, targets))
+        shapes = dict.fromkeys(("intercept", "score", "fit_score", "gap", "prediction", "hidden"), (batch, targets))
+        shapes |= dict.fromkeys(("freedom", "effective_rows"), (batch,))
         shapes |= dict.fromkeys(("coefficients", "standard_error"), (batch, targets, size))
         parts = {name: getattr(self, name) for name in shapes} | {"fingerprint": self.fingerprint}
         shapes |= {"fingerprint": (batch, 3)}
@@ -271,7 +305,9 @@ class Explanation:
                 about = json.loads(str(file["about"]))
                 arrays = {k: torch.from_numpy(file[k]) for k in file.files if k != "about"}
             if about["format"] != _FORMAT:
-                raise ValueError(f"its format is {about['format']!r}")
+                raise ValueError(
+                    f"its format is {about['format']!r}, where this version has {_FORMAT!r}; explain again"
+                )
             per_input = bool(about.get("per_input", False))  # older files do not say
             features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input)
             parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
@@ -280,7 +316,7 @@ class Explanation:
                 features=features,
                 n_perturbations=int(about["n_perturbations"]),
                 shape=tuple(about["shape"]),
-                samples=Samples(**parts, group=int(about["group"]), penalty=float(about["penalty"])) if parts else None,
+                samples=Samples(**parts, group=int(about["group"])) if parts else None,
             )
             found._check_whole()
             return found

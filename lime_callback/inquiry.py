@@ -106,6 +106,8 @@ class Inquiry:
             with self.console.contained(f"view '{name}'"), guarded(model.module):
                 found = self._explain(track, model, self.plan, batch_size, used, ranks)
                 self.console.degenerate(name, found.degenerate)
+                for reason in sorted(set(found.weak.values())):
+                    self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")
                 if found.unfolded:
                     self.console.remark(f"perturbed inputs are made for view '{name}', since {found.unfolded}.")
                 with self.console.contained(f"the reference of view '{name}'"):
@@ -180,7 +182,7 @@ class Inquiry:
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
 
     def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
-        track.shorten(explanation.n_perturbations, self.plan.settings.surrogate)
+        track.shorten(explanation, self.plan.settings.surrogate)
         track.take(explanation, epochs_trained)
 
     def _find_reference(

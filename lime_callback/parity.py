@@ -49,9 +49,9 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "lime_image": Preset(Bernoulli(whole=True), Cosine(0.25), Ridge(1.0), SegmentMean()),
+        "lime_image": Preset(Bernoulli(whole=True), Cosine(0.25), Ridge(1.0, absolute=True), SegmentMean()),
         # A feature is on where a value falls into the instance's quarter of the training data.
-        "lime_tabular": Preset(Bernoulli(0.25, whole=True), Euclidean(0.75), Ridge(1.0)),
+        "lime_tabular": Preset(Bernoulli(0.25, whole=True), Euclidean(0.75), Ridge(1.0, absolute=True)),
         "captum": Preset(Bernoulli(), InputCosine(1.0), Lasso(0.01), Constant(0.0)),
         "meteors": Preset(Bernoulli(), InputCosine(1.0), Lasso(0.08), Constant(0.0)),
     }

@@ -58,6 +58,10 @@ class Perturber:
             at += last - first
         return buffer[: stop - start]
 
+    def nothing(self) -> Tensor:
+        """The inputs with every feature hidden, ``[B, *dims]``."""
+        return torch.where(self.labels < 0, self.inputs, self.baseline)
+
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""
         return forward(self.rows(start, stop), self.inputs_of(start, stop))

@@ -1,8 +1,8 @@
 """From a track to pictures: which figure shows which view, and what is written on it.
 
-What shows single probes, and the waterfall, show effects: a coefficient as a share of the output's spread over the
-perturbations. That scale needs no fitting to the run or to a probe, so a colour and a bar mean the same at every epoch
-and for every probe, and a surrogate that explains little looks pale. Means and lines show coefficients, in units of the
+What shows single probes, and the waterfall, show effects: a feature's signed share of its probe's attribution. That
+scale needs no fitting to the run or to a probe, so a colour and a bar mean the same at every epoch and for every probe.
+A surrogate that predicts little is drawn pale. Means and lines show coefficients, in units of the
 output.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lime_callback.tracks import Track
 
 _PANELS = 16
-_WHOLE = 1.0  # effect of a feature that moves the output all by itself
+_WHOLE = 1.0  # effect of a feature that has all of the attribution
 
 
 def requests(
@@ -205,10 +205,7 @@ class _Artist:
         from lime_callback.figures import SpectrumPanel
 
         layout = explanation.features.layout
-        parts = [
-            explanation.on_elements(explanation.effects(values))
-            for values in (explanation.coefficients, explanation.standard_error)
-        ]
+        parts = [explanation.on_elements(values) for values in (explanation.effects, explanation.effect_errors)]
         for probe, t in self.chosen():
             effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
             yield SpectrumPanel(

@@ -32,7 +32,7 @@ class Series:
         floors: what noise alone would have made of it; NaN likewise.
         coefficients: mean coefficients ``[T, d]``.
         errors: their standard errors ``[T, d]``.
-        effects: mean effects, coefficients as a share of the output's spread, ``[T, d]``.
+        effects: mean effects, shares of the attribution, ``[T, d]``.
         longest: the largest mean coefficient with its 95 % interval so far: axes as long do not shrink during a run.
         settled: epochs trained when drift last came within its noise, and stayed there; -1 while it is outside.
     """
@@ -68,7 +68,7 @@ class Series:
         count = len(explanation.score)
         self.coefficients.append(explanation.coefficients.mean(0))
         self.errors.append(explanation.standard_error.square().sum(0).sqrt() / count)
-        self.effects.append(explanation.effects(explanation.coefficients).mean(0))
+        self.effects.append(explanation.effects.mean(0))
         ends = self.coefficients[-1].abs() + 1.96 * self.errors[-1].nan_to_num(0.0, 0.0)
         self.longest = max(self.longest, float(ends.nan_to_num(0.0, 0.0).max()))
         if step is not None:

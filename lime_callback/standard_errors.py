@@ -18,14 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def influences(x: Tensor, u: Tensor, e: Tensor, gram: Tensor, group: int) -> Tensor:
-    """How far each group of rows moves the coefficients, ``[B, G, T, d]``; the last group may be short.
+class Leverage:
+    """What the rows have of a least-squares fit, whatever the target.
 
     Args:
         x: weighted, centred rows ``[B, n, d]``.
         u: the intercept's direction ``[B, n]``.
-        e: weighted residuals ``[B, n, T]``.
-        gram: penalised Gram matrix ``[B, d, d]``.
+        gram: Gram matrix ``[B, d, d]``.
         group: rows that depend on each other.
 
     References:
@@ -33,18 +32,6 @@ def influences(x: Tensor, u: Tensor, e: Tensor, gram: Tensor, group: int) -> Ten
         Methodology 28 (2002): residuals are scaled by ``(I - H)^(-1/2)``, which makes the variance unbiased where the
         noise is of one size.
     """
-    return _Leverage(x, u, gram, group).influences(e)
-
-
-def standard_errors(x: Tensor, u: Tensor, e: Tensor, gram: Tensor, group: int) -> Tensor:
-    """Standard errors ``[B, T, d]`` of the coefficients, see :func:`influences`."""
-    leverage = _Leverage(x, u, gram, group)
-    # One target at a time: the influences of all of them would not fit beside each other.
-    return torch.cat([leverage.influences(e[..., t : t + 1]).square().sum(1) for t in range(e.shape[-1])], 1).sqrt()
-
-
-class _Leverage:
-    """What the rows have of the fit, whatever the target: see :func:`influences` for the arguments."""
 
     def __init__(self, x: Tensor, u: Tensor, gram: Tensor, group: int) -> None:
         self.group, self.missing = group, -x.shape[1] % group
@@ -56,12 +43,37 @@ class _Leverage:
         # A row that alone decides a coefficient has leverage 1, and its noise cannot be known: it is kept finite.
         self.scale = (1 - values).clamp(min=1e-9).rsqrt().unsqueeze(-1)
 
+    def adjusted(self, e: Tensor) -> Tensor:
+        """Residuals ``[B, n, T]`` of the size that the noise has, ``[B, G, group, T]``; the last group may be short."""
+        (e,) = self._grouped(e)
+        found: Tensor = self.vectors @ (self.scale * (self.vectors.mT @ e))
+        return found
+
+    def influences(self, adjusted: Tensor) -> Tensor:
+        """How far each group of rows moves the coefficients, ``[B, G, T, d]``, by adjusted residuals."""
+        return torch.einsum("bgid,bgit->bgtd", self.m, adjusted)
+
+    def standard_errors(self, adjusted: Tensor) -> Tensor:
+        """Standard errors ``[B, T, d]`` of the coefficients, by adjusted residuals."""
+        # One target at a time: the influences of all of them would not fit beside each other.
+        each = (self.influences(adjusted[..., t : t + 1]).square().sum(1) for t in range(adjusted.shape[-1]))
+        return torch.cat(list(each), 1).sqrt()
+
     def _grouped(self, *parts: Tensor) -> list[Tensor]:
         padded = (F.pad(part, (0, 0, 0, self.missing)) for part in parts)
         return [part.reshape(len(part), -1, self.group, part.shape[-1]) for part in padded]
 
-    def influences(self, e: Tensor) -> Tensor:
-        """Of residuals ``[B, n, T]``."""
-        (e,) = self._grouped(e)
-        adjusted = self.vectors @ (self.scale * (self.vectors.mT @ e))
-        return torch.einsum("bgid,bgit->bgtd", self.m, adjusted)
+
+def effective_groups(weights: Tensor, group: int) -> Tensor:
+    """How many groups of rows of equal weight would tell as much, ``[B]``: ``(Σ w)² / Σ w²`` over the groups' weights.
+
+    Args:
+        weights: of the rows, ``[B, n]``.
+        group: rows that depend on each other.
+
+    References:
+        Kish, "Survey Sampling", Wiley 1965, for the effective sample size.
+    """
+    of_groups = F.pad(weights, (0, -weights.shape[1] % group)).view(len(weights), -1, group).sum(-1)
+    found: Tensor = of_groups.sum(1).square() / of_groups.square().sum(1)
+    return found

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from lime_callback.features import Features
 
-_TENSORS = ("coefficients", "standard_error", "intercept", "score", "targets", "prediction", "fingerprint")
+_TENSORS = (
+    "coefficients", "standard_error", "intercept", "score", "fit_score", "gap", "freedom", "effective_rows", "targets",
+    "prediction", "hidden", "fingerprint",
+)  # fmt: skip
 
 
 def explanation_state(explanation: Explanation) -> dict[str, Any]:
@@ -37,7 +40,6 @@ def explanation_state(explanation: Explanation) -> dict[str, Any]:
         "weights": samples.weights,
         "outputs": samples.outputs,
         "group": samples.group,
-        "penalty": samples.penalty,
     }
 
 
@@ -50,7 +52,6 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
         weights=state["weights"],
         outputs=state["outputs"],
         group=state["group"],
-        penalty=state["penalty"],
     )
     return Explanation(
         **{name: state[name] for name in _TENSORS},

@@ -8,6 +8,7 @@ also under autocast.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from lime_callback.aliasing import variance_share
+from lime_callback.arguments import check_flag
+from lime_callback.designs import is_exhaustive
+from lime_callback.prediction import least_freedom, of_least_squares, of_left_out
 from lime_callback.quantities import check_number, checked_count
 from lime_callback.spelling import resolve
-from lime_callback.standard_errors import influences, standard_errors
+from lime_callback.standard_errors import Leverage, effective_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,20 +46,23 @@ class Fit(NamedTuple):
     """What a surrogate found."""
 
     coefficients: Tensor  # [B, T, d]
-    standard_error: Tensor  # [B, T, d]
+    standard_error: Tensor  # [B, T, d], infinite where the rows do not suffice to know it
     intercept: Tensor  # [B, T]
-    score: Tensor  # [B, T], weighted R²
+    score: Tensor  # [B, T], R² of rows that were left out of the fit; at most 0 where the rows do not suffice
+    fit_score: Tensor  # [B, T], weighted R² of the rows that were fitted
+    spread: Tensor  # [B, T], weighted standard deviation of the outputs
     constant: Tensor  # bool [B, T], the output does not vary
-    rank: Tensor  # [B or 1], how many features the design can tell apart
+    freedom: Tensor  # [B or 1], degrees of freedom of the errors; 0 where the rows do not suffice
+    effective_rows: Tensor  # [B or 1], how many rows of equal weight would tell as much
 
 
 class Surrogate(ABC):
     """A linear model and its penalty."""
 
     @property
-    def l2(self) -> float:
-        """What is added to the Gram matrix's diagonal, for the standard errors."""
-        return 0.0
+    def shrinks(self) -> bool:
+        """Whether coefficients are drawn towards 0, away from least squares, by more than rounding."""
+        return True
 
     @abstractmethod
     def solve(self, problem: Problem) -> Tensor:
@@ -65,41 +71,44 @@ class Surrogate(ABC):
 
 @dataclass(frozen=True)
 class Ridge(Surrogate):
-    """Least squares with a squared penalty: ``Σ w (y - Xβ - β₀)² + alpha ‖β‖²``, as scikit-learn's ``Ridge``.
+    """Least squares with a squared penalty: ``Σ w (y - Xβ - β₀)² / Σ w + alpha ‖β‖²``.
 
-    The default does no more than keep the solution unique: LIME's own 1.0 takes some 3 % off every coefficient at n =
-    256.
+    The penalty is relative to the sum of the weights, so that it means the same under every kernel and for every number
+    of perturbations. The default does no more than keep the solution unique.
 
     Args:
         alpha: strength of the penalty, at least 0.
+        absolute: whether the penalty stands beside the sum ``Σ w (...)²`` itself, as in scikit-learn's ``Ridge`` and in
+            ``lime``. It then grows where weights are small.
 
     Raises:
         ValueError: if ``alpha`` is negative or infinite.
-        TypeError: if it is no number.
+        TypeError: if it is no number, or ``absolute`` is neither true nor false.
     """
 
-    alpha: float = 1e-6
+    alpha: float = 1e-9
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         check_number("alpha", self.alpha, least=0)
+        check_flag("absolute", self.absolute)
 
     @property
-    def l2(self) -> float:
-        """See :class:`Surrogate`."""
-        return self.alpha
+    def shrinks(self) -> bool:
+        """See :class:`Surrogate`; a relative penalty takes four times its strength off a coefficient."""
+        return (self.absolute and self.alpha > 0) or self.alpha > _NO_PENALTY
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
-        factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, self.alpha))
-        return torch.cholesky_solve(problem.cross, factor)
+        total = problem.weights.sum(-1, keepdim=True)
+        return _solution(problem, self.alpha * (torch.ones_like(total) if self.absolute else total))
 
 
 @dataclass(frozen=True)
 class Lasso(Surrogate):
     """Least squares with an absolute penalty: ``Σ w (y - Xβ - β₀)² / (2 Σ w) + alpha ‖β‖₁``, as scikit-learn's.
 
-    Solved by the accelerated proximal gradient method with restarts, for all problems at once. The standard errors are
-    those of the fit without the penalty: they say how uncertain a coefficient is, also one that was set to 0.
+    Solved by the accelerated proximal gradient method with restarts, for all problems at once.
 
     Args:
         alpha: strength of the penalty, above 0, in units of the output.
@@ -160,16 +169,29 @@ def _is_free_to_read(values: Tensor) -> bool:
     return values.device.type == "cpu"
 
 
-def penalised(gram: Tensor, alpha: float) -> Tensor:
-    """Add ``alpha`` to the Gram matrix's diagonal, and as much as features that never vary need to do no harm."""
+# Relative penalties up to this one take less than a thousandth off a coefficient.
+_NO_PENALTY = 1e-4
+
+
+def _solution(problem: Problem, penalty: Tensor) -> Tensor:
+    """Least squares with ``penalty`` ``[B or 1, 1]`` on the Gram matrix's diagonal, ``[B, d, T]``."""
+    factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, penalty))
+    return torch.cholesky_solve(problem.cross, factor)
+
+
+def penalised(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
+    """Add ``penalty`` to the Gram matrix's diagonal, and as much as features that never vary need to do no harm."""
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     tiny = 1e-10 if gram.dtype == torch.float64 else 1e-6
-    extra = alpha + tiny * diagonal.mean(-1, keepdim=True) + torch.finfo(gram.dtype).tiny ** 0.5
+    extra = penalty + tiny * diagonal.mean(-1, keepdim=True) + torch.finfo(gram.dtype).tiny ** 0.5
     return gram + torch.diag_embed(extra.expand_as(diagonal))
 
 
 def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     """Fit a surrogate for every input and target.
+
+    Errors are those of the least-squares fit. A surrogate that shrinks is off from that by what can be seen, which is
+    added in squares, so that the interval around a shrunk coefficient holds the true one.
 
     Args:
         surrogate: the linear model.
@@ -181,16 +203,58 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     with torch.autocast(samples.outputs.device.type, enabled=False):
         problem = centred(samples)
         beta = surrogate.solve(problem)
-        residuals = problem.y - problem.x @ beta
-        spread, left = problem.y.square().sum(1), residuals.square().sum(1)
+        unshrunk = _solution(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
+        leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
+        adjusted = leverage.adjusted(problem.y - problem.x @ unshrunk)
+        errors = leverage.standard_errors(adjusted)
+        freedom, exhaustive = freedom_of(problem, samples)
+        errors = torch.where(exhaustive[:, None, None], 0.0, errors)
+        spread, left = problem.y.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
         constant = _is_constant(samples.outputs)
-        score = torch.where(constant, 0.0, 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny))
-        gram = penalised(problem.gram, surrogate.l2)
-        errors = standard_errors(problem.x, problem.direction, residuals, gram, samples.group)
-        errors = errors * variance_share(samples.design, samples.group).sqrt()[:, None, None]
-        intercept = (problem.y_mean - problem.z_mean @ beta).squeeze(1)
-        rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
-    return Fit(beta.mT, errors, intercept, score, constant, rank)
+        fit_score = 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny)
+        if surrogate.shrinks:
+            score = of_left_out(lambda part: _line(surrogate, part), samples)
+        else:
+            score = of_least_squares(adjusted, errors, samples)
+        score = torch.where(exhaustive[:, None], fit_score, score)
+        enough = freedom[:, None] > 0
+        score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
+        errors = (errors.square() + (beta - unshrunk).mT.square()).sqrt()
+        return Fit(
+            coefficients=beta.mT,
+            standard_error=torch.where(enough.unsqueeze(-1), errors, math.inf),
+            intercept=(problem.y_mean - problem.z_mean @ beta).squeeze(1),
+            score=torch.where(enough, score, score.clamp(max=0)).clamp(min=_LEAST_SCORE),
+            fit_score=fit_score,
+            spread=(spread / problem.weights.sum(-1, keepdim=True)).sqrt(),
+            constant=constant,
+            freedom=freedom,
+            effective_rows=effective_groups(samples.weights, 1),
+        )
+
+
+# A fit that is worse than this is no use, and how much worse it is says nothing.
+_LEAST_SCORE = -1.0
+
+
+def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
+    """Degrees of freedom of the errors ``[B or 1]``, and whether the rows are all that there are, bool ``[B or 1]``.
+
+    Freedom is 0 where the rows do not suffice, and infinite where nothing is left to chance.
+    """
+    present = samples.design.any(1).sum(1)
+    spare = effective_groups(samples.weights, samples.group) - present - 1
+    rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
+    enough = (spare >= least_freedom(present)) & (rank >= present)
+    exhaustive = is_exhaustive(samples.design)
+    return torch.where(exhaustive, math.inf, torch.where(enough, spare, 0.0)), exhaustive
+
+
+def _line(surrogate: Surrogate, samples: Samples) -> tuple[Tensor, Tensor]:
+    """Coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` of some rows."""
+    problem = centred(samples)
+    beta = surrogate.solve(problem)
+    return beta, problem.y_mean - problem.z_mean @ beta
 
 
 def centred(samples: Samples) -> Problem:
@@ -212,9 +276,9 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     """
     problem = centred(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
-    gram = penalised(problem.gram, samples.penalty)
-    found = influences(problem.x, problem.direction, residuals, gram, samples.group)
-    return found * variance_share(samples.design, samples.group).sqrt()[:, None, None, None]
+    leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
+    found = leverage.influences(leverage.adjusted(residuals))
+    return torch.where(is_exhaustive(samples.design)[:, None, None, None], 0.0, found)
 
 
 def _is_constant(outputs: Tensor) -> Tensor:

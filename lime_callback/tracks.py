@@ -163,12 +163,12 @@ class Track:
         )
         return found._replace(explanation=found.explanation.to("cpu"))
 
-    def shorten(self, used: int, surrogate: Surrogate) -> None:
+    def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
         for name in ("first", "last", "reference"):
             earlier = getattr(self, name)
             if earlier is not None:
-                setattr(self, name, shortened(earlier, used, surrogate))
+                setattr(self, name, shortened(earlier, later, surrogate))
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from lime_callback.layout import Layout
 
 T = TypeVar("T")
-EFFECT = "effect (share of the output's spread)"
+EFFECT = "effect (share of the attribution)"
 
 
 def effect_limit(features: int) -> float:
     """Effect at the ends of the colour scale: not fitted to what was found, so that a colour means the same again."""
-    return min(1.0, 2.5 / math.sqrt(features))
+    return min(1.0, 1.5 / math.sqrt(features))
 
 
 def panels(
@@ -53,7 +53,7 @@ def panels(
 
     layout, size = explanation.features.layout, pictures.shape[1:3]
     if heat is None:
-        heat = explanation.on_elements(explanation.effects(explanation.coefficients))
+        heat = explanation.on_elements(explanation.effects)
     mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
     for b, t in which:
         segments = mask[b, 0].expand(size)
@@ -76,8 +76,9 @@ def bars(
         title: of each of them.
         as_effects: give effects and their errors, see :meth:`~lime_callback.Explanation.effects`.
     """
-    given = [explanation.coefficients, explanation.standard_error]
-    given = [explanation.effects(one) for one in given] if as_effects else given
+    given = (explanation.coefficients, explanation.standard_error)
+    if as_effects:
+        given = (explanation.effects, explanation.effect_errors)
     present = explanation.features.present.expand(len(explanation.score), -1)
     for b, t in which:
         has = present[b]

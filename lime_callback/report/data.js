@@ -18,7 +18,7 @@ class View {
     this.coefficients = unpacked(packed.coefficients, Float32Array);
     this.errors = unpacked(packed.errors, Float32Array);
     this.scores = unpacked(packed.scores, Float32Array);
-    this.shares = unpacked(packed.shares, Float32Array);
+    this.attributions = new Map();
     if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
     this.reaches = new Map();
     // Superpixel 3 of one probe is not that of another, unless all probes are cut alike.
@@ -41,21 +41,39 @@ class View {
   coefficient(m, s, f) { return this.coefficients[(m * this.slots + s) * this.size + f]; }
   error(m, s, f) { return this.errors[(m * this.slots + s) * this.size + f]; }
 
-  // What turns a slot's coefficients into effects, shares of the output's spread.
-  share(m, s) { return this.shares[m * this.slots + s]; }
+  // A coefficient's size without what its noise adds, as `lime_callback.effects.magnitudes` has it.
+  magnitude(m, s, f) {
+    const [size, error] = [Math.abs(this.coefficient(m, s, f)), this.error(m, s, f)];
+    if (!Number.isFinite(size) || size === 0) return 0;
+    return Math.max(0, size - (Number.isFinite(error) ? error * error / size : 0));
+  }
+
+  // Sum of the sizes of a slot.
+  attribution(m, s) {
+    const key = m * this.slots + s;
+    if (!this.attributions.has(key)) {
+      this.attributions.set(key, this.features.reduce((sum, _, f) => sum + this.magnitude(m, s, f), 0));
+    }
+    return this.attributions.get(key);
+  }
+
+  // A feature's signed share of its slot's attribution.
+  effect(m, s, f) {
+    const all = this.attribution(m, s);
+    return all > 0 ? Math.sign(this.coefficient(m, s, f)) * this.magnitude(m, s, f) / all : 0;
+  }
 
   // Means over the chosen slots: values, errors and effects of each feature, and the slots' own values.
   mean(m, whose) {
     const slots = this.chosen(m, whose);
-    const shares = slots.map((s) => this.share(m, s));
     const found = { slots, values: [], errors: [], effects: [], dots: [] };
     for (let f = 0; f < this.size; f++) {
       let [sum, variance, effect, n] = [0, 0, 0, 0];
       const dots = [];
-      slots.forEach((s, i) => {
+      slots.forEach((s) => {
         const b = this.coefficient(m, s, f);
         if (!Number.isFinite(b)) return;
-        sum += b; variance += this.error(m, s, f) ** 2; effect += b * shares[i]; n += 1;
+        sum += b; variance += this.error(m, s, f) ** 2; effect += this.effect(m, s, f); n += 1;
         dots.push(b);
       });
       found.values.push(n ? sum / n : NaN);
@@ -77,7 +95,7 @@ class View {
   }
 
   // Of effects: as the figures have it.
-  get limit() { return Math.min(1, 2.5 / Math.sqrt(this.size)); }
+  get limit() { return Math.min(1, 1.5 / Math.sqrt(this.size)); }
 
   before(m) {
     for (let i = m - 1; i >= 0; i--) if (this.explained(i)) return i;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.report.effects import effect_shares
 from lime_callback.report.encoding import floats
 from lime_callback.report.places import named_places, spatial_places, spectral_places
 from lime_callback.report.tables import measures_of, moments_of, tables_of, trained
@@ -52,7 +51,6 @@ def _view(run: Run, table: Table, moments: list[Moment]) -> dict[str, Any]:
         "coefficients": floats(table.coefficients),
         "errors": floats(table.errors),
         "scores": floats(table.scores),
-        "shares": floats(effect_shares(table, run.explanations.get(table.view))),
         "measures": measures_of(run, table.view, moments),
         "axis": axis,
         "maps": maps,

@@ -117,8 +117,7 @@ class Cards {
       const grey = await greyed(view.run, card.probe, view.maps.width, view.maps.height);
       const first = alike(view.first) ? view.first : ask.m;
       for (const [canvas, m, note] of [[card.then, first, card.notes[1]], [card.now, ask.m, card.notes[2]]]) {
-        const share = view.share(m, card.s);
-        const effects = view.features.map((_, f) => view.coefficient(m, card.s, f) * share);
+        const effects = view.features.map((_, f) => view.effect(m, card.s, f));
         const painted = `${m} ${canvas.clientWidth}`;
         if (canvas.painted !== painted) paintOverlay(canvas, view, which, effects, grey);
         canvas.painted = painted;

@@ -52,10 +52,9 @@ function strongest(view, m, whose, most) {
   } else {
     all = view.chosen(m, whose).flatMap((s) => {
       const [probe] = view.who(m)[s];
-      const share = view.share(m, s);
       return view.features.map((feature, f) => ({
         f, value: view.coefficient(m, s, f), name: `${probeName(view.run, probe)} · ${feature}`,
-        error: view.error(m, s, f), effect: view.coefficient(m, s, f) * share, dots: [],
+        error: view.error(m, s, f), effect: view.effect(m, s, f), dots: [],
       }));
     });
   }

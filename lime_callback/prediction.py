@@ -1,0 +1,83 @@
+"""How well a surrogate predicts rows that it was not fitted to.
+
+R² of the rows that were fitted grows with the number of features, also where there is nothing but noise. What counts is
+R² of fresh rows. For least squares it follows from the residuals; other surrogates are fitted again without some rows.
+
+Letters: ``B`` problems, ``n`` rows in ``G`` groups, ``d`` features, ``T`` targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lime_callback.standard_errors import effective_groups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lime_callback.explanation import Samples
+
+_FOLDS = 5
+# Groups of rows beyond the number of features: fewer would tell too little of the noise to judge a fit by.
+_LEAST_FREEDOM, _LEAST_SHARE = 20, 0.2
+
+
+def least_freedom(features: Tensor) -> Tensor:
+    """Degrees of freedom from which on errors and scores are known well enough, in the shape of ``features``."""
+    return (_LEAST_SHARE * features).clamp(min=_LEAST_FREEDOM)
+
+
+def of_least_squares(adjusted: Tensor, errors: Tensor, samples: Samples) -> Tensor:
+    """R² that fresh rows would give, ``[B, T]``: their noise, and that of the coefficients, beside their variance.
+
+    Args:
+        adjusted: residuals of the noise's size, ``[B, G, group, T]``, of
+            :meth:`~lime_callback.standard_errors.Leverage.adjusted`.
+        errors: of the coefficients, ``[B, T, d]``.
+        samples: that were fitted.
+    """
+    share = (samples.weights / samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
+    z, y = samples.design.to(share.dtype), samples.outputs.to(share.dtype)
+    of_features = (share * z).sum(1) * (1 - (share * z).sum(1))  # variance of what is 0 or 1
+    rows = effective_groups(samples.weights, 1).unsqueeze(-1)
+    noise = adjusted.square().sum((1, 2)) / samples.weights.sum(1, keepdim=True)
+    wrong = noise * (1 + 1 / rows) + (errors.square() * of_features.unsqueeze(1)).sum(-1)
+    return 1 - wrong / _variance(share, y, rows)
+
+
+def of_left_out(line: Callable[[Samples], tuple[Tensor, Tensor]], samples: Samples) -> Tensor:
+    """R² of rows that were left out, ``[B, T]``: each fifth of the groups is predicted by a fit to the others.
+
+    Args:
+        line: gives coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` for some rows.
+        samples: all rows.
+    """
+    n = samples.design.shape[1]
+    fold = torch.arange(n) // samples.group % _FOLDS  # rows come in random order
+    share = (samples.weights / samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
+    y = samples.outputs.to(share.dtype)
+    wrong = torch.zeros_like(y[:, 0])
+    for number in range(min(_FOLDS, n // samples.group)):
+        # Numbers rather than a mask, whose size a device would have to tell.
+        fitted, left = (one.nonzero().flatten().to(y.device) for one in (fold != number, fold == number))
+        beta, intercept = line(_rows(samples, fitted))
+        predicted = samples.design[:, left].to(share.dtype) @ beta + intercept
+        wrong = wrong + (share[:, left] * (y[:, left] - predicted).square()).sum(1)
+    return 1 - wrong / _variance(share, y, effective_groups(samples.weights, 1).unsqueeze(-1))
+
+
+def _variance(share: Tensor, y: Tensor, rows: Tensor) -> Tensor:
+    """Of outputs ``[B, n, T]``, without the bias of few rows; above 0."""
+    mean = (share * y).sum(1, keepdim=True)
+    found = (share * (y - mean).square()).sum(1) * rows / (rows - 1).clamp(min=1)
+    return found.clamp(min=torch.finfo(y.dtype).tiny)
+
+
+def _rows(samples: Samples, which: Tensor) -> Samples:
+    """Some rows, by their numbers."""
+    parts = {name: getattr(samples, name)[:, which] for name in ("design", "weights", "outputs")}
+    return replace(samples, **parts)

@@ -36,9 +36,9 @@ class Leverage:
     def __init__(self, x: Tensor, u: Tensor, gram: Tensor, group: int) -> None:
         self.group, self.missing = group, -x.shape[1] % group
         x, u = self._grouped(x, u.unsqueeze(-1))
-        # Without the check of `solve`, for which a device would wait: a penalised matrix has an inverse.
-        m, _ = torch.linalg.solve_ex(gram, x.flatten(1, 2).mT)
-        self.m = m.mT.unflatten(1, (-1, group))
+        # Without a check, for which a device would wait: a penalised matrix has an inverse.
+        factor, _ = torch.linalg.cholesky_ex(gram)
+        self.m = torch.cholesky_solve(x.flatten(1, 2).mT, factor).mT.reshape(len(gram), -1, group, x.shape[-1])
         values, self.vectors = torch.linalg.eigh(self.m @ x.mT + u @ u.mT)
         # A row that alone decides a coefficient has leverage 1, and its noise cannot be known: it is kept finite.
         self.scale = (1 - values).clamp(min=1e-9).rsqrt().unsqueeze(-1)

@@ -224,7 +224,7 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
             coefficients=beta.mT,
             standard_error=torch.where(enough.unsqueeze(-1), errors, math.inf),
             intercept=(problem.y_mean - problem.z_mean @ beta).squeeze(1),
-            score=torch.where(enough, score, score.clamp(max=0)).clamp(min=_LEAST_SCORE),
+            score=torch.where(enough, score, score.nan_to_num(0.0).clamp(max=0)).clamp(min=_LEAST_SCORE),
             fit_score=fit_score,
             spread=(spread / problem.weights.sum(-1, keepdim=True)).sqrt(),
             constant=constant,

@@ -1,0 +1,249 @@
+"""Do the stated figures hold? Coverage of intervals, stated against true errors, scores against fresh rows, phantoms.
+
+    python benchmarks/honesty.py          (about an hour on two cores; --part NAME runs one of its parts)
+    python benchmarks/honesty.py --quick  (keeps the code alive and looks at a few cells)
+
+Each cell explains one model again and again, by designs of different seeds. The truth is the weighted linear model of
+very many independent rows. Printed are, for each cell: the share of 95 % intervals that hold the true coefficient; the
+stated standard error by the true one (root mean squares); the score, R² of fresh independent rows, and R² of the rows
+that were fitted; and how many fits pass the gate of 0.2. Where rows do not suffice, nothing is stated, and no fit
+should pass. At the end stand the cells that are out of bounds: coverage below 0.90 (synthetic) or outside of 0.92 to 0.99
+(trained), stated errors outside of 0.8 to 1.6 of the true ones, a score more than 0.1 above fresh rows, or more than
+2 % of fits of noise that pass.
+
+The second part counts phantoms: how often a feature that the model does not use has a coefficient of more than half of
+the strongest true one, with the default design and with independent rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from honesty_models import Model, synthetic, trained
+
+from lime_callback import Features, Lasso, Ridge, explain
+from lime_callback.designs import Bernoulli, Orthogonal, Paired, key
+from lime_callback.intervals import reach
+from lime_callback.kernels import Cosine, Euclidean, Kernel, Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from lime_callback.designs import Design
+    from lime_callback.surrogates import Surrogate
+
+SIZES = (
+    (8, 64), (8, 128), (20, 64), (20, 128), (20, 256), (20, 1024), (50, 64), (50, 128), (50, 256), (64, 128), (64, 256),
+    (100, 128), (100, 256), (100, 512), (128, 256), (128, 512), (196, 256), (196, 512), (196, 1024), (256, 512),
+    (256, 1024),
+)  # fmt: skip
+OTHERS: tuple[tuple[int, int, Any, Kernel, Surrogate], ...] = (
+    (20, 256, Bernoulli(), Cosine(), Ridge()), (20, 256, Paired(), Cosine(), Ridge()),
+    (100, 256, Bernoulli(), Cosine(), Ridge()), (100, 256, Paired(), Cosine(), Ridge()),
+    (16, 256, Orthogonal(), Cosine(0.06), Ridge()), (16, 256, Orthogonal(), Cosine(0.1), Ridge()),
+    (16, 1024, Orthogonal(), Cosine(0.1), Ridge()), (50, 256, Orthogonal(), Cosine(1.0), Ridge()),
+    (20, 256, Orthogonal(), Euclidean(0.25), Ridge()), (20, 256, Orthogonal(), Uniform(), Ridge()),
+    (20, 256, Orthogonal(), Cosine(), Lasso(0.001)), (20, 256, Orthogonal(), Cosine(), Lasso(0.01)),
+    (20, 256, Orthogonal(), Cosine(), Ridge(0.1)),
+)  # fmt: skip
+
+
+class Cell(NamedTuple):
+    """One line of the table."""
+
+    text: str
+    trouble: str
+
+
+def main() -> None:
+    """Run the parts, print the tables and what is out of bounds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--part", choices=("synthetic", "strategies", "trained", "phantoms"))
+    parser.add_argument("--repetitions", type=int, help="explanations a cell (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of models and designs (default: 0)")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", message="The explanation of input")
+    torch.set_num_threads(2)
+    repetitions = args.repetitions or (20 if args.quick else 100)
+    found: list[Cell] = []
+    print(f"{repetitions} explanations a cell, seed {args.seed}\n\n{HEAD}")
+    for part in (args.part,) if args.part else ("synthetic", "strategies", "trained"):
+        if part != "phantoms":
+            for cell in cells(part, repetitions, args.seed, quick=args.quick):
+                print(cell.text, flush=True)
+                found.append(cell)
+    if args.part in (None, "phantoms"):
+        print("\nphantoms: share of fits in which an unused feature is above half of the strongest true one")
+        for cell in phantoms(40 if args.quick else 400, args.seed, quick=args.quick):
+            print(cell.text, flush=True)
+            found.append(cell)
+    wrong = [f"{cell.text}   <- {cell.trouble}" for cell in found if cell.trouble]
+    print(f"\n{len(wrong)} of {len(found)} cells out of bounds" + "".join(f"\n{line}" for line in wrong))
+    sys.exit(bool(wrong) and not args.quick)
+
+
+HEAD = (
+    f"{'model':<12}{'d':>4}{'n':>6}  {'how':<22}{'covered':>8}{'stated/true':>12}{'score':>8}{'fresh':>7}{'fitted':>8}"
+    f"{'pass':>7}"
+)
+
+
+def cells(part: str, repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
+    """The cells of a part."""
+    default: tuple[Any, Kernel, Surrogate] = (Orthogonal(), Cosine(), Ridge())
+    if part == "trained":
+        for model in trained(seed, quick=quick):
+            for n in (128, 256, 512) if not quick else (256,):
+                yield cell(model, n, *default, repetitions, seed, least=0.92, most=0.99)
+        return
+    rows = [(d, n, *default) for d, n in SIZES] if part == "synthetic" else OTHERS
+    for d, n, design, kernel, surrogate in rows[::6] if quick else rows:
+        for model in synthetic(d, seed):
+            if not quick or model.name in ("product of 2", "noise"):
+                yield cell(model, n, design, kernel, surrogate, repetitions, seed, least=0.90, most=1.0)
+
+
+def cell(
+    model: Model, n: int, design: Design, kernel: Kernel, surrogate: Surrogate, repetitions: int, seed: int, *,
+    least: float, most: float,
+) -> Cell:  # fmt: skip
+    """Explain a model again and again, and compare with what many rows say."""
+    features = Features.from_mask(torch.arange(model.d)[None], layout="C")
+    x = torch.ones(1, model.d, dtype=torch.float64)
+    found = explain(
+        model.rows, x.expand(repetitions, -1), features, n_perturbations=n, design=design, kernel=kernel,
+        surrogate=surrogate, baseline="zero", batch_size=4096,
+        seed=[key(seed, r, model.name) for r in range(repetitions)],
+    )  # fmt: skip
+    truth = true_line(model, kernel, seed)[1:]
+    beta, error = found.coefficients[:, 0], found.standard_error[:, 0]
+    known = found.freedom > 0
+    score, fitted = float(found.score.mean()), float(found.fit_score.mean())
+    fresh = float(fresh_score(model, kernel, beta, found.intercept[:, 0], seed).mean())
+    passed = float((found.score >= 0.2).double().mean())
+    how = f"{type(design).__name__.lower()} {kernel!r} {surrogate!r}"
+    how = "default" if how == "orthogonal Cosine(width=0.25) Ridge(alpha=1e-07, absolute=False)" else _brief(how)
+    head = f"{model.name:<12}{model.d:>4}{n:>6}  {how:<22}"
+    tail = f"{score:8.2f}{fresh:7.2f}{fitted:8.2f}{passed:7.2f}"
+    trouble = []
+    if score > fresh + 0.1:
+        trouble.append("score above fresh rows")
+    if model.name == "noise" and passed > 0.02:
+        trouble.append("noise passes")
+    if not bool(known.all()):
+        if bool(error[~known].isfinite().any()) or passed:
+            trouble.append("something is stated where rows do not suffice")
+        return Cell(f"{head}{'none stated':>20}{tail}", ", ".join(trouble))
+    away = (beta - truth).abs()
+    half = error * reach(found.freedom)[:, None] + 1e-9
+    covered = float((away <= half).double().mean())
+    ratio = float((error.square().mean() / away.square().mean().clamp(min=1e-30)).sqrt())
+    exact = float(away.abs().max()) < 1e-6 * float(truth.abs().max())
+    if not least <= covered <= most and not (exact and covered == 1):
+        trouble.append("coverage")
+    if not 0.8 <= ratio <= 1.6 and not exact and not surrogate.shrinks:
+        trouble.append("stated error")
+    return Cell(f"{head}{covered:8.3f}{ratio:12.2f}{tail}", ", ".join(trouble))
+
+
+def _brief(how: str) -> str:
+    for long, short in (("orthogonal ", ""), ("(width=", "("), (" Ridge(alpha=1e-07, absolute=False)", "")):
+        how = how.replace(long, short)
+    return how.split(", tolerance")[0].replace("alpha=", "").replace(", absolute=False", "")[:21]
+
+
+def independent_rows(d: int, count: int, seed: int) -> Iterator[Tensor]:
+    """Independent rows and their complements, which are as independent of all else, in parts."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(max(1, count // 8192)):
+        half = torch.randint(0, 2, (4096, d), generator=generator, dtype=torch.uint8).bool()
+        yield torch.cat([half, ~half])
+
+
+def true_line(model: Model, kernel: Kernel, seed: int) -> Tensor:
+    """Intercept and coefficients of the weighted linear model of very many rows, ``[1 + d]``."""
+    if model.name == "noise":
+        return torch.zeros(model.d + 1, dtype=torch.float64)
+    present = torch.ones(1, model.d, dtype=torch.bool)
+    gram = torch.zeros(model.d + 1, model.d + 1, dtype=torch.float64)
+    cross = torch.zeros(model.d + 1, dtype=torch.float64)
+    for z in independent_rows(model.d, model.truth_rows, seed + 999):
+        weights = kernel(z[None], present)[0].unsqueeze(1)
+        one = torch.cat([torch.ones(len(z), 1, dtype=torch.float64), z.double()], 1)
+        gram += one.T @ (weights * one)
+        cross += (one.T @ (weights * model.rows(z.double())[:, None])).squeeze(1)
+    return torch.linalg.solve(gram, cross)
+
+
+def fresh_score(model: Model, kernel: Kernel, beta: Tensor, intercept: Tensor, seed: int) -> Tensor:
+    """Weighted R² of independent rows that no fit has seen, one for each fit."""
+    z = torch.cat(list(independent_rows(model.d, 8192, seed + 777)))
+    y = model.rows(z.double())
+    share = kernel(z[None], torch.ones(1, model.d, dtype=torch.bool))[0]
+    share = share / share.sum()
+    wrong = (share * (y - intercept[:, None] - beta @ z.double().T).square()).sum(1)
+    return 1 - wrong / (share * (y - (share * y).sum()).square()).sum()
+
+
+FUNCTIONS = {
+    "product of 2": (2, lambda z: z.prod(1)),
+    "product of 3": (3, lambda z: z.prod(1)),
+    "threshold": (5, lambda z: (z.sum(1) >= 3).double()),
+    "maximum": (3, lambda z: z.amax(1)),
+}
+
+
+def phantoms(repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
+    """How often something is shown that is not there, by the default design and by independent rows."""
+    sizes = ((8, 32), (24, 32), (8, 64), (20, 64), (50, 64), (20, 128), (64, 128), (100, 128), (20, 256), (50, 256),
+             (100, 256), (128, 256), (196, 256), (100, 512), (300, 512), (400, 512), (20, 1024),
+             (400, 1024))  # fmt: skip
+    for d, n in sizes[5::5] if quick else sizes:
+        for name, (count, function) in FUNCTIONS.items():
+            rates = []
+            for design in (Orthogonal(), Bernoulli()):
+                parts = (_ratio(design, d, n, count, function, s + seed, 20) for s in range(repetitions // 20))
+                ratio = torch.cat(list(parts))
+                rates.append((float((ratio > 0.5).double().mean()), float(ratio.median())))
+            (ours, median), (theirs, other) = rates
+            # Two standard errors of the difference of two shares.
+            noise = 2 * math.sqrt(max(ours * (1 - ours) + theirs * (1 - theirs), 1 / repetitions) / repetitions)
+            text = (
+                f"{name:<14}{d:>4}{n:>6}  default {ours:.3f} (median ratio {median:.2f}), independent {theirs:.3f} "
+                f"({other:.2f})"
+            )
+            yield Cell(text, "phantoms" if ours > theirs + noise else "")
+
+
+def _ratio(design: Design, d: int, n: int, count: int, function: Any, seed: int, repetitions: int) -> Tensor:
+    """Strongest unused coefficient by the strongest true one, for several designs and places of the true features."""
+    used = torch.stack(
+        [torch.randperm(d, generator=torch.Generator().manual_seed(key(seed, r)))[:count] for r in range(repetitions)]
+    )
+    mark = torch.arange(repetitions, dtype=torch.float64) / repetitions
+
+    def forward(x: Tensor) -> Tensor:  # the last entry says which of the cases a row is of
+        which = (x[:, -1] * repetitions).round().long()
+        return torch.as_tensor(function(x[:, :-1].gather(1, used[which])))
+
+    x = torch.cat([torch.ones(repetitions, d, dtype=torch.float64), mark[:, None]], 1)
+    mask = torch.cat([torch.arange(d), torch.tensor([-1])])[None]
+    found = explain(
+        forward, x, Features.from_mask(mask, layout="C"), n_perturbations=n, design=design, baseline="zero",
+        batch_size=8192, seed=[key(seed, r, "rows") for r in range(repetitions)],
+    )  # fmt: skip
+    size = found.coefficients[:, 0].abs()
+    true = size.gather(1, used).amax(1)
+    return size.scatter(1, used, 0.0).amax(1) / true.clamp(min=1e-12)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from lime_callback.baselines import Baseline, BaselineName
 from lime_callback.batches import Key
 from lime_callback.budget import Budget
 from lime_callback.choices import ChoiceName, resolve_choice
-from lime_callback.default_baseline import ViewDefault
+from lime_callback.default_baseline import Usual
 from lime_callback.designs import Design, DesignName
 from lime_callback.drift import Drift
 from lime_callback.explanation import Explanation
@@ -145,7 +145,7 @@ class LimeCallback(Hooks):
         views = check.check_views(views, default)
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
         count = check.check_count("background", background, 0)
-        usual = ViewDefault() if count else "mean"
+        usual = Usual() if count else "mean"
         plan = Plan(
             views=views,
             wavelengths=wavelengths,

@@ -7,10 +7,9 @@ nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from lime_callback.arguments import check_one_of
-from lime_callback.designs import Design
 from lime_callback.hidden import Baseline, Drawn, drawn
 from lime_callback.kernels import wide
 from lime_callback.quantities import checked_count
@@ -18,7 +17,6 @@ from lime_callback.quantities import checked_count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from torch import Tensor
 
     from lime_callback.features import Features
@@ -111,29 +109,14 @@ class Background(Baseline):
 
 @dataclass(frozen=True, eq=False)
 class _Samples(Baseline):
+    varies: ClassVar[bool] = True
     values: Tensor
-
-    def rows_of(self, design: Design) -> Design:
-        return _Repeating(design)
 
     def hide(self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int]) -> Tensor | Drawn:
         return drawn(inputs, self.values.to(inputs), n, seeds)
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         return self.values.to(inputs).mean(0, keepdim=True)
-
-
-@dataclass(frozen=True)
-class _Repeating(Design):
-    """A design that repeats its rows where there are no more: each time another sample stands in for what is hidden."""
-
-    design: Design
-
-    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
-        return self.design.sample(n, d, generator)
-
-    def group(self, n: int, d: int) -> int:
-        return self.design.group(n, d)
 
 
 def _lacking(name: str) -> NoReturn:

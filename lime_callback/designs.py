@@ -153,7 +153,7 @@ def key(*parts: object) -> int:
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=7).digest(), "big")
 
 
-def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tensor:
+def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
     """One design an input, bool ``[B or 1, n, d]`` on the device of ``present``.
 
     Args:
@@ -161,6 +161,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
         n: rows at most, see :meth:`Design.enough`.
         present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
         seeds: B numbers; inputs with the same seed and the same features get the same rows.
+        repeated: whether there are n rows all the same where a design has no more that differ.
 
     Raises:
         TypeError: if a seed is no whole number.
@@ -169,7 +170,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
     seeds = [_checked_seed(seed) for seed in seeds]
     shared = len(set(seeds)) == 1 and len(present) == 1
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
-    n = max(design.enough(n, int(has.sum())) for has in rows)
+    n = n if repeated else max(design.enough(n, int(has.sum())) for has in rows)
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
     for one, has, seed in zip(out, rows, seeds, strict=False):
         one[:, has] = design.sample(n, int(has.sum()), torch.Generator().manual_seed(seed))

@@ -16,7 +16,7 @@ from lime_callback.designs import Design, draw
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.forwards import predictions, sweep
-from lime_callback.hidden import weighed
+from lime_callback.hidden import of_rows, weighed
 from lime_callback.inputs import check_background, check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
@@ -200,11 +200,12 @@ def run(
             whole, region = predictions(watched, inputs, settings, batch_size, ranks, pinned)
         targets = select(target, whole)
         baseline = settings.baseline.bound(features, background)
-        design = draw(baseline.rows_of(settings.design), settings.n_perturbations, features.present, seeds)
+        design = draw(settings.design, settings.n_perturbations, features.present, seeds, baseline.varies)
         # Where there are no more rows, each stands for several, so that a penalty weighs as much as ever.
         repeats = settings.n_perturbations / design.shape[1]
         hidden = baseline.hide(inputs, features, design.shape[1], seeds)
-        perturber = Perturber(inputs, hidden, features, design[:, :used])
+        rows = slice(used)
+        perturber = Perturber(inputs, of_rows(hidden, rows), features, design[:, rows])
         return whole, region, targets, perturber, repeats
 
     def folded() -> tuple[Folded | None, str]:

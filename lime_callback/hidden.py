@@ -6,9 +6,9 @@ Letters: ``B`` inputs ``[B, *dims]``, ``n`` rows of a design, ``S`` samples of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +18,6 @@ from lime_callback.designs import key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lime_callback.designs import Design
     from lime_callback.features import Features
     from lime_callback.kernels import Kernel
 
@@ -51,9 +50,19 @@ class Drawn:
         """The samples of an input, ``[K, *dims]``."""
         return self.samples.index_select(0, self.own[b])
 
+    def everywhere(self, k: int) -> Tensor:
+        """Each input's sample of number k, ``[B, *dims]``."""
+        return self.samples.index_select(0, self.own[:, k])
+
 
 class Baseline(ABC):
-    """Makes the values that stand for "not there"."""
+    """Makes the values that stand for "not there".
+
+    Attributes:
+        varies: whether they differ between rows. Then equal rows of a design do not tell the same.
+    """
+
+    varies: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
@@ -66,10 +75,6 @@ class Baseline(ABC):
             ValueError: if there is no background, and one is needed.
         """
         return self
-
-    def rows_of(self, design: Design) -> Design:
-        """The design to draw rows from, given what the user asked for."""
-        return design
 
     def hide(self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int]) -> Tensor | Drawn:
         """The values for each of n rows of every input; by default the same for all rows.
@@ -107,6 +112,11 @@ def drawn(inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int]) -> Draw
     return Drawn(samples, own, torch.stack(rows))
 
 
+def of_rows(hidden: Tensor | Drawn, rows: slice) -> Tensor | Drawn:
+    """What hidden elements become in some rows of a design."""
+    return hidden if isinstance(hidden, Tensor) else replace(hidden, choice=hidden.choice[:, rows])
+
+
 def weighed(kernel: Kernel, inputs: Tensor, hidden: Tensor | Drawn, features: Features, design: Tensor) -> Tensor:
     """What each row weighs, ``[B or 1, n]``; where rows have different samples, each by its own.
 
@@ -121,9 +131,9 @@ def weighed(kernel: Kernel, inputs: Tensor, hidden: Tensor | Drawn, features: Fe
     if isinstance(hidden, Tensor):
         return kernel.bound(inputs, hidden, features)(design, present)
     by_sample = []
-    for which in hidden.own.T:
-        bound = kernel.bound(inputs, hidden.samples.index_select(0, which), features)
+    for k in range(hidden.count):
+        bound = kernel.bound(inputs, hidden.everywhere(k), features)
         if bound is kernel:  # it does not look at the inputs
             return kernel(design, present)
         by_sample.append(bound(design, present).expand(len(inputs), -1))
-    return torch.stack(by_sample).gather(0, hidden.choice_there[None, :, : design.shape[1]])[0]
+    return torch.stack(by_sample).gather(0, hidden.choice_there.unsqueeze(0))[0]

@@ -60,6 +60,16 @@ class Perturber:
             at += last - first
         return buffer[: stop - start]
 
+    @property
+    def grounds(self) -> int:
+        """K, how many samples stand in for what is hidden; 1 where all rows have the same."""
+        return 1 if isinstance(self.hidden, Tensor) else self.hidden.count
+
+    def nothing(self, k: int = 0) -> Tensor:
+        """The inputs with every feature hidden by sample ``k`` of ``grounds``, ``[B, *dims]``."""
+        hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(k)
+        return torch.where(self.labels < 0, self.inputs, hidden)
+
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""
         return forward(self.rows(start, stop), self.inputs_of(start, stop))

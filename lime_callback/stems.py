@@ -170,7 +170,7 @@ class Folded:
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
         stem, maker, elements = self.stem, self._maker, self.perturber.inputs[0].numel()
-        times = 1 if isinstance(self.perturber.hidden, Tensor) else self.perturber.hidden.count
+        times = self.perturber.grounds
         # The images of the features are made once an input, and once for each sample that stands in for what is hidden.
         once = times * maker.passes * (stem.products + elements) / self.perturber.per_input
         folded = stem.size * (maker.sums + _WRITING) + once

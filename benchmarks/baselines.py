@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from sklearn.datasets import load_iris, load_wine
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 
 from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.default_baseline import Usual
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BASELINES = ("mean", "data", "background", "blur", "default")
 TRAINING, BACKGROUND, PROBES = 768, 64, 32

@@ -9,8 +9,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
 from lime_callback.baselines import Background, Baseline, Data
 from lime_callback.default_baseline import Usual
 from lime_callback.designs import key
@@ -26,10 +24,8 @@ if TYPE_CHECKING:
 _PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations
 _SPARE = 8  # perturbations beyond the number of features, without which nothing would be significant
 _ERRORS = 2.0  # a coefficient is sure from so many standard errors on
-_STRONGEST, _LEAST = (
-    3,
-    0.25,
-)  # of the first explanation so many count; of the second those above this share of its largest
+_STRONGEST = 3  # of the first explanation so many features count,
+_LEAST = 0.25  # and of the second those above this share of its largest
 
 
 def other(baseline: Baseline) -> Baseline:

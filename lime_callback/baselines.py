@@ -1,12 +1,12 @@
 """Baselines: what a hidden element is replaced with.
 
 A baseline takes inputs ``[B, *dims]`` and their features, and returns a tensor that broadcasts to the inputs' shape, of
-their dtype and on their device. It is computed once an explanation.
+their dtype and on their device. It is computed once an explanation. Those that need other inputs of the
+same data are in :mod:`lime_callback.data_baselines`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lime_callback.arguments import check_function
+from lime_callback.data_baselines import Background as Background
+from lime_callback.data_baselines import Data as Data
+from lime_callback.hidden import Baseline as Baseline
 from lime_callback.kernels import wide
 from lime_callback.quantities import check_number, is_number
 from lime_callback.spelling import resolve
@@ -24,14 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lime_callback.features import Features
-
-
-class Baseline(ABC):
-    """Makes the values that stand for "not there"."""
-
-    @abstractmethod
-    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
-        """Values for hidden elements, in a shape that broadcasts to ``inputs`` [B, *dims]."""
 
 
 @dataclass(frozen=True)
@@ -209,12 +204,14 @@ def _check_values(values: Tensor) -> None:
         raise ValueError(f"`baseline` should be finite and real. Found {found}.")
 
 
-BaselineName = Literal["zero", "mean", "segment_mean", "blur"]
+BaselineName = Literal["zero", "mean", "segment_mean", "blur", "data", "background"]
 BASELINES: dict[str, Callable[[], Baseline]] = {
     "zero": Constant,
     "mean": Mean,
     "segment_mean": SegmentMean,
     "blur": Blur,
+    "data": Data,
+    "background": Background,
 }
 
 

@@ -11,6 +11,7 @@ from lime_callback.baselines import Baseline, BaselineName
 from lime_callback.batches import Key
 from lime_callback.budget import Budget
 from lime_callback.choices import ChoiceName, resolve_choice
+from lime_callback.default_baseline import Usual
 from lime_callback.designs import Design, DesignName
 from lime_callback.drift import Drift
 from lime_callback.explanation import Explanation
@@ -58,8 +59,10 @@ class LimeCallback(Hooks):
         n_perturbations: of each probe and view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
             ``lime_callback.designs.Design``.
-        baseline: what hidden elements become: ``"mean"`` (if ``None``), ``"zero"``, ``"segment_mean"``, ``"blur"``, a
-            number, one for each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
+        baseline: what hidden elements become: ``"data"`` (if ``None``), each channel's mean over the background,
+            ``"background"``, values of its samples, ``"mean"`` (if there is no background), ``"zero"``,
+            ``"segment_mean"``, ``"blur"``, a number, one for each channel, a tensor, a function of the inputs, or a
+            ``lime_callback.baselines.Baseline``.
         kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
             ``lime_callback.kernels.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
@@ -84,6 +87,8 @@ class LimeCallback(Hooks):
             how many.
         stem: ``"auto"`` replaces the model's first layer by what it makes of each feature, where it is linear and where
             that is cheaper than perturbed inputs; ``"off"`` makes them.
+        background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation
+            set, for what hidden elements become. 0: none.
         pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
@@ -123,6 +128,7 @@ class LimeCallback(Hooks):
         max_batch_size: int | None = None,
         time_budget: float | str | None = None,
         stem: Literal["auto", "off", False] = "auto",
+        background: int = 64,
         pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
@@ -138,6 +144,8 @@ class LimeCallback(Hooks):
             default.append(Superbands(min(20, len(wavelengths))))
         views = check.check_views(views, default)
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
+        count = check.check_count("background", background, 0)
+        usual = Usual() if count else "mean"
         plan = Plan(
             views=views,
             wavelengths=wavelengths,
@@ -145,7 +153,7 @@ class LimeCallback(Hooks):
             choice=resolve_choice(probes),
             target=check.check_target(target),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
-            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like),
+            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual),
             watch=check_watch(watch),
             gate=check.check_gate(gate),
             reference=Reference.of(reference, [view.name for view in views]),
@@ -159,6 +167,7 @@ class LimeCallback(Hooks):
             label_key=keys[1],
             output_key=keys[2],
             forward=check.check_forward(forward),
+            background=count,
         )
         super().__init__(plan, check.check_one_of("on_error", on_error, ("warn", "raise")))
 

@@ -193,7 +193,7 @@ def key(*parts: object) -> int:
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=7).digest(), "big")
 
 
-def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tensor:
+def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
     """One design an input, bool ``[B or 1, n, d]`` on the device of ``present``.
 
     Args:
@@ -201,6 +201,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
         n: rows at most, see :meth:`Design.enough`.
         present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
         seeds: B numbers; inputs with the same seed and the same features get the same rows.
+        repeated: whether there are n rows all the same where a design has no more that differ.
 
     Raises:
         TypeError: if a seed is no whole number.
@@ -211,7 +212,7 @@ def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int]) -> Tenso
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
     counts = [int(has.sum()) for has in rows]
     design = design.settled(n, max(counts))
-    n = max(design.enough(n, count) for count in counts)
+    n = n if repeated else max(design.enough(n, count) for count in counts)
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
     for one, has, count, seed in zip(out, rows, counts, seeds, strict=False):
         one[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))

@@ -16,7 +16,8 @@ from lime_callback.designs import Design, draw, used_rows
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.forwards import predictions, sweep
-from lime_callback.inputs import check_inputs, features_of, fingerprint
+from lime_callback.hidden import of_rows, weighed
+from lime_callback.inputs import check_background, check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
 from lime_callback.stages import stage
@@ -55,6 +56,7 @@ def explain(
     output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
     batch_size: int | None = None,
     stem: Literal["auto", "off"] = "auto",
+    background: Tensor | None = None,
     seed: int | Sequence[int] = 0,
 ) -> Explanation:
     """Explain a model's outputs by a weighted linear model over features that are switched on and off.
@@ -73,7 +75,8 @@ def explain(
         design: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"``, or a
             :class:`~lime_callback.designs.Design`.
         baseline: what hidden elements become: ``"zero"``, ``"mean"`` (if ``None``), ``"segment_mean"``, ``"blur"``, a
-            number, a tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`.
+            number, a tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`; with a
+            background also ``"data"`` (if ``None``) or ``"background"``.
         kernel: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.kernels.Kernel`.
         surrogate: ``"ridge"`` (if ``None``), ``"lasso"``, a scikit-learn linear regressor, or a
             :class:`~lime_callback.surrogates.Surrogate`.
@@ -86,6 +89,8 @@ def explain(
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
             perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
+        background: other inputs of the same data, ``[N, *dims]``: ``"data"`` hides by their mean, ``"background"`` by
+            their values.
         seed: of the designs: one number, which gives each input the same rows, so that a batch is explained as its
             inputs are one by one; or one number an input.
 
@@ -103,9 +108,11 @@ def explain(
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like)
+    usual = "mean" if background is None else "data"
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
+    check_background(background, inputs)
     seeds = check_seeds(seed, len(inputs))
     if batch_size is not None:
         check_count("batch_size", batch_size, 1)
@@ -118,6 +125,7 @@ def explain(
         batch_size=batch_size or _DEFAULT_BATCH,
         seeds=seeds,
         module=forward if isinstance(forward, nn.Module) else None,
+        background=background,
     )
     for b, reason in found.weak.items():
         warnings.warn(f"The explanation of input {b} is uncertain: {reason}.", UserWarning, stacklevel=2)
@@ -161,6 +169,7 @@ def run(
     ranks: Ranks = ALONE,
     module: nn.Module | None = None,
     pinned: Tensor | None = None,
+    background: Tensor | None = None,
 ) -> Outcome:
     """Explain checked inputs.
 
@@ -176,6 +185,7 @@ def run(
         ranks: processes that share the forwards.
         module: that ``forward`` runs, for its stem; ``None`` leaves the stem alone.
         pinned: what a reducer has pinned of the inputs; ``None``: it does so now.
+        background: other inputs ``[N, *dims]``, on any device, for baselines that take their values from the data.
 
     Raises:
         ValueError: if the outputs' shape does not fit, or they are not finite.
@@ -195,10 +205,13 @@ def run(
         with finder.looking(forward) as watched:
             whole, region = predictions(watched, inputs, settings, batch_size, ranks, pinned)
         targets = select(target, whole)
-        design = draw(settings.design, settings.n_perturbations, features.present, seeds)
+        baseline = settings.baseline.bound(features, background)
+        design = draw(settings.design, settings.n_perturbations, features.present, seeds, baseline.varies)
+        hidden = baseline.hide(inputs, features, design.shape[1], seeds)
         rows, group = used_rows(settings.design, settings.n_perturbations, len(features), used)
-        perturber = Perturber(inputs, settings.baseline(inputs, features), features, design[:, rows])
-        empty, _ = predictions(forward, perturber.nothing(), settings, batch_size, ranks, region)
+        perturber = Perturber(inputs, of_rows(hidden, rows), features, design[:, rows])
+        grounds = (perturber.nothing(k) for k in range(perturber.grounds))
+        empty = torch.stack([predictions(forward, x, settings, batch_size, ranks, region)[0] for x in grounds]).mean(0)
         return whole, region, targets, perturber, group, empty
 
     def folded() -> tuple[Folded | None, str]:
@@ -241,13 +254,9 @@ def run(
 def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, group: int) -> Samples:
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
     design = perturber.design
-    kernel = settings.kernel.bound(perturber.inputs, perturber.baseline, features)
-    return Samples(
-        design,
-        kernel(design, features.present.expand(len(design), -1)),
-        outputs.view(len(perturber.inputs), perturber.per_input, -1),
-        group,
-    )
+    weights = weighed(settings.kernel, perturber.inputs, perturber.hidden, features, design)
+    outputs = outputs.view(len(perturber.inputs), perturber.per_input, -1)
+    return Samples(design, weights, outputs, group, chance=perturber.grounds > 1)
 
 
 def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate) -> Explanation:

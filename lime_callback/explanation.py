@@ -40,12 +40,14 @@ class Samples:
         weights: of the kernel, ``[B or 1, n]``.
         outputs: of the model, ``[B, n, T]``.
         group: rows that were drawn together stand together, this many at a time.
+        chance: whether outputs depend on more than which features are on, as on samples that stand in for hidden ones.
     """
 
     design: Tensor
     weights: Tensor
     outputs: Tensor
     group: int = 1
+    chance: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +265,7 @@ class Explanation:
             "n_perturbations": self.n_perturbations,
             "shape": self.shape,
             "group": self.samples.group if self.samples is not None else 1,
+            "chance": self.samples is not None and self.samples.chance,
         }
         path = Path(path)
         partial = path.with_name(path.name + ".part")
@@ -316,7 +319,7 @@ class Explanation:
                 features=features,
                 n_perturbations=int(about["n_perturbations"]),
                 shape=tuple(about["shape"]),
-                samples=Samples(**parts, group=int(about["group"])) if parts else None,
+                samples=Samples(**parts, group=int(about["group"]), chance=bool(about["chance"])) if parts else None,
             )
             found._check_whole()
             return found

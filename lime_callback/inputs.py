@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -65,3 +67,24 @@ def features_of(features: Features | Tensor, inputs: Tensor) -> Features:
         )
     features.check(tuple(inputs.shape))
     return features.to(inputs.device)
+
+
+def check_background(background: Any, inputs: Tensor) -> None:
+    """Raise if a background is given that is not ``[N, *dims]`` of the inputs' kind.
+
+    Raises:
+        ValueError: if its shape does not fit the inputs ``[B, *dims]``, or its values are not finite.
+        TypeError: if it is no floating-point tensor.
+    """
+    if background is None:
+        return
+    if not isinstance(background, Tensor) or not background.is_floating_point():
+        found = f"dtype {background.dtype}" if isinstance(background, Tensor) else f"a {type(background).__name__}"
+        raise TypeError(f"`background` should be a floating-point tensor of inputs, [N, *dims]. Found {found}.")
+    if background.shape[1:] != inputs.shape[1:] or not len(background):
+        raise ValueError(
+            f"`background` should hold inputs of the same shape as those that are explained, [N, "
+            f"{', '.join(map(str, inputs.shape[1:]))}]. Found shape {tuple(background.shape)}."
+        )
+    if not bool(background.isfinite().all()):
+        raise ValueError("`background` should be finite. Found NaN or infinite values; leave these inputs out.")

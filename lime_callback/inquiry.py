@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lime_callback import second_opinion
 from lime_callback.arguments import check_class_names_fit
 from lime_callback.drift import check_comparable
 from lime_callback.explanation import Explanation
@@ -40,11 +41,16 @@ class Inquiry:
     Args:
         plan: what the user asked for.
         console: for what fails and what is found.
+
+    Attributes:
+        tracks: of the views, by their names.
+        aside: forwards of one sample that the last explanation took besides those of its perturbations.
     """
 
     plan: Plan
     console: Console
     tracks: dict[str, Track] = field(init=False)
+    aside: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
@@ -101,7 +107,7 @@ class Inquiry:
         Returns:
             The tracks of the views that were explained, and the batch size for which memory sufficed.
         """
-        explained = []
+        explained, self.aside = [], 0
         for name, track in self.tracks.items():
             with self.console.contained(f"view '{name}'"), guarded(model.module):
                 found = self._explain(track, model, self.plan, batch_size, used, ranks)
@@ -115,6 +121,8 @@ class Inquiry:
                 with stage("drift"):
                     ranks.together(partial(self._take, track, found.explanation, epochs_trained))
                 batch_size = found.batch_size
+                with self.console.contained(f"the second baseline of view '{name}'"):
+                    self._ask_otherwise(track, model, batch_size, ranks)
                 explained.append(track)
         return explained, batch_size
 
@@ -184,6 +192,17 @@ class Inquiry:
     def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
         track.shorten(explanation, self.plan.settings.surrogate)
         track.take(explanation, epochs_trained)
+
+    def _ask_otherwise(self, track: Track, model: Model, batch_size: int, ranks: Ranks) -> None:
+        """Once a run, say where another baseline finds the opposite."""
+        asked = f"{track.view.name}: baselines"
+        if model.background is None or asked in self.console.said:
+            return
+        self.console.said.append(asked)  # also of one that fails
+        text, forwards = second_opinion.ask(track, model, self.plan, batch_size, ranks)
+        self.aside += forwards
+        if text is not None:
+            self.console.remark(text)
 
     def _find_reference(
         self, track: Track, model: Model, batch_size: int, explanation: Explanation, ranks: Ranks

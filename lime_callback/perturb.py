@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lime_callback.features import Features
+    from lime_callback.hidden import Drawn
 
 
 # Elements of a slab from which on a copy takes less time than its number in the table.
@@ -26,21 +27,22 @@ class Perturber:
 
     Args:
         inputs: ``[B, *dims]``.
-        baseline: what hidden elements become; broadcasts to the inputs' shape.
+        hidden: what hidden elements become; broadcasts to the inputs' shape, or one of several samples for each row.
         features: of the inputs.
         design: on/off rows, bool ``[B or 1, n, d]``.
     """
 
-    def __init__(self, inputs: Tensor, baseline: Tensor, features: Features, design: Tensor) -> None:
+    def __init__(self, inputs: Tensor, hidden: Tensor | Drawn, features: Features, design: Tensor) -> None:
         self.design, self.per_input = design, design.shape[1]
-        self.inputs, self.baseline = inputs, baseline.expand(inputs.shape)
+        self.inputs = inputs
+        self.hidden = hidden.expand(inputs.shape) if isinstance(hidden, Tensor) else hidden
         # An element that is never hidden has label -1; it becomes a first feature that is always on.
         always = design.new_ones(*design.shape[:2], 1)
         self._kept = torch.cat([always, design], dim=-1).expand(len(inputs), -1, -1)
         self.labels = features.mask
         self._buffer: Tensor | None = None
         self._slab_size = _slab_size(inputs, self.labels)
-        self._slabs = -1, torch.empty(0)
+        self._slabs = self._hidden = -1, torch.empty(0)
 
     def __len__(self) -> int:
         """The number of rows, B n."""
@@ -54,13 +56,19 @@ class Perturber:
             b, first = divmod(at, self.per_input)
             last = min(self.per_input, first + stop - at)
             keep = self._kept[b, first:last].index_select(1, self.labels_of(b).flatten() + 1)
-            self._write(buffer[at - start : at - start + last - first], b, keep)
+            self._write(buffer[at - start : at - start + last - first], b, keep, self.choice_of(b, first, last))
             at += last - first
         return buffer[: stop - start]
 
-    def nothing(self) -> Tensor:
-        """The inputs with every feature hidden, ``[B, *dims]``."""
-        return torch.where(self.labels < 0, self.inputs, self.baseline)
+    @property
+    def grounds(self) -> int:
+        """K, how many samples stand in for what is hidden; 1 where all rows have the same."""
+        return 1 if isinstance(self.hidden, Tensor) else self.hidden.count
+
+    def nothing(self, k: int = 0) -> Tensor:
+        """The inputs with every feature hidden by sample ``k`` of ``grounds``, ``[B, *dims]``."""
+        hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(k)
+        return torch.where(self.labels < 0, self.inputs, hidden)
 
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""
@@ -86,29 +94,43 @@ class Perturber:
 
     def release(self) -> None:
         """Give the memory back."""
-        self._buffer, self._slabs = None, (-1, torch.empty(0))
+        self._buffer, self._slabs, self._hidden = None, (-1, torch.empty(0)), (-1, torch.empty(0))
 
-    def _write(self, out: Tensor, b: int, keep: Tensor) -> None:
+    def hidden_of(self, b: int) -> Tensor:
+        """What the hidden elements of an input become, ``[K, *dims]``: K samples, or K = 1 for all rows."""
+        if isinstance(self.hidden, Tensor):
+            return self.hidden[b : b + 1]
+        if self._hidden[0] != b:
+            self._hidden = b, self.hidden.of(b)
+        return self._hidden[1]
+
+    def choice_of(self, b: int, first: int, last: int) -> Tensor | None:
+        """Which of K samples rows of an input take, int64 ``[last - first]``; ``None`` where there is no choice."""
+        return None if isinstance(self.hidden, Tensor) else self.hidden.choice_there[b, first:last]
+
+    def _write(self, out: Tensor, b: int, keep: Tensor, choice: Tensor | None) -> None:
         """Write rows of an input, given which elements of its labels are kept, bool ``[m, labels]``."""
         labels = self.labels_of(b)
         if self._slab_size:
             # Whole slabs, such as the channels of a superband, are copied from a table: a third of the time of a choice
             # between two values for each element.
             slabs = self._slabs_of(b)
-            number = keep.long().mul_(labels.numel()).add_(torch.arange(labels.numel(), device=keep.device))
+            row = keep.long() if choice is None else torch.where(keep, len(self.hidden_of(b)), choice.unsqueeze(1))
+            number = row.mul_(labels.numel()).add_(torch.arange(labels.numel(), device=keep.device))
             torch.index_select(slabs, 0, number.flatten(), out=out.view(-1, self._slab_size))
             return
         keep = keep.view(len(keep), *labels.shape)
+        hidden = self.hidden_of(b)[0] if choice is None else torch.index_select(self.hidden_of(b), 0, choice, out=out)
         if out.dtype in (torch.float32, torch.float64):
             # Exact for weights of 0 and 1, and half of the time of `where`.
-            torch.lerp(self.baseline[b], self.inputs[b], keep.to(out.dtype), out=out)
+            torch.lerp(hidden, self.inputs[b], keep.to(out.dtype), out=out)
         else:
-            torch.where(keep, self.inputs[b], self.baseline[b], out=out)
+            torch.where(keep, self.inputs[b], hidden, out=out)
 
     def _slabs_of(self, b: int) -> Tensor:
-        """The slabs of the baseline, and behind them those of the input."""
+        """The slabs of what is hidden, and behind them those of the input."""
         if self._slabs[0] != b:
-            self._slabs = b, torch.stack([self.baseline[b], self.inputs[b]]).view(-1, self._slab_size)
+            self._slabs = b, torch.cat([self.hidden_of(b), self.inputs[b : b + 1]]).view(-1, self._slab_size)
         return self._slabs[1]
 
     def _room(self, count: int) -> Tensor:

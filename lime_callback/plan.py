@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.data_baselines import Background, Data
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -42,9 +44,15 @@ class Plan:
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
+    background: int = 0  # samples
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""
+        if not self.background and isinstance(self.settings.baseline, (Data, Background)):
+            raise ValueError(
+                f"`background` should be at least 1 for `baseline = {self.settings.baseline}`, which takes its values "
+                "from other samples. Found `background = 0`; leave it out, or take `baseline='mean'`."
+            )
         if self.choice.anew and self.reference is not None and self.reference.explanations:
             raise ValueError(
                 "`reference` should be a checkpoint where probes are chosen anew at each epoch. Found saved "

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from lime_callback.reducers import Reducer
 
 
-_DEFAULTS = {"design": "orthogonal", "baseline": "mean", "kernel": "cosine", "surrogate": "ridge"}
+_DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
 
 
 @dataclass(frozen=True)
 class Settings:
     """How explanations are made: every strategy resolved and checked.
 
-    A strategy that is ``None`` is the one of ``like``, or the default.
+    A strategy that is ``None`` is the one of ``like``, or the default, which for the baseline is ``usual``.
 
     Raises:
         ValueError: for an unknown name, a number out of range, or an argument that ``like`` sets as well.
@@ -44,8 +44,9 @@ class Settings:
     output: Output | Reducer | Callable[[Tensor], Tensor] = "raw"
     stem: Literal["auto", "off", False] = "auto"
     like: InitVar[Like | None] = None  # of a copy the strategies are given
+    usual: InitVar[Any] = "mean"
 
-    def __post_init__(self, like: Like | None) -> None:
+    def __post_init__(self, like: Like | None, usual: Any) -> None:
         check_count("n_perturbations", self.n_perturbations, 2)
         check_output(self.output)
         if self.stem is False:  # what YAML makes of an off without quotes
@@ -54,7 +55,7 @@ class Settings:
         if like is not None:
             check_one_of("like", like, tuple(PRESETS))
         theirs = {} if like is None else PRESETS[like].strategies
-        for name, default in _DEFAULTS.items():
+        for name, default in (_DEFAULTS | {"baseline": usual}).items():
             value = getattr(self, name)
             if value is not None and name in theirs:
                 raise ValueError(

@@ -40,6 +40,7 @@ def explanation_state(explanation: Explanation) -> dict[str, Any]:
         "weights": samples.weights,
         "outputs": samples.outputs,
         "group": samples.group,
+        "chance": samples.chance,
     }
 
 
@@ -52,6 +53,7 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
         weights=state["weights"],
         outputs=state["outputs"],
         group=state["group"],
+        chance=state["chance"],
     )
     return Explanation(
         **{name: state[name] for name in _TENSORS},

@@ -6,7 +6,8 @@ layer. With ``x`` the input, ``b`` the baseline, ``z`` a row of the design and `
     stem(x') = stem(b + always) + sum_k z_k (stem - bias)((x - b) M_k)
 
 where ``always`` is what is never hidden. The d images of the features are computed once an input, and a batch of
-perturbations is one product of matrices. The model is run with the stem's answer put in place of its forward.
+perturbations is one product of matrices. Where b is one of K samples for each row, so it is for each of them. The model
+is run with the stem's answer put in place of its forward.
 
 Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for one input.
 """
@@ -163,25 +164,27 @@ class Folded:
     def __init__(self, stem: Stem, perturber: Perturber, batch_size: int) -> None:
         self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
         self._input, self._chunk = -1, batch_size
-        self._answers: Callable[[Tensor], Tensor] | None = None
+        self._answers: list[Callable[[Tensor], Tensor]] = []
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
         stem, maker, elements = self.stem, self._maker, self.perturber.inputs[0].numel()
-        # The images of the features are made once an input.
-        once = maker.passes * (stem.products + elements) / self.perturber.per_input
+        times = self.perturber.grounds
+        # The images of the features are made once an input, and once for each sample that stands in for what is hidden.
+        once = times * maker.passes * (stem.products + elements) / self.perturber.per_input
         folded = stem.size * (maker.sums + _WRITING) + once
         direct = stem.products + _WRITING * elements
         room = _ROOM * max(self._chunk, 32) * (elements + stem.size)
-        return folded < direct and stem.size * maker.kept <= room
+        return folded < direct and stem.size * maker.kept * times <= room
 
     def rows(self, start: int, stop: int) -> Tensor:
         """The stem's answers ``[stop - start, o]``."""
         parts = []
         while start < stop:
             b, design = self.perturber.design_of(start, stop)
-            parts.append(self._of(b)(design))
+            first = start - b * self.per_input
+            parts.append(self._answer(b, design, self._choice(b, first, first + len(design))))
             start += len(design)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -192,7 +195,9 @@ class Folded:
     def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What ``forward`` makes of the first input as it is, and of its first perturbation."""
         _, first = self.perturber.design_of(0, 1)
-        answers = self._of(0)(torch.cat([torch.ones_like(first), first]))
+        choice = self._choice(0, 0, 1)
+        both = None if choice is None else choice.expand(2)
+        answers = self._answer(0, torch.cat([torch.ones_like(first), first]), both)
         return self._answered(forward, answers, self.perturber.inputs_of(0, 1).expand(2))
 
     def _answered(self, forward: Callable[[Tensor, Tensor], Tensor], answers: Tensor, rows: Tensor) -> Tensor:
@@ -204,15 +209,31 @@ class Folded:
 
     def release(self) -> None:
         """Give memory back."""
-        self._input, self._answers, self._chunk = -1, None, max(1, self._chunk // 2)
+        self._input, self._answers, self._chunk = -1, [], max(1, self._chunk // 2)
 
-    def _of(self, b: int) -> Callable[[Tensor], Tensor]:
-        """A function of rows of a design: the stem's answers to them, for this input."""
-        if self._answers is None or b != self._input:
-            x, baseline, labels = self.perturber.inputs[b], self.perturber.baseline[b], self.perturber.labels_of(b)
-            ground = self.stem.images(torch.where(labels < 0, x, baseline).unsqueeze(0))
-            ground = ground + self.stem.bias(ground)
-            self._input, self._answers = b, partial(self._maker.make(x, baseline, labels, self._chunk), ground)
+    def _choice(self, b: int, first: int, last: int) -> Tensor | None:
+        """Which samples rows of an input take, on the CPU; ``None`` where there is no choice."""
+        hidden = self.perturber.hidden
+        return None if isinstance(hidden, Tensor) else hidden.choice[b, first:last]
+
+    def _answer(self, b: int, design: Tensor, choice: Tensor | None) -> Tensor:
+        """The stem's answers ``[m, o]`` to rows ``[m, d]`` of an input."""
+        if choice is None:
+            return self._of(b)[0](design)
+        groups = [(choice == k).nonzero().flatten() for k in range(len(self._of(b)))]
+        there = [group.to(design.device) for group in groups]
+        found = [answer(design[rows]) for answer, rows in zip(self._of(b), there, strict=True) if len(rows)]
+        return torch.cat(found).index_select(0, torch.cat(groups).argsort().to(design.device))
+
+    def _of(self, b: int) -> list[Callable[[Tensor], Tensor]]:
+        """For each sample a function of rows of a design: the stem's answers to them, for this input."""
+        if not self._answers or b != self._input:
+            x, labels = self.perturber.inputs[b], self.perturber.labels_of(b)
+            self._input, self._answers = b, []
+            for hidden in self.perturber.hidden_of(b):
+                ground = self.stem.images(torch.where(labels < 0, x, hidden).unsqueeze(0))
+                ground = ground + self.stem.bias(ground)
+                self._answers.append(partial(self._maker.make(x, hidden, labels, self._chunk), ground))
         return self._answers
 
 

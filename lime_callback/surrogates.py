@@ -246,7 +246,7 @@ def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
     spare = effective_groups(samples.weights, samples.group) - present - 1
     rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
     enough = (spare >= least_freedom(present)) & (rank >= present)
-    exhaustive = is_exhaustive(samples.design)
+    exhaustive = _is_exhaustive(samples)
     return torch.where(exhaustive, math.inf, torch.where(enough, spare, 0.0)), exhaustive
 
 
@@ -278,7 +278,12 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
     leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
     found = leverage.influences(leverage.adjusted(residuals))
-    return torch.where(is_exhaustive(samples.design)[:, None, None, None], 0.0, found)
+    return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, found)
+
+
+def _is_exhaustive(samples: Samples) -> Tensor:
+    """Whether nothing is left to chance, bool ``[B or 1]``."""
+    return is_exhaustive(samples.design) & (not samples.chance)
 
 
 def _is_constant(outputs: Tensor) -> Tensor:

@@ -160,6 +160,7 @@ class Track:
             ranks=ranks,
             module=model.module,
             pinned=None if self.pinned is None else self.pinned.to(inputs.device),
+            background=model.background,
         )
         return found._replace(explanation=found.explanation.to("cpu"))
 

@@ -137,7 +137,7 @@ def explained(
 
         found = run(
             forward, x.to(device, dtype, memory_format=form), features.to(device), target,
-            settings=settings, batch_size=BATCH, seeds=seeds, used=used,
+            settings=settings, batch_size=BATCH, seeds=seeds, used=used, background=x.flip(1),
         )  # fmt: skip
         return tensors(found.explanation)
 

@@ -129,16 +129,16 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
     settings = Settings(n_perturbations=n, **how)
     drawn = explainer.draw
 
-    def draw(design, rows, present, seeds):
+    def draw(design, rows, present, seeds, repeated):
         present = present.cpu()
         with uncounted():
-            return drawn(design, rows, present, seeds)
+            return drawn(design, rows, present, seeds, repeated)
 
     monkeypatch.setattr(explainer, "draw", draw)
     with counted() as found:
         run(
             lambda x, _: forward(x), x, features, TARGETS[target], settings=settings, batch_size=batch_size,
-            seeds=seeds,
+            seeds=seeds, background=x.flip(1),
         )  # fmt: skip
     monkeypatch.undo()
     return found

@@ -77,6 +77,8 @@ def test_two_processes_find_what_one_finds(alone, ran, strategy):
     (zero, one), _, folder = ran(strategy)
     same(alone, zero, atol=1e-6, rtol=0)
     same(zero, one, atol=0, rtol=0)
+    assert torch.equal(zero["background"], one["background"])
+    assert torch.equal(zero["background"], alone["background"])
     assert zero["metrics"] == one["metrics"]
     assert zero["forwards"] == one["forwards"]
     assert set(zero["metrics"][0]) == set(alone["metrics"][0])

@@ -1,0 +1,253 @@
+"""Which baseline puts first what a model really uses? Models that were trained on data with a planted cause.
+
+    python benchmarks/baselines.py          (about two minutes on one core)
+    python benchmarks/baselines.py --last   (cases and seeds that no choice was made by)
+    python benchmarks/baselines.py --quick  (keeps the code alive; its figures mean little)
+
+In each case one group of bands, one patch or one element alone decides the class, and everything else varies without
+meaning, over samples and, but for homogeneous ones, over pixels. Printed is the share of the validation samples whose
+strongest feature is the planted one, for the predicted class, its logit less the mean of all logits. A sample that the
+model gets wrong is left out. ``default`` is what the callback takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from sklearn.datasets import load_iris, load_wine
+from torch import Tensor, nn
+
+from lime_callback import Features, Superbands, Superpixels, explain
+from lime_callback.default_baseline import Usual
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BASELINES = ("mean", "data", "background", "blur", "default")
+TRAINING, BACKGROUND, PROBES = 768, 64, 32
+BANDS, GROUPS = 48, 6
+
+
+@dataclass(frozen=True)
+class Made:
+    """Samples with labels, how they are cut, and which features decide."""
+
+    x: Tensor
+    y: Tensor
+    features: Features
+    planted: tuple[int, ...]
+
+
+def spectra(plant: Callable[[Tensor, Tensor, slice], None], homogeneous: bool, size: int = 6) -> Callable[[int], Made]:
+    """Patches [N, BANDS, size, size]: a spectrum with levels by group, one of which ``plant`` sets."""
+
+    def make(seed: int) -> Made:
+        g = torch.Generator().manual_seed(seed)
+        total = TRAINING + BACKGROUND + PROBES
+        y, group = torch.randint(0, 2, (total,), generator=g), seed % GROUPS
+        usual, width = 2 + torch.linspace(0, 6, BANDS).sin(), BANDS // GROUPS
+        # What one group shows says nothing of another, or a model would do well to use that.
+        levels = 0.3 * torch.randn(total, GROUPS, generator=g).repeat_interleave(width, 1)
+        x = (usual + levels + 0.2 * torch.randn(total, BANDS, generator=g))[..., None, None]
+        x = x + (0.0 if homogeneous else 0.5) * torch.randn(total, BANDS, size, size, generator=g)
+        plant(x, y, slice(group * width, (group + 1) * width))
+        return Made(x, y, Superbands(GROUPS).features(x[:1]), (group,))
+
+    return make
+
+
+def band_offset(x: Tensor, y: Tensor, group: slice) -> None:
+    """One class is brighter in the group."""
+    x[:, group] += (0.9 * (2 * y - 1))[:, None, None, None]
+
+
+def band_slope(x: Tensor, y: Tensor, group: slice) -> None:
+    """The classes differ in the sign of the group's slope; its mean says nothing."""
+    slope = torch.linspace(-1, 1, group.stop - group.start)
+    x[:, group] += (2 * y - 1)[:, None, None, None] * 0.6 * slope[:, None, None]
+
+
+def band_absorption(x: Tensor, y: Tensor, group: slice) -> None:
+    """One class absorbs in the group, the other is as everything is."""
+    x[:, group] -= (1.8 * y)[:, None, None, None]
+
+
+def images(plant: Callable[[Tensor, Tensor, torch.Generator], None], homogeneous: bool) -> Callable[[int], Made]:
+    """Images [N, 3, 32, 32] of 16 patches with a colour each, one of which ``plant`` sets."""
+
+    def make(seed: int) -> Made:
+        g = torch.Generator().manual_seed(seed)
+        total = TRAINING + BACKGROUND + PROBES
+        y, place = torch.randint(0, 2, (total,), generator=g), 5 + seed % 6
+        row, column = 8 * (place // 4), 8 * (place % 4)
+        x = 0.5 * torch.randn(total, 3, 1, 1, generator=g).expand(-1, -1, 32, 32).clone()
+        if not homogeneous:
+            x += 0.5 * torch.randn(total, 3, 4, 4, generator=g).repeat_interleave(8, 2).repeat_interleave(8, 3)
+            x += 0.2 * torch.randn(x.shape, generator=g)
+        plant(x[:, :, row : row + 8, column : column + 8], y, g)
+        return Made(x, y, Superpixels("grid", n_segments=16).features(x[:1]), (place,))
+
+    return make
+
+
+def patch_brightness(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
+    """The patch is brighter or darker than the rest."""
+    patch += (0.8 * (2 * y - 1))[:, None, None, None]
+
+
+def patch_texture(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
+    """The patch is striped along or across."""
+    stripes = (torch.arange(8) % 4 < 2).float() * 2 - 1
+    along, across = stripes.view(1, 8).expand(8, 8), stripes.view(8, 1).expand(8, 8)
+    patch += 0.8 * torch.stack([along, across])[y].unsqueeze(1)
+
+
+def patch_object(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
+    """There is a bright object in the patch or there is none."""
+    patch[:, :, 2:6, 2:6] += (1.2 * y)[:, None, None, None]
+
+
+def patch_colour(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
+    """The patch is red or green, of any strength."""
+    strength = (0.5 + torch.rand(len(y), generator=g))[:, None, None]
+    patch[:, 0] += strength * (y == 0)[:, None, None]
+    patch[:, 1] += strength * (y == 1)[:, None, None]
+
+
+def vectors(label: Callable[[Tensor], Tensor], d: int, planted: tuple[int, ...]) -> Callable[[int], Made]:
+    """Vectors [N, d] with elements of different offsets and scales, of which one or some decide."""
+
+    def make(seed: int) -> Made:
+        g = torch.Generator().manual_seed(seed)
+        z = torch.randn(TRAINING + BACKGROUND + PROBES, d, generator=g)
+        x = z * (0.5 + torch.rand(d, generator=g)) + 3 * torch.randn(d, generator=g)
+        return Made(x, label(z), Features.from_mask(torch.arange(d).view(1, d)), planted)
+
+    return make
+
+
+def iris(seed: int) -> Made:
+    """Iris, whose classes differ in their petals: elements 2 and 3."""
+    data = load_iris()
+    order = torch.randperm(150, generator=torch.Generator().manual_seed(seed))
+    x, y = torch.tensor(data.data).float()[order], torch.tensor(data.target)[order]
+    return Made(x, y, Features.from_mask(torch.arange(4).view(1, 4)), (2, 3))
+
+
+def wine(seed: int) -> Made:
+    """Wine, of which all but flavanoids and proline (elements 6 and 12) are shuffled between the samples."""
+    data = load_wine()
+    g = torch.Generator().manual_seed(seed)
+    order = torch.randperm(178, generator=g)
+    x, y = torch.tensor(data.data).float()[order], torch.tensor(data.target)[order]
+    x = (x - x.mean(0)) / x.std(0) + torch.linspace(1, 5, 13)
+    for k in set(range(13)) - {6, 12}:
+        x[:, k] = x[torch.randperm(178, generator=g), k]
+    return Made(x, y, Features.from_mask(torch.arange(13).view(1, 13)), (6, 12))
+
+
+BUILT_BY = {
+    "spectral: offset, homogeneous": spectra(band_offset, True),
+    "spectral: offset": spectra(band_offset, False),
+    "spectral: absorption, homogeneous": spectra(band_absorption, True),
+    "spatial: brightness, homogeneous": images(patch_brightness, True),
+    "spatial: texture": images(patch_texture, False),
+    "spatial: object, homogeneous": images(patch_object, True),
+    "vector: iris": iris,
+    "vector: one of twelve": vectors(lambda z: (z[:, 4] > 0).long(), 12, (4,)),
+}
+LAST = {
+    "spectral: slope, homogeneous": spectra(band_slope, True),
+    "spectral: slope": spectra(band_slope, False),
+    "spectral: absorption": spectra(band_absorption, False),
+    "spatial: colour, homogeneous": images(patch_colour, True),
+    "spatial: brightness": images(patch_brightness, False),
+    "spatial: object": images(patch_object, False),
+    "vector: wine": wine,
+    "vector: three classes of one": vectors(lambda z: (z[:, 7] > -0.5).long() + (z[:, 7] > 0.5), 20, (7,)),
+}
+
+
+def trained(made: Made, epochs: int, seed: int) -> nn.Module:
+    """A small network of the usual kind for the samples."""
+    torch.manual_seed(seed)
+    channels, outputs = made.x.shape[1], int(made.y.max()) + 1
+    if made.x.ndim == 2:
+        body: list[nn.Module] = [nn.BatchNorm1d(channels), nn.Linear(channels, 32), nn.ReLU(), nn.Linear(32, outputs)]
+    else:
+        cells = 16 if made.x.shape[-1] == 32 else 1
+        body = [
+            nn.BatchNorm2d(channels), nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4 if cells == 16 else 1), nn.Flatten(),
+            nn.Linear(16 * cells, 32), nn.ReLU(), nn.Linear(32, outputs),
+        ]  # fmt: skip
+    model = nn.Sequential(*body)
+    held = BACKGROUND + PROBES if len(made.x) > 400 else len(made.x) // 3
+    x, y = made.x[:-held], made.y[:-held]
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3, weight_decay=1e-4)
+    for _ in range(epochs if len(x) > 400 else 6 * epochs):
+        for rows in torch.randperm(len(x)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def centred(y: Tensor) -> Tensor:
+    """Logits less their mean, which no constant moves."""
+    return y - y.mean(1, keepdim=True)
+
+
+def first(made: Made, model: nn.Module, n: int) -> tuple[list[float], float]:
+    """For each baseline the share of right samples with a planted feature first, and the share of right ones."""
+    held = len(made.x) // 3 if len(made.x) <= 400 else BACKGROUND + PROBES
+    x, y = made.x[-held:], made.y[-held:]
+    background, probes, labels = x[:-PROBES], x[-PROBES:], y[-PROBES:]
+    with torch.no_grad():
+        predicted = model(probes).argmax(1)
+    right = predicted == labels
+    shares = []
+    for name in BASELINES:
+        baseline = Usual() if name == "default" else name
+        found = explain(
+            model, probes[right], made.features, predicted[right], baseline=baseline, background=background,
+            n_perturbations=n, output=centred,
+        )  # fmt: skip
+        strongest = found.coefficients[:, 0].abs().argmax(1)
+        shares.append(float(torch.isin(strongest, torch.tensor(made.planted)).double().mean()))
+    return shares, float(right.double().mean())
+
+
+def main() -> None:
+    """Train, explain, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--last", action="store_true")
+    parser.add_argument("--seeds", type=int, default=2)
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", UserWarning)  # of fits that explain nothing, which is what is counted
+    cases, begin = (LAST, 100) if args.last else (BUILT_BY, 0)
+    epochs, n, seeds = (1, 32, 1) if args.quick else (10, 256, args.seeds)
+    print(f"{'':<36}{'right':>7}" + "".join(f"{name:>12}" for name in BASELINES))
+    of_kind: dict[str, list[Tensor]] = {}
+    for case, make in cases.items():
+        found, right = [], []
+        for seed in range(begin, begin + seeds):
+            made = make(seed)
+            shares, known = first(made, trained(made, epochs, seed), n)
+            found.append(shares)
+            right.append(known)
+        means = torch.tensor(found).mean(0)
+        of_kind.setdefault(case.split(":")[0], []).append(means)
+        print(f"{case:<36}{sum(right) / len(right):7.2f}" + "".join(f"{one:12.3f}" for one in means), flush=True)
+    for kind, all_means in of_kind.items():
+        mean = torch.stack(all_means).mean(0)
+        print(f"{'all ' + kind:<43}" + "".join(f"{one:12.3f}" for one in mean))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Whether another baseline says the opposite: asked once a run, of a few probes and by few perturbations.
+
+What hidden elements become is part of the question. Where the answer's sign hangs on it, nobody should read the sign.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lime_callback.baselines import Background, Baseline, Data
+from lime_callback.default_baseline import Usual
+from lime_callback.designs import key
+from lime_callback.explainer import run
+
+if TYPE_CHECKING:
+    from lime_callback.distributed import Ranks
+    from lime_callback.explanation import Explanation
+    from lime_callback.model import Model
+    from lime_callback.plan import Plan
+    from lime_callback.tracks import Track
+
+_PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations
+_SPARE = 8  # perturbations beyond the number of features, without which nothing would be significant
+_ERRORS = 2.0  # a coefficient is sure from so many standard errors on
+_STRONGEST = 3  # of the first explanation so many features count,
+_LEAST = 0.25  # and of the second those above this share of its largest
+
+
+def other(baseline: Baseline) -> Baseline:
+    """The baseline to compare with: values of other samples for the data's mean, and that for all others."""
+    return Background() if isinstance(baseline, (Data, Usual)) else Data()
+
+
+def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> tuple[str | None, int]:
+    """Explain the first probes again, with another baseline; in all processes.
+
+    Args:
+        track: of a view that was explained.
+        model: with the probes and a background.
+        plan: what the user asked for.
+        batch_size: rows a forward.
+        ranks: the processes.
+
+    Returns:
+        What there is to say, or ``None``, and how many forwards of one sample were made.
+    """
+    last, features = track.last, track.features
+    assert last is not None, "explain comes first"
+    assert features is not None, "pin comes first"
+    assert track.targets is not None, "pin comes first"
+    n = plan.settings.n_perturbations // _SHARE
+    if model.background is None or n < len(features) + _SPARE:
+        return None, 0
+    inputs = model.probes.inputs[:_PROBES]
+    few = replace(features, mask=features.mask[:_PROBES]) if len(features.mask) > 1 else features
+    second = other(plan.settings.baseline)
+    found = run(
+        model,
+        inputs,
+        few.to(inputs.device),
+        track.targets[:_PROBES],
+        settings=replace(plan.settings, baseline=second, n_perturbations=n),
+        batch_size=batch_size,
+        seeds=[key(plan.seed, probe, track.view.name) for probe in range(len(inputs))],
+        ranks=ranks,
+        module=model.module,
+        pinned=None if track.pinned is None else track.pinned[:_PROBES].to(inputs.device),
+        background=model.background,
+    ).explanation.to("cpu")
+    forwards = len(inputs) * (found.n_perturbations + 1)
+    turned = opposite(last, found)
+    if not turned:
+        return None, forwards
+    names = ", ".join(f"'{name}'" for name, _ in turned.most_common())
+    return (
+        f"in view '{track.view.name}' the sign of {names} hangs on what hidden elements become: with `baseline = "
+        f"{plan.settings.baseline}` it is the opposite of that with `baseline = {second}`, and neither is by chance. "
+        "Read the size of these features, not their sign, or choose the `baseline` that means what you ask.",
+        forwards,
+    )
+
+
+def opposite(first: Explanation, second: Explanation) -> Counter[str]:
+    """Features that are strong and sure in both explanations, with opposite signs, and in how many inputs and targets.
+
+    Args:
+        first: of P inputs.
+        second: of the first few of them, by the same features and targets.
+    """
+    count = len(second.coefficients)
+    a, b = first.coefficients[:count], second.coefficients
+    sure = (a.abs() > _ERRORS * first.standard_error[:count]) & (b.abs() > _ERRORS * second.standard_error)
+    size = a.abs()
+    least = size.topk(min(_STRONGEST, size.shape[-1]), dim=-1).values[..., -1:]
+    strong = (size >= least) & (b.abs() >= _LEAST * b.abs().amax(-1, keepdim=True))
+    turned = (sure & strong & (a * b < 0)).flatten(0, 1).sum(0)
+    return Counter({name: n for name, n in zip(first.features.names, turned.tolist(), strict=True) if n})

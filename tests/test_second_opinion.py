@@ -1,0 +1,120 @@
+"""Another baseline is asked once a run, and what it finds is said where it is the opposite."""
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
+
+from lime_callback import Explanation, LimeCallback, Superbands, explain
+from lime_callback.baselines import Background, Constant, Data
+from lime_callback.default_baseline import Usual
+from lime_callback.second_opinion import opposite, other
+
+
+def callback(**settings):
+    return LimeCallback(
+        Superbands(3), wavelengths=WAVELENGTHS, probes=3, target=0, on_error="raise", pictures=False,
+        **{"n_perturbations": 64, "baseline": "zero"} | settings,
+    )  # fmt: skip
+
+
+def said(caplog):
+    return [one.getMessage() for one in caplog.records if "hangs on what hidden elements become" in one.getMessage()]
+
+
+class Turning(Classifier):
+    """The first band counts by its distance from 2: hidden by zeros it gets further away, hidden by the data nearer."""
+
+    def forward(self, x):
+        first = x[:, 0].mean((1, 2))
+        return torch.stack([-(first - 2).abs(), first, first], 1) + 0 * self.net(x)
+
+
+class Uneven(Samples):
+    """A first channel of 2 in the mean, and of 3.2 or 0.8 in each sample."""
+
+    def __init__(self):
+        super().__init__()
+        self.x[:, 0] = 2.0 + 1.2 * torch.where(torch.arange(48) % 2 == 0, 1.0, -1.0)[:, None, None]
+
+
+def test_opposite_signs_are_said_once(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        fit(tmp_path, callback(), model=Turning, data=Uneven(), epochs=3)
+    (text,) = said(caplog)
+    assert "view 'spectral'" in text
+    assert "`baseline = Constant(value=0.0)`" in text
+    assert "`baseline = Data(by='channel')`" in text
+
+
+def test_nothing_is_said_where_both_agree(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        fit(tmp_path, callback(baseline=None), epochs=2)
+    assert not said(caplog)
+
+
+def test_nothing_is_asked_without_a_background(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        one, _ = fit(tmp_path, callback(background=0), model=Turning, data=Uneven(), epochs=1)
+    assert not said(caplog)
+    assert one.callback_metrics["lime/forwards"] == 3 * (2**3 + 1)
+
+
+def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
+    forwards = []
+
+    class Look(LimeCallback):
+        def on_validation_epoch_end(self, trainer, pl_module):
+            super().on_validation_epoch_end(trainer, pl_module)
+            if not trainer.sanity_checking:
+                forwards.append(float(trainer.callback_metrics["lime/forwards"]))
+
+    lime = Look(Superbands(6), wavelengths=WAVELENGTHS, probes=3, n_perturbations=60, design="paired")
+    fit(tmp_path, lime, epochs=2)
+    assert forwards == [3 * 61 + 2 * 16, 3 * 61]
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_a_resumed_run_does_not_say_it_again(tmp_path, caplog):
+    def run(epochs, ckpt=None):
+        saving = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
+        one = trainer(tmp_path, callback(), saving, epochs=epochs, enable_checkpointing=True)
+        one.fit(Turning(), loader(Uneven()), loader(Uneven()), ckpt_path=ckpt)
+
+    with caplog.at_level("INFO"):
+        run(1)
+        assert len(said(caplog)) == 1
+        run(2, tmp_path / "epoch=0.ckpt")
+        assert len(said(caplog)) == 1
+
+
+def test_which_baseline_is_the_other():
+    assert other(Data()) == other(Usual()) == Background()
+    assert other(Constant()) == other(Background()) == Data()
+
+
+def made(values, errors) -> Explanation:
+    """An explanation of two inputs with these coefficients and errors."""
+    from dataclasses import replace
+
+    found = explain(lambda x: x.sum(1), torch.ones(2, 4), torch.arange(4), baseline="zero")
+    return replace(
+        found,
+        coefficients=torch.tensor([values, values]).unsqueeze(1),
+        standard_error=torch.tensor([errors, errors]).unsqueeze(1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "errors", "found"),
+    [
+        ([-3.0, 2.0, 1.0, 0.1], 0.1, {"0": 2}),
+        ([-3.0, 2.0, 1.0, 0.1], 2.0, {}),  # neither is sure
+        ([-3.0, 2.0, 1.0, 0.1], float("inf"), {}),
+        ([3.0, 2.0, -0.2, -1.0], 0.05, {}),  # the third is weak in the second, the fourth in the first
+        ([3.0, -2.0, -1.0, 0.1], 0.1, {"1": 2, "2": 2}),
+    ],
+)
+def test_only_strong_and_sure_signs_count(second, errors, found):
+    first = made([3.0, 2.0, 1.0, 0.2], [0.01] * 4)
+    assert dict(opposite(first, made(second, [errors] * 4))) == found

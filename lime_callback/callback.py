@@ -59,10 +59,10 @@ class LimeCallback(Hooks):
         n_perturbations: of each probe and view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
             ``lime_callback.designs.Design``.
-        baseline: what hidden elements become: ``"data"`` (if ``None``), each channel's mean over the background,
-            ``"background"``, values of its samples, ``"mean"`` (if there is no background), ``"zero"``,
-            ``"segment_mean"``, ``"blur"``, a number, one for each channel, a tensor, a function of the inputs, or a
-            ``lime_callback.baselines.Baseline``.
+        baseline: what hidden elements become: ``"data"``, each channel's mean over the background (if ``None``, for
+            features that are cut by channel), ``"blur"`` (if ``None``, for superpixels), ``"background"``, values of
+            its samples, ``"mean"`` (if ``None`` and there is no background), ``"zero"``, ``"segment_mean"``, a number,
+            one for each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
         kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
             ``lime_callback.kernels.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or

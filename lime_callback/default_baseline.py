@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lime_callback.baselines import Data, Mean
+from lime_callback.baselines import Blur, Data, Mean
 from lime_callback.hidden import Baseline
 
 if TYPE_CHECKING:
@@ -16,16 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Usual(Baseline):
-    """The mean of the data where there is a background; where there is none, the input's own mean."""
+    """What suits how the inputs are cut.
+
+    The mean of the data for features that are cut by channel: bands, cubes, elements of vectors. The blurred input for
+    features that hold all channels of some pixels, such as superpixels. Without a background the input's own mean.
+    """
+
+    def of(self, features: Features) -> Baseline:
+        """The baseline for these features, where there is a background."""
+        return Data() if features.canonical.shape[1] > 1 else Blur()
 
     def bound(self, features: Features, background: Tensor | None) -> Baseline:
         """See :class:`~lime_callback.hidden.Baseline`."""
-        return Mean() if background is None else Data().bound(features, background)
+        return Mean() if background is None else self.of(features).bound(features, background)
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         """Values without a background."""
         return Mean()(inputs, features)
 
     def __repr__(self) -> str:
-        """What it is in nearly every run."""
-        return repr(Data())
+        """In the words of a run's card."""
+        return f"{Data()}, for superpixels {Blur()}"

@@ -30,7 +30,7 @@ _LEAST = 0.25  # and of the second those above this share of its largest
 
 def other(baseline: Baseline) -> Baseline:
     """The baseline to compare with: values of other samples for the data's mean, and that for all others."""
-    return Background() if isinstance(baseline, (Data, Usual)) else Data()
+    return Background() if isinstance(baseline, Data) else Data()
 
 
 def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> tuple[str | None, int]:
@@ -55,7 +55,9 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
         return None, 0
     inputs = model.probes.inputs[:_PROBES]
     few = replace(features, mask=features.mask[:_PROBES]) if len(features.mask) > 1 else features
-    second = other(plan.settings.baseline)
+    baseline = plan.settings.baseline
+    baseline = baseline.of(features) if isinstance(baseline, Usual) else baseline
+    second = other(baseline)
     found = run(
         model,
         inputs,
@@ -76,7 +78,7 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
     names = ", ".join(f"'{name}'" for name, _ in turned.most_common())
     return (
         f"in view '{track.view.name}' the sign of {names} hangs on what hidden elements become: with `baseline = "
-        f"{plan.settings.baseline}` it is the opposite of that with `baseline = {second}`, and neither is by chance. "
+        f"{baseline}` it is the opposite of that with `baseline = {second}`, and neither is by chance. "
         "Read the size of these features, not their sign, or choose the `baseline` that means what you ask.",
         forwards,
     )

@@ -12,7 +12,7 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 from lime_callback import Cubes, Features, LimeCallback, Ridge, Superbands, Superpixels, explain
 from lime_callback.baselines import Background, Baseline, Data
 from lime_callback.default_baseline import Usual
-from lime_callback.designs import Orthogonal, draw
+from lime_callback.designs import Orthogonal, draw, key
 from lime_callback.hidden import Drawn, drawn, of_rows
 from lime_callback.input_kernels import InputCosine
 from lime_callback.perturb import Perturber
@@ -399,15 +399,16 @@ def test_a_resumed_run_has_the_same_background_and_none_of_it_in_its_checkpoint(
     assert max(one.numel() for one in tensors(state)) < 40 * 6 * 12 * 12
 
 
-def test_the_default_is_the_mean_of_the_data(tmp_path):
+def test_the_default_is_that_of_each_view(tmp_path):
+    """The mean of the data for bands, the blurred input for superpixels."""
     lime = callback()
     assert isinstance(lime.plan.settings.baseline, Usual)
     _, module = fit(tmp_path, lime, epochs=1)
-    found, study = lime.explanation("spectral"), lime._validation
-    from lime_callback.designs import key
-
-    again = explain(
-        module.eval(), study.probes.inputs, found.features, found.targets, n_perturbations=24,
-        baseline=study.background.inputs.mean((0, 2, 3)), seed=[key(0, probe, "spectral") for probe in range(3)],
-    )  # fmt: skip
-    torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)
+    study = lime._validation
+    for view, baseline in (("spectral", study.background.inputs.mean((0, 2, 3))), ("spatial", "blur")):
+        found = lime.explanation(view)
+        again = explain(
+            module.eval(), study.probes.inputs, found.features, found.targets, n_perturbations=24, baseline=baseline,
+            seed=[key(0, probe, view) for probe in range(3)],
+        )  # fmt: skip
+        torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)

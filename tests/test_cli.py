@@ -81,6 +81,7 @@ class_names: [a, b, c]
 max_batch_size: 7
 time_budget: 20%
 stem: off
+background: 20
 pictures: false
 on_error: raise
 seed: 5

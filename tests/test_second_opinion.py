@@ -7,7 +7,6 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, explain
 from lime_callback.baselines import Background, Constant, Data
-from lime_callback.default_baseline import Usual
 from lime_callback.second_opinion import opposite, other
 
 
@@ -89,7 +88,7 @@ def test_a_resumed_run_does_not_say_it_again(tmp_path, caplog):
 
 
 def test_which_baseline_is_the_other():
-    assert other(Data()) == other(Usual()) == Background()
+    assert other(Data()) == Background()
     assert other(Constant()) == other(Background()) == Data()
 
 

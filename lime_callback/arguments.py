@@ -235,14 +235,14 @@ def check_gate(value: Any) -> float | None:
 
 
 def check_target(value: Any) -> Any:
-    """``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, a list of different ones, or a function.
+    """``"auto"``, ``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, a list of different ones, or a function.
 
     Raises:
         ValueError: if it is none of these.
     """
     indices = [value] if isinstance(value, int) else value
     if isinstance(value, str):
-        fits = value in ("predicted", "label", "all")
+        fits = value in ("auto", "predicted", "label", "all")
     elif not (fits := callable(value) and not isinstance(value, type)):
         fits = isinstance(indices, (list, tuple)) and len(indices) > 0
         fits = fits and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in indices)
@@ -250,7 +250,7 @@ def check_target(value: Any) -> Any:
     if fits:
         return value
     raise ValueError(
-        "`target` should be 'predicted', 'label', 'all', the index of an output, from 0 on, a list of different "
-        "indices, or a function of the outputs. "
+        "`target` should be 'auto', 'predicted', 'label', 'all', the index of an output, from 0 on, a list of "
+        "different indices, or a function of the outputs. "
         f"Found `target = {value!r}`."
     )

@@ -42,6 +42,8 @@ class Plan:
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
+    auto_output: bool = False
+    """Whether the scale of the output is decided by the labels; ``settings`` then say ``"raw"``."""
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""

@@ -150,7 +150,7 @@ class LimeCallback(Hooks):
             wavelengths=wavelengths,
             layout=Layout.of(layout),
             choice=resolve_choice(probes),
-            target=check.check_target(target),
+            target=check.check_target(target, "auto"),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
             settings=Settings(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like),
             watch=check_watch(watch),

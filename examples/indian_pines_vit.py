@@ -119,7 +119,7 @@ def print_table(trainer: pl.Trainer, top: int = 5) -> None:
     print("view      R² of the fit  drift to the epoch before")
     for view in ("spatial", "spectral"):
         print(f"{view:<8}  {value[f'lime/{view}/score']:13.3f}  {value[f'lime/{view}/drift']:25.3f}")
-    print("\nsuperband               adds to the logit, mean over the patches ± standard error")
+    print("\nsuperband               adds to the class's logit less the mean logit, mean over patches ± standard error")
     history = read_history(run_folder(trainer) / "lime" / "history.csv")
     for feature, mean, error in top_features(history, "spectral")[:top]:
         print(f"{feature:<22}  {mean:+.3f} ± {error:.3f}")

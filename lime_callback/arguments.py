@@ -234,15 +234,19 @@ def check_gate(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def check_target(value: Any) -> Any:
+def check_target(value: Any, *more: str) -> Any:
     """``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, a list of different ones, or a function.
+
+    Args:
+        value: what the user gave.
+        more: other names that are known.
 
     Raises:
         ValueError: if it is none of these.
     """
-    indices = [value] if isinstance(value, int) else value
+    indices, names = [value] if isinstance(value, int) else value, (*more, "predicted", "label", "all")
     if isinstance(value, str):
-        fits = value in ("predicted", "label", "all")
+        fits = value in names
     elif not (fits := callable(value) and not isinstance(value, type)):
         fits = isinstance(indices, (list, tuple)) and len(indices) > 0
         fits = fits and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in indices)
@@ -250,7 +254,7 @@ def check_target(value: Any) -> Any:
     if fits:
         return value
     raise ValueError(
-        "`target` should be 'predicted', 'label', 'all', the index of an output, from 0 on, a list of different "
+        f"`target` should be {', '.join(map(repr, names))}, the index of an output, from 0 on, a list of different "
         "indices, or a function of the outputs. "
         f"Found `target = {value!r}`."
     )

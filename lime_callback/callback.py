@@ -20,12 +20,13 @@ from lime_callback.kernels import Kernel, KernelName
 from lime_callback.layout import Layout
 from lime_callback.parity import Like
 from lime_callback.plan import Plan
+from lime_callback.predicted import Predicted
 from lime_callback.reducers import Reducer
 from lime_callback.reference import Reference, ReferenceRow
 from lime_callback.settings import Settings
 from lime_callback.shortlist import Choice
 from lime_callback.surrogates import Surrogate, SurrogateName
-from lime_callback.targets import Output
+from lime_callback.targets import Output, check_output
 from lime_callback.views import Superbands, Superpixels, View
 from lime_callback.watch import Watch, check_watch
 
@@ -53,8 +54,10 @@ class LimeCallback(Hooks):
         probes: how many validation samples are explained, spread evenly over the validation set and then kept; or
             which: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``, ``"highest_loss"``, or an
             object of ``lime_callback.choices``, such as ``Unsure(count=4, anew=True)``.
-        target: which output: ``"predicted"`` (the largest, as it is at the first explained epoch), ``"label"``,
-            ``"all"``, an index, a list of indices, or a function of the outputs such as ``TopLabels(3)``, asked once.
+        target: which output: ``"auto"`` (the label's, where the batch has one integer label a sample that is a class
+            of the model; else as ``"predicted"``), ``"predicted"`` (the largest, as it is at the first explained epoch;
+            of a regression, whose outputs may have different units, the first), ``"label"``, ``"all"``, an index, a
+            list of indices, or a function of the outputs such as ``TopLabels(3)``, asked once.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
@@ -70,9 +73,11 @@ class LimeCallback(Hooks):
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
             sets has to be left out.
-        output: scale of the output, a function that turns the model's output into ``[m, K]``, such as
-            ``Contrast(3, 5)``, output 3 less output 5, or for segmentation a ``lime_callback.reducers.Reducer``, such
-            as ``ClassRegion()``.
+        output: scale of the output: ``"auto"`` (``"centered"`` for logits of classes, of which the labels are integers,
+            else ``"raw"``; ``"raw"`` with ``like=``), ``"raw"``, ``"centered"`` (less the mean of all logits, so that
+            what is added to all of them counts for nothing), ``"softmax"``, ``"sigmoid"``, a function that turns the
+            model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for segmentation a
+            ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
         watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
             raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
             ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], above: 0.2}``.
@@ -112,7 +117,7 @@ class LimeCallback(Hooks):
         wavelengths: Sequence[float] | None = None,
         layout: str = "CHW",
         probes: int | list[int] | ChoiceName | Choice = 8,
-        target: Literal["predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "predicted",
+        target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",
         every_n_epochs: int = 1,
         n_perturbations: int = 256,
         design: DesignName | Design | None = None,
@@ -120,7 +125,7 @@ class LimeCallback(Hooks):
         kernel: KernelName | Kernel | None = None,
         surrogate: SurrogateName | Surrogate | BaseEstimator | None = None,
         like: Like | None = None,
-        output: Output | Reducer | Callable[[Any], Any] = "raw",
+        output: Literal["auto"] | Output | Reducer | Callable[[Any], Any] = "auto",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         gate: float | None = 0.2,
         reference: str | Path | dict[str, str] | None = None,
@@ -143,6 +148,8 @@ class LimeCallback(Hooks):
         if wavelengths is not None:
             default.append(Superbands(min(20, len(wavelengths))))
         views = check.check_views(views, default)
+        check_output(output, "auto")
+        scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
         count = check.check_count("background", background, 0)
         usual = Usual() if count else "mean"
@@ -151,9 +158,9 @@ class LimeCallback(Hooks):
             wavelengths=wavelengths,
             layout=Layout.of(layout),
             choice=resolve_choice(probes),
-            target=check.check_target(target),
+            target=check.check_target(target, "auto"),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
-            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual),
+            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
             watch=check_watch(watch),
             gate=check.check_gate(gate),
             reference=Reference.of(reference, [view.name for view in views]),
@@ -168,6 +175,7 @@ class LimeCallback(Hooks):
             output_key=keys[2],
             forward=check.check_forward(forward),
             background=count,
+            auto_output=scale is not output and like is None,
         )
         super().__init__(plan, check.check_one_of("on_error", on_error, ("warn", "raise")))
 
@@ -178,6 +186,14 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view.
         """
         return self._inquiry.track(view).last
+
+    def predictions(self, view: str) -> Predicted | None:
+        """What the model said of each probe when it was explained last, and what is true; ``None`` before the first.
+
+        Raises:
+            ValueError: if there is no such view.
+        """
+        return self._inquiry.track(view).now
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.drift.Drift`.

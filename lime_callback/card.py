@@ -35,6 +35,7 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     """The callback's settings as plain values, by the names of its arguments."""
     made = plan.settings
     strategies = {name: getattr(made, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
+    strategies["output"] = "auto" if plan.auto_output else made.output
     return {
         "views": {view.name: _text(view) for view in plan.views},
         "probes": plan.probes,
@@ -62,6 +63,8 @@ def card(
         class_names: of the outputs, or ``None``.
     """
     listed = {what: value for what, value in settings.items() if what not in ("views", "watch")}
+    if (scale := chosen_scale(tracks)) is not None:
+        listed["output"] = scale
     listed |= {f"view `{view}`": value for view, value in settings.get("views", {}).items()}
     listed |= {f"watch `{watch}`": value for watch, value in settings.get("watch", {}).items()}
     rows = [f"| {_cell(what)} | {_cell(value)} |" for what, value in listed.items() if value is not None]
@@ -86,6 +89,11 @@ def card(
         *rows,
     ]
     return "\n".join(lines) + "\n"
+
+
+def chosen_scale(tracks: Sequence[Track]) -> str | None:
+    """The scale that ``output="auto"`` became; ``None`` where the user chose one."""
+    return next((track.scale for track in tracks if track.scale is not None), None)
 
 
 def _probe_rows(probes: Probes, tracks: Sequence[Track], class_names: Sequence[str] | None) -> list[str]:

@@ -83,9 +83,10 @@ def explain(
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
             it sets has to be left out.
-        output: ``"raw"``, ``"softmax"``, ``"sigmoid"``, a function of what ``forward`` returned, such as a
-            :class:`~lime_callback.Contrast` of two outputs, or a :class:`~lime_callback.reducers.Reducer` for
-            segmentation.
+        output: ``"raw"``, ``"centered"`` (less the mean of all outputs, so that what is added to all logits, which
+            changes no probability, counts for nothing), ``"softmax"``, ``"sigmoid"``, a function of what ``forward``
+            returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
+            :class:`~lime_callback.reducers.Reducer` for segmentation.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
             perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.

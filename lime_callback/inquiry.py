@@ -69,7 +69,9 @@ class Inquiry:
     def renew(self) -> None:
         """Forget what is pinned for the probes, since others come; the last values stand until they are explained."""
         for name, track in self.tracks.items():
-            self.tracks[name] = Track(track.view, track.gate, anew=True, metrics=track.metrics)
+            self.tracks[name] = Track(
+                track.view, track.gate, anew=True, metrics=track.metrics, kind=track.kind, scale=track.scale
+            )
 
     @property
     def sweeps(self) -> int:
@@ -111,6 +113,9 @@ class Inquiry:
         for name, track in self.tracks.items():
             with self.console.contained(f"view '{name}'"), guarded(model.module):
                 found = self._explain(track, model, self.plan, batch_size, used, ranks)
+                track.know(found.outputs, self.plan)
+                if track.asked:
+                    self.console.remark(track.asked, key="asked")
                 self.console.degenerate(name, found.degenerate)
                 for reason in sorted(set(found.weak.values())):
                     self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")

@@ -34,8 +34,13 @@ def probabilities(outputs: Tensor) -> Tensor:
     wide = outputs.detach().cpu().double().reshape(len(outputs), -1)
     if wide.shape[1] == 1:
         return torch.cat([(-wide).sigmoid(), wide.sigmoid()], 1)
-    known = bool((wide >= 0).all()) and bool(((wide.sum(1) - 1).abs() < _CLOSE).all())
-    return wide if known else wide.softmax(1)
+    return wide if are_probabilities(wide) else wide.softmax(1)
+
+
+def are_probabilities(outputs: Tensor) -> bool:
+    """Whether outputs ``[m, K]`` are at least 0 and sum to 1 for each sample."""
+    wide = outputs.detach().cpu().double()
+    return bool((wide >= 0).all()) and bool(((wide.sum(1) - 1).abs() < _CLOSE).all())
 
 
 def true_classes(labels: Any, classes: int | None = None) -> Tensor:

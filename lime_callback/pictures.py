@@ -187,13 +187,12 @@ class _Artist:
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
         target = target_name(int(explanation.targets[probe, t]), self.class_names)
         prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
-        name, truth, numbers, labels = f"probe {probe}", "", self.probes.numbers, self.probes.labels
-        if numbers is not None:  # chosen for what they are: what they should be belongs to it
-            name = f"sample {numbers[probe]}"
-            truth = "" if labels is None else f"truth {target_name(int(labels[probe]), self.class_names)}, "
+        numbers, now = self.probes.numbers, self.track.now
+        name = f"probe {probe}" if numbers is None else f"sample {numbers[probe]}"
+        said = "" if now is None else f" · {now.text(probe, int(explanation.targets[probe, t]), self.class_names)}"
         return {
-            "title": f"{name} · {target}",
-            "subtitle": f"{truth}prediction {prediction:.3g}, R² {score:.2f}",
+            "title": f"{name} · {target}{said}",
+            "subtitle": f"output {prediction:.3g}, R² {score:.2f}",
             "pale": self.track.gate is not None and score < self.track.gate,
         }
 

@@ -45,6 +45,8 @@ class Plan:
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
     background: int = 0  # samples
+    auto_output: bool = False
+    """Whether the scale of the output is decided by the labels; ``settings`` then say ``"raw"``."""
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""

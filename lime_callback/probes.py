@@ -39,6 +39,19 @@ class Probes:
         """P."""
         return len(self.inputs)
 
+    def truth(self, name: Key | None = None) -> Tensor | None:
+        """The labels as they are, one a sample or one row a sample ``[P, K]``, on the CPU, or ``None``.
+
+        Args:
+            name: see :func:`~lime_callback.batches.label_key`.
+        """
+        at = label_key(self.batch, name)
+        found = None if at is None else entry(self.batch, at)
+        # A label a pixel is none of the model's outputs, and too large to be kept twice.
+        one_each = isinstance(found, Tensor) and found.numel() == len(self)
+        fits = one_each or (isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(self))
+        return found.cpu() if fits and found is not None else None
+
     def to(self, device: torch.device) -> Probes:
         """The same probes on another device."""
         everything = torch.arange(len(self), device=device)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.card import settings_of
+from lime_callback.card import chosen_scale, settings_of
 from lime_callback.files import move_aside, write_whole
 from lime_callback.sinks.measures import MeasureRow, MeasuresFile
 from lime_callback.targets import target_name
@@ -62,7 +62,7 @@ class Record:
         """
         self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
         if self._probes is not probes:
-            write_whole(folder / "run.json", json.dumps(about(self.plan, probes)))
+            write_whole(folder / "run.json", json.dumps(about(self.plan, probes, tracks)))
             self._probes = probes
 
     def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
@@ -88,10 +88,22 @@ def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
             yield MeasureRow(epoch, step, track.view.name, name, value)
 
 
-def about(plan: Plan, probes: Probes) -> dict[str, Any]:
+def about(plan: Plan, probes: Probes, tracks: Sequence[Track] = ()) -> dict[str, Any]:
     """How a run is explained, in plain values."""
-    told = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "output", "every_n_epochs", "seed")
+    told = (
+        "n_perturbations",
+        "design",
+        "baseline",
+        "kernel",
+        "surrogate",
+        "target",
+        "output",
+        "every_n_epochs",
+        "seed",
+    )
     settings = settings_of(plan)
+    if plan.auto_output and (scale := chosen_scale(tracks)) is not None:
+        settings["output"] = scale
     return {
         "format": FORMAT,
         "name": plan.name,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.explanation import Explanation
+    from lime_callback.predicted import Predicted
     from lime_callback.probes import Probes
     from lime_callback.sinks.history import HistoryRow
     from lime_callback.tracks import Track
@@ -49,7 +50,7 @@ def view_data(
         rows=rows,
         metrics=dict(track.metrics),
         means=_means(track, class_names),
-        segmented=partial(_segmented, track.last, probes, wavelengths if own is None else own, class_names)
+        segmented=partial(_segmented, track.last, track.now, probes, wavelengths if own is None else own, class_names)
         if in_space
         else tuple,
     )
@@ -79,8 +80,9 @@ def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
 
 
 def _segmented(
-    last: Explanation, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
-) -> list[Segmented]:
+    last: Explanation, now: Predicted | None, probes: Probes, wavelengths: Sequence[float] | None,
+    class_names: Sequence[str] | None,
+) -> list[Segmented]:  # fmt: skip
     """Each probe with the regions of its picture, and their coefficients for its first target."""
     from lime_callback.figures import composite
 
@@ -89,7 +91,9 @@ def _segmented(
     found = []
     for p, image in enumerate(images):
         number = p if probes.numbers is None else probes.numbers[p]
-        what = f"{target_name(int(last.targets[p, 0]), class_names)}, R² {float(last.score[p, 0]):.2f}"
+        target = int(last.targets[p, 0])
+        said = "" if now is None else f", {now.text(p, target, class_names)}"
+        what = f"{target_name(target, class_names)}{said}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
         values = (np.asarray(part[p, 0]) for part in (last.coefficients, last.standard_error))
         found.append(Segmented(name, what, image, segments[p], *values))

@@ -16,27 +16,30 @@ from lime_callback.quantities import checked_count
 from lime_callback.reducers import Reducer
 
 Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
-Output = Literal["raw", "softmax", "sigmoid"]
+Output = Literal["raw", "centered", "softmax", "sigmoid"]
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda y: y,
+    # What is added to all logits moves no probability, and here nothing either.
+    "centered": lambda y: y - y.mean(-1, keepdim=True),
     "softmax": lambda y: y.softmax(-1),
     "sigmoid": lambda y: y.sigmoid(),
 }
 
 
-def check_output(output: Any) -> None:
-    """Raise if ``output`` is neither a known scale nor a function.
+def check_output(output: Any, *more: str) -> None:
+    """Raise if ``output`` is neither a known scale, or one of ``more`` names, nor a function.
 
     Raises:
         ValueError: if it is an unknown name.
         TypeError: if it is neither a name nor a function.
     """
-    if (callable(output) and not isinstance(output, type)) or (isinstance(output, str) and output in _SCALES):
+    known = (*more, *_SCALES)
+    if (callable(output) and not isinstance(output, type)) or (isinstance(output, str) and output in known):
         return
     found = (
         f"the class {output.__name__}; make an object of it" if isinstance(output, type) else f"`output = {output!r}`"
     )
-    names = ", ".join(map(repr, _SCALES))
+    names = ", ".join(map(repr, known))
     message = f"`output` should be one of {names}, a Reducer, or a function of the model's output. Found {found}."
     raise ValueError(message) if isinstance(output, str) else TypeError(message)
 
@@ -55,8 +58,8 @@ def scores(
 
     Raises:
         TypeError: if there is no tensor.
-        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax is asked of a
-            single one.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax or centering is
+            asked of a single one.
     """
     if isinstance(output, Reducer):
         y = output(raw, output.pin(raw) if pinned is None else pinned)
@@ -80,6 +83,8 @@ def scores(
     y = y if y.dtype in (torch.float32, torch.float64) else y.float()
     if output == "softmax" and y.shape[1] == 1:
         raise ValueError("`output = 'softmax'` of a single output is always 1. Use 'raw' or 'sigmoid'.")
+    if output == "centered" and y.shape[1] == 1:
+        raise ValueError("`output = 'centered'` of a single output is always 0. Use 'raw' or 'sigmoid'.")
     return y if callable(output) else _SCALES[output](y)
 
 
@@ -188,7 +193,8 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
                 "`target = 'label'` needs one integer label for each sample. Found none in the validation batch; pass "
                 "`label_key=`, or `target='predicted'`."
             )
-        target = labels
+        single = outputs.shape[1] == 1 and bool(((labels == 0) | (labels == 1)).all())
+        target = torch.zeros_like(labels) if single else labels  # of a single logit the label is no index
     return select(None if isinstance(target, str) else target, outputs)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
@@ -11,12 +11,14 @@ from lime_callback.drift import Drift, compare
 from lime_callback.explainer import Outcome, run, shortened
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
+from lime_callback.kinds import Kind, kind_of, scale_of, targets_of, told
 from lime_callback.measures import map_similarity
+from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
-from lime_callback.targets import pinned_targets, target_name
+from lime_callback.targets import target_name
 from lime_callback.watch import overlap, shares
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from lime_callback.features import Features
     from lime_callback.model import Model
     from lime_callback.plan import Plan
+    from lime_callback.settings import Settings
     from lime_callback.surrogates import Surrogate
     from lime_callback.views import View
 
@@ -60,6 +63,11 @@ class Track:
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
         pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
         outputs: how many the model has; 0 before they were asked for.
+        kind: what they are; ``None`` likewise.
+        scale: of the explained outputs, where the user left it open; ``None`` otherwise.
+        asked: in one sentence what is explained; empty where that was said before.
+        truth: the probes' labels, on the CPU, or ``None``.
+        now: what the model predicts for the probes at the last explanation, and the truth.
         watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
         first: the first explanation, on the CPU.
         last: the last.
@@ -75,6 +83,11 @@ class Track:
     targets: Tensor | None = None
     pinned: Tensor | None = None
     outputs: int = 0
+    kind: Kind | None = None
+    scale: Literal["centered", "raw"] | None = None
+    asked: str = ""
+    truth: Tensor | None = None
+    now: Predicted | None = None
     watched: dict[str, Tensor] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
@@ -104,17 +117,38 @@ class Track:
             inside = overlap(one, features, probes.inputs, plan.wavelengths if own is None else own, batch)
             if inside is not None:
                 self.watched[name] = inside
-        if self.targets is None:
-            outputs, pinned = predictions(model, probes.inputs, plan.settings, batch_size, ranks)
-            self.outputs, self.pinned = outputs.shape[1], None if pinned is None else pinned.cpu()
-            self.targets = pinned_targets(plan.target, outputs, probes.labels).cpu()
+        self.truth = probes.truth(plan.label_key)
+        if self.targets is None or self.kind is None or (plan.auto_output and self.scale is None):
+            self._ask(model, plan, batch_size, ranks)
         self.features = features
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
         )
         if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
             self.last = self.first
+        if self._saved.get("now") is not None:
+            self._know(self._saved["now"], plan)
         self._saved = {}
+
+    def _ask(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
+        """Find out what the outputs are, and choose the targets and their scale, once; what is chosen stays."""
+        outputs, pinned = predictions(model, model.probes.inputs, plan.settings, batch_size, ranks)
+        self.outputs, own = outputs.shape[1], outputs.cpu()
+        self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
+        if plan.auto_output:
+            self.scale = self.scale or scale_of(self.kind, own)
+        if self.targets is None:
+            self.pinned = None if pinned is None else pinned.cpu()
+            self.targets = targets_of(plan.target, self.kind, outputs, self.truth).cpu()
+            scale = self.scale if plan.auto_output else None
+            self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
+
+    def _settings(self, plan: Plan) -> Settings:
+        return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
+
+    def _know(self, outputs: Tensor, plan: Plan) -> None:
+        assert self.kind is not None, "pin comes first"
+        self.now = predicted(outputs, self.truth, self.kind, self._settings(plan).output)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -124,6 +158,9 @@ class Track:
         return {
             "targets": self.targets,
             "pinned": None if self.pinned is None else packed(self.pinned),
+            "kind": self.kind,
+            "scale": self.scale,
+            "now": None if self.now is None else self.now.outputs,
             "metrics": dict(self.metrics),
             "series": self.series.state(),
             "first": first,
@@ -134,12 +171,15 @@ class Track:
         """Take over what :meth:`state` gave; the explanations follow when the features are known."""
         self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
         self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
+        # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
+        self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
         self.series = Series.of_state(state["series"])
         self._saved = state
 
     def forget(self) -> None:
         """Begin anew, because the probes are not the same any more."""
         self.targets = self.pinned = self.first = self.last = None
+        self.kind = self.scale = self.now = None
         self.series, self._saved = Series(), {}
 
     def explain(
@@ -153,7 +193,7 @@ class Track:
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=plan.settings,
+            settings=self._settings(plan),
             batch_size=batch_size,
             seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,
@@ -170,6 +210,10 @@ class Track:
             earlier = getattr(self, name)
             if earlier is not None:
                 setattr(self, name, shortened(earlier, later, surrogate))
+
+    def know(self, outputs: Tensor, plan: Plan) -> None:
+        """Take in what the model says of the probes now, ``[P, K]``."""
+        self._know(outputs.cpu(), plan)
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
@@ -253,9 +297,10 @@ def history_rows(
         number = probe if numbers is None else numbers[probe]
         for t, target in enumerate(targets):
             score = float(explanation.score[probe, t])
+            cells = () if track.now is None else track.now.cells(probe, target, class_names)
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
                         epoch, step, track.view.name, number, target_name(target, class_names), name,
-                        coefficients[probe][t][i], errors[probe][t][i], score,
+                        coefficients[probe][t][i], errors[probe][t][i], score, *cells,
                     )  # fmt: skip

@@ -68,7 +68,7 @@ def test_what_is_logged_is_what_explain_finds(tmp_path):
     probes = [8, 16 + 4, 16 + 12, 32 + 8]  # of three batches of 16, spread evenly
     x, y = data.x[probes], data.y[probes]
     found = explain(
-        model.eval(), x, SPECTRAL.features(x, wavelengths=WAVELENGTHS), y, n_perturbations=24,
+        model.eval(), x, SPECTRAL.features(x, wavelengths=WAVELENGTHS), y, n_perturbations=24, output="centered",
         seed=[key(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
     logged = torch.tensor([row.coefficient for row in rows]).view(4, 1, 3)
@@ -317,7 +317,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
         ({"views": []}, ValueError, "`views` should hold at least one view"),
         ({"views": "spatial"}, TypeError, "`views` should be a view or several"),
         ({"views": [SPATIAL, SPATIAL]}, ValueError, r"`views` should have different names. Found \['spatial'\]"),
-        ({"target": "truth"}, ValueError, "`target` should be 'predicted', 'label', 'all'.*'truth'"),
+        ({"target": "truth"}, ValueError, "`target` should be 'auto', 'predicted', 'label', 'all'.*'truth'"),
         ({"target": -1}, ValueError, "`target` should be .*Found `target = -1`"),
         ({"target": [1, 1]}, ValueError, "`target` should be .*a list of different indices"),
         ({"on_error": "ignore"}, ValueError, "`on_error` should be one of 'warn', 'raise'"),
@@ -327,7 +327,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
         ({"wavelengths": [0.4, 0.5]}, ValueError, "`wavelengths` should be in nm.*micrometres"),
         ({"wavelengths": [400, -1]}, ValueError, r"`wavelengths` should be finite and above 0.*\[-1.0\]"),
         ({"design": "sobol"}, ValueError, "`design` should be one of 'bernoulli', 'paired'"),
-        ({"output": "logits"}, ValueError, "`output` should be one of 'raw', 'softmax', 'sigmoid'"),
+        ({"output": "logits"}, ValueError, "`output` should be one of 'auto', 'raw', 'centered', 'softmax', 'sigmoid'"),
     ],
 )
 def test_wrong_arguments_are_named_at_once(settings, kind, message):

@@ -554,10 +554,11 @@ def test_pictures_say_which_sample_it_is_and_what_it_should_have_been(tmp_path):
     probes, track = lime._validation.probes, lime._inquiry.track("spatial")
     panel = next(_Artist(track, probes, None, lime.plan.class_names).spatial_panels(track.last))
     names = lime.plan.class_names
-    said = names[int(track.last.targets[0, 0])]
-    assert panel.title == f"sample {probes.numbers[0]} · {said}"
-    assert panel.subtitle.startswith(f"truth {names[int(probes.labels[0])]}, prediction")
-    assert said != names[int(probes.labels[0])]
+    truth, wrong = names[int(probes.labels[0])], names[int(track.now.classes[0])]
+    assert wrong != truth
+    assert panel.title.startswith(f"sample {probes.numbers[0]} · {truth} · ≠ predicted {wrong} ")
+    assert panel.title.endswith("%, true")
+    assert panel.subtitle.startswith("output ")
     made = {path.parent.name for path in (tmp_path / "lime" / "spectral").rglob("*.png")}
     assert made == {"attributions", "superbands"}
 

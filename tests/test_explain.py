@@ -229,7 +229,7 @@ def test_files_that_are_no_explanation(tmp_path, content):
         ({"baseline": lambda x: None}, TypeError, "`baseline` should return a tensor. Found a NoneType"),
         ({"surrogate": "tree"}, ValueError, "`surrogate` should be one of 'ridge', 'lasso'"),
         ({"surrogate": Lasso}, TypeError, "`surrogate` should be one of .*Found the class Lasso; make an object of it"),
-        ({"output": "logit"}, ValueError, "`output` should be one of 'raw', 'softmax', 'sigmoid'"),
+        ({"output": "logit"}, ValueError, "`output` should be one of 'raw', 'centered', 'softmax', 'sigmoid'"),
         ({"target": 2}, ValueError, r"`target` should be an index from 0 to 1: the model has 2 outputs. Found \[2\]"),
         ({"target": "cat"}, TypeError, "`target` should be an integer, a list of integers"),
         ({"target": torch.tensor([1, 0])}, ValueError, r"`target` should have shape \[B\] or \[B, T\] with B = 3"),

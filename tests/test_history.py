@@ -39,6 +39,9 @@ def row(step=10, feature="B1", coefficient=0.5, **changes):
         "coefficient": coefficient,
         "standard_error": 0.1,
         "score": 0.83,
+        "predicted": "Oats",
+        "probability": 0.75,
+        "truth": "Corn",
     }
     return HistoryRow(**(values | changes))
 
@@ -79,6 +82,9 @@ def test_columns_are_tidy_for_any_reader(path):
         "coefficient",
         "standard_error",
         "score",
+        "predicted",
+        "probability",
+        "truth",
     ]
     assert found["feature"] == "B1"
     assert float(found["coefficient"]) == 0.5
@@ -196,7 +202,7 @@ def test_a_whole_row_that_is_not_ours_stays(path):
     with path.open("ab") as file:
         file.write(b"# my note\n")
     HistoryFile(path).rewind(5)
-    assert path.read_bytes().endswith(b"score\r\n# my note\n")
+    assert path.read_bytes().endswith(b"truth\r\n# my note\n")
 
 
 def test_a_write_that_fails_leaves_no_part_of_it(path, monkeypatch):
@@ -242,5 +248,35 @@ def test_reading_a_row_that_is_not_ours_says_which(path):
     HistoryFile(path).append(epoch(10))
     with path.open("ab") as file:
         file.write(b"1,10,spectral,0,Corn,B9,0.5,0.1\r\n")
-    with pytest.raises(ValueError, match=r"9 cells in every row.*Found row 5"):
+    with pytest.raises(ValueError, match=r"12 cells in every row.*Found row 5"):
+        read_history(path)
+
+
+OLD = b"epoch,step,view,probe,target,feature,coefficient,standard_error,score\r\n"
+
+
+def of_before(path):
+    """A history of the version that did not know predictions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(OLD + b"1,10,spectral,0,Corn,B1,0.5,0.1,0.83\r\n2,20,spectral,0,Corn,B1,0.5,0.1,0.83\r\n")
+    return [row(step, predicted="", probability=math.nan, truth="") for step in (10, 20)]
+
+
+def test_a_history_of_before_reads_as_one_that_does_not_know(path):
+    assert repr(of_before(path)) == repr(read_history(path))
+
+
+def test_a_run_of_before_goes_on_in_the_same_file(path):
+    before = of_before(path)
+    history = HistoryFile(path)
+    assert history.rewind(10) is None
+    history.append(epoch(20))
+    assert repr(read_history(path)) == repr([before[0], *epoch(20)])
+    assert not path.with_name("history.1.csv").exists()
+
+
+def test_a_row_of_before_that_is_too_short_says_so(path):
+    of_before(path)
+    path.write_bytes(path.read_bytes() + b"3,30,spectral\r\n")
+    with pytest.raises(ValueError, match=r"9 cells in every row.*Found row 3"):
         read_history(path)

@@ -6,6 +6,7 @@ Lengths are pixels of the finished picture, counted from its top left corner; fo
 
 from __future__ import annotations
 
+import re
 import warnings
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -49,6 +50,7 @@ LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8
 """For lines that have no sign; none of them is mistaken for plus or minus."""
 
 _FONT = "DejaVu Sans"  # comes with matplotlib: the same picture on every machine
+_NUMBER = re.compile(r"[\d.-]{2}")  # two characters of one number, or of a range
 _SETTINGS = {
     "font.family": _FONT,
     "font.size": TEXT,
@@ -164,8 +166,14 @@ def fit(text: str, width: float, *, points: float = TEXT, bold: bool = False) ->
 
 
 def _shorten(text: str, kept: int) -> str:
+    """The first and last characters; of a number all or nothing, since a part of it would read as another one."""
     tail = kept // 2
-    return text[: kept - tail] + "…" + text[len(text) - tail :]
+    first, last = kept - tail, len(text) - tail
+    while 0 < first < len(text) and _NUMBER.fullmatch(text[first - 1 : first + 1]):
+        first -= 1
+    while 0 < last < len(text) and _NUMBER.fullmatch(text[last - 1 : last + 1]):
+        last += 1
+    return text[:first] + "…" + text[last:]
 
 
 @lru_cache(maxsize=4096)

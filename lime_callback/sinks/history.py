@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from lime_callback.sinks.rows import RowFile, read_rows
@@ -23,6 +24,10 @@ class HistoryRow(NamedTuple):
         coefficient: in units of the output.
         standard_error: of the coefficient.
         score: weighted R² of the fit that the coefficient belongs to.
+        predicted: the class that the model predicts for the probe at this epoch, of a regression the value; empty where
+            it is not known, as in histories of before.
+        probability: of that class; NaN where the model does not tell.
+        truth: the class of the probe's label, or its value; empty where it is not known.
     """
 
     epoch: int
@@ -34,6 +39,9 @@ class HistoryRow(NamedTuple):
     coefficient: float
     standard_error: float
     score: float
+    predicted: str = ""
+    probability: float = math.nan
+    truth: str = ""
 
 
 class HistoryFile(RowFile[HistoryRow]):

@@ -70,8 +70,8 @@ class RowFile(Generic[Row]):
             return self.start()
         with self.path.open("rb") as file:
             header = next(records_of(file), b"")
-        if is_header(header, self._kind):
-            self._keep_up_to(step)
+        if columns := columns_of(header, self._kind):
+            self._keep_up_to(step, columns)
         elif self._header.startswith(header):
             self.path.unlink()  # a crash came before the header was whole: there is no row to keep
         else:
@@ -104,10 +104,7 @@ class RowFile(Generic[Row]):
         Raises:
             OSError: if that fails, for example on a full disk; the file is then as it was before.
         """
-        buffer = io.StringIO(newline="")
-        # The writer's line ends make it quote every line break in a cell.
-        csv.writer(buffer).writerows(_cells(row, self._kind) for row in rows)
-        lines = buffer.getvalue().encode(errors=_ODD)
+        lines = _lines(rows, self._kind)
         if not lines:
             return
         if not self._sound:
@@ -128,15 +125,18 @@ class RowFile(Generic[Row]):
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
 
-    def _keep_up_to(self, step: int | None) -> None:
+    def _keep_up_to(self, step: int | None, columns: int) -> None:
         new, at = self.path.with_name(f"{self.path.name}.tmp"), fields_of(self._kind).index("step")
         with self.path.open("rb") as old, new.open("wb") as file:
             records = records_of(old)
-            file.write(next(records))
+            next(records)
+            file.write(self._header)
+            whole = columns == len(fields_of(self._kind))
             for record in filter(is_whole, records):
+                row = parse(record, self._kind, columns)
                 # A row that cannot be read is none of ours, and so it stays.
-                if step is None or (row := parse(record, self._kind)) is None or row[at] <= step:
-                    file.write(record)
+                if row is None or step is None or row[at] <= step:
+                    file.write(record if whole or row is None else _lines([row], self._kind))
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path)
@@ -155,17 +155,17 @@ def read_rows(path: str | os.PathLike[str], kind: type[Row], name: str) -> list[
     """
     with Path(path).open("rb") as file:
         header, *records = [*records_of(file)] or [b""]
-    if not is_header(header, kind):
+    if not (columns := columns_of(header, kind)):
         raise ValueError(
             f"`path` should be a {name}, which begins with {header_of(kind).decode().strip()!r}. Found "
             f"{header[:200]!r} in {str(path)!r}; pass the `{name}.csv` of a run."
         )
     rows = []
     for number, record in enumerate(filter(is_whole, records), start=1):
-        row = parse(record, kind)
+        row = parse(record, kind, columns)
         if row is None:
             raise ValueError(
-                f"`path` should be a {name} with {len(fields_of(kind))} cells in every row, numbers where they "
+                f"`path` should be a {name} with {columns} cells in every row, numbers where they "
                 f"belong. Found row {number} of {str(path)!r} to be {record[:200]!r}; mend or remove it."
             )
         rows.append(row)
@@ -182,9 +182,15 @@ def header_of(kind: type[Row]) -> bytes:
     return (",".join(fields_of(kind)) + "\r\n").encode()
 
 
-def is_header(record: bytes, kind: type[Row]) -> bool:
-    """Whether a record is the first line of a table."""
-    return is_whole(record) and record.rstrip(b"\r\n") == header_of(kind).rstrip(b"\r\n")
+def columns_of(header: bytes, kind: type[Row]) -> int:
+    """How many of the columns a table has, by its first line; 0 if it is no such table.
+
+    A table of an earlier version has the first columns: those that came later have defaults.
+    """
+    names, found = fields_of(kind), header.rstrip(b"\r\n").decode(errors="replace").split(",")
+    needed = len(names) - len(getattr(kind, "_field_defaults", {}))
+    fits = is_whole(header) and len(found) >= needed and tuple(found) == names[: len(found)]
+    return len(found) if fits else 0
 
 
 def is_whole(record: bytes) -> bool:
@@ -206,15 +212,22 @@ def records_of(file: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(lines)
 
 
+def _lines(rows: Iterable[Row], kind: type[Row]) -> bytes:
+    buffer = io.StringIO(newline="")
+    # The writer's line ends make it quote every line break in a cell.
+    csv.writer(buffer).writerows(_cells(row, kind) for row in rows)
+    return buffer.getvalue().encode(errors=_ODD)
+
+
 def _cells(row: Row, kind: type[Row]) -> list[object]:
     return [_WRITTEN[one](value) for one, value in zip(_types(kind), row, strict=True)]
 
 
-def parse(record: bytes, kind: type[Row]) -> Row | None:
-    """The row in a record; ``None`` if it is none of this kind."""
+def parse(record: bytes, kind: type[Row], columns: int | None = None) -> Row | None:
+    """The row in a record of the first ``columns`` (``None``: of all); ``None`` if it is none of this kind."""
     try:
         (cells,) = csv.reader(io.StringIO(record.decode(errors=_ODD), newline=""), strict=True)
-        return kind(*(_READ[one](cell) for one, cell in zip(_types(kind), cells, strict=True)))
+        return kind(*(_READ[one](cell) for one, cell in zip(_types(kind)[:columns], cells, strict=True)))
     except (ValueError, csv.Error):
         return None
 

@@ -42,6 +42,7 @@ class Plan:
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
+    reliance: bool = True
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""

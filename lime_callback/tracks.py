@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.alarms import mean_share
+from lime_callback.borders import cut
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import Drift, compare
@@ -17,19 +19,22 @@ from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
 from lime_callback.targets import pinned_targets, target_name
-from lime_callback.watch import overlap, shares
+from lime_callback.watch import can_follow, elements, overlap, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
+    from lime_callback.alarms import Share
     from lime_callback.explanation import Explanation
     from lime_callback.features import Features
     from lime_callback.model import Model
     from lime_callback.plan import Plan
+    from lime_callback.reliance import Reliance
     from lime_callback.surrogates import Surrogate
     from lime_callback.views import View
+    from lime_callback.watch import Overlap
 
 # Monitors need a finite value from the first validation on. Where there is nothing to compare with yet, it is the worst
 # there can be: it stops no run, and no later epoch is worse than it.
@@ -60,11 +65,14 @@ class Track:
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
         pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
         outputs: how many the model has; 0 before they were asked for.
-        watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
+        whole: the features as the view cuts them; those of ``features`` are cut at the watches' borders besides.
+        watched: for each watch that this view can follow where its set lies among the features.
+        shares: the last share of the attribution of each of these.
         first: the first explanation, on the CPU.
         last: the last.
         reference: explanation of the reference, if there is one.
         anew: whether the probes are not those of the explanation before.
+        reliance: what hiding this view's watches and superbands changed, where that was measured.
         metrics: of the last explanation, by their names in the log.
         series: what has been over the epochs.
     """
@@ -75,11 +83,14 @@ class Track:
     targets: Tensor | None = None
     pinned: Tensor | None = None
     outputs: int = 0
-    watched: dict[str, Tensor] = field(default_factory=dict)
+    whole: Features | None = None
+    watched: dict[str, Overlap] = field(default_factory=dict)
+    shares: dict[str, Share] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
     reference: Explanation | None = None
     anew: bool = False
+    reliance: Reliance | None = None
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
     series: Series = field(default_factory=Series)
     _saved: dict[str, Any] = field(default_factory=dict)
@@ -100,10 +111,14 @@ class Track:
         )
         features.check(tuple(probes.inputs.shape))
         own = getattr(self.view, "wavelengths", None)
-        for name, one in plan.watch.items():
-            inside = overlap(one, features, probes.inputs, plan.wavelengths if own is None else own, batch)
-            if inside is not None:
-                self.watched[name] = inside
+        nm = plan.wavelengths if own is None else own
+        sets = {
+            name: elements(one, probes.inputs, plan.layout, nm, batch)
+            for name, one in plan.watch.items()
+            if can_follow(one, features, probes.inputs)
+        }
+        self.whole, features = features, cut(features, sets)
+        self.watched = {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
         if self.targets is None:
             outputs, pinned = predictions(model, probes.inputs, plan.settings, batch_size, ranks)
             self.outputs, self.pinned = outputs.shape[1], None if pinned is None else pinned.cpu()
@@ -195,15 +210,30 @@ class Track:
             if away is not None:
                 values["drift_from_reference"] = max(0.0, away["drift"])
                 values["changed_from_reference"] = away["changed"]
-        for name, inside in self.watched.items():
-            share, error = shares(explanation, inside)
-            values[f"watch/{name}"] = float(share.mean())
-            values[f"watch_error/{name}"] = float(error.square().sum().sqrt()) / error.numel()
+        for name, place in self.watched.items():
+            found_shares = shares(explanation, place.parts)
+            self.shares[name] = share = mean_share(found_shares, float(place.share.mean()))
+            values |= {f"watch/{name}": share.mean, f"watch_error/{name}": share.error}
+            values[f"watch_reference/{name}"] = share.reference
+        values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
         self.series.add(explanation, epochs_trained, values, step)
         values["settled"] = self.series.settled
         self.metrics = values
         self.first = self.first or explanation
         self.last = explanation
+
+    def rely(self, found: Reliance | None) -> None:
+        """Note what hiding the watches changed; nothing new stands where it could not be measured.
+
+        Monitors find the worst there can be until it was.
+        """
+        self.reliance = found
+        for name in self.watched:
+            now = None if found is None or name not in found.names else found.names.index(name)
+            for what, nothing in (("changed", 1.0), ("expected", 0.0)):
+                metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
+                before = self.metrics.get(metric, nothing)
+                self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
 
     def drift_from_reference(self) -> Drift:
         """The last explanation against the reference.

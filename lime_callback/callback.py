@@ -92,6 +92,8 @@ class LimeCallback(Hooks):
             how many.
         stem: ``"auto"`` replaces the model's first layer by what it makes of each feature, where it is linear and where
             that is cheaper than perturbed inputs; ``"off"`` makes them.
+        background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation
+            set, for what hidden elements become. 0: none.
         pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
@@ -132,6 +134,7 @@ class LimeCallback(Hooks):
         max_batch_size: int | None = None,
         time_budget: float | str | None = None,
         stem: Literal["auto", "off", False] = "auto",
+        background: int = 64,
         pictures: bool = True,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
@@ -169,6 +172,7 @@ class LimeCallback(Hooks):
             label_key=keys[1],
             output_key=keys[2],
             forward=check.check_forward(forward),
+            background=check.check_count("background", background, 0),
         )
         super().__init__(plan, check.check_one_of("on_error", on_error, ("warn", "raise")))
 

@@ -33,15 +33,20 @@ class Capture:
         choice: which samples.
         ranks: the processes.
         model: the model with some probes.
+        background: how many samples to take besides, spread evenly over all batches.
 
     Attributes:
         seconds: that choosing took.
     """
 
-    def __init__(self, plan: Plan, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model]) -> None:
+    def __init__(
+        self, plan: Plan, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model], background: int = 0
+    ) -> None:
         self.plan, self.choice, self.ranks, self.model = plan, choice, ranks, model
         self.seconds = 0.0
         self._collector: Collector | Shortlist | None = None
+        self._count = background
+        self._background: Collector | None = None
         self._failure: Exception | None = None
 
     @property
@@ -64,7 +69,11 @@ class Capture:
         try:
             if self._collector is None:
                 self._collector = self._begun(batches)
+                if self._count:
+                    self._background = self._evenly(self._count, batches)
             self._collector.offer(batch, index, loader)
+            if self._background is not None:
+                self._background.offer(batch, index, loader)
         except Exception as error:  # told when all processes can hear it
             self._failure = self._failure or error
         self.seconds += time.perf_counter() - started
@@ -99,6 +108,27 @@ class Capture:
         numbers = tuple(number for _, number in chosen) if ranked else None
         count = self.choice.count
         return probes_of(parts, self.plan.input_key, self.plan.label_key, count, numbers), largest
+
+    def background(self, probes: Probes) -> Probes | None:
+        """The samples that were taken besides, the same in all processes.
+
+        ``None`` if there are none, or if the first samples had another shape than the probes that were chosen.
+
+        Args:
+            probes: that were taken.
+
+        Raises:
+            ValueError: if they do not hold what is needed.
+            RankError: if something failed in another process.
+        """
+        if not self._count:
+            return None
+        own = self._background
+        parts = self._of_all(lambda: Captured([], [], []) if own is None else own.captured)
+        if not any(part.sizes for part in parts):
+            return None
+        found = probes_of(parts, self.plan.input_key, self.plan.label_key)
+        return found if found.inputs.shape[1:] == probes.inputs.shape[1:] else None
 
     def rehearse(self, probes: Probes, size: int | None) -> None:
         """Let the user's choice rank a sample that was taken to rehearse with.
@@ -138,8 +168,11 @@ class Capture:
     def _begun(self, batches: Sequence[float]) -> Collector | Shortlist:
         plan, ranks = self.plan, self.ranks
         if isinstance(self.choice, Evenly):
-            return Collector(self.choice.count, batches, plan.input_key, ranks.share, ranks.shares)
+            return self._evenly(self.choice.count, batches)
         return Shortlist(
             self.choice, batches, self._outputs, plan.input_key, plan.label_key, ranks.share, ranks.shares,
             ranks.lockstep,
         )  # fmt: skip
+
+    def _evenly(self, count: int, batches: Sequence[float]) -> Collector:
+        return Collector(count, batches, self.plan.input_key, self.ranks.share, self.ranks.shares)

@@ -126,7 +126,7 @@ def sweep(
 
     Args:
         forward: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
-        rows: makes the perturbed inputs, or what the model makes of them in its first layer, or inputs with sets hidden.
+        rows: makes the perturbed inputs, what the model makes of them in its first layer, or inputs with sets hidden.
         targets: which outputs are kept, int64 ``[B, T]``.
         batch_size: rows at most at a time.
         ranks: the processes.

@@ -34,6 +34,7 @@ class Model:
         probes: whose batch the other entries are taken from.
         forward: of the user, takes the module and a batch; ``None``: the module is called with the inputs.
         output_key: see :func:`~lime_callback.batches.output_tensor`.
+        background: other inputs ``[N, *dims]``, on the CPU, for what hidden elements become; ``None``: there are none.
     """
 
     module: nn.Module
@@ -41,6 +42,7 @@ class Model:
     probes: Probes
     forward: Callable[[Any, Any], Any] | None = None
     output_key: Key | None = None
+    background: Tensor | None = None
     _layers: Layers = field(init=False)
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Plan:
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
+    background: int = 0  # samples
     reliance: bool = True
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ class Study:
     Args:
         plan: what the user asked for.
         on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
+
+    Attributes:
+        probes: what is explained; ``None`` before it was captured.
+        background: other samples of the same batches, captured once with the first probes and alike in all processes;
+            ``None`` before that, and where there is none.
     """
 
     def __init__(self, plan: Plan, on_error: Any) -> None:
@@ -48,6 +54,7 @@ class Study:
             self.console, plan.wavelengths, plan.class_names, plan.pictures, settings_of(plan), Record(plan)
         )
         self.probes: Probes | None = None
+        self.background: Probes | None = None
         self._capture: Capture | None = None
         self._pinned: Choice = plan.choice
         self._resumed: dict[str, Any] | None = None
@@ -76,7 +83,8 @@ class Study:
         self._capture = None
         if self.probes is None or again:
             choice, model = Evenly(1) if rehearsal else self._pinned, partial(self._model, trainer, module)
-            self._capture = Capture(self.plan, choice, self._ranks, model)
+            besides = 0 if rehearsal or self.background is not None else self.plan.background
+            self._capture = Capture(self.plan, choice, self._ranks, model, besides)
 
     @property
     def listens(self) -> bool:
@@ -96,7 +104,8 @@ class Study:
         """Try everything once on one sample, so that arguments that do not fit raise before training starts."""
         capture, probes = self._capture, self._taken(required=False)
         if capture is not None and probes is not None:
-            self.inquiry.rehearse(self._model(trainer, module, probes), self._batch_size, self._ranks)
+            model = self._model(trainer, module, probes, probes if self.plan.background else None)
+            self.inquiry.rehearse(model, self._batch_size, self._ranks)
             self._ranks.together(partial(capture.rehearse, probes, validation_size(trainer)))
             self._announce()
 
@@ -109,6 +118,8 @@ class Study:
                 ready = probes is not None
                 if probes is not None:
                     self._pin(probes)
+                    if self.background is None and spent is not None:
+                        self.background = spent.background(probes)
                 else:
                     which = self.plan.choice.which
                     self.console.remark(f"there are no validation samples{which}, so none is explained.", key="none")
@@ -295,9 +306,10 @@ class Study:
                 track.forget()
             self.console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
 
-    def _model(self, trainer: Any, module: Any, probes: Probes) -> Model:
-        autocast = trainer.precision_plugin.val_step_context
-        return Model(module, autocast, probes.to(module.device), self.plan.forward, self.plan.output_key)
+    def _model(self, trainer: Any, module: Any, probes: Probes, background: Probes | None = None) -> Model:
+        autocast, plan, beside = trainer.precision_plugin.val_step_context, self.plan, background or self.background
+        model = Model(module, autocast, probes.to(module.device), plan.forward, plan.output_key)
+        return model if beside is None else replace(model, background=beside.inputs)
 
     def _announce(self) -> None:
         plan = self.plan

@@ -107,7 +107,9 @@ class Network(pl.LightningModule):
     def __init__(self, channels: int, classes: int, *, bands: bool) -> None:
         super().__init__()
         first = nn.Conv2d(channels, 24, 1) if bands else nn.Conv2d(channels, 24, 3, padding=1)
-        pool: Callable[[], nn.Module] = (lambda: nn.AdaptiveMaxPool2d(2)) if bands else (lambda: nn.AdaptiveAvgPool2d(4))
+        pool: Callable[[], nn.Module] = (
+            (lambda: nn.AdaptiveMaxPool2d(2)) if bands else (lambda: nn.AdaptiveAvgPool2d(4))
+        )
         self.net = nn.Sequential(
             first, nn.BatchNorm2d(24), nn.ReLU(), nn.Conv2d(24, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(),
             pool(), nn.Flatten(), nn.Linear(24 * (4 if bands else 16), classes),
@@ -182,7 +184,9 @@ def vapour(generator: torch.Generator, *, plant: bool) -> Case:
     rows, columns = rows[inner], columns[inner]
     chosen = torch.randperm(len(rows), generator=generator)[: TRAIN + VAL]
     rows, columns = rows[chosen], columns[chosen]
-    x = torch.stack([cube[:, r - 3 : r + 3, c - 3 : c + 3] for r, c in zip(rows.tolist(), columns.tolist(), strict=True)])
+    x = torch.stack(
+        [cube[:, r - 3 : r + 3, c - 3 : c + 3] for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
+    )
     y = torch.from_numpy(labels)[rows, columns].long()
     away = torch.minimum((nm - 1390).abs() / 1.0, (nm - 1875).abs())
     planted = away.argsort()[:19].sort().values.tolist()
@@ -214,7 +218,9 @@ def spatial(kind: str, seed: int, *, plant: bool) -> Case:
         for top, left in tiles[number * places : (number + 1) * places]:
             mask[top : top + 3, left : left + 3] = True
             if plant and number == 0:
-                x[:, 0, top : top + 3, left : left + 3] = marks[y] + 0.1 * torch.randn(len(x), 3, 3, generator=generator)
+                x[:, 0, top : top + 3, left : left + 3] = marks[y] + 0.1 * torch.randn(
+                    len(x), 3, 3, generator=generator
+                )
         sets[name] = Watch(pixels=mask)
     return Case(x, y, sets)
 

@@ -102,8 +102,8 @@ def reliance_alarm(name: str, watch: Watch, reliance: Reliance | None, alpha: fl
     i = reliance.names.index(name)
     if not bool(reliance.relies(watch.reliance, alpha)[i]):
         return None
-    bound = "" if watch.reliance is None else f", more than {watch.reliance:g} beyond"
-    return f"is what the model rests on: {reliance.text(name)}{bound}"
+    bound = "" if watch.reliance is None else f", more than {watch.reliance:g} beyond that"
+    return f"is what the model rests on, since {reliance.text(name)}{bound},"
 
 
 def questions(followed: Sequence[Iterable[str]], watches: Mapping[str, Watch], measured: bool) -> int:
@@ -121,17 +121,18 @@ def questions(followed: Sequence[Iterable[str]], watches: Mapping[str, Watch], m
     return bounds + (len(asked) if measured else 0)
 
 
-def beside(what: str, name: str, track: Track) -> str:
+def beside(what: str, name: str, watch: Watch, track: Track) -> str:
     """What else is known of a watch, in words, behind its alarm of one kind.
 
     Args:
         what: the alarm's kind, ``"watch"`` or ``"reliance"``.
         name: of the watch.
+        watch: of this name.
         track: of a view that follows it.
     """
     share, reliance = track.shares[name], track.reliance
+    of = f"{share.reference:.2f} of the {'pixels' if watch.bands is None else 'channels'}"
     if what == "reliance":
-        return f"; it has {share.mean:.2f} of the attribution and is {share.reference:.2f} of the elements"
+        return f"; it has {share.mean:.2f} of the attribution and is {of}"
     known = reliance is not None and name in reliance.names
-    hiding = f"; {reliance.text(name)}" if reliance is not None and known else ""
-    return f"; it is {share.reference:.2f} of the elements{hiding}"
+    return f"; it is {of}" + (f", and {reliance.text(name)}" if reliance is not None and known else "")

@@ -203,7 +203,8 @@ class Inquiry:
                     if trouble is None:
                         self.console.over(place)
                         continue
-                    text = f"'{name}' {trouble} in view '{track.view.name}', {when}{beside(what, name, track)}."
+                    known = beside(what, name, watches[name], track)
+                    text = f"'{name}' {trouble} in view '{track.view.name}', {when}{known}."
                     if self.console.once(text, key=place):
                         news[place] = text
                     stop = stop or watches[name].stop

@@ -143,7 +143,7 @@ def spectral(kind: str, seed: int, *, plant: bool) -> Case:
     wide = smooth(torch.randn(classes, channels, generator=generator), 15)
     own = smooth(torch.randn(count, channels, generator=generator), 25)
     noise = torch.randn(count, channels, 6, 6, generator=generator)
-    x = (0.6 * wide[y] + own)[..., None, None] + smooth(noise.movedim(1, -1), 3).movedim(-1, 1)
+    x = (0.25 * wide[y] + own)[..., None, None] + smooth(noise.movedim(1, -1), 3).movedim(-1, 1)
     # Four ranges of five to nine channels that do not touch each other, at random places.
     widths = torch.randint(5, 10, (4,), generator=generator).tolist()
     gaps = torch.randperm(channels - sum(widths) - 8, generator=generator)[:4].sort().values.tolist()

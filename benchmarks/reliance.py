@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import tempfile
 import time
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,9 +78,10 @@ def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float,
     view = Superbands(20) if is_bands else Superpixels("grid", n_segments=16)
     lime = LimeCallback(view, watch=case.sets, pictures=False, layout="CHW", seed=seed)
     model = Network(case.x.shape[1], int(case.y.max()) + 1, bands=is_bands)
+    folder = tempfile.TemporaryDirectory()  # of the history; nobody reads it
     trainer = pl.Trainer(
-        max_epochs=EPOCHS, accelerator="cpu", callbacks=[lime], logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        max_epochs=EPOCHS, default_root_dir=folder.name, accelerator="cpu", callbacks=[lime], logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
     )  # fmt: skip
     train, val = (TensorDataset(case.x[part], case.y[part]) for part in (slice(TRAIN), slice(TRAIN, None)))
     with warnings.catch_warnings(record=True) as caught:

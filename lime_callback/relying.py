@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import torch
 
 from lime_callback.batches import entry, label_key
 from lime_callback.designs import key
-from lime_callback.reliance import measure
+from lime_callback.hiding import measure
 from lime_callback.swaps import pinned_swaps
 from lime_callback.watch import elements
 
@@ -52,6 +53,14 @@ class Relying:
     def sets(self, tracks: Mapping[str, Track]) -> bool:
         """Whether there is anything to hide."""
         return self.plan.reliance and any(track.watched or _bands(track) for track in tracks.values())
+
+    @property
+    def expected(self) -> bool:
+        """Whether there will be something to hide, as far as is known before the views are cut."""
+        plan = self.plan
+        return bool(
+            plan.reliance and plan.background and (plan.watch or any(hasattr(view, "bands") for view in plan.views))
+        )
 
     def measure(
         self, model: Model, background: Probes, tracks: Mapping[str, Track], budget: int, batch_size: int, ranks: Ranks,
@@ -113,7 +122,9 @@ class Relying:
             nm = plan.wavelengths if own is None else own
             order = nm if order is None else order
             for name in track.watched.keys() - watched.keys():
-                watched[name] = elements(plan.watch[name], inputs, plan.layout, nm, batch)
+                # It fitted the probes: what does not fit here is an array with a mask for each of them.
+                with suppress(ValueError):
+                    watched[name] = elements(plan.watch[name], inputs, plan.layout, nm, batch)
             bands |= {f"{track.view.name}/{name}": mask for name, mask in _bands(track).items()}
         watched = {name: watched[name] for name in plan.watch if name in watched}
         by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])

@@ -257,7 +257,7 @@ class Study:
     def _begin_pace(self, model: Model, allowed: float | None) -> None:
         """Before the first explanation, find out what the budget of time affords."""
         if allowed is not None and not self._pace.begun:
-            rows = len(model.probes) * (len(self.plan.views) + self.plan.reliance) / self._ranks.shares
+            rows = len(model.probes) * (len(self.plan.views) + self.inquiry.relying.expected) / self._ranks.shares
             each = rows * self.inquiry.seconds_per_row(model, self._batch_size, self._ranks)
             self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
             self._pace.begun = True

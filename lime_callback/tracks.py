@@ -212,7 +212,7 @@ class Track:
                 values["changed_from_reference"] = away["changed"]
         for name, place in self.watched.items():
             found_shares = shares(explanation, place.parts)
-            self.shares[name] = share = mean_share(found_shares, float(place.share.mean()))
+            self.shares[name] = share = mean_share(found_shares, float(place.share.mean()), _freedom(explanation))
             values |= {f"watch/{name}": share.mean, f"watch_error/{name}": share.error}
             values[f"watch_reference/{name}"] = share.reference
         values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
@@ -229,7 +229,9 @@ class Track:
         """
         self.reliance = found
         for name in self.watched:
-            now = None if found is None or name not in found.names else found.names.index(name)
+            if found is not None and name not in found.names:  # a mask for each probe says nothing of other samples
+                continue
+            now = None if found is None else found.names.index(name)
             for what, nothing in (("changed", 1.0), ("expected", 0.0)):
                 metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
                 before = self.metrics.get(metric, nothing)
@@ -252,6 +254,12 @@ class Track:
             ValueError: as :meth:`drift_from_reference`.
         """
         return reference_rows(self.reference, self.last, self.drift_from_reference())
+
+
+def _freedom(explanation: Explanation) -> float:
+    """Degrees of freedom of the standard errors, the fewest of all inputs."""
+    known = getattr(explanation, "freedom", None)
+    return float("inf") if known is None else float(known.min())
 
 
 def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:

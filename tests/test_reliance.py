@@ -13,7 +13,8 @@ from lime_callback import LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.alarms import level, reliance_alarm
 from lime_callback.answers import Answers
 from lime_callback.elsewhere import elsewhere
-from lime_callback.reliance import concluded, reliance
+from lime_callback.hiding import concluded
+from lime_callback.reliance import reliance
 from lime_callback.swaps import pinned_swaps
 
 

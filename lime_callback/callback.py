@@ -23,6 +23,7 @@ from lime_callback.plan import Plan
 from lime_callback.predicted import Predicted
 from lime_callback.reducers import Reducer
 from lime_callback.reference import Reference, ReferenceRow
+from lime_callback.reliance import Reliance
 from lime_callback.settings import Settings
 from lime_callback.shortlist import Choice
 from lime_callback.surrogates import Surrogate, SurrogateName
@@ -39,7 +40,10 @@ class LimeCallback(Hooks):
 
     Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (weighted R² over probes and targets),
     ``gated``, ``drift`` and ``noise_floor`` (to the previous explained epoch), ``drift_from_start``, ``changed``,
-    ``rank_correlation``, ``top5_overlap``, ``settled``, ``watch/<name>``; and ``<name>/seconds``, ``<name>/forwards``,
+    ``rank_correlation``, ``top5_overlap``, ``settled``; for a watch ``watch/<name>`` (its share of the attribution),
+    ``watch_error/<name>``, ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of
+    predictions that change when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); and
+    ``<name>/seconds``, ``<name>/forwards``,
     ``<name>/perturbations``. All can be monitored from the first validation on: what has nothing to compare with yet is
     the worst there can be. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``; without any
     validation, samples of the training set are explained at the end of training epochs.
@@ -78,9 +82,13 @@ class LimeCallback(Hooks):
             what is added to all of them counts for nothing), ``"softmax"``, ``"sigmoid"``, a function that turns the
             model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for segmentation a
             ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
-        watch: named sets of wavelengths, bands or pixels whose share of the attribution is logged, and bounds that
-            raise an alarm: ``{"water": Watch([(1350.0, 1430.0), (1800.0, 1950.0)], above=0.2)}``, or in YAML
-            ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], above: 0.2}``.
+        watch: named sets of wavelengths, bands or pixels whose reliance and share of the attribution are logged, and
+            that raise an alarm when the model rests on them: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. A
+            :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or in YAML
+            ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], reliance: 0.3}``.
+        reliance: whether to measure what hiding each watch, and each superband, changes in the model's answers, beside
+            random sets of as many channels or pixels: their values come from other validation samples. It costs at most
+            as many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
         gate: explanations whose R² is below this are drawn pale and kept out of the drift; ``None`` keeps all.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
             ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
@@ -127,6 +135,7 @@ class LimeCallback(Hooks):
         like: Like | None = None,
         output: Literal["auto"] | Output | Reducer | Callable[[Any], Any] = "auto",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
+        reliance: bool = True,
         gate: float | None = 0.2,
         reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
@@ -162,6 +171,7 @@ class LimeCallback(Hooks):
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
             settings=Settings(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
             watch=check_watch(watch),
+            reliance=check.check_flag("reliance", reliance),
             gate=check.check_gate(gate),
             reference=Reference.of(reference, [view.name for view in views]),
             class_names=check.check_class_names(class_names),
@@ -194,6 +204,16 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view.
         """
         return self._inquiry.track(view).now
+
+    def reliance(self, view: str) -> Reliance | None:
+        """What hiding a view's watches and superbands changed last, see :class:`~lime_callback.reliance.Reliance`.
+
+        ``None`` where there are neither, where it was not measured, or before the first explanation.
+
+        Raises:
+            ValueError: if there is no such view.
+        """
+        return self._inquiry.track(view).reliance
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.drift.Drift`.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lime_callback.perturb import Perturber
     from lime_callback.settings import Settings
     from lime_callback.stems import Folded
+    from lime_callback.swaps import Swapped
 
 # What can go wrong with a batch, the worse the higher.
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
@@ -114,7 +115,7 @@ def predictions(
 
 def sweep(
     forward: Callable[[Tensor, Tensor], Tensor],
-    rows: Perturber | Folded,
+    rows: Perturber | Folded | Swapped,
     targets: Tensor,
     batch_size: int,
     ranks: Ranks = ALONE,
@@ -125,7 +126,7 @@ def sweep(
 
     Args:
         forward: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
-        rows: makes the perturbed inputs, or what the model makes of them in its first layer.
+        rows: makes the perturbed inputs, what the model makes of them in its first layer, or inputs with sets hidden.
         targets: which outputs are kept, int64 ``[B, T]``.
         batch_size: rows at most at a time.
         ranks: the processes.

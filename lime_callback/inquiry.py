@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback import second_opinion
+from lime_callback.alarms import beside, level, questions, reliance_alarm, share_alarm
 from lime_callback.arguments import check_class_names_fit
 from lime_callback.drift import check_comparable
 from lime_callback.explanation import Explanation
 from lime_callback.forwards import in_batches
 from lime_callback.inference import guarded
 from lime_callback.reference import check_fits, load_weights, weights_of
+from lime_callback.relying import Relying
 from lime_callback.stages import stage
 from lime_callback.targets import scores
 from lime_callback.tracks import Track
-from lime_callback.watch import alarms_of, check_followed
+from lime_callback.watch import check_followed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from lime_callback.explainer import Outcome
     from lime_callback.model import Model
     from lime_callback.plan import Plan
+    from lime_callback.probes import Probes
     from lime_callback.sinks.console import Console
 
 
@@ -43,17 +46,22 @@ class Inquiry:
         console: for what fails and what is found.
 
     Attributes:
+        asked: explained epochs at which watches were asked about.
+        relying: what is known of the run's reliance.
         tracks: of the views, by their names.
         aside: forwards of one sample that the last explanation took besides those of its perturbations.
     """
 
     plan: Plan
     console: Console
+    asked: int = 0
+    relying: Relying = field(init=False)
     tracks: dict[str, Track] = field(init=False)
     aside: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
+        self.relying = Relying(self.plan)
         self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew) for view in self.plan.views}
 
     def track(self, view: str) -> Track:
@@ -159,8 +167,29 @@ class Inquiry:
                 ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
         return max(ranks.gather(took))
 
+    def rely(self, model: Model, background: Probes, budget: int, batch_size: int, ranks: Ranks, device: Any) -> None:
+        """Measure what hiding watches and superbands changes; nothing else waits for it.
+
+        Args:
+            model: with the background as its probes.
+            background: samples.
+            budget: inputs that the model may be asked about: as many as one view's explanation asks about.
+            batch_size: rows a forward.
+            ranks: the processes.
+            device: where the model is.
+        """
+        if not self.relying.sets(self.tracks):
+            return
+        with self.console.contained("the measurement of reliance"), guarded(model.module), stage("reliance"):
+            self.relying.measure(model, background, self.tracks, budget, batch_size, ranks, device)
+        if self.relying.impossible:
+            self.console.remark(f"measures no reliance, since {self.relying.impossible}.", key="reliance")
+            return
+        for track in self.tracks.values():
+            track.rely(self.relying.of(track))
+
     def alarms(self, prefix: str, tracks: Sequence[Track], when: str) -> tuple[dict[str, str], bool]:
-        """Warn of the watches' alarms.
+        """Warn of the watches' alarms; each is asked at the level that its epoch has in the whole run.
 
         Args:
             prefix: first part of their places.
@@ -170,17 +199,27 @@ class Inquiry:
         Returns:
             New alarms by their place, and whether a watch asks for the training to stop.
         """
-        news, stop = {}, False
+        self.asked += 1
+        news: dict[str, str] = {}
+        stop, watches, told = False, self.plan.watch, set[str]()
+        everywhere = [track.watched for track in self.tracks.values()]
+        alpha = level(self.asked, questions(everywhere, watches, self.plan.reliance))
         for track in tracks:
-            for name, trouble in alarms_of(self.plan.watch, track.metrics).items():
-                place = f"{prefix}/{track.view.name}/watch/{name}"
-                if trouble is None:
-                    self.console.over(place)
-                    continue
-                text = f"'{name}' {trouble} in view '{track.view.name}', {when}."
-                if self.console.once(text, key=place):
-                    news[place] = text
-                stop = stop or self.plan.watch[name].stop
+            for name, share in track.shares.items():
+                found = {"watch": share_alarm(watches[name], share, alpha)}
+                if name not in told:  # which is the same in all views
+                    found["reliance"] = reliance_alarm(name, watches[name], track.reliance, alpha)
+                    told.add(name)
+                for what, trouble in found.items():
+                    place = f"{prefix}/{track.view.name}/{what}/{name}"
+                    if trouble is None:
+                        self.console.over(place)
+                        continue
+                    known = beside(what, name, watches[name], track)
+                    text = f"'{name}' {trouble} in view '{track.view.name}', {when}{known}."
+                    if self.console.once(text, key=place):
+                        news[place] = text
+                    stop = stop or watches[name].stop
         return news, stop
 
     def _explain(

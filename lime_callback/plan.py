@@ -47,6 +47,7 @@ class Plan:
     background: int = 0  # samples
     auto_output: bool = False
     """Whether the scale of the output is decided by the labels; ``settings`` then say ``"raw"``."""
+    reliance: bool = True
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""

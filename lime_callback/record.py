@@ -86,6 +86,12 @@ def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
     for name, value in track.metrics.items():
         if name not in unknown:
             yield MeasureRow(epoch, step, track.view.name, name, value)
+    if track.reliance is not None:  # superbands are too many for the loggers
+        for i, name in enumerate(track.reliance.names):
+            if name not in track.watched:
+                yield MeasureRow(epoch, step, track.view.name, f"reliance/{name}", float(track.reliance.changed[i]))
+                usual = float(track.reliance.expected[i])
+                yield MeasureRow(epoch, step, track.view.name, f"reliance/{name}_expected", usual)
 
 
 def about(plan: Plan, probes: Probes, tracks: Sequence[Track] = ()) -> dict[str, Any]:
@@ -114,7 +120,9 @@ def about(plan: Plan, probes: Probes, tracks: Sequence[Track] = ()) -> dict[str,
         ],
         "settings": {name: settings[name] for name in told},
         "gate": plan.gate,
-        "watch": {name: {"above": one.above, "below": one.below} for name, one in plan.watch.items()},
+        "watch": {
+            name: {"above": one.above, "below": one.below, "reliance": one.reliance} for name, one in plan.watch.items()
+        },
         "anew": plan.choice.anew,
         "probes": _of_probes(plan, probes),
     }

@@ -177,6 +177,7 @@ class Study:
             "owed": None if self.finish(wait=self.plan.choice.anew) else dict(self._alarms),
             "history": self.publisher.history,
             "said": list(self.console.said),
+            "asked": self.inquiry.asked,
             "tracks": {name: track.state() for name, track in self.inquiry.tracks.items()},
         }
 
@@ -200,7 +201,7 @@ class Study:
         self._owed = state.get("owed")
         if state.get("numbers") and state.get("choice") == self.plan.choice.key and not self.plan.choice.anew:
             self._pinned = Numbered(state["numbers"])
-        self._resumed, self.console.said = state, said
+        self._resumed, self.console.said, self.inquiry.asked = state, said, int(state.get("asked", 0))
         if history is not None:
             self.publisher.interrupted = (history, self._step)
         for name, track in tracks.items():
@@ -219,6 +220,7 @@ class Study:
             tracks, self._batch_size = self.inquiry.ask(model, self._batch_size, n, when, self._ranks)
         asked = time.perf_counter() - asked
         self._step = logging_step(trainer)
+        self._rely(trainer, module, len(probes) * n, tracks)
         alarms, stop = self.inquiry.alarms(self.plan.name, tracks, f"epoch {trainer.current_epoch}")
         trainer.should_stop = trainer.should_stop or stop
         if self._writes(trainer):
@@ -229,7 +231,9 @@ class Study:
         # A design may have fewer rows than were asked for, because there are no more.
         made = [track.last.n_perturbations for track in tracks if track.last is not None]
         judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
-        forwards = judged + self.inquiry.aside + len(probes) * sum(rows + 1 for rows in made)
+        relying = self.inquiry.relying.forwards if tracks else 0
+        # Each probe is looked at besides as it is, and with everything hidden.
+        forwards = judged + self.inquiry.aside + relying + len(probes) * sum(rows + 2 for rows in made)
         self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             # What was chosen once is not chosen again.
@@ -239,10 +243,21 @@ class Study:
             self._pace.compare(seconds, started - self._lap)
         self.begin_lap()
 
+    def _rely(self, trainer: Any, module: Any, budget: int, tracks: Sequence[Track]) -> None:
+        """Measure what hiding sets changes, if there is a background whose values can stand in for theirs."""
+        background, ranks = self.background, self._ranks
+        if background is None or not tracks or not self.inquiry.relying.sets(self.inquiry.tracks):
+            return
+        # Rows of a large one are moved to the device batch by batch, where nothing else of it is asked for.
+        small = self.plan.forward is not None or len(background) <= 2 * self._batch_size
+        here = background.to(module.device) if small else background
+        model = Model(module, trainer.precision_plugin.val_step_context, here, self.plan.forward, self.plan.output_key)
+        self.inquiry.rely(model, here, budget, self._batch_size, ranks, module.device)
+
     def _begin_pace(self, model: Model, allowed: float | None) -> None:
         """Before the first explanation, find out what the budget of time affords."""
         if allowed is not None and not self._pace.begun:
-            rows = len(model.probes) * len(self.plan.views) / self._ranks.shares
+            rows = len(model.probes) * (len(self.plan.views) + self.inquiry.relying.expected) / self._ranks.shares
             each = rows * self.inquiry.seconds_per_row(model, self._batch_size, self._ranks)
             self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
             self._pace.begun = True

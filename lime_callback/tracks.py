@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from lime_callback.alarms import mean_share
+from lime_callback.borders import cut
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import Drift, compare
@@ -19,20 +21,23 @@ from lime_callback.series import Series
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
 from lime_callback.targets import target_name
-from lime_callback.watch import overlap, shares
+from lime_callback.watch import can_follow, elements, overlap, shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
+    from lime_callback.alarms import Share
     from lime_callback.explanation import Explanation
     from lime_callback.features import Features
     from lime_callback.model import Model
     from lime_callback.plan import Plan
+    from lime_callback.reliance import Reliance
     from lime_callback.settings import Settings
     from lime_callback.surrogates import Surrogate
     from lime_callback.views import View
+    from lime_callback.watch import Overlap
 
 # Monitors need a finite value from the first validation on. Where there is nothing to compare with yet, it is the worst
 # there can be: it stops no run, and no later epoch is worse than it.
@@ -68,11 +73,14 @@ class Track:
         asked: in one sentence what is explained; empty where that was said before.
         truth: the probes' labels, on the CPU, or ``None``.
         now: what the model predicts for the probes at the last explanation, and the truth.
-        watched: for each watch that this view can follow the share of each feature in the set, ``[P, d]``.
+        whole: the features as the view cuts them; those of ``features`` are cut at the watches' borders besides.
+        watched: for each watch that this view can follow where its set lies among the features.
+        shares: the last share of the attribution of each of these.
         first: the first explanation, on the CPU.
         last: the last.
         reference: explanation of the reference, if there is one.
         anew: whether the probes are not those of the explanation before.
+        reliance: what hiding this view's watches and superbands changed, where that was measured.
         metrics: of the last explanation, by their names in the log.
         series: what has been over the epochs.
     """
@@ -88,11 +96,14 @@ class Track:
     asked: str = ""
     truth: Tensor | None = None
     now: Predicted | None = None
-    watched: dict[str, Tensor] = field(default_factory=dict)
+    whole: Features | None = None
+    watched: dict[str, Overlap] = field(default_factory=dict)
+    shares: dict[str, Share] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
     reference: Explanation | None = None
     anew: bool = False
+    reliance: Reliance | None = None
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
     series: Series = field(default_factory=Series)
     _saved: dict[str, Any] = field(default_factory=dict)
@@ -113,10 +124,14 @@ class Track:
         )
         features.check(tuple(probes.inputs.shape))
         own = getattr(self.view, "wavelengths", None)
-        for name, one in plan.watch.items():
-            inside = overlap(one, features, probes.inputs, plan.wavelengths if own is None else own, batch)
-            if inside is not None:
-                self.watched[name] = inside
+        nm = plan.wavelengths if own is None else own
+        sets = {
+            name: elements(one, probes.inputs, plan.layout, nm, batch)
+            for name, one in plan.watch.items()
+            if can_follow(one, features, probes.inputs)
+        }
+        self.whole, features = features, cut(features, sets)
+        self.watched = {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
         self.truth = probes.truth(plan.label_key)
         if self.targets is None or self.kind is None or (plan.auto_output and self.scale is None):
             self._ask(model, plan, batch_size, ranks)
@@ -240,15 +255,32 @@ class Track:
             if away is not None:
                 values["drift_from_reference"] = max(0.0, away["drift"])
                 values["changed_from_reference"] = away["changed"]
-        for name, inside in self.watched.items():
-            share, error = shares(explanation, inside)
-            values[f"watch/{name}"] = float(share.mean())
-            values[f"watch_error/{name}"] = float(error.square().sum().sqrt()) / error.numel()
+        for name, place in self.watched.items():
+            found_shares = shares(explanation, place.parts)
+            self.shares[name] = share = mean_share(found_shares, float(place.share.mean()), _freedom(explanation))
+            values |= {f"watch/{name}": share.mean, f"watch_error/{name}": share.error}
+            values[f"watch_reference/{name}"] = share.reference
+        values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
         self.series.add(explanation, epochs_trained, values, step)
         values["settled"] = self.series.settled
         self.metrics = values
         self.first = self.first or explanation
         self.last = explanation
+
+    def rely(self, found: Reliance | None) -> None:
+        """Note what hiding the watches changed; nothing new stands where it could not be measured.
+
+        Monitors find the worst there can be until it was.
+        """
+        self.reliance = found
+        for name in self.watched:
+            if found is not None and name not in found.names:  # a mask for each probe says nothing of other samples
+                continue
+            now = None if found is None else found.names.index(name)
+            for what, nothing in (("changed", 1.0), ("expected", 0.0)):
+                metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
+                before = self.metrics.get(metric, nothing)
+                self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
 
     def drift_from_reference(self) -> Drift:
         """The last explanation against the reference.
@@ -267,6 +299,12 @@ class Track:
             ValueError: as :meth:`drift_from_reference`.
         """
         return reference_rows(self.reference, self.last, self.drift_from_reference())
+
+
+def _freedom(explanation: Explanation) -> float:
+    """Degrees of freedom of the standard errors, the fewest of all inputs."""
+    known = getattr(explanation, "freedom", None)
+    return float("inf") if known is None else float(known.min())
 
 
 def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:

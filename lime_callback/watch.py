@@ -1,4 +1,4 @@
-"""Watch: how much of the attribution lies in a set of channels or pixels, and when that is too much or too little.
+"""Watch: a set of channels or pixels that is followed: its share of the attribution, and what hiding it changes.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_flag, check_name
+from lime_callback.effects import magnitudes
 from lime_callback.quantities import is_number
 from lime_callback.surrogates import coefficient_influences
 from lime_callback.views.given import check_given, find_given
@@ -22,21 +23,27 @@ from lime_callback.views.groups import parse_group
 if TYPE_CHECKING:
     from lime_callback.explanation import Explanation
     from lime_callback.features import Features
-
-_ONE_SIDED = 1.645  # standard errors, for a probability of 0.05 to raise an alarm without a cause
+    from lime_callback.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """A set of channels or of pixels whose share of the attribution is followed.
+    """A set of channels or of pixels that is followed: its share of the attribution, and what hiding it changes.
+
+    An alarm is raised where the model rests on the set: where hiding it changes more of the predictions than hiding
+    random sets of as many channels or pixels, by a relevant difference (0.1). A set that the model should use, which
+    ``below`` says, raises none for that. All alarms of a run together are raised without a cause in at most 5 % of the
+    runs.
 
     Args:
         bands: channels, in every spelling that a group of :class:`~lime_callback.Superbands` has: a range in nm
             ``(1350.0, 1430.0)``, single wavelengths ``[462.08, 465.27]``, channel numbers, names, or a list of these.
         pixels: or pixels, as a mask that is true there: an array ``[H, W]`` or ``[B, H, W]``, the key of a batch entry,
             or a function of the inputs.
-        above: raise an alarm when the share is above this, beyond its error; from 0 to 1.
+        above: raise an alarm when the share is above this, beyond its error over the probes; from 0 to 1.
         below: raise an alarm when it is below this.
+        reliance: raise an alarm when hiding the set changes so many more of the predictions than hiding random sets, as
+            a share from 0 to 1 (for values that are no classes, in their standard deviations); ``None``: as said above.
         stop: stop the training at an alarm.
 
     Raises:
@@ -49,6 +56,7 @@ class Watch:
     pixels: Any = None
     above: float | None = None
     below: float | None = None
+    reliance: float | None = None
     stop: bool = False
 
     def __post_init__(self) -> None:
@@ -60,7 +68,7 @@ class Watch:
             parse_group(self.bands)
         else:
             check_given("pixels", self.pixels)
-        for name in ("above", "below"):
+        for name in ("above", "below", "reliance"):
             bound = getattr(self, name)
             if bound is not None and not is_number(bound):
                 raise TypeError(f"`{name}` should be a share from 0 to 1. Found `{name} = {bound!r}`.")
@@ -72,30 +80,13 @@ class Watch:
                 f"{self.above}` and `below = {self.below}`."
             )
         check_flag("stop", self.stop)
-        if self.stop and self.above is None and self.below is None:
-            raise ValueError("`stop` needs a bound to wait for. Found neither `above` nor `below`.")
+        if self.stop and self.above is None and self.below is None and self.reliance is None:
+            raise ValueError("`stop` needs a bound to wait for. Found neither `above` nor `below` nor `reliance`.")
 
-    def alarm(self, share: float, error: float) -> str | None:
-        """What is wrong with a share, beyond its error; ``None`` if nothing is."""
-        if self.above is not None and share - _ONE_SIDED * error > self.above:
-            return f"has {share:.3f} ± {error:.3f} of the attribution, above {self.above:g}"
-        if self.below is not None and share + _ONE_SIDED * error < self.below:
-            return f"has {share:.3f} ± {error:.3f} of the attribution, below {self.below:g}"
-        return None
-
-
-def alarms_of(watches: Mapping[str, Watch], metrics: Mapping[str, float]) -> dict[str, str | None]:
-    """For each watch that has been followed what is wrong with it, or ``None``.
-
-    Args:
-        watches: by name.
-        metrics: of a view, with ``watch/<name>`` and ``watch_error/<name>``.
-    """
-    return {
-        name: watch.alarm(metrics[f"watch/{name}"], metrics[f"watch_error/{name}"])
-        for name, watch in watches.items()
-        if f"watch/{name}" in metrics
-    }
+    @property
+    def asks_reliance(self) -> bool:
+        """Whether it is an alarm that the model rests on the set."""
+        return self.reliance is not None or self.below is None
 
 
 def check_watch(value: Any) -> dict[str, Watch]:
@@ -170,30 +161,25 @@ def check_followed(watches: Mapping[str, Watch], followed: Iterable[str], views:
         )
 
 
-def overlap(
+def elements(
     watch: Watch,
-    features: Features,
     inputs: Tensor,
+    layout: Layout,
     wavelengths: Sequence[float] | None,
     batch: Mapping[str, Any] | None,
-) -> Tensor | None:
-    """The share of each feature's elements that lie in the set, ``[B, d]``.
-
-    ``None`` if the features are not cut along the axes of the set: a superpixel has all wavelengths alike.
+) -> Tensor:
+    """The elements in the set, bool ``[1, C, 1, 1]`` or ``[1 or B, 1, H, W]``, on the CPU.
 
     Raises:
-        ValueError: if the set is empty for these inputs.
+        ValueError: if the set is empty for these inputs, or does not fit them.
+        TypeError: if a function or a batch entry gives no array.
     """
-    mask, x = features.canonical, features.layout.canonical(inputs)
     if watch.bands is not None:
-        if mask.shape[1] == 1 and x.shape[1] > 1:
-            return None
-        inside = torch.zeros(1, x.shape[1], 1, 1, dtype=torch.bool)
-        inside[:, sorted(parse_group(watch.bands).pick(wavelengths, x.shape[1]).channels)] = True
+        count = layout.canonical(inputs[:1]).shape[1]
+        inside = torch.zeros(1, count, 1, 1, dtype=torch.bool)
+        inside[:, sorted(parse_group(watch.bands).pick(wavelengths, count).channels)] = True
     else:
-        if mask.shape[2] * mask.shape[3] == 1 and x.shape[2] * x.shape[3] > 1:
-            return None
-        inside = (find_given("pixels", watch.pixels, inputs, features.layout, batch)[0] > 0).unsqueeze(1)
+        inside = (find_given("pixels", watch.pixels, inputs, layout, batch)[0] > 0).unsqueeze(1)
     if not bool(inside.any()):
         what = "pixels" if watch.bands is None else f"bands = {watch.bands!r}"
         there = f"; the channels lie at {min(wavelengths):g} to {max(wavelengths):g} nm" if wavelengths else ""
@@ -201,16 +187,65 @@ def overlap(
             f"`watch` should name channels or pixels that the inputs have. Found none of them there for `{what}`"
             f"{there if watch.bands is not None else ''}."
         )
+    return inside
+
+
+def can_follow(watch: Watch, features: Features, inputs: Tensor) -> bool:
+    """Whether features are cut along the axes of the set: a superpixel has all wavelengths alike."""
+    mask, x = features.canonical, features.layout.canonical(inputs[:1])
+    if watch.bands is not None:
+        return mask.shape[1] > 1 or x.shape[1] == 1
+    return mask.shape[2] * mask.shape[3] > 1 or x.shape[2] * x.shape[3] == 1
+
+
+class Overlap(NamedTuple):
+    """Where a set lies among features.
+
+    Attributes:
+        parts: the share of each feature's elements that lie in the set, ``[B, d]``.
+        share: of all elements that can be hidden, how many lie in the set, ``[B]``: what to compare its share of the
+            attribution with.
+    """
+
+    parts: Tensor
+    share: Tensor
+
+
+def overlap(inside: Tensor, features: Features, count: int) -> Overlap:
+    """Where a set lies among the features of ``count`` inputs.
+
+    Args:
+        inside: the set, bool ``[1 or B, C, H, W]`` with size 1 where it broadcasts.
+        features: of the inputs, on the CPU.
+        count: B.
+    """
+    mask = features.canonical
     shape = [max(sizes) for sizes in zip(mask.shape, inside.shape, strict=True)]
     labels = mask.long().expand(shape).flatten(1) + 1
     hits = torch.zeros(2, shape[0], len(features) + 1)
     hits[0].scatter_add_(1, labels, inside.to(labels.device).expand(shape).flatten(1).float())
     hits[1].scatter_add_(1, labels, torch.ones(labels.shape))
-    return (hits[0] / hits[1].clamp(min=1))[:, 1:].expand(len(inputs), -1)
+    hits = hits[:, :, 1:]
+    share = hits[0].sum(1) / hits[1].sum(1).clamp(min=1)
+    return Overlap((hits[0] / hits[1].clamp(min=1)).expand(count, -1), share.expand(count))
 
 
-def shares(explanation: Explanation, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """The share of ``Σ |coefficient|`` that lies in a set, and its standard error, ``[B, T]`` each; 0 if all are zero.
+class Shares(NamedTuple):
+    """A set's share of each explanation's attribution.
+
+    Attributes:
+        share: ``[B, T]``, from 0 to 1.
+        error: its standard error from the perturbations, ``[B, T]``.
+        known: bool ``[B, T]``; not where no coefficient is larger than its error, whose share is 0.
+    """
+
+    share: Tensor
+    error: Tensor
+    known: Tensor
+
+
+def shares(explanation: Explanation, inside: Tensor) -> Shares:
+    """The share of the attribution that lies in a set, of sizes that are freed of what their noise adds.
 
     A feature that lies partly in the set counts by that part.
 
@@ -220,11 +255,13 @@ def shares(explanation: Explanation, inside: Tensor) -> tuple[Tensor, Tensor]:
     """
     assert explanation.samples is not None, "an explanation of this run has its samples"
     beta = explanation.coefficients.to(explanation.samples.weights.dtype)
-    weight = inside.to(beta).unsqueeze(1)
-    total = beta.abs().sum(-1)
+    errors = explanation.standard_error.to(beta)
+    weight, size = inside.to(beta).unsqueeze(1), magnitudes(beta, errors)
+    total = size.sum(-1)
     safe = torch.where(total > 0, total, 1.0)
-    share = (weight * beta.abs()).sum(-1) / safe
-    # The share's own influences, by the chain rule.
-    slope = beta.sign() * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
+    share = (weight * size).sum(-1) / safe
+    # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
+    steep = 1 + torch.where(size > 0, errors.nan_to_num(0.0, 0.0, 0.0) / beta.abs().clamp(min=1e-300), 0.0).square()
+    slope = torch.where(size > 0, beta.sign() * steep, 0.0) * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
     moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
-    return share, moved.square().sum(1).sqrt()
+    return Shares(share, moved.square().sum(1).sqrt(), total > 0)

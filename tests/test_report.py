@@ -119,7 +119,10 @@ def test_measures_are_those_that_were_logged(run):
     rows = read_measures(run / "lime" / "measures.csv")
     assert {(row.epoch, row.view) for row in rows} == {(e, v) for e in range(3) for v in ("spatial", "spectral")}
     first = {row.measure for row in rows if row.epoch == 0}
-    assert first == {"epochs", "score", "score_min", "gated", "watch/green", "watch_error/green"}
+    of_watch = {f"{what}/green" for what in ("watch", "watch_error", "watch_reference")}
+    # So few forwards as these views have suffice for the watch, and not for the superbands besides.
+    hidden = {"reliance/green", "reliance/green_expected"}
+    assert first == {"epochs", "score", "score_min", "gated"} | of_watch | hidden
     assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 1}
     assert [row.value for row in rows if (row.view, row.measure) == ("spectral", "epochs")] == [1, 2, 3]
     by_epoch = {row.epoch: row.value for row in rows if (row.view, row.measure) == ("spatial", "score")}
@@ -133,7 +136,7 @@ def test_a_run_tells_how_it_was_explained(run):
     assert about["wavelengths"] == WAVELENGTHS
     assert about["class_names"] == ["one", "two", "three"]
     assert about["settings"]["n_perturbations"] == 64
-    assert about["watch"] == {"green": {"above": None, "below": 0.9}}
+    assert about["watch"] == {"green": {"above": None, "below": 0.9, "reliance": None}}
     assert [probe["number"] for probe in about["probes"]] == [0, 1, 2]
     for probe in about["probes"]:
         assert imread(BytesIO(base64.b64decode(probe["picture"].split(",")[1]))).shape == (12, 12, 3)

@@ -9,14 +9,18 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit
 
 from lime_callback import Cubes, LimeCallback, Superbands, Superpixels, Watch, explain
-from lime_callback.watch import check_watch, overlap, shares
+from lime_callback.alarms import Share, level, mean_share, questions, share_alarm
+from lime_callback.borders import cut
+from lime_callback.layout import Layout
+from lime_callback.watch import Shares, can_follow, check_watch, elements, overlap, shares
 
 X = torch.rand(2, 6, 8, 8, generator=torch.Generator().manual_seed(0))
 SUPERBANDS = Superbands(3)
 
 
 def inside(watch, view=SUPERBANDS):
-    return overlap(watch, view.features(X, wavelengths=WAVELENGTHS), X, WAVELENGTHS, None)
+    features = view.features(X, wavelengths=WAVELENGTHS)
+    return overlap(elements(watch, X, Layout.of("CHW"), WAVELENGTHS, None), features, len(X)).parts
 
 
 def test_overlap_is_the_part_of_each_feature_in_the_set():
@@ -31,15 +35,17 @@ def test_overlap_is_the_part_of_each_feature_in_the_set():
 
 
 def test_a_view_that_is_not_cut_along_the_set_does_not_follow_it():
-    assert inside(Watch([0]), Superpixels("grid", n_segments=4)) is None
-    assert inside(Watch(pixels=torch.ones(8, 8).bool())) is None
+    assert not can_follow(Watch([0]), Superpixels("grid", n_segments=4).features(X), X)
+    assert not can_follow(Watch(pixels=torch.ones(8, 8).bool()), SUPERBANDS.features(X), X)
+    assert can_follow(Watch([0]), SUPERBANDS.features(X), X)
 
 
 def test_shares_are_exact_on_linear_models():
     weight = torch.tensor([4.0, 0.0, 0.0, -3.0, 1.0, 0.0])
     x = torch.ones(1, 6, 1, 1)
     found = explain(lambda x: x.flatten(1) @ weight, x, torch.arange(6).view(6, 1, 1), baseline=0.0)
-    share, error = shares(found, torch.tensor([[1.0, 1.0, 0.0, 0.0, 0.5, 0.0]]))
+    share, error, known = shares(found, torch.tensor([[1.0, 1.0, 0.0, 0.0, 0.5, 0.0]]))
+    assert known.all()
     torch.testing.assert_close(share, torch.tensor([[4.5 / 8]], dtype=share.dtype), atol=1e-5, rtol=0)
     assert error < 1e-5
 
@@ -55,17 +61,116 @@ def test_the_error_of_a_share_is_its_spread_over_designs():
 
     found = [explain(forward, x, torch.arange(6), baseline=0.0, n_perturbations=96, seed=seed) for seed in range(200)]
     results = [shares(one, torch.tensor([[1.0, 0, 0, 1, 0, 0]])) for one in found]
-    spread = np.std([float(share) for share, _ in results])
-    stated = np.sqrt(np.mean([float(error) ** 2 for _, error in results]))
+    spread = np.std([float(one.share) for one in results])
+    stated = np.sqrt(np.mean([float(one.error) ** 2 for one in results]))
     assert stated == pytest.approx(spread, rel=0.15)
+
+
+def test_a_set_of_noise_has_no_more_than_it_holds():
+    """A model that uses none of 40 noisy features of a set, and one strong one outside of it."""
+    x = torch.ones(4, 60)
+    generator = torch.Generator().manual_seed(0)
+
+    def forward(x):
+        return x[:, 59] + 0.3 * torch.randn(len(x), generator=generator)
+
+    found = explain(forward, x, torch.arange(60), baseline=0.0, n_perturbations=512, seed=[0, 1, 2, 3])
+    place = torch.zeros(4, 60)
+    place[:, :40] = 1
+    naive = found.coefficients.abs()[..., :40].sum(-1) / found.coefficients.abs().sum(-1)
+    assert shares(found, place).share.mean() < 0.6 * naive.mean()
+
+
+def test_shares_are_averaged_over_the_probes_where_something_is_known():
+    shares_of = torch.tensor([[0.2, 0.4], [0.5, 0.5], [0.0, 0.0]])
+    known = torch.tensor([[True, True], [True, True], [False, False]])
+    found = mean_share(Shares(shares_of, torch.full((3, 2), 0.01), known), 0.1)
+    assert found.mean == pytest.approx(0.4)
+    assert found.error == pytest.approx(0.1)  # of 0.3 and 0.5, not of the perturbations
+    assert found.freedom == 1
+    one = mean_share(Shares(shares_of[:1], torch.full((1, 2), 0.01), known[:1]), 0.1, freedom=30)
+    assert (one.mean, one.error, one.freedom) == (pytest.approx(0.3), pytest.approx(0.01), 30)
+    none = mean_share(Shares(shares_of[2:], torch.zeros(1, 2), known[2:]), 0.1)
+    assert (none.mean, none.freedom) == (0.1, 0)
+    assert share_alarm(Watch([0], above=0.05), none, 0.05) is None
 
 
 def test_alarms_wait_for_more_than_the_error():
     watch = Watch([0], above=0.5, below=0.2)
-    assert watch.alarm(0.6, 0.02) == "has 0.600 ± 0.020 of the attribution, above 0.5"
-    assert watch.alarm(0.6, 0.1) is None
-    assert watch.alarm(0.1, 0.02) == "has 0.100 ± 0.020 of the attribution, below 0.2"
-    assert watch.alarm(0.3, 0.0) is None
+    assert share_alarm(watch, Share(0.6, 0.02, 7, 0.1), 0.05) == "has 0.600 ± 0.020 of the attribution, above 0.5"
+    assert share_alarm(watch, Share(0.6, 0.1, 7, 0.1), 0.05) is None
+    assert share_alarm(watch, Share(0.6, 0.02, 7, 0.1), 0.0005) is None
+    assert share_alarm(watch, Share(0.1, 0.02, 7, 0.1), 0.05) == "has 0.100 ± 0.020 of the attribution, below 0.2"
+    assert share_alarm(watch, Share(0.3, 0.0, 7, 0.1), 0.05) is None
+
+
+def test_the_levels_of_a_run_come_to_five_in_a_hundred():
+    assert 4 * sum(level(epoch, 4) for epoch in range(1, 100_000)) == pytest.approx(0.05, rel=1e-3)
+    watches = {"a": Watch([0], above=0.5, below=0.1), "b": Watch([0])}
+    assert questions([["a", "b"], ["b"]], watches, True) == 3  # two bounds, and whether the model rests on b
+    assert questions([["a", "b"], ["b"]], watches, False) == 2
+
+
+def test_false_alarms_of_a_bound_over_a_whole_run():
+    """Three shares that lie on their bound, of eight probes whose values are others at each of twenty epochs."""
+    generator = torch.Generator().manual_seed(0)
+    watch, runs, raised = Watch([0], above=0.3), 300, 0
+    for _ in range(runs):
+        values = 0.3 + 0.1 * torch.randn(20, 3, 8, 1, generator=generator, dtype=torch.float64)
+        raised += any(
+            share_alarm(watch, mean_share(Shares(one, torch.zeros(8, 1), torch.ones(8, 1).bool()), 0.1), level(k, 3))
+            for k, epoch in enumerate(values, 1)
+            for one in epoch
+        )
+    assert raised <= 25  # 15 expected at most, and three standard deviations more
+
+
+def test_features_are_cut_at_the_borders_of_sets():
+    x, layout = torch.rand(2, 10, 4, 4), Layout.of("CHW")
+    features = Superbands(3, wavelengths=[400.0 + 10 * i for i in range(10)]).features(x)
+    sets = {
+        "a": elements(Watch([2, 3, 4, 5]), x, layout, None, None),
+        "b": elements(Watch([5, 9]), x, layout, None, None),
+    }
+    found = cut(features, sets)
+    assert found.names[0] == features.names[0]
+    own = features.names
+    assert features.canonical.flatten().tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert found.canonical.flatten().tolist() == [0, 0, 1, 1, 2, 3, 4, 5, 5, 6]
+    assert found.names == (
+        own[0],
+        f"{own[0]} in a",
+        f"{own[1]} in a",
+        f"{own[1]} in a, b",
+        own[1],
+        own[2],
+        f"{own[2]} in b",
+    )
+    for inside in sets.values():
+        assert set(overlap(inside, found, 2).parts.flatten().tolist()) <= {0.0, 1.0}
+    assert cut(found, sets) is found
+    assert cut(features, {}) is features
+
+
+def test_parts_follow_the_wavelength_where_channels_descend():
+    x = torch.rand(1, 6, 2, 2)
+    features = Superbands(2, wavelengths=[700.0, 600.0, 500.0, 400.0, 300.0, 200.0]).features(x)
+    found = cut(features, {"a": elements(Watch([0]), x, Layout.of("CHW"), None, None)})
+    assert features.canonical.flatten().tolist() == [1, 1, 1, 0, 0, 0]
+    assert found.canonical.flatten().tolist() == [2, 1, 1, 0, 0, 0]
+
+
+def test_superpixels_are_cut_where_a_mask_of_each_input_says():
+    x = torch.rand(2, 3, 8, 8)
+    features = Superpixels("grid", n_segments=4).features(x)
+    mask = torch.zeros(2, 8, 8, dtype=torch.bool)
+    mask[0, :3, :3] = mask[1, 4:, 4:] = True
+    inside = elements(Watch(pixels=mask), x, Layout.of("CHW"), None, None)
+    found = cut(features, {"m": inside})
+    assert found.names[-2:] == ("superpixel 3", "superpixel 3 in m")  # one input has it outside, the other within
+    assert found.present.sum(1).tolist() == [5, 4]
+    assert overlap(inside, found, 2).parts.sum(1).tolist() == [1.0, 1.0]
+    assert overlap(inside, found, 2).share.tolist() == [9 / 64, 16 / 64]
 
 
 class Given(Classifier):
@@ -79,7 +184,7 @@ class Given(Classifier):
 
 
 def watched(**watch):
-    return LimeCallback(SUPERBANDS, wavelengths=WAVELENGTHS, probes=3, n_perturbations=24, baseline=0.0, watch=watch)
+    return LimeCallback(SUPERBANDS, wavelengths=WAVELENGTHS, probes=8, n_perturbations=64, baseline=0.0, watch=watch)
 
 
 def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
@@ -87,19 +192,25 @@ def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         one, _ = fit(tmp_path, lime, model=Given, logger=TensorBoardLogger(tmp_path), epochs=5)
-    text = "'plant' has 0.500 ± 0.000 of the attribution, above 0.4 in view 'spectral', epoch 0."
-    assert [str(w.message) for w in caught if "plant" in str(w.message)] == [f"LimeCallback 'lime': {text}"]
+    text = "'plant' has 1.000 ± 0.000 of the attribution, above 0.4 in view 'spectral', epoch 0; it is 0.17 of the "
+    said = [str(w.message) for w in caught if "has 1.000" in str(w.message)]
+    assert len(said) == 1
+    assert said[0].startswith(f"LimeCallback 'lime': {text}channels, and hiding it changes ")
     assert one.current_epoch == 1
-    assert one.callback_metrics["lime/spectral/watch/plant"] == pytest.approx(0.5, abs=1e-3)
+    assert one.callback_metrics["lime/spectral/watch/plant"] == pytest.approx(1, abs=1e-3)
+    assert one.callback_metrics["lime/spectral/watch_reference/plant"] == pytest.approx(1 / 6)
+    assert one.callback_metrics["lime/spectral/reliance/plant"] > 0.2
+    assert one.callback_metrics["lime/spectral/reliance/plant_expected"] == 0
+    assert one.callback_metrics["lime/spectral/reliance/calm"] == 0
     assert one.callback_metrics["lime/spectral/watch/calm"] == pytest.approx(0, abs=1e-3)
     found = events(tmp_path)
-    assert [event.value for event in found.Scalars("lime/spectral/watch/plant")] == pytest.approx([0.5], abs=1e-3)
+    assert [event.value for event in found.Scalars("lime/spectral/watch/plant")] == pytest.approx([1], abs=1e-3)
     tag = "lime/spectral/watch/plant/alarm/text_summary"
-    assert found.Tensors(tag)[0].tensor_proto.string_val[0].decode() == text
+    assert found.Tensors(tag)[0].tensor_proto.string_val[0].decode().startswith(text)
 
 
 def test_an_alarm_without_stop_goes_on(tmp_path):
-    with pytest.warns(UserWarning, match="'plant' has 0.500"):
+    with pytest.warns(UserWarning, match="'plant' has 1.000"):
         one, _ = fit(tmp_path, watched(plant=Watch([1], above=0.4)), model=Given, epochs=3)
     assert one.current_epoch == 3
 
@@ -108,8 +219,11 @@ def test_the_experts_bands_for_potassium():
     nm = [462.08 + i * (938.37 - 462.08) / 149 for i in range(150)]
     potassium = [462.08, 465.27, 474.86, 494.04, 599.53, 609.12, 612.32]
     x = torch.rand(1, 150, 4, 4)
-    found = overlap(Watch(potassium), Superbands(150).features(x, wavelengths=nm), x, nm, None)
-    assert found.sum() == 7
+    found = overlap(
+        elements(Watch(potassium), x, Layout.of("CHW"), nm, None), Superbands(150).features(x, wavelengths=nm), 1
+    )
+    assert found.parts.sum() == 7
+    assert found.share == pytest.approx(7 / 150)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +233,7 @@ def test_the_experts_bands_for_potassium():
         (lambda: Watch([0], pixels="mask"), ValueError, "`watch` takes either `bands` or `pixels`. Found both"),
         (lambda: Watch([0], above=2), ValueError, "`above` should be a share from 0 to 1. Found `above = 2`"),
         (lambda: Watch([0], below=-1), ValueError, "`below` should be a share from 0 to 1"),
+        (lambda: Watch([0], reliance=1.5), ValueError, "`reliance` should be a share from 0 to 1"),
         (lambda: Watch([0], stop=True), ValueError, "`stop` needs a bound to wait for"),
         (lambda: Watch("Infrared-ish"), ValueError, "Infrared-ish"),
         (lambda: Watch(pixels=3), TypeError, "`pixels` should be an integer tensor or array, the key"),

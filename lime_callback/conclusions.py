@@ -51,7 +51,7 @@ def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -
         if is_constant:
             reasons[b] = "the output does not change with any perturbation"
         # A fit with hardly a row more than features describes any output well, unless its rows are all that there are.
-        elif rank < d or (n <= d + 1 + d // 4 and n != 2**d):
+        elif rank < d or too_few(n, d):
             reasons[b] = (
                 f"its {n} perturbations are too few to tell {d} features apart; raise `n_perturbations`, best to "
                 f"{8 * d} or more"
@@ -59,6 +59,11 @@ def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -
         elif is_zero:
             reasons[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"
     return reasons
+
+
+def too_few(n: int, d: int) -> bool:
+    """Whether ``n`` perturbations describe any output well by ``d`` features, though they are not all that there are."""
+    return n <= d + 1 + d // 4 and n != 2**d
 
 
 def _broken(whole: Tensor, outputs: Tensor) -> Tensor:

@@ -134,12 +134,14 @@ class Outcome(NamedTuple):
         degenerate: for each input whose fit explains nothing the reason.
         batch_size: rows a forward for which memory sufficed, in all processes.
         unfolded: why the model's stem could not be folded, where that was asked for.
+        outputs: all of the model's for the inputs as they are, ``[B, K]``.
     """
 
     explanation: Explanation
     degenerate: dict[int, str]
     batch_size: int
     unfolded: str = ""
+    outputs: Tensor | None = None
 
 
 def run(
@@ -216,7 +218,7 @@ def run(
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-        return Outcome(explanation, reasons, sufficed, unfolded)
+        return Outcome(explanation, reasons, sufficed, unfolded, whole)
 
     # With sharded weights each process would have to decide alike.
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep

@@ -18,6 +18,7 @@ from lime_callback.reference import check_fits, load_weights, weights_of
 from lime_callback.stages import stage
 from lime_callback.targets import scores
 from lime_callback.tracks import Track
+from lime_callback.turned import has_classes
 from lime_callback.watch import alarms_of, check_followed
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Inquiry:
 
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
-        self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew) for view in self.plan.views}
+        self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change) for view in self.plan.views}
 
     def track(self, view: str) -> Track:
         """The track of a view.
@@ -63,7 +64,9 @@ class Inquiry:
     def renew(self) -> None:
         """Forget what is pinned for the probes, since others come; the last values stand until they are explained."""
         for name, track in self.tracks.items():
-            self.tracks[name] = Track(track.view, track.gate, anew=True, metrics=track.metrics)
+            self.tracks[name] = Track(
+                track.view, track.gate, anew=True, metrics=track.metrics, relevant_change=track.relevant_change
+            )
 
     @property
     def sweeps(self) -> int:
@@ -111,7 +114,7 @@ class Inquiry:
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(track, model, batch_size, found.explanation, ranks)
                 with stage("drift"):
-                    ranks.together(partial(self._take, track, found.explanation, epochs_trained))
+                    ranks.together(partial(self._take, track, found, epochs_trained, model.probes.labels))
                 batch_size = found.batch_size
                 explained.append(track)
         return explained, batch_size
@@ -179,9 +182,11 @@ class Inquiry:
             with stage("features"):
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
 
-    def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
-        track.shorten(explanation.n_perturbations, self.plan.settings.surrogate)
-        track.take(explanation, epochs_trained)
+    def _take(self, track: Track, found: Outcome, epochs_trained: float, labels: Tensor | None) -> None:
+        track.shorten(found.explanation.n_perturbations, self.plan.settings.surrogate)
+        track.take(found.explanation, epochs_trained)
+        if found.outputs is not None:
+            track.hear(found.outputs.cpu(), classes=has_classes(found.outputs, labels))
 
     def _find_reference(
         self, track: Track, model: Model, batch_size: int, explanation: Explanation, ranks: Ranks

@@ -47,7 +47,7 @@ def view_data(
         names=track.last.features.names,
         score=float(track.last.score.mean()),
         rows=rows,
-        metrics=dict(track.metrics),
+        metrics=track.measured,
         means=_means(track, class_names),
         segmented=partial(_segmented, track.last, probes, wavelengths if own is None else own, class_names)
         if in_space

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
-from lime_callback.drift import Drift, compare
+from lime_callback.counting import counted, described
+from lime_callback.drift import RELEVANT, Drift, compare, over_inputs
 from lime_callback.explainer import Outcome, run, shortened
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
 from lime_callback.measures import map_similarity
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
+from lime_callback.settling import Settling
+from lime_callback.shifts import LONGEST
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
 from lime_callback.targets import pinned_targets, target_name
+from lime_callback.turned import prediction_changed
 from lime_callback.watch import overlap, shares
 
 if TYPE_CHECKING:
@@ -43,6 +47,11 @@ NOTHING_YET = {
     "rank_correlation": -1.0,
     "top5_overlap": 0.0,
     "changed": 1.0,
+    "moved": 1.0,
+    "moved_from_start": 1.0,
+    "scale": LONGEST,
+    "flipped": 1.0,
+    "prediction_changed": 1.0,
     "settled": -1.0,
 }
 OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated"}
@@ -55,7 +64,7 @@ class Track:
 
     Attributes:
         view: the view.
-        gate: explanations with a lower score are kept out of the drift; ``None`` keeps all.
+        gate: explanations with a lower score are kept out of the drift and of means; ``None`` keeps all.
         features: of the probes, on the CPU; ``None`` before the first explanation.
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
         pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
@@ -66,7 +75,11 @@ class Track:
         reference: explanation of the reference, if there is one.
         anew: whether the probes are not those of the explanation before.
         metrics: of the last explanation, by their names in the log.
+        unmeasured: names of metrics that the last explanation did not measure; what stands for them is for monitors.
         series: what has been over the epochs.
+        settling: whether explanations have settled.
+        answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        relevant_change: smallest change that matters, as a share of the attribution.
     """
 
     view: View
@@ -81,7 +94,11 @@ class Track:
     reference: Explanation | None = None
     anew: bool = False
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
+    unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
     series: Series = field(default_factory=Series)
+    settling: Settling = field(default_factory=Settling)
+    answers: Tensor | None = None
+    relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
@@ -112,6 +129,7 @@ class Track:
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
         )
+        self.settling.anchor = self._anchor(self._saved.get("anchor"))
         if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
             self.last = self.first
         self._saved = {}
@@ -128,6 +146,10 @@ class Track:
             "series": self.series.state(),
             "first": first,
             "last": last,
+            "unmeasured": sorted(self.unmeasured),
+            "anchor": self._anchor_state(),
+            "since": self.settling.since,
+            "answers": self.answers,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -135,12 +157,17 @@ class Track:
         self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
         self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
         self.series = Series.of_state(state["series"])
+        early = OF_CHANGE if len(self.series.epochs) < 2 else ()
+        self.unmeasured = set(state.get("unmeasured", early))
+        # What an earlier version called settled was another thing: it is found out anew.
+        self.settling = Settling(since=state.get("since", -1.0))
+        self.answers = state.get("answers")
         self._saved = state
 
     def forget(self) -> None:
         """Begin anew, because the probes are not the same any more."""
-        self.targets = self.pinned = self.first = self.last = None
-        self.series, self._saved = Series(), {}
+        self.targets = self.pinned = self.first = self.last = self.answers = None
+        self.series, self.settling, self._saved = Series(), Settling(), {}
 
     def explain(
         self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE
@@ -165,45 +192,100 @@ class Track:
 
     def shorten(self, used: int, surrogate: Surrogate) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
+        anchored = self.settling.anchor is self.last
         for name in ("first", "last", "reference"):
             earlier = getattr(self, name)
             if earlier is not None:
                 setattr(self, name, shortened(earlier, used, surrogate))
+        if self.settling.anchor is not None:
+            self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, used, surrogate)
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
+        told, counts = described(explanation), counted(explanation, self.gate)
         found = explanation.score.double()
-        values = NOTHING_YET | {
-            "score": float(found.mean()),
-            "score_min": float(found.min()),
-            "gated": float((found < self.gate).sum()) if self.gate is not None else 0.0,
-        }
-        step: dict[str, float] | None = None
+        values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
+        self._measure(values, {"gated": float((~counts).sum())})
+        if bool(told.any()):
+            self._measure(
+                values, {"score": float(over_inputs(found, told).mean), "score_min": float(found[told].min())}
+            )
+        drift = None if self.last is None else compare(self.last, explanation, self.gate, self.relevant_change)
+        step = None if drift is None else drift.mean()
+        if step is not None:
+            kept = ("noise_floor", "rank_correlation", "changed", "scale", "flipped")
+            self._measure(values, {name: step[name] for name in kept})
+            self._measure(values, {name: max(0.0, step[name]) for name in ("drift", "moved")})
+            self._measure(values, {"top5_overlap": step["top_overlap"]})
+        elif drift is not None:  # nothing that could be relied on: the last value stands
+            values |= {name: self.metrics[name] for name in OF_CHANGE}
         if self.last is not None and self.first is not None:
-            step = compare(self.last, explanation, self.gate).mean()
-            if step is not None:
-                values |= {name: step[name] for name in ("noise_floor", "rank_correlation", "changed")}
-                values |= {"drift": max(0.0, step["drift"]), "top5_overlap": step["top_overlap"]}
-            else:  # nothing that could be relied on: the last value stands
-                kept = ("drift", "noise_floor", "rank_correlation", "changed", "top5_overlap")
-                values |= {name: self.metrics[name] for name in kept}
             values |= _similarity(self.last, explanation)
-            way = compare(self.first, explanation, self.gate).mean()
-            values["drift_from_start"] = self.metrics["drift_from_start"] if way is None else max(0.0, way["drift"])
+            way = self._from(self.first, explanation)
+            names = {f"{name}_from_start": name for name in ("drift", "moved")}
+            if way is None:
+                values |= {name: self.metrics[name] for name in names}
+            else:
+                self._measure(values, {name: max(0.0, way[of]) for name, of in names.items()})
         if self.reference is not None:
-            away = compare(self.reference, explanation, self.gate).mean()
+            away = self._from(self.reference, explanation)
             if away is not None:
-                values["drift_from_reference"] = max(0.0, away["drift"])
+                values |= {f"{name}_from_reference": max(0.0, away[name]) for name in ("drift", "moved")}
                 values["changed_from_reference"] = away["changed"]
         for name, inside in self.watched.items():
             share, error = shares(explanation, inside)
-            values[f"watch/{name}"] = float(share.mean())
-            values[f"watch_error/{name}"] = float(error.square().sum().sqrt()) / error.numel()
-        self.series.add(explanation, epochs_trained, values, step)
-        values["settled"] = self.series.settled
+            if not bool(counts.any()):  # nothing that could be relied on: the last value stands
+                values |= {one: self.metrics[one] for one in _watch_names(name) if one in self.metrics}
+                continue
+            mean = over_inputs(share, counts, error)
+            values |= dict(zip(_watch_names(name), (float(mean.mean), float(mean.noise)), strict=True))
+        self.settling.take(
+            explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
+            self.gate, self.relevant_change,
+        )  # fmt: skip
+        self.series.add(explanation, epochs_trained, values, step, counts)
+        self.series.settled = values["settled"] = self.settling.since
+        if self.settling.since >= 0:
+            self.unmeasured.discard("settled")
         self.metrics = values
         self.first = self.first or explanation
         self.last = explanation
+
+    def hear(self, outputs: Tensor, *, classes: bool) -> None:
+        """Take in what the model says of the probes itself, after :meth:`take`.
+
+        Args:
+            outputs: all of the model's outputs for them, ``[P, K]``, on the CPU.
+            classes: whether these are of classes, see :func:`~lime_callback.turned.has_classes`.
+        """
+        if self.answers is not None and self.answers.shape == outputs.shape:
+            changed = prediction_changed(self.answers, outputs, classes=classes)
+            self._measure(self.metrics, {"prediction_changed": changed})
+        self.answers = outputs
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The metrics that were measured by the last explanation; what stands for the others is for monitors alone."""
+        left_out = self.unmeasured | (OF_CHANGE if self.anew else set())
+        return {name: value for name, value in self.metrics.items() if name not in left_out}
+
+    def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:
+        values |= found
+        self.unmeasured -= found.keys()
+
+    def _from(self, before: Explanation, explanation: Explanation) -> dict[str, float] | None:
+        return compare(before, explanation, self.gate, self.relevant_change).mean()
+
+    def _anchor_state(self) -> Any:
+        """The anchor by its name where it is the first or the last explanation, which is most of the time."""
+        anchor = self.settling.anchor
+        named = "last" if anchor is self.last else "first" if anchor is self.first else None
+        return named if anchor is None or named else explanation_state(anchor)
+
+    def _anchor(self, state: Any) -> Explanation | None:
+        if state is None or isinstance(state, str):
+            return {"first": self.first, "last": self.last}.get(state or "last")
+        return explanation_of(state, self.features) if self.features is not None else None
 
     def drift_from_reference(self) -> Drift:
         """The last explanation against the reference.
@@ -213,7 +295,7 @@ class Track:
         """
         if self.reference is None or self.last is None:
             raise ValueError(f"View {self.view.name!r} has no reference, or was not explained yet. Pass `reference=`.")
-        return compare(self.reference, self.last, self.gate)
+        return compare(self.reference, self.last, self.gate, self.relevant_change)
 
     def reference_table(self) -> list[ReferenceRow]:
         """The last explanation against the reference, one row a feature.
@@ -222,6 +304,10 @@ class Track:
             ValueError: as :meth:`drift_from_reference`.
         """
         return reference_rows(self.reference, self.last, self.drift_from_reference())
+
+
+def _watch_names(name: str) -> tuple[str, str]:
+    return f"watch/{name}", f"watch_error/{name}"
 
 
 def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:

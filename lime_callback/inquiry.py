@@ -49,7 +49,10 @@ class Inquiry:
 
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
-        self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change) for view in self.plan.views}
+        self.tracks = {
+            view.name: Track(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change)
+            for view in self.plan.views
+        }
 
     def track(self, view: str) -> Track:
         """The track of a view.

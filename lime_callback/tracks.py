@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.counting import counted, described
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
-from lime_callback.counting import counted, described
 from lime_callback.drift import RELEVANT, Drift, compare, over_inputs
 from lime_callback.explainer import Outcome, run, shortened
 from lime_callback.forwards import predictions

@@ -49,7 +49,9 @@ class Means:
     Attributes:
         target: its name.
         coefficients: of the last explanation, ``[d]``.
-        errors: their standard errors, ``[d]``.
+        errors: their standard errors over the probes, ``[d]``.
+        noises: their standard errors from the perturbations alone, ``[d]``.
+        halves: half of their 95 % intervals over the probes, ``[d]``; not finite: unknown.
         followed: k features, the strongest of the first explanation: the same ones during a run.
         epochs: trained at each explained one, E.
         lines: the followed coefficients over them, ``[E, k]``.
@@ -58,6 +60,8 @@ class Means:
     target: str
     coefficients: NDArray[np.floating[Any]]
     errors: NDArray[np.floating[Any]]
+    noises: NDArray[np.floating[Any]]
+    halves: NDArray[np.floating[Any]]
     followed: Sequence[int]
     epochs: Sequence[float]
     lines: NDArray[np.floating[Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # The other end of these is the value that they have before there is anything to compare.
 _SUMMARY = {
     "drift": "min", "drift_from_start": "min", "noise_floor": "min", "changed": "min",
+    "moved": "min", "moved_from_start": "min", "flipped": "min", "prediction_changed": "min",
     "rank_correlation": "max", "top5_overlap": "max",
 }  # fmt: skip
 _COLUMNS = ("epoch", "step", "view", "probe", "target", "feature", "coefficient", "standard_error", "score")
@@ -116,8 +118,11 @@ def _charts(tag: str, view: ViewData) -> dict[str, Any]:
     means = view.means
     if means is None:
         return {}
-    listed = zip(view.names, means.coefficients.tolist(), (INTERVAL * means.errors).tolist(), strict=True)
-    data = [[name, value, value - half, value + half] for name, value, half in listed]
+    listed = zip(view.names, means.coefficients.tolist(), means.halves.tolist(), strict=True)
+    data = [
+        [name, value, *((value - half, value + half) if math.isfinite(half) else (None, None))]
+        for name, value, half in listed
+    ]
     bars = wandb.Table(columns=["feature", "coefficient", "lower", "upper"], data=data)
     title = f"{tag}: mean coefficients of {means.target}"
     return {

@@ -119,7 +119,7 @@ def print_table(lime: LimeCallback, trainer: pl.Trainer) -> None:
     alone = sum(abs(row.change) > 2 * row.noise for row in rows)
     print(
         f"\n* {count} of {len(rows)} superbands changed on average over patches such as these, at a false discovery "
-        f"rate of 0.05.\nThe p values come from the spread over the probes. LIME's own error alone, which is that of just "
+        "rate of 0.05.\nThe p values come from the spread over the probes. LIME's own error alone, which is that of just "
         f"these patches,\nwould have called {alone} of {len(rows)} changed."
     )
     moved = metrics.get("lime/spectral/moved_from_reference")

@@ -43,7 +43,8 @@ class LimeCallback(Hooks):
     ``top5_overlap``; since the first ``moved_from_start`` and ``drift_from_start``; ``settled``, the epoch since which
     nothing that matters has moved; and ``<name>/seconds``, ``<name>/forwards``, ``<name>/perturbations``. All can be
     monitored from the first validation on: what has nothing to compare with yet is the worst there can be for monitors,
-    and is not written to loggers. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``; without any
+    and is not written to loggers. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``, with
+    nothing to compare with; without any
     validation, samples of the training set are explained at the end of training epochs.
 
     The run is not changed: random state, modes, buffers, metrics and plain attributes of all modules are as before.

@@ -62,7 +62,7 @@ def degenerate(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -
 
 
 def too_few(n: int, d: int) -> bool:
-    """Whether ``n`` perturbations describe any output well by ``d`` features, though they are not all that there are."""
+    """Whether ``n`` perturbations describe any output well by ``d`` features, and are not all that there are."""
     return n <= d + 1 + d // 4 and n != 2**d
 
 

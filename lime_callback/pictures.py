@@ -162,7 +162,8 @@ class _Artist:
         order = series.sizes[-1][0].nan_to_num(0.0).argsort(descending=True, stable=True)[:_LINES].tolist()
         return partial(
             coefficient_lines, list(series.epochs), names, values, errors,
-            highlight=[names[i] for i in order], halves=halves, limit=float(np.nan_to_num(abs(values)).max()), target=self.target_names()[0], caption=self.caption,
+            highlight=[names[i] for i in order], halves=halves,
+            limit=float(np.nan_to_num(abs(values)).max()), target=self.target_names()[0], caption=self.caption,
         )  # fmt: skip
 
     def strongest(self) -> Request:

@@ -202,8 +202,8 @@ def reference_rows(
     """One row for each feature: its coefficient in the reference and now, as means over the probes.
 
     Probes are paired: of each the change is taken, averaged over its targets, which depend on each other, and the
-    changes' spread over the probes says how sure their mean is. Probes below the gate do not count. Meaningful for views
-    whose features are the same for all probes, such as superbands.
+    changes' spread over the probes says how sure their mean is. Probes below the gate do not count. Meaningful for
+    views whose features are the same for all probes, such as superbands.
 
     Args:
         before: the reference.

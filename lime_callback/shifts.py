@@ -77,7 +77,7 @@ class Shift:
         error: its standard error, likewise.
         moved: share of the attribution that went elsewhere, without the bias of noise, ``[B, T]``; below 0 where noise
             happened to be small, and 1 where only one of the two has any attribution.
-        moved_error: its standard error, from the perturbations, ``[B, T]``; it counts in that noise is itself estimated.
+        moved_error: its standard error, from the perturbations, ``[B, T]``, whose noise is estimated itself.
         apart: the same share with the bias, ``[B, T]``: where noise hides changes it is too large, never too small.
         scale: binary logarithm of how many times longer the attribution became, ``[B, T]``: 0 as long, 1 twice.
         flipped: share of the attribution whose sign turned, ``[B, T]``.

@@ -9,6 +9,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from toys import WAVELENGTHS, events, fit
 
 from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback.figures.scale import t_quantile
 from lime_callback.sinks import read_history
 from lime_callback.sinks.charts import layout_there, layout_with
 
@@ -53,8 +54,8 @@ def test_lines_and_bands_are_the_means_and_their_intervals(run):
     ends = [found.Scalars(f"lime_coefficients/spectral/{name}/{end}") for end in ("lower", "mean", "upper")]
     for epoch in range(EPOCHS):
         rows = [row for row in history if (row.epoch, row.feature) == (epoch, name)]
-        mean = np.mean([row.coefficient for row in rows])
-        half = 1.96 * np.sqrt(np.sum([row.standard_error**2 for row in rows])) / len(rows)
+        values = [row.coefficient for row in rows if row.score >= 0.2]  # those that pass the gate
+        mean, half = np.mean(values), t_quantile(len(values)) * np.std(values, ddof=1) / len(values) ** 0.5
         assert [end[epoch].value for end in ends] == pytest.approx([mean - half, mean, mean + half], abs=1e-6)
         assert {end[epoch].step for end in ends} == {steps[epoch]}
 

@@ -51,7 +51,7 @@ class Table:
 
 
 class Means(NamedTuple):
-    """Means over the probes of one moment, each ``[d]``: of coefficients, half of their 95 % interval, absolute effects."""
+    """Means over the probes of one moment, each ``[d]``: coefficients, half of their interval, absolute effects."""
 
     mean: NDArray[np.float64]
     half: NDArray[np.float64]

@@ -119,8 +119,8 @@ def print_table(lime: LimeCallback, trainer: pl.Trainer) -> None:
     alone = sum(abs(row.change) > 2 * row.noise for row in rows)
     print(
         f"\n* {count} of {len(rows)} superbands changed on average over patches such as these, at a false discovery "
-        "rate of 0.05.\nThe p values come from the spread over the probes. LIME's own error alone, which is that of just "
-        f"these patches,\nwould have called {alone} of {len(rows)} changed."
+        "rate of 0.05.\nThe p values come from the spread over the probes. LIME's own error alone, of just these "
+        f"patches, would\nhave called {alone} of {len(rows)} changed."
     )
     moved = metrics.get("lime/spectral/moved_from_reference")
     if moved is not None:

@@ -93,7 +93,11 @@ def superband_bars(
     groups = Groups.of(names, channels, wavelengths)
     mean, half = _mean(coefficients, errors, quantile)
     count = len(coefficients)
-    longest = [np.abs(mean) + np.nan_to_num(half), *([] if first is None else [first[1]])]
+    # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
+    whiskers = np.nan_to_num(half)
+    if count > 1:
+        whiskers = np.minimum(whiskers, _ROOM * max(scale.largest([mean]), limit))
+    longest = [np.abs(mean) + whiskers, *([] if first is None else [first[1]])]
     reach = scale.reach(limit, longest) * (_ROOM if count > 1 else 1.0)
     across = groups.in_spans(style.SMALL)
     order = groups.order if across else _strongest(groups.order, mean if sizes is None else sizes)

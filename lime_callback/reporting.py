@@ -50,6 +50,7 @@ def view_data(
         score=float(track.last.score.mean()),
         rows=rows,
         metrics=track.measured,
+        later=tuple(track.metrics),
         means=_means(track, class_names),
         segmented=partial(_segmented, track.last, probes, wavelengths if own is None else own, class_names)
         if in_space

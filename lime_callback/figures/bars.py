@@ -96,7 +96,7 @@ def superband_bars(
     # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
     whiskers = np.nan_to_num(half)
     if count > 1:
-        whiskers = np.minimum(whiskers, _ROOM * max(scale.largest([mean]), limit))
+        whiskers = np.minimum(whiskers, scale.largest([mean]))
     longest = [np.abs(mean) + whiskers, *([] if first is None else [first[1]])]
     reach = scale.reach(limit, longest) * (_ROOM if count > 1 else 1.0)
     across = groups.in_spans(style.SMALL)

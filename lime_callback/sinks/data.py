@@ -76,6 +76,7 @@ class ViewData:
         score: weighted R², the mean over probes and targets.
         rows: of the history, one for each probe, target and feature.
         metrics: names under which Lightning logs this view's numbers, without the view's tag.
+        later: names of all metrics that may follow, also of those that have nothing to be measured from yet.
         means: see :class:`Means`; ``None`` where each probe has features of its own.
         segmented: gives the probes as pictures with regions, where the view cuts pictures; made when it is asked for.
     """
@@ -84,6 +85,7 @@ class ViewData:
     score: float
     rows: Sequence[HistoryRow]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    later: Sequence[str] = ()
     means: Means | None = None
     segmented: Callable[[], Sequence[Segmented]] = tuple
 

@@ -80,7 +80,7 @@ class WandbSink(Sink):
         """Before a metric's first row: what the summary keeps of it; before the first of all, the settings."""
         if not report.views:
             return
-        names = {f"{tag}/{name}" for tag, view in report.views.items() for name in view.metrics}
+        names = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
         for name in sorted(names - self._defined):
             run.define_metric(name, summary="min,max,last", step_metric="trainer/global_step")
         if report.name not in self._defined:

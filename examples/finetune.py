@@ -3,7 +3,8 @@
     python examples/finetune.py
 
 The western half of Indian Pines trains the model, whose checkpoint then is the reference of the second training, on the
-eastern half. At its end a table says which superbands the fine-tuning changed, with significance.
+eastern half. At its end a table says which superbands the fine-tuning changed on average, with p values that count in
+how much patches differ.
 """
 
 from __future__ import annotations
@@ -105,23 +106,29 @@ class EpochLine(pl.Callback):
 
 
 def print_table(lime: LimeCallback, trainer: pl.Trainer) -> None:
-    """Print each superband's coefficient before and after, as means over the probes."""
+    """Print each superband's coefficient before and after, as means over the probes, and what that says of others."""
     rows = lime.reference_table("spectral")
-    print("\nsuperband             before   after  change ± standard error        p")
+    print("\nsuperband             before   after  change ± error over the patches (of LIME alone)       p")
     for row in rows:
         print(
             f"{row.feature:<20} {row.before:+7.3f} {row.after:+7.3f} {row.change:+7.3f} ± {row.standard_error:.3f}"
-            f"{row.p_value:17.1e} {'*' if row.significant else ''}"
+            f" ({row.noise:.3f}){row.p_value:30.2g} {'*' if row.significant else ''}"
         )
-    changed = float(trainer.callback_metrics["lime/spectral/changed_from_reference"])
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     count = sum(row.significant for row in rows)
+    alone = sum(abs(row.change) > 2 * row.noise for row in rows)
     print(
-        f"\n* {count} of {len(rows)} superbands changed on average over the patches, at a false discovery rate of 0.05;"
+        f"\n* {count} of {len(rows)} superbands changed on average over patches such as these, at a false discovery "
+        "rate of 0.05.\nThe p values come from the spread over the probes. LIME's own error alone, of just these "
+        f"patches, would\nhave called {alone} of {len(rows)} changed."
     )
-    print(
-        f"of a single patch's superbands {changed:.0%} did. The errors are those of LIME for these patches; they do not"
-    )
-    print("say how much other patches would differ.")
+    moved = metrics.get("lime/spectral/moved_from_reference")
+    if moved is not None:
+        print(
+            f"Fine-tuning moved {moved:.0%} of a patch's attribution to other superbands; "
+            f"{metrics['lime/spectral/changed_from_reference']:.0%} of the\nsuperbands of a single patch changed by "
+            "more than 5 % of it."
+        )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def importance_charts(
 ) -> Figure:
     """Draw the mean absolute coefficient of each superband over the probes, on the wavelength axis.
 
-    A line marks the middle half of the probes; how well the surrogates know the means is said in words.
+    A line marks the middle half of the probes; how well the means over such fields are known is said in words.
 
     Args:
         explanation: of a spectral view, on the CPU.
@@ -55,10 +55,11 @@ def importance_charts(
     groups = Groups.of(explanation.features.names, explanation.features.canonical[0, :, 0, 0].numpy(), wavelengths)
     mean, fields = importance(explanation).numpy(), explanation.coefficients.abs().numpy()
     lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
-    error = scale.half_interval(Aggregate().add(explanation).surrogate_error.numpy()).max()
+    spread = fields.std(axis=0, ddof=1) / len(fields) ** 0.5 if len(fields) > 1 else np.full(fields.shape[1:], np.nan)
+    error = scale.half_interval(spread, scale.t_quantile(len(fields))).max()
     figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
-    note = f"95 % interval of each mean: at most ±{error:.1g} (1.96 SE)"
+    note = f"95 % interval of each mean over the fields: at most ±{error:.1g}" if np.isfinite(error) else ""
     style.write(
         figure, _WIDTH - style.MARGIN, style.HEADER - 30, note, ha="right", colour=style.MUTED, points=style.SMALL
     )

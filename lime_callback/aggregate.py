@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_gate
+from lime_callback.effects import effects
 from lime_callback.explanation import Explanation
+from lime_callback.intervals import reach
 from lime_callback.moments import Moments
 from lime_callback.quantities import checked_count
 
@@ -50,6 +52,7 @@ class Aggregate:
         self.names: tuple[str, ...] = ()
         self.inputs = 0
         self._moments: Moments | None = None
+        self._sizes: Moments | None = None  # of absolute effects
         self._scores: Moments | None = None
         self._targets = torch.empty(0, dtype=torch.int64)
         self._channels: tuple[str | None, ...] | None = None
@@ -71,6 +74,8 @@ class Aggregate:
         part = Aggregate(self.gate)
         part.names, part.inputs = explanation.features.names, len(values)
         part._moments = Moments.of(values, explanation.standard_error, counted)
+        sizes = effects(values, explanation.standard_error).abs()
+        part._sizes = Moments.of(sizes, torch.zeros_like(sizes), counted)
         part._scores = Moments.of(score, torch.zeros_like(score), torch.ones_like(score, dtype=torch.bool))
         targets = explanation.targets.cpu()
         part._targets = torch.where((targets == targets[0]).all(0), targets[0], -1)
@@ -96,11 +101,11 @@ class Aggregate:
         """
         if not isinstance(other, Aggregate):
             raise TypeError(f"`other` should be an Aggregate. Found a {type(other).__name__}.")
-        if other._moments is None or other._scores is None:
+        if other._moments is None or other._sizes is None or other._scores is None:
             return self
-        if self._moments is None or self._scores is None:
+        if self._moments is None or self._sizes is None or self._scores is None:
             self.names, self._channels, self._targets = other.names, other._channels, other._targets
-            self._moments, self._scores = other._moments, other._scores
+            self._moments, self._sizes, self._scores = other._moments, other._sizes, other._scores
         else:
             if len(other._targets) != len(self._targets):
                 raise ValueError(
@@ -109,11 +114,12 @@ class Aggregate:
                 )
             self._check_cut(other._cut, other.names)
             names = tuple(dict.fromkeys(self.names + other.names))
-            own, theirs = (
-                moments.placed([names.index(name) for name in part], len(names))
-                for moments, part in ((self._moments, self.names), (other._moments, other.names))
+            own, theirs = ([names.index(name) for name in part] for part in (self.names, other.names))
+            self.names = names
+            self._moments, self._sizes = (
+                one.placed(own, len(names)).joined(two.placed(theirs, len(names)))
+                for one, two in ((self._moments, other._moments), (self._sizes, other._sizes))
             )
-            self.names, self._moments = names, own.joined(theirs)
             self._scores = self._scores.joined(other._scores)
             self._targets = torch.where(self._targets == other._targets, self._targets, -1)
             self._channels = self._channels if self._channels == other._channels else None
@@ -142,6 +148,31 @@ class Aggregate:
         return self._where_some(self._known.magnitude)
 
     @property
+    def importance(self) -> Tensor:
+        """Mean absolute effect, ``[T, d]``: which share of an input's attribution the feature has on average."""
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        return self._where_some(self._sizes.mean)
+
+    @property
+    def importance_error(self) -> Tensor:
+        """Standard error of the importance as an estimate for all inputs alike, ``[T, d]``; NaN for fewer than two."""
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        return self._sizes.spread / self._sizes.count.sqrt()
+
+    def half_width(self, level: float = 0.95) -> Tensor:
+        """Half of the interval of the mean for all inputs alike, by Student's t, ``[T, d]``; NaN for fewer than two.
+
+        Args:
+            level: probability that the interval holds the mean; between 0 and 1.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        return self.standard_error * reach(self._known.count - 1, level)
+
+    @property
     def spread(self) -> Tensor:
         """Standard deviation of the coefficient over the inputs, ``[T, d]``; NaN where fewer than two count."""
         return self._known.spread
@@ -153,7 +184,7 @@ class Aggregate:
 
     @property
     def surrogate_error(self) -> Tensor:
-        """Of the mean over just these inputs, ``[T, d]``: how well the surrogates know it."""
+        """Of the mean over just these inputs, ``[T, d]``: the noise of the perturbations, and no more."""
         return self._where_some(self._known.variance.sqrt() / self._known.count)
 
     @property
@@ -185,7 +216,9 @@ class Aggregate:
         return torch.where(labels < 0, 0.0, values[:, labels.clamp(min=0)])
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
-        """For each target the k features of largest absolute mean, as (name, mean).
+        """For each target the k features of largest mean absolute effect, as (name, mean coefficient).
+
+        So a feature that raises one input's output and lowers another's is not overlooked.
 
         Raises:
             ValueError: if ``k`` is below 1, or nothing was explained.
@@ -193,7 +226,7 @@ class Aggregate:
         """
         k = checked_count("k", k)
         mean = self.mean
-        order = mean.abs().nan_to_num(-1.0).argsort(dim=-1, descending=True, stable=True)[:, :k].tolist()
+        order = self.importance.nan_to_num(-1.0).argsort(dim=-1, descending=True, stable=True)[:, :k].tolist()
         return [
             [(self.names[i], float(mean[t, i])) for i in row if not mean[t, i].isnan()] for t, row in enumerate(order)
         ]

@@ -13,7 +13,7 @@ from lime_callback.budget import Budget
 from lime_callback.choices import ChoiceName, resolve_choice
 from lime_callback.default_baseline import Usual
 from lime_callback.designs import Design, DesignName
-from lime_callback.drift import Drift
+from lime_callback.drift import RELEVANT, Drift, check_relevant_change
 from lime_callback.explanation import Explanation
 from lime_callback.hooks import Hooks
 from lime_callback.kernels import Kernel, KernelName
@@ -38,14 +38,18 @@ if TYPE_CHECKING:
 class LimeCallback(Hooks):
     """Explains a fixed set of validation samples with LIME at the end of validation epochs, and logs what it finds.
 
-    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (weighted R² over probes and targets),
-    ``gated``, ``drift`` and ``noise_floor`` (to the previous explained epoch), ``drift_from_start``, ``changed``,
-    ``rank_correlation``, ``top5_overlap``, ``settled``; for a watch ``watch/<name>`` (its share of the attribution),
-    ``watch_error/<name>``, ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of
-    predictions that change when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); and
-    ``<name>/seconds``, ``<name>/forwards``,
-    ``<name>/perturbations``. All can be monitored from the first validation on: what has nothing to compare with yet is
-    the worst there can be. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``; without any
+    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (R² of rows left out, over probes),
+    ``gated``; for a watch ``watch/<name>`` (its share of the attribution), ``watch_error/<name>``,
+    ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of predictions that change
+    when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); since the previous explained epoch
+    ``moved`` (share of the attribution that went elsewhere), ``scale`` (binary logarithm of how many times longer the
+    attribution became), ``flipped`` (share of the attribution whose sign turned), ``changed`` (share of the features
+    that changed by more than what matters), ``prediction_changed``, ``drift`` and ``noise_floor`` (cosine distance of
+    the coefficients), ``rank_correlation``, ``top5_overlap``; since the first ``moved_from_start`` and
+    ``drift_from_start``; ``settled``, the epoch since which nothing that matters has moved; and ``<name>/seconds``,
+    ``<name>/forwards``, ``<name>/perturbations``. All can be monitored from the first validation on: what has nothing
+    to compare with yet is the worst there can be for monitors, and is not written to loggers. ``trainer.test`` explains
+    samples of the test set, as ``<name>/test/...``, with nothing to compare with; without any
     validation, samples of the training set are explained at the end of training epochs.
 
     The run is not changed: random state, modes, buffers, metrics and plain attributes of all modules are as before.
@@ -89,7 +93,10 @@ class LimeCallback(Hooks):
         reliance: whether to measure what hiding each watch, and each superband, changes in the model's answers, beside
             random sets of as many channels or pixels: their values come from other validation samples. It costs at most
             as many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
-        gate: explanations whose R² is below this are drawn pale and kept out of the drift; ``None`` keeps all.
+        gate: explanations whose R² is below this are drawn pale and kept out of the drift, of means and of lines;
+            ``None`` keeps all.
+        relevant_change: the smallest change that matters, as a share of the attribution: ``changed`` counts features
+            that changed by more, and ``settled`` waits until less has moved.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
             ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
         class_names: of the outputs.
@@ -137,6 +144,7 @@ class LimeCallback(Hooks):
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         reliance: bool = True,
         gate: float | None = 0.2,
+        relevant_change: float = RELEVANT,
         reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
         max_batch_size: int | None = None,
@@ -173,6 +181,7 @@ class LimeCallback(Hooks):
             watch=check_watch(watch),
             reliance=check.check_flag("reliance", reliance),
             gate=check.check_gate(gate),
+            relevant_change=check_relevant_change(relevant_change),
             reference=Reference.of(reference, [view.name for view in views]),
             class_names=check.check_class_names(class_names),
             max_batch_size=None if max_batch_size is None else check.check_count("max_batch_size", max_batch_size, 1),

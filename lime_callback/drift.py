@@ -8,16 +8,21 @@ Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_gate
 from lime_callback.comparable import check_explanation, difference
+from lime_callback.counting import counted
+from lime_callback.intervals import Mean, over_probes, reach
 from lime_callback.measures import cosine_distance, norm_change, rank_correlation, sign_changes, top_overlap
-from lime_callback.significance import discoveries, p_values
+from lime_callback.quantities import check_number
+from lime_callback.shifts import Shift, shift
+from lime_callback.significance import discoveries, p_beyond, p_values
 from lime_callback.surrogates import coefficient_influences
 
 if TYPE_CHECKING:
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 TOP = 5
 LEVEL = 0.05
+RELEVANT = 0.05
+"""Smallest change that matters, as a share of the attribution, if not said otherwise."""
 MEASURES = (
     "cosine",
     "noise_floor",
@@ -34,6 +41,9 @@ MEASURES = (
     "sign_changes",
     "norm_change",
     "changed",
+    "moved",
+    "scale",
+    "flipped",
 )
 
 
@@ -52,6 +62,8 @@ class Drift:
         change: of each coefficient, ``[B, T, d]``.
         change_error: its standard error, ``[B, T, d]``: from paired residuals where the designs are the same.
         p_value: of each change, ``[B, T, d]``; 1 for features that an input does not have.
+        shift: how the attribution shifted, see :class:`~lime_callback.shifts.Shift`.
+        relevant_p: of each share of the attribution whether it changed by more than what matters, ``[B, T, d]``.
         kept: whether both explanations pass the gate, bool ``[B, T]``.
         present: which features an input has, bool ``[B, d]``.
     """
@@ -66,6 +78,8 @@ class Drift:
     change: Tensor
     change_error: Tensor
     p_value: Tensor
+    shift: Shift
+    relevant_p: Tensor
     kept: Tensor
     present: Tensor
 
@@ -84,39 +98,104 @@ class Drift:
 
     @property
     def changed(self) -> Tensor:
-        """Share of the features whose change is significant, false discovery rate 0.05, ``[B, T]``."""
-        return self.significant().sum(-1) / self.present.sum(-1).clamp(min=1).unsqueeze(-1)
+        """Share of the features that changed by more than what matters, ``[B, T]``.
+
+        A feature's share of the attribution has to have changed by significantly more than ``relevant_change`` (false
+        discovery rate 0.05).
+        """
+        found = discoveries(self.relevant_p, LEVEL, "fdr") & self.present.unsqueeze(1)
+        return found.sum(-1) / self.present.sum(-1).clamp(min=1).unsqueeze(-1)
+
+    @property
+    def moved(self) -> Tensor:
+        """Share of the attribution that went elsewhere, ``[B, T]``, see :class:`~lime_callback.shifts.Shift`."""
+        return self.shift.moved
+
+    @property
+    def scale(self) -> Tensor:
+        """Binary logarithm of how many times longer the attribution became, ``[B, T]``."""
+        return self.shift.scale
+
+    @property
+    def flipped(self) -> Tensor:
+        """Share of the attribution whose sign turned, ``[B, T]``."""
+        return self.shift.flipped
 
     def mean(self) -> dict[str, float] | None:
-        """Each measure's mean over the inputs and targets that pass the gate; ``None`` if none does."""
+        """Each measure's mean over the inputs that pass the gate; ``None`` if none does.
+
+        Of an input the targets that pass it are averaged first.
+        """
         if not bool(self.kept.any()):
             return None
-        return {name: float(getattr(self, name)[self.kept].double().mean()) for name in MEASURES}
+        return {name: float(over_inputs(getattr(self, name), self.kept).mean) for name in MEASURES}
+
+    def moved_bound(self, level: float = 0.95) -> float:
+        """Upper bound of what moved on average over inputs such as these; infinite if none passes the gate.
+
+        It comes from the spread over the inputs, and for a single one from the perturbations' noise. That noise makes
+        changes look larger is not taken out, because it is taken out of changes that noise hides as well.
+
+        Args:
+            level: probability that less moved; between 0.5 and 1.
+
+        Raises:
+            ValueError: if the level does not lie between 0.5 and 1.
+        """
+        if not 0.5 < level < 1:
+            raise ValueError(f"`level` should lie between 0.5 and 1. Found `level = {level}`.")
+        found = over_inputs(self.shift.apart, self.kept, self.shift.moved_error)
+        if int(found.probes) < 2:
+            return float(found.mean + reach(math.inf, 2 * level - 1) * found.noise) if int(found.probes) else math.inf
+        return float(found.mean + found.half_width(2 * level - 1))
 
 
-def compare(before: Explanation, after: Explanation, gate: float | None = None) -> Drift:
+def over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> Mean:
+    """The mean over inputs of values ``[B, T]``, where targets of one input, which depend on each other, count as one.
+
+    Args:
+        values: ``[B, T]``.
+        kept: which of them count, bool ``[B, T]``.
+        errors: standard errors of the values, ``[B, T]``; ``None``: 0. Those of one input are averaged, as if they were
+            of one noise.
+    """
+    count = kept.sum(1).clamp(min=1)
+    parts = [torch.zeros_like(values) if one is None else one for one in (values, errors)]
+    means = [torch.where(kept, one.double(), 0.0).sum(1) / count for one in parts]
+    return over_probes(means[0], means[1], kept.any(1))
+
+
+def compare(
+    before: Explanation, after: Explanation, gate: float | None = None, relevant_change: float = RELEVANT
+) -> Drift:
     """Compare two explanations of the same inputs, features and targets.
 
     Args:
         before: the earlier one, or a reference.
         after: the later one.
         gate: explanations with a lower score are not to be relied on, see ``Drift.kept``; ``None`` keeps all.
+        relevant_change: the smallest change of a feature's share of the attribution that matters, from 0 to below 1.
 
     Raises:
         ValueError: if they differ in inputs, features or targets, or were made without their samples; the message says
-            in which. Or if the gate is no bound of R².
-        TypeError: if one is no explanation.
+            in which. Or if the gate is no bound of R², or the smallest change no share.
+        TypeError: if one is no explanation, or the smallest change no number.
     """
     check_comparable(before, after)
-    gate = check_gate(gate)
+    gate, relevant_change = check_gate(gate), check_relevant_change(relevant_change)
     after = after.to(before.coefficients.device)
     present = after.features.present.expand(len(after.score), -1)
     a, b = before.coefficients, after.coefficients
     noise = _Noise.of(before, after)
-    error = noise.change_error.to(a.dtype)
+    known = before.standard_error.isfinite() & after.standard_error.isfinite()
+    freedom = torch.minimum(before.freedom.double().cpu(), after.freedom.double().cpu())
+    shifted = shift(
+        before, after, (noise.before, noise.after),
+        shared=noise.shared, known=known, reach=reach(freedom).to(a.device), freedom=freedom,
+    )  # fmt: skip
+    error = torch.where(known, noise.change_error.to(a.dtype), math.inf)
     # Where all rows there are were taken, there is no noise, but rounding is no change either.
     rounding = 64 * torch.finfo(a.dtype).eps * torch.maximum(a.abs(), b.abs()).amax(-1, keepdim=True)
-    bound = float("-inf") if gate is None else gate
     return Drift(
         cosine=cosine_distance(a, b),
         noise_floor=noise.floor(a, b),
@@ -128,7 +207,9 @@ def compare(before: Explanation, after: Explanation, gate: float | None = None) 
         change=b - a,
         change_error=error,
         p_value=p_values(b - a, torch.maximum(error, rounding), noise.freedom),
-        kept=(before.score >= bound) & (after.score >= bound),
+        shift=shifted,
+        relevant_p=p_beyond(shifted.change, shifted.error, relevant_change, freedom[:, None, None]),
+        kept=counted(before, gate) & counted(after, gate),
         present=present,
     )
 
@@ -150,7 +231,11 @@ class _Noise:
         one, other = before.samples, after.samples
         if one is None or other is None:
             raise ValueError("Explanations can be compared if they have their `samples`. Found one without them.")
-        a, b = coefficient_influences(before.coefficients, one), coefficient_influences(after.coefficients, other)
+        a, b = (
+            # Where the rows do not suffice for an error there is nothing that could be taken out.
+            torch.where(e.standard_error.isfinite().unsqueeze(1), coefficient_influences(e.coefficients, part), 0.0)
+            for e, part in ((before, one), (after, other))
+        )
         freedom = min(a.shape[1], b.shape[1]) - len(before.features) - 1
         return cls(a, b, shared=_same_design(one, other), freedom=max(1, freedom))
 
@@ -175,7 +260,7 @@ class _Noise:
         wide = self.before.dtype
         x, y = a.to(wide), b.to(wide)
         # With few rows the noise is itself known too badly to take out more than a part of it.
-        part = min(1.0, self.freedom / (2 * x.shape[-1]))
+        part = self.freedom / (self.freedom + 2)
         squares = torch.stack([x.square().sum(-1), y.square().sum(-1)])
         noise = torch.stack([self.before.square().sum((1, -1)), self.after.square().sum((1, -1))])
         # Where noise is most of the length there is nothing to correct with; the estimate then stays cautious.
@@ -207,6 +292,22 @@ def _same_design(one: Samples, other: Samples) -> bool:
         and torch.equal(one.design, other.design.to(one.design.device))
         and torch.equal(one.weights, other.weights.to(one.weights.device))
     )
+
+
+def check_relevant_change(value: Any) -> float:
+    """A share of the attribution below which no change matters.
+
+    Raises:
+        ValueError: if it does not lie from 0 to below 1.
+        TypeError: if it is no number.
+    """
+    found = float(check_number("relevant_change", value, least=0))
+    if found >= 1:
+        raise ValueError(
+            "`relevant_change` should be a share of the attribution, from 0 to below 1, such as 0.05. Found "
+            f"`relevant_change = {value!r}`."
+        )
+    return found
 
 
 def check_comparable(before: Explanation, after: Explanation) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from lime_callback.inference import guarded
@@ -136,6 +137,9 @@ class Hooks(Callback):
         pl_module.log_dict(
             study.metrics(), on_step=False, on_epoch=True, batch_size=1, sync_dist=trainer.world_size > 1
         )
+        if study is self._validation:
+            # Logged with `logger=False` they could not be logged with it later: Lightning wants one way a name.
+            trainer.callback_metrics.update({name: torch.tensor(v) for name, v in study.stand_ins().items()})
         if study is self._validation and not study.finish(wait=False):
             # As long as pictures are on their way, and no longer, each batch asks whether they are there.
             self.on_train_batch_end = self._finish_what_is_there  # type: ignore[method-assign]

@@ -21,6 +21,7 @@ from lime_callback.relying import Relying
 from lime_callback.stages import stage
 from lime_callback.targets import scores
 from lime_callback.tracks import Track
+from lime_callback.turned import has_classes
 from lime_callback.watch import check_followed
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ class Inquiry:
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
         self.relying = Relying(self.plan)
-        self.tracks = {view.name: Track(view, gate=self.plan.gate, anew=anew) for view in self.plan.views}
+        self.tracks = {
+            view.name: Track(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change)
+            for view in self.plan.views
+        }
 
     def track(self, view: str) -> Track:
         """The track of a view.
@@ -78,7 +82,13 @@ class Inquiry:
         """Forget what is pinned for the probes, since others come; the last values stand until they are explained."""
         for name, track in self.tracks.items():
             self.tracks[name] = Track(
-                track.view, track.gate, anew=True, metrics=track.metrics, kind=track.kind, scale=track.scale
+                track.view,
+                track.gate,
+                anew=True,
+                metrics=track.metrics,
+                relevant_change=track.relevant_change,
+                kind=track.kind,
+                scale=track.scale,
             )
 
     @property
@@ -132,7 +142,7 @@ class Inquiry:
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(track, model, batch_size, found.explanation, ranks)
                 with stage("drift"):
-                    ranks.together(partial(self._take, track, found.explanation, epochs_trained))
+                    ranks.together(partial(self._take, track, found, epochs_trained, model.probes.labels))
                 batch_size = found.batch_size
                 with self.console.contained(f"the second baseline of view '{name}'"):
                     self._ask_otherwise(track, model, batch_size, ranks)
@@ -233,9 +243,10 @@ class Inquiry:
             with stage("features"):
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
 
-    def _take(self, track: Track, explanation: Explanation, epochs_trained: float) -> None:
-        track.shorten(explanation, self.plan.settings.surrogate)
-        track.take(explanation, epochs_trained)
+    def _take(self, track: Track, found: Outcome, epochs_trained: float, labels: Tensor | None) -> None:
+        track.shorten(found.explanation, self.plan.settings.surrogate)
+        track.take(found.explanation, epochs_trained)
+        track.hear(found.outputs.cpu(), classes=has_classes(found.outputs, labels))
 
     def _ask_otherwise(self, track: Track, model: Model, batch_size: int, ranks: Ranks) -> None:
         """Once a run, say where another baseline finds the opposite."""

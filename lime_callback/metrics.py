@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lime_callback.drift import MEASURES, compare
+from lime_callback.drift import MEASURES, compare, over_inputs
 
 if TYPE_CHECKING:
     from lime_callback.explanation import Explanation
 
 
 class ExplanationDrift(Metric):
-    """Means of the measures between pairs of explanations, over all inputs and targets that pass the gate.
+    """Means of the measures between pairs of explanations, over all inputs that pass the gate.
+
+    Of an input the targets that pass it are averaged first.
 
     Args:
         gate: explanations with a lower score are left out; ``None`` keeps all.
@@ -40,9 +42,11 @@ class ExplanationDrift(Metric):
             ValueError: if they cannot be compared; the message says why.
         """
         drift = compare(before, after, self.gate)
-        values = torch.stack([getattr(drift, name)[drift.kept].double().sum() for name in MEASURES])
-        self.sums += values.to(self.sums)
-        self.count += drift.kept.sum().to(self.count)
+        among = drift.kept.any(1)
+        # Targets of one input depend on each other: an input counts once.
+        values = torch.stack([over_inputs(getattr(drift, name), drift.kept).mean for name in MEASURES])
+        self.sums += (values * among.sum()).to(self.sums)
+        self.count += among.sum().to(self.count)
 
     def compute(self) -> dict[str, Tensor]:
         """Each measure's mean, named as in `Drift`; NaN where nothing passed the gate."""

@@ -14,20 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lime_callback.counting import counted
 from lime_callback.drawing.overlays import EFFECT, bars, effect_limit, panels
+from lime_callback.intervals import reach
+from lime_callback.series import means_over_probes
 from lime_callback.targets import target_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from lime_callback.explanation import Explanation
     from lime_callback.figures.drawn import Request
     from lime_callback.probes import Probes
+    from lime_callback.series import Means
     from lime_callback.tracks import Track
 
 _PANELS = 16
+_LINES = 5  # coloured and named; the others stay grey
 _WHOLE = 1.0  # effect of a feature that has all of the attribution
 
 
@@ -105,15 +111,30 @@ class _Artist:
         return partial(
             superband_bars,
             self.last.features.names,
-            self.last.coefficients.numpy(),
+            self.counting(self.last).numpy(),
             self.last.standard_error.numpy(),
             targets=self.target_names(),
             channels=self.mask[0, :, 0, 0].numpy(),
             wavelengths=self.wavelengths,
             limit=self.track.series.longest,
             caption=self.caption,
-            first=None if self.before is None else (self.moments[0], self.before.coefficients.mean(0).numpy()),
+            first=None if self.before is None else (self.moments[0], self.means(self.before).coefficients.numpy()),
+            quantile=self.quantiles()[0],
+            sizes=self.track.series.sizes[-1].nan_to_num(0.0).numpy(),
         )
+
+    def counting(self, explanation: Explanation) -> Tensor:
+        """Coefficients of the explanations that enter means, NaN for the others; all of them where none does."""
+        counts = counted(explanation, self.track.gate)
+        return explanation.coefficients.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
+
+    def means(self, explanation: Explanation) -> Means:
+        counts = counted(explanation, self.track.gate)
+        return means_over_probes(explanation, counts | ~counts.any(0))
+
+    def quantiles(self, of: int = 1) -> list[float]:
+        """How many standard errors each probe's intervals reach, if ``of`` of them are to hold together."""
+        return reach(self.last.freedom.double().cpu(), of=of).tolist()
 
     def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""
@@ -133,12 +154,16 @@ class _Artist:
         from lime_callback.figures import coefficient_lines
 
         series = self.track.series
-        values, errors = (
-            torch.stack([one[0] for one in part]).numpy() for part in (series.coefficients, series.errors)
+        values, errors, halves = (
+            torch.stack([one[0] for one in part]).numpy()
+            for part in (series.coefficients, series.errors, series.halves)
         )
+        names = self.last.features.names
+        order = series.sizes[-1][0].nan_to_num(0.0).argsort(descending=True, stable=True)[:_LINES].tolist()
         return partial(
-            coefficient_lines, list(series.epochs), self.last.features.names, values, errors,
-            limit=float(abs(values).max()), target=self.target_names()[0], caption=self.caption,
+            coefficient_lines, list(series.epochs), names, values, errors,
+            highlight=[names[i] for i in order], halves=halves,
+            limit=float(np.nan_to_num(abs(values)).max()), target=self.target_names()[0], caption=self.caption,
         )  # fmt: skip
 
     def strongest(self) -> Request:
@@ -155,7 +180,12 @@ class _Artist:
             caption=self.caption,
             quantity=EFFECT,
             first=first,
+            quantiles=[self.quantiles(of=self.features_of(probe))[probe] for probe, _ in self.chosen()],
         )
+
+    def features_of(self, probe: int) -> int:
+        """How many features a probe has: the strongest ones are chosen among so many."""
+        return int(self.last.features.present.expand(len(self.last.score), -1)[probe].sum())
 
     def target_names(self) -> list[str]:
         """Names of the T targets, where all probes have the same."""
@@ -203,7 +233,7 @@ class _Artist:
     def spectrum_panels(self, explanation: Explanation) -> Iterator[Any]:
         from lime_callback.figures import SpectrumPanel
 
-        layout = explanation.features.layout
+        layout, quantiles = explanation.features.layout, self.quantiles()
         parts = [explanation.on_elements(values) for values in (explanation.effects, explanation.effect_errors)]
         for probe, t in self.chosen():
             effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
@@ -212,6 +242,7 @@ class _Artist:
                 spectrum=self.spectra[probe],
                 coefficients=effect,
                 errors=error,
+                quantile=quantiles[probe],
                 **self.texts(explanation, probe, t),
             )
 

@@ -33,6 +33,7 @@ class Plan:
     settings: Settings
     watch: Mapping[str, Watch]
     gate: float | None
+    relevant_change: float
     reference: Reference | None
     class_names: Sequence[str] | None
     max_batch_size: int | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from lime_callback.card import chosen_scale, settings_of
 from lime_callback.files import move_aside, write_whole
 from lime_callback.sinks.measures import MeasureRow, MeasuresFile
 from lime_callback.targets import target_name
-from lime_callback.tracks import OF_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,10 +80,8 @@ class Record:
 def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
     """The last measures of a view; what has nothing yet to be compared with is left out."""
     yield MeasureRow(epoch, step, track.view.name, "epochs", track.series.epochs[-1])
-    unknown = OF_CHANGE if track.anew or math.isnan(track.series.drifts[-1]) else ()
-    for name, value in track.metrics.items():
-        if name not in unknown:
-            yield MeasureRow(epoch, step, track.view.name, name, value)
+    for name, value in track.measured.items():
+        yield MeasureRow(epoch, step, track.view.name, name, value)
     if track.reliance is not None:  # superbands are too many for the loggers
         for i, name in enumerate(track.reliance.names):
             if name not in track.watched:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from lime_callback.comparable import brief
+from lime_callback.effects import effects
 from lime_callback.explanation import Explanation
-from lime_callback.significance import discoveries, p_values
+from lime_callback.intervals import over_probes
+from lime_callback.significance import discoveries, p_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +22,23 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lime_callback.drift import Drift
+    from lime_callback.intervals import Mean
 
 
 class ReferenceRow(NamedTuple):
-    """How a feature's coefficient changed against the reference, as the mean over the probes."""
+    """How a feature's coefficient changed against the reference, as the mean over the probes that count.
+
+    Attributes:
+        feature: its name.
+        before: mean coefficient in the reference.
+        after: mean coefficient now.
+        change: mean of the probes' own changes.
+        standard_error: of the change, from its spread over the probes; infinite for a single probe.
+        p_value: of a change as large over samples such as the probes, if there were none; 1 for a single probe.
+        significant: whether to believe the change, at the false discovery rate that was asked for.
+        noise: standard error of the change from the perturbations alone, for just these probes.
+        effect: mean absolute effect now, the feature's share of the attribution.
+    """
 
     feature: str
     before: float
@@ -32,6 +47,8 @@ class ReferenceRow(NamedTuple):
     standard_error: float
     p_value: float
     significant: bool
+    noise: float
+    effect: float
 
 
 @dataclass(frozen=True)
@@ -182,17 +199,35 @@ def weights_of(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[Non
 def reference_rows(
     before: Explanation | None, after: Explanation | None, drift: Drift, level: float = 0.05
 ) -> list[ReferenceRow]:
-    """One row for each feature: its coefficient in the reference and now, as means over the probes and targets.
+    """One row for each feature: its coefficient in the reference and now, as means over the probes.
 
-    Meaningful for views whose features are the same for all probes, such as superbands.
+    Probes are paired: of each the change is taken, averaged over its targets, which depend on each other, and the
+    changes' spread over the probes says how sure their mean is. Probes below the gate do not count. Meaningful for
+    views whose features are the same for all probes, such as superbands.
+
+    Args:
+        before: the reference.
+        after: the explanation now.
+        drift: between the two.
+        level: false discovery rate.
     """
     if before is None or after is None:
         return []
-    count = drift.change[..., 0].numel()
-    change = drift.change.double().mean((0, 1))
-    error = drift.change_error.double().square().sum((0, 1)).sqrt() / count
-    groups = after.n_perturbations // (after.samples.group if after.samples is not None else 1)
-    p = p_values(change, error, max(1, groups - len(after.features) - 1))
-    means = [part.coefficients.double().mean((0, 1)).tolist() for part in (before, after)]
-    columns = (*means, change.tolist(), error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist())
-    return [ReferenceRow(*row) for row in zip(after.features.names, *columns, strict=True)]
+    present = drift.present.unsqueeze(1)
+    shares = effects(after.coefficients, after.standard_error).abs()
+    parts = [before.coefficients, after.coefficients, drift.change, shares]
+    counts = drift.kept.unsqueeze(-1) & present
+    one, two, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
+    noise = _over_probes(drift.change, drift.change_error, counts).noise
+    freedom = (change.probes.double() - 1).cpu()
+    p = p_beyond(change.mean, change.error, 0.0, freedom)
+    columns = [part.mean.tolist() for part in (one, two, change)]
+    columns += [change.error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist(), noise.tolist()]
+    return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]
+
+
+def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> Mean:
+    """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
+    number = counts.sum(1)
+    means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]
+    return over_probes(means[0], means[1], number > 0)

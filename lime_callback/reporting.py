@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from lime_callback.counting import counted
+from lime_callback.series import means_over_probes
 from lime_callback.sinks.data import Means, Segmented, ViewData
 from lime_callback.targets import target_name
 
@@ -48,7 +50,8 @@ def view_data(
         names=track.last.features.names,
         score=float(track.last.score.mean()),
         rows=rows,
-        metrics=dict(track.metrics),
+        metrics=track.measured,
+        later=tuple(track.metrics),
         means=_means(track, class_names),
         segmented=partial(_segmented, track.last, track.now, probes, wavelengths if own is None else own, class_names)
         if in_space
@@ -61,18 +64,21 @@ def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
     last, series = track.last, track.series
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
-    first = (track.first or last).coefficients[:, 0].mean(0)
-    if not bool(torch.isfinite(first).any()):
-        first = last.coefficients[:, 0].mean(0)
+    one = track.first or last
+    first = means_over_probes(one, counted(one, track.gate)).sizes[0]
+    if not bool(torch.isfinite(first).any()):  # none of its probes counts
+        first = means_over_probes(one).sizes[0]
     # Strongest first, but in the view's own order: that of the wavelengths.
     most = _BANDS if last.features.canonical.shape[1] > 1 else _PLACES
-    followed = sorted(torch.nan_to_num(first.abs()).argsort(descending=True, stable=True)[:most].tolist())
+    followed = sorted(torch.nan_to_num(first).argsort(descending=True, stable=True)[:most].tolist())
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
     lines = torch.stack([one[0] for one in series.coefficients])[:, followed]
     return Means(
         target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
         coefficients=series.coefficients[-1][0].numpy(),
         errors=series.errors[-1][0].numpy(),
+        noises=series.noises[-1][0].numpy(),
+        halves=series.halves[-1][0].numpy(),
         followed=followed,
         epochs=list(series.epochs),
         lines=lines.numpy(),

@@ -1,19 +1,21 @@
 """What has been over the epochs of a run, small enough for a checkpoint: lines and rows for the pictures.
 
-Letters: ``E`` explained epochs, ``T`` targets, ``d`` features; means are over the probes.
+Letters: ``E`` explained epochs, ``T`` targets, ``d`` features; means are over the probes that count.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+
+from lime_callback.effects import effects
+from lime_callback.intervals import over_probes, reach
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from torch import Tensor
 
     from lime_callback.explanation import Explanation
 
@@ -30,11 +32,15 @@ class Series:
         scores: mean R².
         drifts: mean drift against the one before; NaN where there is nothing to compare.
         floors: what noise alone would have made of it; NaN likewise.
-        coefficients: mean coefficients ``[T, d]``.
-        errors: their standard errors ``[T, d]``.
-        effects: mean effects, shares of the attribution, ``[T, d]``.
+        coefficients: mean coefficients ``[T, d]`` of the probes that count; NaN where none does.
+        errors: their standard errors ``[T, d]`` from the spread over the probes.
+        noises: their standard errors ``[T, d]`` from the perturbations alone.
+        halves: half of their 95 % intervals, over the probes, ``[T, d]``; of a single probe from the perturbations;
+            infinite where nothing is known.
+        effects: mean effects, signed shares of the attribution, ``[T, d]``.
+        sizes: mean absolute effects, which say what counts most, ``[T, d]``.
         longest: the largest mean coefficient with its 95 % interval so far: axes as long do not shrink during a run.
-        settled: epochs trained when drift last came within its noise, and stayed there; -1 while it is outside.
+        settled: epochs trained since which nothing that matters has moved; -1 while something does.
     """
 
     epochs: list[float] = field(default_factory=list)
@@ -43,13 +49,17 @@ class Series:
     floors: list[float] = field(default_factory=list)
     coefficients: list[Tensor] = field(default_factory=list)
     errors: list[Tensor] = field(default_factory=list)
+    noises: list[Tensor] = field(default_factory=list)
+    halves: list[Tensor] = field(default_factory=list)
     effects: list[Tensor] = field(default_factory=list)
+    sizes: list[Tensor] = field(default_factory=list)
     longest: float = 0.0
     settled: float = -1.0
 
     def add(
-        self, explanation: Explanation, epochs: float, values: Mapping[str, float], step: Mapping[str, float] | None
-    ) -> None:
+        self, explanation: Explanation, epochs: float, values: Mapping[str, float], step: Mapping[str, float] | None,
+        counts: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Add an epoch.
 
         Args:
@@ -57,6 +67,7 @@ class Series:
             epochs: trained so far.
             values: its metrics.
             step: drift against the epoch before, see :meth:`~lime_callback.drift.Drift.mean`; ``None`` if unknown.
+            counts: which explanations enter the means, bool ``[P, T]``; ``None``: all.
         """
         if len(self.epochs) >= _LONGEST:
             for name in _LISTS:
@@ -65,15 +76,11 @@ class Series:
         self.scores.append(values["score"])
         self.drifts.append(float("nan") if step is None else values["drift"])
         self.floors.append(float("nan") if step is None else step["noise_floor"])
-        count = len(explanation.score)
-        self.coefficients.append(explanation.coefficients.mean(0))
-        self.errors.append(explanation.standard_error.square().sum(0).sqrt() / count)
-        self.effects.append(explanation.effects.mean(0))
-        ends = self.coefficients[-1].abs() + 1.96 * self.errors[-1].nan_to_num(0.0, 0.0)
-        self.longest = max(self.longest, float(ends.nan_to_num(0.0, 0.0).max()))
-        if step is not None:
-            within = step["drift"] <= step["noise_floor"]
-            self.settled = (self.settled if self.settled >= 0 else epochs) if within else -1.0
+        means = means_over_probes(explanation, counts)
+        for name in _TENSORS:
+            getattr(self, name).append(getattr(means, name))
+        half = means.halves.nan_to_num(0.0, 0.0, 0.0)
+        self.longest = max(self.longest, float((means.coefficients.abs() + half).nan_to_num(0.0, 0.0, 0.0).max()))
 
     def state(self) -> dict[str, Any]:
         """Lists, tensors and numbers alone, for a checkpoint."""
@@ -83,10 +90,47 @@ class Series:
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Series:
-        """The inverse of :meth:`state`."""
-        lists = {name: list(state[name]) if state[name] is not None else [] for name in _LISTS}
+        """The inverse of :meth:`state`, also of earlier versions, which knew no errors over the probes."""
+        lists = {name: list(state[name]) if state.get(name) is not None else [] for name in _LISTS}
+        if "noises" not in state:
+            lists["noises"] = lists["errors"]
+            lists["errors"] = [torch.full_like(one, torch.inf) for one in lists["noises"]]
+            lists["halves"] = list(lists["errors"])
+            lists["sizes"] = [one.abs() for one in lists["effects"]]
         return cls(**lists, longest=state.get("longest", 0.0), settled=state["settled"])
 
 
-_TENSORS = ("coefficients", "errors", "effects")
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Means over the probes, see :class:`Series`; all ``[T, d]``."""
+
+    coefficients: Tensor
+    errors: Tensor
+    noises: Tensor
+    halves: Tensor
+    effects: Tensor
+    sizes: Tensor
+
+
+def means_over_probes(explanation: Explanation, counts: Tensor | None = None) -> Means:
+    """The means of an explanation over its probes, with their intervals.
+
+    Args:
+        explanation: of the probes.
+        counts: which of them enter, bool ``[P, T]``; ``None``: all. Features that a probe does not have do not.
+    """
+    b, e = explanation.coefficients, explanation.standard_error
+    among = explanation.features.present.to(b.device).unsqueeze(1).expand(b.shape)
+    among = among if counts is None else among & counts.unsqueeze(-1)
+    found = over_probes(b, e, among)
+    shares = effects(b, e)
+    effect, size = (over_probes(one, torch.zeros_like(one), among) for one in (shares, shares.abs()))
+    # Of a single probe there is no spread: its own interval is what there is to say, of this probe alone.
+    half = found.half_width() if len(b) > 1 else found.noise * reach(explanation.freedom.double().cpu()).to(b)[:, None]
+    some = found.probes > 0
+    mean, one, other = (torch.where(some, part.mean, torch.nan) for part in (found, effect, size))
+    return Means(mean, found.error, found.noise, half.to(b.dtype), one, other)
+
+
+_TENSORS = tuple(part.name for part in fields(Means))
 _LISTS = ("epochs", "scores", "drifts", "floors", *_TENSORS)

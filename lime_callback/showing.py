@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.drawing.overlays import bars, each, panels
+from lime_callback.intervals import reach
+from lime_callback.series import means_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +30,7 @@ def explanation_html(explanation: Explanation) -> str:
     """A row for each input and target, up to 16: prediction, score, and the three features that count most."""
     batch, targets, size = explanation.coefficients.shape
     pairs = [(b, t) for b in range(batch) for t in range(targets)]
-    head = ("input", "target", "output", "R²", "strongest, ± 1.96 standard errors")
+    head = ("input", "target", "output", "R²", "strongest, ± 95 % interval of all features at once")
     rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
     lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
     more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
@@ -69,12 +71,16 @@ def explanation_figure(
         return figures.superband_bars(
             explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
             channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
-            limit=float(coefficients.mean(0).abs().max()),
+            limit=float(coefficients.mean(0).abs().max()), quantile=float(reach(explanation.freedom.double().cpu())[0]),
+            sizes=means_over_probes(explanation).sizes.nan_to_num(0.0).numpy(),
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
     shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
-    return figures.feature_bars(list(shown), limit=limit)
+    several = explanation.features.present.sum(1).expand(len(coefficients)).tolist()
+    freedom = explanation.freedom.double().cpu()
+    quantiles = [float(reach(freedom[b], of=several[b])) for b, _ in each(explanation)]
+    return figures.feature_bars(list(shown), limit=limit, quantiles=quantiles)
 
 
 def _row(explanation: Explanation, b: int, t: int) -> list[str]:
@@ -82,8 +88,10 @@ def _row(explanation: Explanation, b: int, t: int) -> list[str]:
     values, errors = (x[b, t].detach().cpu() for x in (explanation.coefficients, explanation.standard_error))
     order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
     names = explanation.features.names
+    # They were chosen for being strong: their intervals are those of all features together.
+    quantile = float(reach(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
     strongest = ", ".join(
-        f"{_short(names[i])} {float(values[i]):+.3g} ± {1.96 * float(errors[i]):.2g}" for i in order if present[i]
+        f"{_short(names[i])} {float(values[i]):+.3g} ± {quantile * float(errors[i]):.2g}" for i in order if present[i]
     )
     output, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
     return [str(b), str(int(explanation.targets[b, t])), f"{output:.3g}", f"{score:.2f}", strongest]

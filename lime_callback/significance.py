@@ -22,6 +22,31 @@ def p_values(change: Tensor, error: Tensor, freedom: int) -> Tensor:
     return torch.from_numpy(2 * t.sf(ratio.double().cpu().numpy(), freedom)).to(change.device)
 
 
+def p_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
+    """P values of the changes' being larger than the smallest one that matters, in the shape of ``change``.
+
+    Where the change is no more than that, it is 1.
+
+    Args:
+        change: estimates.
+        error: their standard errors; infinite ones, which are not known, give a p value of 1.
+        least: the smallest change that matters, at least 0.
+        freedom: degrees of freedom, of a shape that broadcasts; without any (not above 0) the p value is 1.
+
+    References:
+        Murphy and Myors, "Testing the Hypothesis That Treatments Have Negligible Effects", Journal of Applied
+        Psychology 84 (1999).
+    """
+    from scipy.stats import t
+
+    known = error.isfinite() & (freedom > 0).to(error.device)
+    beyond = (change.abs() - least) / torch.where(known, error, 1.0).clamp(min=torch.finfo(error.dtype).tiny)
+    found = torch.from_numpy(t.sf(beyond.double().cpu().numpy(), freedom.clamp(min=1).double().cpu().numpy()))
+    # Of no least change there are two sides.
+    found = found.to(change.device) * (2 if least == 0 else 1)
+    return torch.where(known & (change.abs() > least), found, 1.0)
+
+
 def discoveries(p: Tensor, level: float, correction: Literal["fdr", "none"]) -> Tensor:
     """Which p values ``[..., d]`` are called significant, bool in the same shape.
 

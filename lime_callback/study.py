@@ -132,20 +132,27 @@ class Study:
                 self._explain(trainer, module, self.probes, spent)
 
     def metrics(self) -> dict[str, float]:
-        """The last finite values of everything, so that monitors find them at every validation."""
+        """The last values of what was measured, for loggers and monitors."""
         name = self.plan.name
         metrics = {f"{name}/{what}": value for what, value in self._costs.items()}
         for view, track in self.inquiry.tracks.items():
-            left_out = OF_CHANGE if track.anew else ()
-            metrics |= {f"{name}/{view}/{what}": v for what, v in track.metrics.items() if what not in left_out}
+            metrics |= {f"{name}/{view}/{what}": value for what, value in track.measured.items()}
         return metrics
 
+    def stand_ins(self) -> dict[str, float]:
+        """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
+        found: dict[str, float] = {}
+        for view, track in self.inquiry.tracks.items():
+            names = track.metrics.keys() - track.measured.keys() - (OF_CHANGE if track.anew else set())
+            found |= {f"{self.plan.name}/{view}/{what}": track.metrics[what] for what in sorted(names)}
+        return found
+
     def say_when_settled(self) -> None:
-        """Say of each view when its drift came within its noise."""
+        """Say of each view since when nothing that matters has moved."""
         for name, track in self.inquiry.tracks.items():
             if track.last is not None and not track.anew:
-                when = track.series.settled
-                what = f"settled after epoch {when:g}" if when >= 0 else "has not settled: its drift is above its noise"
+                when, share = track.settling.since, f"{track.relevant_change:.0%} of the attribution"
+                what = f"settled after epoch {when:g}" if when >= 0 else f"has not settled: more than {share} may move"
                 self.console.info(f"view '{name}' {what}.")
 
     def finish(self, wait: bool) -> bool:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.alarms import mean_share
 from lime_callback.borders import cut
+from lime_callback.counting import counted, described
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
-from lime_callback.drift import Drift, compare
+from lime_callback.drift import RELEVANT, Drift, compare, over_inputs
 from lime_callback.explainer import Outcome, run, shortened
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
@@ -18,9 +19,12 @@ from lime_callback.measures import map_similarity
 from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.series import Series
+from lime_callback.settling import Settling
+from lime_callback.shifts import LONGEST
 from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
 from lime_callback.targets import target_name
+from lime_callback.turned import prediction_changed
 from lime_callback.watch import can_follow, elements, overlap, shares
 
 if TYPE_CHECKING:
@@ -51,6 +55,11 @@ NOTHING_YET = {
     "rank_correlation": -1.0,
     "top5_overlap": 0.0,
     "changed": 1.0,
+    "moved": 1.0,
+    "moved_from_start": 1.0,
+    "scale": LONGEST,
+    "flipped": 1.0,
+    "prediction_changed": 1.0,
     "settled": -1.0,
 }
 OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated"}
@@ -63,7 +72,7 @@ class Track:
 
     Attributes:
         view: the view.
-        gate: explanations with a lower score are kept out of the drift; ``None`` keeps all.
+        gate: explanations with a lower score are kept out of the drift and of means; ``None`` keeps all.
         features: of the probes, on the CPU; ``None`` before the first explanation.
         targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
         pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
@@ -82,7 +91,11 @@ class Track:
         anew: whether the probes are not those of the explanation before.
         reliance: what hiding this view's watches and superbands changed, where that was measured.
         metrics: of the last explanation, by their names in the log.
+        unmeasured: names of metrics that the last explanation did not measure; what stands for them is for monitors.
         series: what has been over the epochs.
+        settling: whether explanations have settled.
+        answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        relevant_change: smallest change that matters, as a share of the attribution.
     """
 
     view: View
@@ -105,7 +118,11 @@ class Track:
     anew: bool = False
     reliance: Reliance | None = None
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
+    unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
     series: Series = field(default_factory=Series)
+    settling: Settling = field(default_factory=Settling)
+    answers: Tensor | None = None
+    relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
@@ -139,6 +156,7 @@ class Track:
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
         )
+        self.settling.anchor = self._anchor(self._saved.get("anchor"))
         if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
             self.last = self.first
         if self._saved.get("now") is not None:
@@ -180,6 +198,10 @@ class Track:
             "series": self.series.state(),
             "first": first,
             "last": last,
+            "unmeasured": sorted(self.unmeasured),
+            "anchor": self._anchor_state(),
+            "since": self.settling.since,
+            "answers": self.answers,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -189,13 +211,18 @@ class Track:
         # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
         self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
         self.series = Series.of_state(state["series"])
+        early = OF_CHANGE if len(self.series.epochs) < 2 else ()
+        self.unmeasured = set(state.get("unmeasured", early))
+        # What an earlier version called settled was another thing: it is found out anew.
+        self.settling = Settling(since=state.get("since", -1.0))
+        self.answers = state.get("answers")
         self._saved = state
 
     def forget(self) -> None:
         """Begin anew, because the probes are not the same any more."""
-        self.targets = self.pinned = self.first = self.last = None
+        self.targets = self.pinned = self.first = self.last = self.answers = None
         self.kind = self.scale = self.now = None
-        self.series, self._saved = Series(), {}
+        self.series, self.settling, self._saved = Series(), Settling(), {}
 
     def explain(
         self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE
@@ -221,10 +248,13 @@ class Track:
 
     def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
+        anchored = self.settling.anchor is self.last
         for name in ("first", "last", "reference"):
             earlier = getattr(self, name)
             if earlier is not None:
                 setattr(self, name, shortened(earlier, later, surrogate))
+        if self.settling.anchor is not None:
+            self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, later, surrogate)
 
     def know(self, outputs: Tensor, plan: Plan) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
@@ -232,40 +262,62 @@ class Track:
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
+        told, counts = described(explanation), counted(explanation, self.gate)
         found = explanation.score.double()
-        values = NOTHING_YET | {
-            "score": float(found.mean()),
-            "score_min": float(found.min()),
-            "gated": float((found < self.gate).sum()) if self.gate is not None else 0.0,
-        }
-        step: dict[str, float] | None = None
+        values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
+        self._measure(values, {"gated": float((~counts).sum())})
+        if bool(told.any()):
+            self._measure(
+                values, {"score": float(over_inputs(found, told).mean), "score_min": float(found[told].min())}
+            )
+        drift = None if self.last is None else compare(self.last, explanation, self.gate, self.relevant_change)
+        step = None if drift is None else drift.mean()
+        if step is not None:
+            kept = ("noise_floor", "rank_correlation", "changed", "scale", "flipped")
+            self._measure(values, {name: step[name] for name in kept})
+            self._measure(values, {name: max(0.0, step[name]) for name in ("drift", "moved")})
+            self._measure(values, {"top5_overlap": step["top_overlap"]})
+        elif drift is not None:  # nothing that could be relied on: the last value stands
+            values |= {name: self.metrics[name] for name in OF_CHANGE}
         if self.last is not None and self.first is not None:
-            step = compare(self.last, explanation, self.gate).mean()
-            if step is not None:
-                values |= {name: step[name] for name in ("noise_floor", "rank_correlation", "changed")}
-                values |= {"drift": max(0.0, step["drift"]), "top5_overlap": step["top_overlap"]}
-            else:  # nothing that could be relied on: the last value stands
-                kept = ("drift", "noise_floor", "rank_correlation", "changed", "top5_overlap")
-                values |= {name: self.metrics[name] for name in kept}
             values |= _similarity(self.last, explanation)
-            way = compare(self.first, explanation, self.gate).mean()
-            values["drift_from_start"] = self.metrics["drift_from_start"] if way is None else max(0.0, way["drift"])
+            way = self._from(self.first, explanation)
+            names = {f"{name}_from_start": name for name in ("drift", "moved")}
+            if way is None:
+                values |= {name: self.metrics[name] for name in names}
+            else:
+                self._measure(values, {name: max(0.0, way[of]) for name, of in names.items()})
         if self.reference is not None:
-            away = compare(self.reference, explanation, self.gate).mean()
+            away = self._from(self.reference, explanation)
             if away is not None:
-                values["drift_from_reference"] = max(0.0, away["drift"])
+                values |= {f"{name}_from_reference": max(0.0, away[name]) for name in ("drift", "moved")}
                 values["changed_from_reference"] = away["changed"]
-        for name, place in self.watched.items():
-            found_shares = shares(explanation, place.parts)
-            self.shares[name] = share = mean_share(found_shares, float(place.share.mean()), _freedom(explanation))
-            values |= {f"watch/{name}": share.mean, f"watch_error/{name}": share.error}
-            values[f"watch_reference/{name}"] = share.reference
+        self._take_shares(explanation, counts, values)
         values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
-        self.series.add(explanation, epochs_trained, values, step)
-        values["settled"] = self.series.settled
+        self.settling.take(
+            explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
+            self.gate, self.relevant_change,
+        )  # fmt: skip
+        self.series.add(explanation, epochs_trained, values, step, counts)
+        self.series.settled = values["settled"] = self.settling.since
+        if self.settling.since >= 0:
+            self.unmeasured.discard("settled")
         self.metrics = values
         self.first = self.first or explanation
         self.last = explanation
+
+    def _take_shares(self, explanation: Explanation, counts: Tensor, values: dict[str, float]) -> None:
+        """The watches' shares, of the explanations that count; where none does, the last values stand."""
+        for name, place in self.watched.items():
+            found = shares(explanation, place.parts)
+            found = found._replace(known=found.known & counts)
+            reference, error = float(place.share.mean()), f"watch_error/{name}"
+            values[f"watch_reference/{name}"] = reference
+            if not bool(found.known.any()) and error in self.metrics:
+                values |= {one: self.metrics[one] for one in (f"watch/{name}", error)}
+                continue
+            self.shares[name] = share = mean_share(found, reference, float(explanation.freedom.min()))
+            values |= {f"watch/{name}": share.mean, error: share.error}
 
     def rely(self, found: Reliance | None) -> None:
         """Note what hiding the watches changed; nothing new stands where it could not be measured.
@@ -282,6 +334,42 @@ class Track:
                 before = self.metrics.get(metric, nothing)
                 self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
 
+    def hear(self, outputs: Tensor, *, classes: bool) -> None:
+        """Take in what the model says of the probes itself, after :meth:`take`.
+
+        Args:
+            outputs: all of the model's outputs for them, ``[P, K]``, on the CPU.
+            classes: whether these are of classes, see :func:`~lime_callback.turned.has_classes`.
+        """
+        if self.answers is not None and self.answers.shape == outputs.shape:
+            changed = prediction_changed(self.answers, outputs, classes=classes)
+            self._measure(self.metrics, {"prediction_changed": changed})
+        self.answers = outputs
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The metrics that were measured by the last explanation; what stands for the others is for monitors alone."""
+        left_out = self.unmeasured | (OF_CHANGE if self.anew else set())
+        return {name: value for name, value in self.metrics.items() if name not in left_out}
+
+    def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:
+        values |= found
+        self.unmeasured -= found.keys()
+
+    def _from(self, before: Explanation, explanation: Explanation) -> dict[str, float] | None:
+        return compare(before, explanation, self.gate, self.relevant_change).mean()
+
+    def _anchor_state(self) -> Any:
+        """The anchor by its name where it is the first or the last explanation, which is most of the time."""
+        anchor = self.settling.anchor
+        named = "last" if anchor is self.last else "first" if anchor is self.first else None
+        return named if anchor is None or named else explanation_state(anchor)
+
+    def _anchor(self, state: Any) -> Explanation | None:
+        if state is None or isinstance(state, str):
+            return {"first": self.first, "last": self.last}.get(state or "last")
+        return explanation_of(state, self.features) if self.features is not None else None
+
     def drift_from_reference(self) -> Drift:
         """The last explanation against the reference.
 
@@ -290,7 +378,7 @@ class Track:
         """
         if self.reference is None or self.last is None:
             raise ValueError(f"View {self.view.name!r} has no reference, or was not explained yet. Pass `reference=`.")
-        return compare(self.reference, self.last, self.gate)
+        return compare(self.reference, self.last, self.gate, self.relevant_change)
 
     def reference_table(self) -> list[ReferenceRow]:
         """The last explanation against the reference, one row a feature.
@@ -299,12 +387,6 @@ class Track:
             ValueError: as :meth:`drift_from_reference`.
         """
         return reference_rows(self.reference, self.last, self.drift_from_reference())
-
-
-def _freedom(explanation: Explanation) -> float:
-    """Degrees of freedom of the standard errors, the fewest of all inputs."""
-    known = getattr(explanation, "freedom", None)
-    return float("inf") if known is None else float(known.min())
 
 
 def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:

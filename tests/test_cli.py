@@ -76,6 +76,7 @@ watch:
   bounds: {bands: [{from: 440, to: 530}], above: 0.5, below: 0.1, stop: true}
   class: {class_path: lime_callback.Watch, init_args: {pixels: outside, below: 0.1}}
 gate: null
+relevant_change: 0.1
 reference: {spatial: FILE}
 class_names: [a, b, c]
 max_batch_size: 7
@@ -129,6 +130,7 @@ def test_everything_can_be_set(tmp_path):
     assert one.wavelengths == tuple(WAVELENGTHS)
     assert one.layout.axes == "CWH"
     assert (one.probes, one.target, one.every_n_epochs, one.gate) == (4, [0, 1], 2, None)
+    assert one.relevant_change == 0.1
     expected = (32, Bernoulli(), Blur(0.2), Euclidean(0.5), Lasso(0.01), "softmax")
     got = one.settings
     assert got.stem == "off"

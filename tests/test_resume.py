@@ -11,6 +11,7 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explainer import explain
+from lime_callback.intervals import reach
 from lime_callback.series import Series
 
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
@@ -238,7 +239,8 @@ def test_axes_of_means_do_not_shrink_during_a_run():
         explain(lambda x, by=by: by * x.mean((2, 3)), x, bands, baseline="zero", n_perturbations=16)
         for by in (1.0, 9.0)
     )
-    expected = (large.coefficients.mean(0).abs() + 1.96 * large.standard_error.square().sum(0).sqrt() / 2).max()
+    half = reach(1.0) * large.coefficients.std(0) / 2**0.5
+    expected = (large.coefficients.mean(0).abs() + half).max()
     series = Series()
     for epoch in range(300):
         series.add(large if epoch == 1 else small, float(epoch), {"score": 1.0}, None)

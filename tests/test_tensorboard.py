@@ -4,11 +4,14 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.plugins.custom_scalar import layout_pb2
 from toys import WAVELENGTHS, events, fit
 
 from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback.effects import effects
+from lime_callback.figures.scale import t_quantile
 from lime_callback.sinks import read_history
 from lime_callback.sinks.charts import layout_there, layout_with
 
@@ -53,8 +56,8 @@ def test_lines_and_bands_are_the_means_and_their_intervals(run):
     ends = [found.Scalars(f"lime_coefficients/spectral/{name}/{end}") for end in ("lower", "mean", "upper")]
     for epoch in range(EPOCHS):
         rows = [row for row in history if (row.epoch, row.feature) == (epoch, name)]
-        mean = np.mean([row.coefficient for row in rows])
-        half = 1.96 * np.sqrt(np.sum([row.standard_error**2 for row in rows])) / len(rows)
+        values = [row.coefficient for row in rows if row.score >= 0.2]  # those that pass the gate
+        mean, half = np.mean(values), t_quantile(len(values)) * np.std(values, ddof=1) / len(values) ** 0.5
         assert [end[epoch].value for end in ends] == pytest.approx([mean - half, mean, mean + half], abs=1e-6)
         assert {end[epoch].step for end in ends} == {steps[epoch]}
 
@@ -98,10 +101,17 @@ def test_at_most_eight_places_are_followed_the_strongest_of_the_first_explanatio
     fit(tmp_path, one, logger=TensorBoardLogger(tmp_path, name="", version="run"), epochs=2)
     found, history = events(tmp_path), read_history(tmp_path / "run" / "lime" / "history.csv")
     followed = {tag.split("/")[2] for tag in found.Tags()["scalars"] if tag.startswith("lime_coefficients/spatial/")}
-    sums = {row.feature: 0.0 for row in history}
-    for row in history:
-        sums[row.feature] += row.coefficient * (row.epoch == 0)
-    assert followed == set(sorted(sums, key=lambda name: -abs(sums[name]))[:8])
+    rows = [row for row in history if row.epoch == 0]
+    sums = dict.fromkeys((row.feature for row in rows), 0.0)
+    for probe in range(2):
+        own = [row for row in rows if row.probe == probe]
+        values, errors = (
+            torch.tensor([getattr(row, name) for row in own]) for name in ("coefficient", "standard_error")
+        )
+        if own[0].score >= 0.2 or all(row.score < 0.2 for row in rows):
+            for row, effect in zip(own, effects(values, errors).abs().tolist(), strict=True):
+                sums[row.feature] += effect
+    assert followed == set(sorted(sums, key=lambda name: -sums[name])[:8])
 
 
 def test_charts_of_others_stay(tmp_path):

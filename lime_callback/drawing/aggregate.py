@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lime_callback.aggregate import Aggregate
+from lime_callback.intervals import reach
 from lime_callback.targets import target_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 
 def draw_aggregate(
@@ -51,6 +53,8 @@ def draw_aggregate(
         limit=_limit(aggregate),
         caption=_caption(aggregate, caption),
         spread=aggregate.spread.numpy() if aggregate.inputs > 1 else None,
+        quantile=_quantile(aggregate).numpy(),
+        sizes=aggregate.importance.nan_to_num(0.0).numpy(),
     )
 
 
@@ -77,8 +81,8 @@ def draw_aggregate_spectra(
     from lime_callback.figures import SpectrumPanel, spectra
 
     _check(aggregate)
-    parts = (aggregate.mean, aggregate.standard_error, aggregate.spread)
-    mean, error, spread = (aggregate.on_channels(values).numpy() for values in parts)
+    parts = (aggregate.mean, aggregate.standard_error, aggregate.spread, _quantile(aggregate))
+    mean, error, spread, quantile = (aggregate.on_channels(values).numpy() for values in parts)
     score, several = aggregate.score.tolist(), aggregate.inputs > 1
     panels = [
         SpectrumPanel(
@@ -89,10 +93,16 @@ def draw_aggregate_spectra(
             name,
             f"mean R² {score[t]:.2f}",
             spread=spread[t] if several else None,
+            quantile=quantile[t],
         )
         for t, name in enumerate(_targets(aggregate, class_names))
     ]
     return spectra(panels, wavelengths=wavelengths, limit=_limit(aggregate), caption=_caption(aggregate, caption))
+
+
+def _quantile(aggregate: Aggregate) -> Tensor:
+    """How many standard errors the intervals over the inputs reach, ``[T, d]``."""
+    return reach(aggregate.count.double() - 1)
 
 
 def _check(aggregate: object) -> None:

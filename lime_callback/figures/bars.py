@@ -44,14 +44,16 @@ def superband_bars(
     quantity: str = scale.COEFFICIENT,
     spread: NDArray[np.floating[Any]] | None = None,
     first: tuple[str, NDArray[np.floating[Any]]] | None = None,
+    quantile: float | NDArray[np.floating[Any]] = scale.NORMAL,
+    sizes: NDArray[np.floating[Any]] | None = None,
 ) -> Figure:
     """Draw each superband's coefficient, averaged over the probes, with the wavelengths that it covers.
 
     Where every group is one span of wavelengths the bars stand on the wavelength axis, as wide as their spans.
     Otherwise they are rows in spectral order, beside a chart of the wavelengths that each of them covers.
-    ``not_included`` is grey and comes last. Whiskers are the 95 % interval of the mean, 1.96 times
-    ``sqrt(sum of squared errors) / P``: they say how well the surrogates know it, not how much probes differ, which the
-    dots show. A dot far beyond the bars, which would make all of them short, is a triangle at the end of the axis.
+    ``not_included`` is grey and comes last. Whiskers are the 95 % interval of the mean over all samples of which the
+    probes are some, from the spread over the probes by Student's t. Of a single probe they say how well its surrogate
+    knows it. A dot far beyond the bars, which would make all of them short, is a triangle at the end of the axis.
     Values that are not finite are left out. A ``spread`` is drawn as a grey span, for the mean of so many
     inputs that there is no dot for each.
 
@@ -67,6 +69,8 @@ def superband_bars(
         quantity: what is shown instead of coefficients, with its unit in brackets.
         spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
         first: means of an earlier explanation, ``[T, d]``, drawn as a line across each bar, and what they are called.
+        quantile: how many standard errors the whiskers of a single probe reach, a number or ``[T, d]``.
+        sizes: what the bars are ranked by where there are too many to be read, ``[T, d]``; ``None``: their length.
 
     Raises:
         ValueError: if the shapes do not fit each other, there is no probe, or the limit is below 0.
@@ -84,20 +88,27 @@ def superband_bars(
     if len(targets) > _TARGETS:
         caption = f"{caption} · first {_TARGETS} of {len(targets)} targets shown".removeprefix(" · ")
         coefficients, errors, targets = coefficients[:, :_TARGETS], errors[:, :_TARGETS], targets[:_TARGETS]
+        quantile = quantile if np.ndim(quantile) == 0 else np.asarray(quantile)[:_TARGETS]
+        sizes = None if sizes is None else sizes[:_TARGETS]
     groups = Groups.of(names, channels, wavelengths)
-    mean, half = _mean(coefficients, errors)
+    mean, half = _mean(coefficients, errors, quantile)
     count = len(coefficients)
-    longest = [np.abs(mean) + np.nan_to_num(half), *([] if first is None else [first[1]])]
+    # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
+    whiskers = np.nan_to_num(half)
+    if count > 1:
+        whiskers = np.minimum(whiskers, scale.largest([mean]))
+    longest = [np.abs(mean) + whiskers, *([] if first is None else [first[1]])]
     reach = scale.reach(limit, longest) * (_ROOM if count > 1 else 1.0)
     across = groups.in_spans(style.SMALL)
-    order = groups.order if across else _strongest(groups.order, mean)
+    order = groups.order if across else _strongest(groups.order, mean if sizes is None else sizes)
     if len(order) < len(names):
         caption = f"{caption} · strongest {_ROWS} of {len(names)} shown".removeprefix(" · ")
     grid = _across if across else _rows
     figure, charts = grid(groups, order, targets)
     width = style.size(figure)[0] - 2 * style.MARGIN
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width)
-    whisker = "95 % interval of the mean (1.96 SE)" if count > 1 else "95 % interval (1.96 SE)"
+    over = "probes" if count > 1 else "inputs"
+    whisker = f"95 % interval over the {over}" if count > 1 or spread is not None else "95 % interval"
     beyond = (
         f" ({'▲' if across else '▶'} beyond the axis)" if scale.largest([coefficients[:, :, order]]) > reach else ""
     )
@@ -127,6 +138,7 @@ def feature_bars(
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
     first: tuple[str, Sequence[NDArray[np.floating[Any]]]] | None = None,
+    quantiles: Sequence[float] | None = None,
 ) -> Figure:
     """Draw the strongest features of each probe with their 95 % intervals, for views whose features differ by probe.
 
@@ -138,6 +150,8 @@ def feature_bars(
         quantity: what is shown instead of coefficients, with its unit in brackets.
         first: each panel's coefficients in an earlier explanation, drawn as a line across each bar, and what they are
             called.
+        quantiles: how many standard errors each panel's whiskers reach, so that those of all of its features hold
+            together: the strongest ones were chosen for being so. ``None``: 1.96, for each by itself.
 
     Raises:
         ValueError: if there is no panel, ``top`` is below 1, or the limit is below 0.
@@ -157,7 +171,8 @@ def feature_bars(
     width = max(style.MARGIN + columns * cell, 660)  # the key
     figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
-    scale.key(figure, [*_SIGNS, ("line", style.INK, "95 % interval (1.96 SE)"), *again.entry(first)])
+    interval = "95 % interval of each" if quantiles is None else "95 % interval, of all features at once"
+    scale.key(figure, [*_SIGNS, ("line", style.INK, interval), *again.entry(first)])
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = scale.reach(limit, shown)
     for i, (title, names, coefficients, errors) in enumerate(panels):
@@ -166,7 +181,7 @@ def feature_bars(
         values = np.where(np.isfinite(coefficients), coefficients, 0.0)
         order = np.argsort(-np.abs(values), kind="stable")[:rows]
         axes = style.place(figure, left + label, y + style.LINE + 2, chart, tall)
-        half = scale.half_interval(errors)[order]
+        half = scale.half_interval(errors, scale.NORMAL if quantiles is None else quantiles[i])[order]
         grey = np.zeros(len(order), dtype=bool)
         marks.bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, grey, upright=False)
         if first is not None:
@@ -176,13 +191,18 @@ def feature_bars(
     return figure
 
 
-def _mean(coefficients: NDArray[Any], errors: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _mean(
+    coefficients: NDArray[Any], errors: NDArray[Any], quantile: float | NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean over the probes that have a value, and half of its 95 % interval, each ``[T, d]``."""
     known = np.isfinite(coefficients)
     count = known.sum(axis=0)
     mean = np.where(known, coefficients, 0.0).sum(axis=0) / np.maximum(count, 1)
-    variance = np.where(known, np.where(np.isfinite(errors), errors, np.nan) ** 2, 0.0).sum(axis=0)
-    return mean, scale.half_interval(np.sqrt(variance) / np.maximum(count, 1))
+    if len(coefficients) == 1:
+        return mean, scale.half_interval(errors[0], quantile)
+    variance = np.where(known, coefficients - mean, 0.0) ** 2
+    error = np.sqrt(variance.sum(axis=0) / np.maximum(count - 1, 1) / np.maximum(count, 1))
+    return mean, np.where(count > 1, scale.half_interval(error, scale.t_quantile(np.maximum(count, 2))), np.nan)
 
 
 def _strongest(order: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:

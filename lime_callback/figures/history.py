@@ -99,6 +99,7 @@ def coefficient_lines(
     target: str = "",
     caption: str = "",
     quantity: str = scale.COEFFICIENT,
+    halves: NDArray[np.floating[Any]] | None = None,
 ) -> Figure:
     """Draw the coefficient of each feature over the epochs, the strongest with their names and 95 % intervals.
 
@@ -114,6 +115,7 @@ def coefficient_lines(
         target: the target's name.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
+        halves: half of the 95 % intervals over the probes, ``[E, d]``, in place of those that the errors give.
 
     Raises:
         ValueError: if the shapes do not fit each other, a highlighted name is unknown, or the limit is below 0.
@@ -144,7 +146,7 @@ def coefficient_lines(
         epochs, values[:, others], color=style.FAINT, lw=1.0, marker="o" if len(epochs) == 1 else None, ms=3, zorder=1
     )
     for i, colour in zip(chosen, style.LINES, strict=False):
-        half = scale.half_interval(errors[:, i])
+        half = scale.half_interval(errors[:, i]) if halves is None else scale.half_interval(halves[:, i], 1.0)
         low, high = (np.broadcast_to(end, x.shape) for end in (values[:, i] - half, values[:, i] + half))
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0, zorder=2)
     lines = {names[i]: values[:, i] for i in chosen}
@@ -157,7 +159,8 @@ def coefficient_lines(
     axes.set_ylabel(style.fit(quantity, tall), labelpad=2)
     _epoch_axis(axes, epochs)
     _name_lines(axes, lines, colours, tall, width=labels - 16)
-    note = "bands: 95 % interval (1.96 SE)" + (f"; grey: the other {len(others)} features" if others else "")
+    over = "" if halves is None else " over the probes"
+    note = f"bands: 95 % interval{over}" + (f"; grey: the other {len(others)} features" if others else "")
     style.write(figure, style.MARGIN + _TICKS + width, 46, note, ha="right", colour=style.MUTED)
     return figure
 

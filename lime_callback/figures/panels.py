@@ -61,6 +61,7 @@ class SpectrumPanel:
         subtitle: how it went.
         pale: the surrogate's score is below the gate.
         spread: how much inputs differ, ``[C]``, where their mean is shown; not finite: unknown; ``None``: not shown.
+        quantile: how many standard errors the 95 % intervals reach, one number or one for each channel.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -74,6 +75,7 @@ class SpectrumPanel:
     subtitle: str
     pale: bool = False
     spread: NDArray[np.floating[Any]] | None = None
+    quantile: float | NDArray[np.floating[Any]] = 1.96
 
     def __post_init__(self) -> None:
         if self.image is not None:

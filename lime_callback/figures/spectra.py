@@ -26,7 +26,7 @@ _BELOW = 14
 _KEY: list[scale.Entry] = [
     ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
     ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
-    ("line", style.INK, "95 % interval (1.96 SE)"),
+    ("line", style.INK, "95 % interval"),
 ]
 
 
@@ -131,14 +131,14 @@ def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width:
 
 def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> None:
     x, y = axis.steps(np.where(np.isfinite(panel.coefficients), panel.coefficients, np.nan))
-    _, half = axis.steps(scale.half_interval(panel.errors))
+    _, half = axis.steps(scale.half_interval(panel.errors, panel.quantile))
     strength = 0.35 if panel.pale else 1.0
     sure = np.abs(y) > half
     for sign, strong, light in ((1, style.PLUS, style.PLUS_UNSURE), (-1, style.MINUS, style.MINUS_UNSURE)):
         axes.fill_between(x, 0, y, where=(sign * y > 0) & sure, color=strong, lw=0, alpha=strength, zorder=2)
         axes.fill_between(x, 0, y, where=(sign * y > 0) & ~sure, color=light, lw=0, alpha=strength, zorder=2)
     channel, middle = axis.runs(panel.coefficients, panel.errors)
-    value, half = panel.coefficients[channel], scale.half_interval(panel.errors[channel])
+    value, half = panel.coefficients[channel], scale.half_interval(panel.errors, panel.quantile)[channel]
     known = np.isfinite(value) & np.isfinite(half)
     ends = (value - half)[known], (value + half)[known]
     width = 1.1 if len(channel) < 80 else 0.5

@@ -65,20 +65,28 @@ class View {
 
   // Means over the chosen slots: values, errors and effects of each feature, and the slots' own values.
   mean(m, whose) {
-    const slots = this.chosen(m, whose);
+    const gate = this.run.gate;
+    const asked = this.chosen(m, whose);
+    const passed = asked.filter((s) => !Number.isFinite(gate) || this.score(m, s) >= gate);
+    const slots = passed.length ? passed : asked;
+    const probes = slots.map((s) => this.who(m)[s][0]);
     const found = { slots, values: [], errors: [], effects: [], dots: [] };
     for (let f = 0; f < this.size; f++) {
-      let [sum, variance, effect, n] = [0, 0, 0, 0];
-      const dots = [];
-      slots.forEach((s) => {
+      let [variance, n] = [0, 0];
+      const [dots, own, effect] = [[], new Map(), []];
+      slots.forEach((s, i) => {
         const b = this.coefficient(m, s, f);
         if (!Number.isFinite(b)) return;
-        sum += b; variance += this.error(m, s, f) ** 2; effect += this.effect(m, s, f); n += 1;
+        variance += this.error(m, s, f) ** 2; n += 1;
+        effect.push(this.effect(m, s, f));
+        own.set(probes[i], [...(own.get(probes[i]) || []), b]);
         dots.push(b);
       });
-      found.values.push(n ? sum / n : NaN);
-      found.errors.push(n ? Math.sqrt(variance) / n : NaN);
-      found.effects.push(n ? effect / n : NaN);
+      // Targets of one probe depend on each other: they are averaged first.
+      const each = [...own.values()].map(average);
+      found.values.push(average(each));
+      found.errors.push(each.length > 1 ? errorOverProbes(each) : n === 1 ? Math.sqrt(variance) : NaN);
+      found.effects.push(average(effect));
       found.dots.push(dots);
     }
     return found;
@@ -136,6 +144,17 @@ class View {
 function average(values) {
   const finite = values.filter(Number.isFinite);
   return finite.length ? finite.reduce((a, b) => a + b, 0) / finite.length : NaN;
+}
+
+// Student's t of the 97.5th percentile, for one to ten degrees of freedom; beyond them it is close to the expansion.
+const STUDENT = [12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.306, 2.26216, 2.22814];
+
+// Of a mean over probes, from their spread: 1.96 of these "errors" reach as far as the 95 % interval by Student's t.
+function errorOverProbes(values) {
+  const [n, mean] = [values.length, average(values)];
+  const variance = values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (n - 1);
+  const t = STUDENT[n - 2] || 1.95996 + 2.37227 / (n - 1) + 2.8225 / (n - 1) ** 2;
+  return (t / 1.96) * Math.sqrt(variance / n);
 }
 
 function largest(mean) {

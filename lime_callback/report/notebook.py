@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lime_callback.report.tables import measures_of, moments_of, tables_of, trained
+from lime_callback.figures.scale import NORMAL
+from lime_callback.report.tables import means, measures_of, moments_of, tables_of, trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,8 @@ def history_html(run: Run) -> str:
     ]
     rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
     head = "".join(
-        f"<th style='{_CELL}'>{one}</th>" for one in ("view", "R²", "drift", "strongest at the last epoch ± 1.96 SE")
+        f"<th style='{_CELL}'>{one}</th>"
+        for one in ("view", "R²", "drift", "strongest at the last epoch, ± 95 % interval over the probes")
     )
     last = trained(run, moments)[-1]
     caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
@@ -73,20 +75,23 @@ def _drift(run: Run, view: str) -> str:
 
 
 def _strongest(run: Run, table: Table, most: int = 3) -> str:
-    """By the largest mean over the probes; or of single probes, where each is cut into parts of its own."""
+    """By the mean share of the attribution over the probes; or of single probes, where each has parts of its own."""
     last = _last(table)
     coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
-    names = table.features
     explanation = run.explanations.get(table.view)
+    slots = table.who[table.which[last]]
     if explanation is not None and len(explanation.features.mask) > 1:
-        names = [f"probe {probe} · {name}" for probe, _ in table.who[table.which[last]] for name in names]
-        slots = len(names) // len(table.features)
-        coefficients, errors = coefficients[:slots].reshape(1, -1), errors[:slots].reshape(1, -1)
-    count = np.maximum(np.isfinite(coefficients).sum(0), 1)
-    mean = np.nansum(coefficients, axis=0) / count
-    half = 1.96 * np.sqrt(np.nansum(errors**2, axis=0)) / count
-    order = np.argsort(-np.abs(mean), kind="stable")[:most]
-    return ", ".join(f"{names[i]} {mean[i]:+.3g} ± {half[i]:.2g}" for i in order)
+        names = [f"probe {probe} · {name}" for probe, _ in slots for name in table.features]
+        mean, half = coefficients[: len(slots)].reshape(-1), NORMAL * errors[: len(slots)].reshape(-1)
+        size = np.nan_to_num(np.abs(mean))
+    else:
+        names = table.features
+        found = means(table, last, run.about.get("gate"))
+        mean, half, size = found.mean, found.half, found.size
+    order = np.argsort(-size, kind="stable")[:most]
+    return ", ".join(
+        f"{names[i]} {mean[i]:+.3g}" + (f" ± {half[i]:.2g}" if np.isfinite(half[i]) else "") for i in order
+    )
 
 
 def _last(table: Table) -> int:

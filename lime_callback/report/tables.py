@@ -7,9 +7,13 @@ and a target at one moment; ``d`` features. What is not there is NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
+
+from lime_callback.effects import effects
+from lime_callback.figures.scale import t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +48,50 @@ class Table:
     coefficients: NDArray[np.float32]
     errors: NDArray[np.float32]
     scores: NDArray[np.float32]
+
+
+class Means(NamedTuple):
+    """Means over the probes of one moment, each ``[d]``: coefficients, half of their interval, absolute effects."""
+
+    mean: NDArray[np.float64]
+    half: NDArray[np.float64]
+    size: NDArray[np.float64]
+
+
+def means(table: Table, moment: int, gate: float | None) -> Means:
+    """Average over the probes that pass the gate, or over all where none does; first over the targets of each.
+
+    The interval comes from the spread over the probes, and is not known of a single one.
+
+    Args:
+        table: of a view.
+        moment: its number.
+        gate: slots with a lower score do not count; ``None``: all do.
+    """
+    slots = table.who[table.which[moment]]
+    values, errors = (part[moment, : len(slots)].astype(np.float64) for part in (table.coefficients, table.errors))
+    passed = np.ones(len(slots), bool) if gate is None else table.scores[moment, : len(slots)] >= gate
+    passed = passed if passed.any() else ~passed
+    # Features that a probe does not have are NaN, and no part of its attribution.
+    sizes = effects(*(torch.from_numpy(np.nan_to_num(part, posinf=np.inf)) for part in (values, errors))).abs().numpy()
+    probes = np.array([probe for probe, _ in slots])
+    each = [np.flatnonzero((probes == probe) & passed) for probe in dict.fromkeys(probes[passed].tolist())]
+    known = np.isfinite(values)
+    own, size = (
+        np.stack([_mean(part[rows], known[rows]) for rows in each]) for part in (values, np.where(known, sizes, np.nan))
+    )
+    there = np.isfinite(own)
+    count, mean = there.sum(0), _mean(own, there)
+    spread = np.where(there, own - mean, 0.0)
+    error = np.sqrt((spread**2).sum(0) / np.maximum(count - 1, 1) / np.maximum(count, 1))
+    half = np.where(count > 1, error * t_quantile(np.maximum(count, 2)), np.nan)
+    return Means(np.nan_to_num(mean), half, np.nan_to_num(_mean(size, there)))
+
+
+def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
+    """Over the first axis, of what is known; NaN where nothing is."""
+    count = known.sum(0)
+    return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def moments_of(run: Run) -> list[Moment]:

@@ -49,7 +49,9 @@ class Means:
     Attributes:
         target: its name.
         coefficients: of the last explanation, ``[d]``.
-        errors: their standard errors, ``[d]``.
+        errors: their standard errors over the probes, ``[d]``.
+        noises: their standard errors from the perturbations alone, ``[d]``.
+        halves: half of their 95 % intervals over the probes, ``[d]``; not finite: unknown.
         followed: k features, the strongest of the first explanation: the same ones during a run.
         epochs: trained at each explained one, E.
         lines: the followed coefficients over them, ``[E, k]``.
@@ -58,6 +60,8 @@ class Means:
     target: str
     coefficients: NDArray[np.floating[Any]]
     errors: NDArray[np.floating[Any]]
+    noises: NDArray[np.floating[Any]]
+    halves: NDArray[np.floating[Any]]
     followed: Sequence[int]
     epochs: Sequence[float]
     lines: NDArray[np.floating[Any]]
@@ -72,6 +76,7 @@ class ViewData:
         score: weighted R², the mean over probes and targets.
         rows: of the history, one for each probe, target and feature.
         metrics: names under which Lightning logs this view's numbers, without the view's tag.
+        later: names of all metrics that may follow, also of those that have nothing to be measured from yet.
         means: see :class:`Means`; ``None`` where each probe has features of its own.
         segmented: gives the probes as pictures with regions, where the view cuts pictures; made when it is asked for.
     """
@@ -80,6 +85,7 @@ class ViewData:
     score: float
     rows: Sequence[HistoryRow]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    later: Sequence[str] = ()
     means: Means | None = None
     segmented: Callable[[], Sequence[Segmented]] = tuple
 

@@ -99,11 +99,13 @@ def _metrics(tag: str, view: ViewData, means: Means, step: int) -> list[Any]:
 
 def _table(report: Report, means: dict[str, tuple[ViewData, Means]]) -> dict[str, list[Any]]:
     """The means of all features, a row for each."""
-    columns = ("epoch", "step", "view", "target", "feature", "coefficient", "standard_error", "score")
+    columns = ("epoch", "step", "view", "target", "feature", "coefficient", "standard_error", "noise", "score")
     rows = [
-        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, error, view.score)
+        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, *known, view.score)
         for tag, (view, part) in means.items()
-        for feature, value, error in zip(view.names, part.coefficients.tolist(), part.errors.tolist(), strict=True)
+        for feature, value, *known in zip(
+            view.names, *(one.tolist() for one in (part.coefficients, part.errors, part.noises)), strict=True
+        )
     ]
     return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.sinks.base import Sink, media_tag
-from lime_callback.sinks.data import INTERVAL
 
 if TYPE_CHECKING:
     from lime_callback.sinks.base import Report
@@ -76,6 +76,7 @@ def lines_of(tag: str, view: ViewData) -> dict[str, list[str]]:
 
 def _add_lines(writer: Any, tag: str, view: ViewData, means: Means, step: int) -> None:
     for tags, i in zip(lines_of(tag, view).values(), means.followed, strict=True):
-        value, half = float(means.coefficients[i]), INTERVAL * float(means.errors[i])
+        value, half = float(means.coefficients[i]), float(means.halves[i])
         for name, end in zip(tags, (value, value - half, value + half), strict=True):
-            writer.add_scalar(name, end, global_step=step)
+            if math.isfinite(end):
+                writer.add_scalar(name, end, global_step=step)

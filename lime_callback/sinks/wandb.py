@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from lime_callback.sinks.base import Report
     from lime_callback.sinks.data import Means, Segmented, ViewData
 
-# The other end of these is the value that they have before there is anything to compare.
-_SUMMARY = {
-    "drift": "min", "drift_from_start": "min", "noise_floor": "min", "changed": "min",
-    "rank_correlation": "max", "top5_overlap": "max",
-}  # fmt: skip
 _COLUMNS = ("epoch", "step", "view", "probe", "target", "feature", "coefficient", "standard_error", "score")
 _SIDE = 256  # pixels that a small picture is enlarged to, at most: masks are there to be pointed at
 _REGIONS = 127  # a mask holds no more; the weakest are left out
@@ -81,15 +77,15 @@ class WandbSink(Sink):
             run.alert(title=place, text=text)
 
     def _define(self, run: Any, report: Report) -> None:
-        """Before the first row: what the summary keeps of each metric, and the settings."""
-        if report.name in self._defined or not report.views:
+        """Before a metric's first row: what the summary keeps of it; before the first of all, the settings."""
+        if not report.views:
             return
-        self._defined.add(report.name)
-        for tag, view in report.views.items():
-            for name in view.metrics:
-                kept = _SUMMARY.get(name, "min,max")
-                run.define_metric(f"{tag}/{name}", summary=f"{kept},last", step_metric="trainer/global_step")
-        run.config.update({report.name: dict(report.settings)}, allow_val_change=True)
+        names = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
+        for name in sorted(names - self._defined):
+            run.define_metric(name, summary="min,max,last", step_metric="trainer/global_step")
+        if report.name not in self._defined:
+            run.config.update({report.name: dict(report.settings)}, allow_val_change=True)
+        self._defined |= {report.name, *names}
 
     def _forget(self, name: str) -> None:
         """Let go of what the table has logged: W&B goes by the number of rows, and would hold them all to the end."""
@@ -116,8 +112,11 @@ def _charts(tag: str, view: ViewData) -> dict[str, Any]:
     means = view.means
     if means is None:
         return {}
-    listed = zip(view.names, means.coefficients.tolist(), (INTERVAL * means.errors).tolist(), strict=True)
-    data = [[name, value, value - half, value + half] for name, value, half in listed]
+    listed = zip(view.names, means.coefficients.tolist(), means.halves.tolist(), strict=True)
+    data = [
+        [name, value, *((value - half, value + half) if math.isfinite(half) else (None, None))]
+        for name, value, half in listed
+    ]
     bars = wandb.Table(columns=["feature", "coefficient", "lower", "upper"], data=data)
     title = f"{tag}: mean coefficients of {means.target}"
     return {

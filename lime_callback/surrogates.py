@@ -86,7 +86,7 @@ class Ridge(Surrogate):
         TypeError: if it is no number, or ``absolute`` is neither true nor false.
     """
 
-    alpha: float = 1e-7
+    alpha: float = 1e-8
     absolute: bool = False
 
     def __post_init__(self) -> None:

@@ -69,6 +69,7 @@ def test_no_more_phantoms_than_with_independent_rows(model, d, n):
     assert rates[0] <= rates[1] + 0.05
 
 
+@pytest.mark.filterwarnings("ignore:The explanation of input .* is uncertain")
 def test_a_product_of_two_patches_has_no_third():
     """Of 196 patches the model reads two; no probe shows another at half of their height."""
     assert max(phantom(Orthogonal(), 256, 196, MODELS["product of two"], key(0, p, "spatial")) for p in range(8)) < 0.5

@@ -16,7 +16,10 @@ from lime_callback.kernels import KERNELS, Cosine, Euclidean
 
 AXES = ["CHW", "HWC", "CWH", "1CHW", "C1HW", "HW", "W", "C", "1C", "C11"]
 BASELINES = ["zero", "mean", "segment_mean", "blur", 0.5]
-VALUES = ("coefficients", "standard_error", "intercept", "score", "prediction")
+VALUES = (
+    "coefficients", "standard_error", "intercept", "score", "fit_score", "gap", "freedom", "effective_rows", "prediction",
+    "hidden",
+)  # fmt: skip
 
 settings.register_profile("lime", deadline=None, derandomize=True, database=None, max_examples=40)
 settings.load_profile("lime")
@@ -91,9 +94,9 @@ def cases(draw, n=None, dtypes=(torch.float64,), baselines=BASELINES, d_max=None
 
 
 def quietly(function, *args, **settings):
-    """A call whose warnings may be those of degenerate fits and of more bands than channels, and no others."""
+    """A call whose warnings may be those of few rows, degenerate fits, and more bands than channels, and no others."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The explanation of input .* is degenerate: ")
+        warnings.filterwarnings("ignore", message="The explanation of input .* is (degenerate|uncertain): ")
         warnings.filterwarnings("ignore", message="spectral: `bands = ")
         return function(*args, **settings)
 
@@ -107,21 +110,33 @@ def check_sound(found, x, d, targets):
     batch, *dims = x.shape
     for name in ("coefficients", "standard_error"):
         assert getattr(found, name).shape == (batch, targets, d), name
-    for name in ("intercept", "score", "prediction", "targets"):
+    for name in ("intercept", "score", "fit_score", "gap", "prediction", "hidden", "targets"):
         assert getattr(found, name).shape == (batch, targets), name
+    for name in ("freedom", "effective_rows"):
+        assert getattr(found, name).shape == (batch,), name
     assert found.heatmap().shape == (batch, targets, *dims)
-    for name in VALUES:
+    for name in set(VALUES) - {"standard_error", "freedom"}:
         assert getattr(found, name).isfinite().all(), name
     assert (found.score <= 1).all()
+    assert (found.score >= -1).all()
     assert (found.standard_error >= 0).all()
+    assert (found.freedom >= 0).all()
+    few = found.freedom == 0
+    assert torch.equal(found.standard_error.isinf(), few[:, None, None].expand_as(found.standard_error))
+    assert (found.score[few] <= 0).all()
+    assert (found.half_widths() >= found.standard_error).all()
     absent = ~found.features.present.expand(batch, -1)
     assert (found.coefficients.mT[absent] == 0).all()
-    assert found.effects(found.coefficients).isfinite().all()
+    sums = found.effects.abs().sum(-1)
+    assert ((sums == 0) | ((sums - 1).abs() < 1e-3)).all()
+    assert (found.effects * found.coefficients >= 0).all()
 
 
 def close(found, expected, names=("coefficients", "intercept", "score"), tolerance=1e-9):
     for name in names:
         a, b = getattr(found, name), getattr(expected, name) if isinstance(expected, Explanation) else expected[name]
+        assert torch.equal(a.isinf(), b.isinf()), name
+        a, b = (torch.where(one.isinf(), one.sign(), one) for one in (a, b))
         scale = max(1.0, float(b.abs().max()))
         torch.testing.assert_close(a, b, atol=tolerance * scale, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
 
@@ -278,7 +293,7 @@ def test_an_explanation_reads_back_as_it_was(tmp_path, case, names):
         assert torch.equal(getattr(back, name), getattr(found, name))
     for name in ("design", "weights", "outputs"):
         assert torch.equal(getattr(back.samples, name), getattr(found.samples, name))
-    assert (back.samples.group, back.samples.penalty) == (found.samples.group, found.samples.penalty)
+    assert back.samples.group == found.samples.group
     assert (back.features.names, back.features.layout, back.shape) == (features.names, features.layout, found.shape)
     assert torch.equal(back.features.mask, features.mask)
     assert (compare(found, back).drift == 0).all()

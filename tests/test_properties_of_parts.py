@@ -189,8 +189,9 @@ def test_wrong_values_are_named_and_others_explain(change, strategy, size, dtype
         assert re.match(r"`\w+(`| = )", str(error)), error  # noqa: PT017
         assert type(error) in (ValueError, TypeError)  # noqa: PT017
     else:
-        for name in ("coefficients", "standard_error", "intercept", "score"):
+        for name in ("coefficients", "intercept", "score", "fit_score", "gap"):
             assert getattr(found, name).isfinite().all(), name
+        assert not found.standard_error.isnan().any()
 
 
 @settings(max_examples=300)

@@ -187,9 +187,9 @@ def test_features_of_a_mask_keep_its_labels_as_names():
         Features.from_mask(torch.zeros(1, 1, 1, 1, 1, 1).long())
 
 
-@pytest.mark.parametrize(("n", "d"), [(64, 20), (64, 32), (128, 20), (512, 196)])
-def test_orthogonal_blocks_are_of_strength_three(n, d):
-    """In whole blocks every three features are in all eight states alike."""
+@pytest.mark.parametrize(("n", "d"), [(256, 20), (256, 100), (280, 30), (400, 150)])
+def test_orthogonal_pairs_are_of_strength_three(n, d):
+    """In whole arrays of pairs every three features are in all eight states alike."""
     rows = Orthogonal().sample(n, d, torch.Generator().manual_seed(3)).double() * 2 - 1
     assert (rows.sum(0) == 0).all()
     assert torch.equal(rows.T @ rows, n * torch.eye(d, dtype=torch.float64))
@@ -198,15 +198,18 @@ def test_orthogonal_blocks_are_of_strength_three(n, d):
     assert (triples[apart] == 0).all()
 
 
-@pytest.mark.parametrize("n", [63, 64, 65, 200])
-def test_orthogonal_rows_come_with_their_complements(n):
+@pytest.mark.parametrize("n", [256, 257, 300, 511])
+def test_many_orthogonal_rows_come_with_their_complements(n):
     rows = Orthogonal().sample(n, 20, torch.Generator().manual_seed(0))
     assert rows.shape == (n, 20)
+    assert Orthogonal().group(n, 20) == 2
     pairs = rows[: n // 2 * 2].unflatten(0, (-1, 2))
     assert torch.equal(pairs[:, 0], ~pairs[:, 1])
 
 
-@pytest.mark.parametrize(("n", "d"), [(2, 20), (3, 20), (30, 20), (32, 20), (62, 20), (256, 196), (256, 255)])
+@pytest.mark.parametrize(
+    ("n", "d"), [(2, 20), (3, 20), (30, 20), (62, 20), (68, 20), (108, 107), (128, 20), (200, 196), (256, 196)]
+)
 def test_where_pairs_are_too_few_orthogonal_rows_have_no_complements(n, d):
     """Each feature is on as often as off, and every two together as often as apart, where the array is whole."""
     rows = Orthogonal().sample(n, d, torch.Generator().manual_seed(0))
@@ -214,12 +217,13 @@ def test_where_pairs_are_too_few_orthogonal_rows_have_no_complements(n, d):
     assert Orthogonal().group(n, d) == 1
     assert len(torch.unique(rows, dim=0)) == n
     x = rows.double() * 2 - 1
-    if n in (32, 256):
+    if n in (68, 108, 128, 200):
         assert (x.sum(0) == 0).all()
         assert torch.equal(x.T @ x, n * torch.eye(d, dtype=torch.float64))
 
 
-@pytest.mark.parametrize(("n", "d"), [(32, 20), (256, 150)])
+@pytest.mark.filterwarnings("ignore:The explanation of input .* is uncertain")
+@pytest.mark.parametrize(("n", "d"), [(64, 20), (256, 150)])
 def test_few_orthogonal_rows_tell_more_than_independent_ones(n, d):
     x = torch.randn(1, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -257,7 +261,7 @@ def test_all_rows_are_taken_where_there_are_few(d):
 
     features = Features.from_mask(torch.arange(d).view(1, d))
     whole = explain(model, x, features, n_perturbations=256, design="orthogonal", baseline="zero")
-    assert sum(rows) == 1 + 2**d
+    assert sum(rows) == 2 + 2**d  # as it is, with everything hidden, and the rows
     assert whole.n_perturbations == 2**d == len(torch.unique(whole.samples.design[0], dim=0))
     many = explain(model, x, features, n_perturbations=40_000, design="bernoulli", baseline="zero", batch_size=40_000)
     torch.testing.assert_close(whole.coefficients, many.coefficients, atol=0.02, rtol=0)
@@ -275,9 +279,10 @@ def test_the_error_of_an_orthogonal_fit_is_the_stated_one():
     for design in ("paired", "orthogonal"):
         seeds = range(200)
         found = explain(
-            model, x.expand(200, -1), features, n_perturbations=128, design=design, baseline="zero", seed=seeds
+            model, x.expand(200, -1), features, n_perturbations=256, design=design, baseline="zero", seed=seeds
         )
         spread[design] = float(found.coefficients.var(0).mean().sqrt())
         stated[design] = float(found.standard_error.square().mean().sqrt())
     assert stated["orthogonal"] == pytest.approx(spread["orthogonal"], rel=0.15)
-    assert spread["orthogonal"] < 0.8 * spread["paired"]
+    # Interactions of three reach both alike; that features are orthogonal saves 20 of 128 degrees of freedom.
+    assert spread["orthogonal"] < 0.95 * spread["paired"]

@@ -1,5 +1,7 @@
 """Surrogates agree with scikit-learn, and their errors with a simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +43,8 @@ def by_sklearn(make, samples):
     ("ours", "theirs"),
     [
         (Ridge(0.0), lambda: linear_model.LinearRegression()),
-        (Ridge(1.0), lambda: linear_model.Ridge(1.0)),
-        (Ridge(30.0), lambda: linear_model.Ridge(30.0)),
+        (Ridge(1.0, absolute=True), lambda: linear_model.Ridge(1.0)),
+        (Ridge(30.0, absolute=True), lambda: linear_model.Ridge(30.0)),
         (Lasso(0.001), lambda: linear_model.Lasso(0.001, tol=1e-12, max_iter=100_000)),
         (Lasso(0.05), lambda: linear_model.Lasso(0.05, tol=1e-12, max_iter=100_000)),
         (Lasso(100.0), lambda: linear_model.Lasso(100.0)),
@@ -56,14 +58,14 @@ def test_agrees_with_sklearn(ours, theirs, shared):
     coefficients, intercept, score = by_sklearn(theirs, samples)
     np.testing.assert_allclose(found.coefficients, coefficients, atol=1e-5)
     np.testing.assert_allclose(found.intercept, intercept, atol=1e-5)
-    np.testing.assert_allclose(found.score, score, atol=1e-5)
+    np.testing.assert_allclose(found.fit_score, score, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("surrogate", "theirs"),
     [
         ("ridge", linear_model.Ridge(1e-6)),
-        (Ridge(1.0), linear_model.Ridge(1.0)),
+        (Ridge(1.0, absolute=True), linear_model.Ridge(1.0)),
         (Lasso(0.001), linear_model.Lasso(0.001, tol=1e-12, max_iter=100_000)),
         (Ridge(0.0), linear_model.LinearRegression()),
         (linear_model.LinearRegression(), linear_model.LinearRegression()),
@@ -90,7 +92,25 @@ def test_surrogates_ridge_lasso_least_squares_any_linear_model_and_r2(surrogate,
             one = theirs.fit(rows, y, sample_weight=weights)
             np.testing.assert_allclose(found.coefficients[b, t], one.coef_, atol=1e-4)
             assert float(found.intercept[b, t]) == pytest.approx(one.intercept_, abs=1e-4)
-            assert float(found.score[b, t]) == pytest.approx(one.score(rows, y, sample_weight=weights), abs=1e-4)
+            assert float(found.fit_score[b, t]) == pytest.approx(one.score(rows, y, sample_weight=weights), abs=1e-4)
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+def test_a_penalty_means_the_same_whatever_the_weights_and_the_number_of_rows(strength):
+    """It stands beside the mean squared error, so that a narrow kernel shrinks no more than a wide one."""
+    samples = problems()
+    found = fit(Ridge(strength), samples)
+    lighter = replace(samples, weights=samples.weights / 1000)
+    twice = replace(
+        samples, **{name: getattr(samples, name).repeat(1, 2, 1)[..., :12] for name in ("design", "outputs")},
+        weights=samples.weights.repeat(1, 2),
+    )  # fmt: skip
+    for other in (lighter, twice):
+        torch.testing.assert_close(fit(Ridge(strength), other).coefficients, found.coefficients, atol=1e-9, rtol=0)
+    total = float(samples.weights[0].sum())
+    first = Samples(samples.design[:1], samples.weights[:1], samples.outputs[:1])
+    coefficients, _, _ = by_sklearn(lambda: linear_model.Ridge(strength * total), first)
+    np.testing.assert_allclose(found.coefficients[:1], coefficients, atol=1e-7)
 
 
 def test_lasso_sets_coefficients_to_zero_exactly():
@@ -140,8 +160,12 @@ def test_the_order_of_rows_does_not_matter():
     samples = problems()
     order = torch.randperm(samples.design.shape[1], generator=torch.Generator().manual_seed(1))
     shuffled = Samples(samples.design[:, order], samples.weights[:, order], samples.outputs[:, order])
-    for a, b in zip(fit(Lasso(0.01), samples)[:4], fit(Lasso(0.01), shuffled)[:4], strict=True):
-        torch.testing.assert_close(a, b, atol=1e-7, rtol=1e-7)
+    for surrogate in (Ridge(), Lasso(0.01)):
+        one, other = (fit(surrogate, some)._asdict() for some in (samples, shuffled))
+        if surrogate.shrinks:  # the folds that are left out, one after another, are others then
+            torch.testing.assert_close(one.pop("score"), other.pop("score"), atol=0.05, rtol=0)
+        for name, found in one.items():
+            torch.testing.assert_close(found, other[name], atol=1e-7, rtol=1e-7)
 
 
 def test_a_feature_that_never_varies_has_no_effect_on_the_others():

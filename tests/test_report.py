@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from browser import browser_page
+from lime_callback.report.effects import effect_shares
 from matplotlib.image import imread
 from toys import WAVELENGTHS, fit, loader, trainer
 
@@ -18,7 +19,6 @@ from lime_callback.__main__ import main
 from lime_callback.features import Features
 from lime_callback.record import FORMAT, data_uri
 from lime_callback.report import find_runs, read, write_page
-from lime_callback.report.effects import effect_shares
 from lime_callback.report.packing import packed
 from lime_callback.report.pages import page as page_of
 from lime_callback.report.places import named_places, spatial_places, spectral_places

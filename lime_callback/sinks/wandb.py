@@ -12,6 +12,7 @@ import numpy as np
 
 from lime_callback.sinks.base import Sink, media_tag
 from lime_callback.sinks.data import INTERVAL
+from lime_callback.sinks.history import HistoryRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lime_callback.sinks.base import Report
     from lime_callback.sinks.data import Means, Segmented, ViewData
 
-_COLUMNS = ("epoch", "step", "view", "probe", "target", "feature", "coefficient", "standard_error", "score")
 _SIDE = 256  # pixels that a small picture is enlarged to, at most: masks are there to be pointed at
 _REGIONS = 127  # a mask holds no more; the weakest are left out
 _MASKED = 8  # probes: W&B writes the names of all of their regions again for each of them
@@ -97,7 +97,7 @@ class WandbSink(Sink):
         import wandb
 
         if report.name not in self._tables:
-            self._tables[report.name] = wandb.Table(columns=list(_COLUMNS), log_mode="INCREMENTAL")
+            self._tables[report.name] = wandb.Table(columns=list(HistoryRow._fields), log_mode="INCREMENTAL")
         table = self._tables[report.name]
         for view in report.views.values():
             for one in view.rows:

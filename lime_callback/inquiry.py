@@ -130,7 +130,7 @@ class Inquiry:
         explained, self.aside = [], 0
         for name, track in self.tracks.items():
             with self.console.contained(f"view '{name}'"), guarded(model.module):
-                found = self._explain(track, model, self.plan, batch_size, used, ranks)
+                found = self._explain(track, model, self.plan, batch_size, used, ranks, checked=True)
                 track.know(found.outputs, self.plan)
                 if track.asked:
                     self.console.remark(track.asked, key="asked")
@@ -233,10 +233,11 @@ class Inquiry:
         return news, stop
 
     def _explain(
-        self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks
-    ) -> Outcome:
+        self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks, *,
+        checked: bool = False,
+    ) -> Outcome:  # fmt: skip
         self._pin(track, model, plan, batch_size, ranks)
-        return track.explain(model, plan, batch_size, used, ranks)
+        return track.explain(model, plan, batch_size, used, ranks, checked=checked)
 
     def _pin(self, track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
         if track.features is None:
@@ -246,6 +247,7 @@ class Inquiry:
     def _take(self, track: Track, found: Outcome, epochs_trained: float, labels: Tensor | None) -> None:
         track.shorten(found.explanation, self.plan.settings.surrogate)
         track.take(found.explanation, epochs_trained)
+        track.trust(found.faithfulness)
         track.hear(found.outputs.cpu(), classes=has_classes(found.outputs, labels))
 
     def _ask_otherwise(self, track: Track, model: Model, batch_size: int, ranks: Ranks) -> None:

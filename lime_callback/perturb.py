@@ -34,7 +34,7 @@ class Perturber:
 
     def __init__(self, inputs: Tensor, hidden: Tensor | Drawn, features: Features, design: Tensor) -> None:
         self.design, self.per_input = design, design.shape[1]
-        self.inputs = inputs
+        self.inputs, self.features = inputs, features
         self.hidden = hidden.expand(inputs.shape) if isinstance(hidden, Tensor) else hidden
         # An element that is never hidden has label -1; it becomes a first feature that is always on.
         always = design.new_ones(*design.shape[:2], 1)
@@ -69,6 +69,11 @@ class Perturber:
         """The inputs with every feature hidden by sample ``k`` of ``grounds``, ``[B, *dims]``."""
         hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(k)
         return torch.where(self.labels < 0, self.inputs, hidden)
+
+    def other(self, design: Tensor) -> Perturber:
+        """The same inputs by other rows, bool ``[B, n, d]``; of several samples for hidden elements, with the first."""
+        hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(0)
+        return Perturber(self.inputs, hidden, self.features, design)
 
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""

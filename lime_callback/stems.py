@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,14 @@ class Folded:
         self._input, self._chunk = -1, batch_size
         self._answers: list[Callable[[Tensor], Tensor]] = []
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
+
+    def other(self, perturber: Perturber) -> Folded:
+        """The same stem's answers for other perturbations of the same features."""
+        made = copy(self)
+        made.perturber, made.per_input = perturber, perturber.per_input
+        made.release()
+        made._chunk = self._chunk
+        return made
 
     def pays(self) -> bool:
         """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""

@@ -49,6 +49,7 @@ NOTHING_YET = {
     "score": 0.0,
     "score_min": 0.0,
     "gated": 0.0,
+    "faithfulness": 0.0,
     "drift": 2.0,
     "drift_from_start": 2.0,
     "noise_floor": 2.0,
@@ -62,7 +63,7 @@ NOTHING_YET = {
     "prediction_changed": 1.0,
     "settled": -1.0,
 }
-OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated"}
+OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated", "faithfulness"}
 """What needs an explanation before, of the same probes."""
 
 
@@ -225,9 +226,19 @@ class Track:
         self.series, self.settling, self._saved = Series(), Settling(), {}
 
     def explain(
-        self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE
-    ) -> Outcome:
-        """Explain the probes, by the same perturbations each time; the explanation is on the CPU."""
+        self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE, *,
+        checked: bool = False,
+    ) -> Outcome:  # fmt: skip
+        """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
+
+        Args:
+            model: with the probes.
+            plan: what the user asked for.
+            batch_size: rows a forward.
+            used: perturbations of each probe; ``None``: all.
+            ranks: the processes.
+            checked: whether to measure the faithfulness, too.
+        """
         assert self.features is not None, "pin comes first"
         inputs = model.probes.inputs
         found = run(
@@ -243,6 +254,7 @@ class Track:
             module=model.module,
             pinned=None if self.pinned is None else self.pinned.to(inputs.device),
             background=model.background,
+            checked=checked,
         )
         return found._replace(explanation=found.explanation.to("cpu"))
 
@@ -333,6 +345,14 @@ class Track:
                 metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
                 before = self.metrics.get(metric, nothing)
                 self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
+
+    def trust(self, faithfulness: Tensor | None) -> None:
+        """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
+        if faithfulness is None or self.last is None:
+            return
+        counts = counted(self.last, self.gate)[:, 0]
+        if bool(counts.any()):
+            self._measure(self.metrics, {"faithfulness": float(faithfulness.cpu()[counts].double().mean())})
 
     def hear(self, outputs: Tensor, *, classes: bool) -> None:
         """Take in what the model says of the probes itself, after :meth:`take`.

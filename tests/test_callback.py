@@ -70,7 +70,7 @@ def test_what_is_logged_is_what_explain_finds(tmp_path):
     x, y = data.x[probes], data.y[probes]
     found = explain(
         model.eval(), x, SPECTRAL.features(x, wavelengths=WAVELENGTHS), y, n_perturbations=24, output="centered",
-        seed=[key(0, probe, "spectral") for probe in range(4)],
+        background=data.x, seed=[key(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
     logged = torch.tensor([row.coefficient for row in rows]).view(4, 1, 3)
     torch.testing.assert_close(logged, found.coefficients, atol=1e-5, rtol=0)

@@ -218,7 +218,7 @@ class Study:
         # A design may have fewer rows than were asked for, because there are no more.
         made = [track.last.n_perturbations for track in tracks if track.last is not None]
         judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
-        forwards = judged + len(probes) * sum(rows + 1 for rows in made)
+        forwards = judged + len(probes) * sum(rows + 2 for rows in made)
         self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             # What was chosen once is not chosen again.

@@ -67,7 +67,16 @@ def test_lime_image():
 
     x = torch.from_numpy(image).movedim(-1, 0).unsqueeze(0)
     mask = torch.from_numpy(segments).view(1, 1, 10, 10)
-    ours = explain(model, x, mask, 1, n_perturbations=120, design=Same(), baseline="segment_mean", surrogate=Ridge(1.0, absolute=True))
+    ours = explain(
+        model,
+        x,
+        mask,
+        1,
+        n_perturbations=120,
+        design=Same(),
+        baseline="segment_mean",
+        surrogate=Ridge(1.0, absolute=True),
+    )
     coefficients = dict(explanation.local_exp[1])
     expected = torch.tensor([coefficients[k] for k in range(5)]).double()
     torch.testing.assert_close(ours.coefficients[0, 0], expected, atol=1e-4, rtol=0)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lime_callback.features import Features
     from lime_callback.surrogates import Fit
 
+# Rows, all of one weight, that suffice for a few features, also where they come in pairs.
+_ADVISED = 64
+
 
 def check_outputs(whole: Tensor, outputs: Tensor) -> None:
     """Raise if a model's outputs are not finite.
@@ -59,7 +62,7 @@ def verdicts(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -> 
         elif freedom == 0:
             nothing[b] = (
                 f"{counted} are too few to tell {d:.0f} features apart, and no intervals are stated; raise "
-                f"`n_perturbations`, best to {8 * d * n / rows:.0f} or more"
+                f"`n_perturbations`, best to {max(8 * d, _ADVISED) * n / rows:.0f} or more"
             )
         elif is_zero:
             nothing[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"

@@ -52,16 +52,21 @@ def of_least_squares(adjusted: Tensor, errors: Tensor, samples: Samples) -> Tens
 def of_left_out(line: Callable[[Samples], tuple[Tensor, Tensor]], samples: Samples) -> Tensor:
     """R² of rows that were left out, ``[B, T]``: each fifth of the groups is predicted by a fit to the others.
 
+    A single group has no others, and is predicted by its own mean: 0.
+
     Args:
         line: gives coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` for some rows.
         samples: all rows.
     """
-    n = samples.design.shape[1]
-    fold = torch.arange(n) // samples.group % _FOLDS  # rows come in random order
+    group = torch.arange(samples.design.shape[1]) // samples.group
+    fold = group % _FOLDS  # rows come in random order
+    folds = min(_FOLDS, int(group[-1]) + 1)
+    if folds == 1:
+        return torch.zeros_like(samples.outputs[:, 0], dtype=samples.weights.dtype)
     share = (samples.weights / samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
     y = samples.outputs.to(share.dtype)
     wrong = torch.zeros_like(y[:, 0])
-    for number in range(min(_FOLDS, n // samples.group)):
+    for number in range(folds):
         # Numbers rather than a mask, whose size a device would have to tell.
         fitted, left = (one.nonzero().flatten().to(y.device) for one in (fold != number, fold == number))
         beta, intercept = line(_rows(samples, fitted))

@@ -226,7 +226,7 @@ def test_in_the_callback_by_a_batch_key(tmp_path):
         Superpixels("grid", n_segments=4, valid="valid"),
         Merged([Superpixels(mask="part"), Superpixels("grid", n_segments=4)], names={0: "field"}),
     ]
-    lime = LimeCallback(views, probes=3, n_perturbations=24, on_error="raise", target=0)
+    lime = LimeCallback(views, probes=3, n_perturbations=64, on_error="raise", target=0)
     fit(
         tmp_path, lime, model=lambda: Classifier(unpack=lambda b: (b["image"], b["label"])), data=Samples(pack=masked)
     )  # fmt: skip

@@ -38,7 +38,7 @@ class Rest(nn.Module):
 
 
 def both(model, x, features, **settings):
-    settings = {"n_perturbations": 40, "design": "paired", "batch_size": 7, "seed": [3, 4]} | settings
+    settings = {"n_perturbations": 100, "design": "paired", "batch_size": 7, "seed": [3, 4]} | settings
     return [explain(model.eval(), x, features, **settings, stem=stem) for stem in ("off", "auto")]
 
 
@@ -48,7 +48,7 @@ def images(shape, size=2, **settings):
 
 def same(found, rows):
     off, auto = found
-    assert sum(rows) >= 2 * 40
+    assert sum(rows) >= 2 * 100
     scale = off.coefficients.abs().max()
     torch.testing.assert_close(auto.coefficients, off.coefficients, atol=1e-5 * float(scale), rtol=0)
     torch.testing.assert_close(auto.standard_error, off.standard_error, atol=1e-4 * float(scale), rtol=0)

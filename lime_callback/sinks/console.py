@@ -51,7 +51,7 @@ class Console:
         often = "each validation" if every == 1 else f"every {every} epochs"
         self.info(
             f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
-            f"with {perturbations} perturbations each ({probes * len(views) * (perturbations + 1)} forward passes of "
+            f"with {perturbations} perturbations each ({probes * len(views) * (perturbations + 2)} forward passes of "
             "one sample)."
         )
 

@@ -296,8 +296,8 @@ def test_nan_input_is_named():
         (
             curved,
             {"n_perturbations": 8},
-            r"input 0 is degenerate: its 8 perturbations, which count as 7 under the kernel, are too few to tell 6 features "
-            r"apart, and no intervals are stated; raise `n_perturbations`, best to \d+ or more",
+            r"input 0 is degenerate: its 8 perturbations, which count as 7 under the kernel, are too few to tell 6 "
+            r"features apart, and no intervals are stated; raise `n_perturbations`, best to \d+ or more",
         ),
         (curved, {"surrogate": Lasso(1e6)}, "input 0 is degenerate: all coefficients are zero"),
     ],

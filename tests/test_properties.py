@@ -17,8 +17,8 @@ from lime_callback.kernels import KERNELS, Cosine, Euclidean
 AXES = ["CHW", "HWC", "CWH", "1CHW", "C1HW", "HW", "W", "C", "1C", "C11"]
 BASELINES = ["zero", "mean", "segment_mean", "blur", 0.5]
 VALUES = (
-    "coefficients", "standard_error", "intercept", "score", "fit_score", "gap", "freedom", "effective_rows", "prediction",
-    "hidden",
+    "coefficients", "standard_error", "intercept", "score", "fit_score", "gap", "freedom", "effective_rows",
+    "prediction", "hidden",
 )  # fmt: skip
 
 settings.register_profile("lime", deadline=None, derandomize=True, database=None, max_examples=40)

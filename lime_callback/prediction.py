@@ -1,7 +1,8 @@
 """How well a surrogate predicts rows that it was not fitted to.
 
 R² of the rows that were fitted grows with the number of features, also where there is nothing but noise. What counts is
-R² of fresh rows. For least squares it follows from the residuals; other surrogates are fitted again without some rows.
+R² of fresh rows. For least squares it follows from the residuals, and for penalties from how far they bend that fit.
+Other surrogates are fitted again without some rows.
 
 Letters: ``B`` problems, ``n`` rows in ``G`` groups, ``d`` features, ``T`` targets.
 """
@@ -31,13 +32,13 @@ def least_freedom(features: Tensor) -> Tensor:
     return (_LEAST_SHARE * features).clamp(min=_LEAST_FREEDOM)
 
 
-def of_least_squares(adjusted: Tensor, errors: Tensor, samples: Samples) -> Tensor:
-    """R² that fresh rows would give, ``[B, T]``: their noise, and that of the coefficients, beside their variance.
+def of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples) -> Tensor:
+    """R² that fresh rows would give, ``[B, T]``: their noise, and what is wrong with the coefficients.
 
     Args:
-        adjusted: residuals of the noise's size, ``[B, G, group, T]``, of
+        adjusted: residuals of least squares of the noise's size, ``[B, G, group, T]``, of
             :meth:`~lime_callback.standard_errors.Leverage.adjusted`.
-        errors: of the coefficients, ``[B, T, d]``.
+        wrong: squared error of each coefficient, ``[B, T, d]``, see :func:`squared_errors`.
         samples: that were fitted.
     """
     share = (samples.weights / samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
@@ -45,8 +46,22 @@ def of_least_squares(adjusted: Tensor, errors: Tensor, samples: Samples) -> Tens
     of_features = (share * z).sum(1) * (1 - (share * z).sum(1))  # variance of what is 0 or 1
     rows = effective_groups(samples.weights, 1).unsqueeze(-1)
     noise = adjusted.square().sum((1, 2)) / samples.weights.sum(1, keepdim=True)
-    wrong = noise * (1 + 1 / rows) + (errors.square() * of_features.unsqueeze(1)).sum(-1)
-    return 1 - wrong / _variance(share, y, rows)
+    missed = noise * (1 + 1 / rows) + (wrong * of_features.unsqueeze(1)).sum(-1)
+    return 1 - missed / _variance(share, y, rows)
+
+
+def squared_errors(moved: Tensor, errors: Tensor, kept: Tensor) -> Tensor:
+    """Unbiased estimate of the squared errors of coefficients that a penalty bends away from least squares.
+
+    Args:
+        moved: how far they were bent, ``[B, T, d]``.
+        errors: standard errors of the least-squares coefficients, ``[B, T, d]``.
+        kept: how far a coefficient follows when its least-squares one moves, from 0 to 1; 1 where there is no penalty.
+
+    References:
+        Stein, "Estimation of the Mean of a Multivariate Normal Distribution", Annals of Statistics 9 (1981).
+    """
+    return moved.square() + (2 * kept - 1) * errors.square()
 
 
 def of_left_out(line: Callable[[Samples], tuple[Tensor, Tensor]], samples: Samples) -> Tensor:

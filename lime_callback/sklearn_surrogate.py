@@ -42,6 +42,13 @@ class SklearnSurrogate(Surrogate):
                 f"{type(self.estimator).__name__}, which is a classifier; outputs are numbers, not classes."
             )
 
+    @property
+    def shrinks(self) -> bool:
+        """See :class:`~lime_callback.surrogates.Surrogate`: all but plain least squares are taken to."""
+        from sklearn.linear_model import LinearRegression
+
+        return type(self.estimator) is not LinearRegression or bool(self.estimator.positive)
+
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`~lime_callback.surrogates.Surrogate`."""
         from sklearn.base import clone

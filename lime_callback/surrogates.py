@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lime_callback.arguments import check_flag
 from lime_callback.designs import is_exhaustive
-from lime_callback.prediction import least_freedom, of_least_squares, of_left_out
+from lime_callback.prediction import least_freedom, of_left_out, of_residuals, squared_errors
 from lime_callback.quantities import check_number, checked_count
 from lime_callback.spelling import resolve
 from lime_callback.standard_errors import Leverage, effective_groups
@@ -68,6 +68,17 @@ class Surrogate(ABC):
     def solve(self, problem: Problem) -> Tensor:
         """Coefficients ``[B, d, T]``."""
 
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor | None:
+        """How far each coefficient follows when its least-squares one moves, from 0 to 1, ``[B or 1, d, T or 1]``.
+
+        ``None`` where that has no closed form, so that the surrogate has to be fitted again to know how it predicts.
+
+        Args:
+            problem: that was solved.
+            beta: its coefficients ``[B, d, T]``.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Ridge(Surrogate):
@@ -100,8 +111,16 @@ class Ridge(Surrogate):
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
+        return _solution(problem, self._penalty(problem))
+
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor:
+        """See :meth:`Surrogate.kept`."""
+        factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, self._penalty(problem)))
+        return torch.cholesky_solve(problem.gram, factor).diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+
+    def _penalty(self, problem: Problem) -> Tensor:
         total = problem.weights.sum(-1, keepdim=True)
-        return _solution(problem, self.alpha * (torch.ones_like(total) if self.absolute else total))
+        return self.alpha * (torch.ones_like(total) if self.absolute else total)
 
 
 @dataclass(frozen=True)
@@ -158,6 +177,14 @@ class Lasso(Surrogate):
                     break
         return beta
 
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor:
+        """See :meth:`Surrogate.kept`: the penalty moves what is not 0 by a constant.
+
+        References:
+            Zou, Hastie and Tibshirani, "On the Degrees of Freedom of the Lasso", Annals of Statistics 35 (2007).
+        """
+        return (beta != 0).to(beta.dtype)
+
     def _violation(self, gradient: Tensor, beta: Tensor) -> Tensor:
         """How far each coefficient is from optimal: the distance of 0 to the objective's subgradient."""
         active = (gradient + self.alpha * beta.sign()).abs()
@@ -212,14 +239,16 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         spread, left = problem.y.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
         constant = _is_constant(samples.outputs)
         fit_score = 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny)
-        if surrogate.shrinks:
+        moved = (beta - unshrunk).mT
+        kept = surrogate.kept(problem, beta) if surrogate.shrinks else beta.new_ones(1, 1, 1)
+        if kept is None:
             score = of_left_out(lambda part: _line(surrogate, part), samples)
         else:
-            score = of_least_squares(adjusted, errors, samples)
-        score = torch.where(exhaustive[:, None], fit_score, score)
+            score = of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
+        score = torch.where(exhaustive[:, None], fit_score, score.minimum(fit_score))
         enough = freedom[:, None] > 0
         score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
-        errors = (errors.square() + (beta - unshrunk).mT.square()).sqrt()
+        errors = (errors.square() + moved.square()).sqrt()
         return Fit(
             coefficients=beta.mT,
             standard_error=torch.where(enough.unsqueeze(-1), errors, math.inf),

@@ -146,7 +146,7 @@ def test_draw_stability_compares_groups():
 def test_panels_show_effects():
     explanation = explained()
     (one,) = panels(explanation, pictures(), [(1, 0)], lambda b, t: {"title": f"{b} {t}", "subtitle": ""})
-    effects = explanation.effects(explanation.coefficients)[1, 0]
+    effects = explanation.effects[1, 0]
     np.testing.assert_allclose(one.heat, effects[explanation.features.mask[0, 0].long()])
     assert one.title == "1 0"
     assert effect_limit(4) == 1.0

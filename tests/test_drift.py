@@ -48,7 +48,7 @@ def truth():
 
 
 def test_an_unchanged_model_has_drift_zero_exactly():
-    one, two = (explained(interacting(), 64, 3) for _ in range(2))
+    one, two = (explained(interacting(), 128, 3) for _ in range(2))
     found = compare(one, two)
     for name in ("cosine", "noise_floor", "drift", "sign_changes", "norm_change", "changed"):
         assert (getattr(found, name) == 0).all(), name
@@ -60,7 +60,7 @@ def test_an_unchanged_model_has_drift_zero_exactly():
 
 def test_a_change_that_is_linear_is_found_without_error():
     """What both models have in common, interactions among it, cancels on a shared design."""
-    found = compare(explained(interacting(), 64, 3), explained(interacting(change=2.0), 64, 3))
+    found = compare(explained(interacting(), 128, 3), explained(interacting(change=2.0), 128, 3))
     expected = torch.zeros(D, dtype=torch.float64)
     expected[0] = 2.0
     torch.testing.assert_close(found.change[0, 0], expected, atol=1e-4, rtol=0)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lime_callback import Cubes, Features, Lasso, Superbands, Superpixels, explainer, surrogates
+from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels, explainer, surrogates
 from lime_callback.baselines import BASELINES
 from lime_callback.designs import DESIGNS
 from lime_callback.explainer import Settings, run
@@ -109,7 +109,7 @@ CASES = {
     **{f"target: {name}": {"target": name} for name in TARGETS},
     **{f"design: {name}": {"design": name} for name in DESIGNS},
     **{f"kernel: {name}": {"kernel": name} for name in KERNELS},
-    **{f"like: {name}": {"like": name} for name in PRESETS if PRESETS[name].surrogate.l2},
+    **{f"like: {name}": {"like": name} for name in PRESETS if isinstance(PRESETS[name].surrogate, Ridge)},
     **{f"kernel: on inputs, {view}": {"kernel": InputCosine(), "view": view} for view in VIEWS},
     **{f"baseline: {name}": {"baseline": name} for name in BASELINES},
     "baseline: number": {"baseline": 0.5},
@@ -163,7 +163,9 @@ def test_a_read_in_a_batch_is_counted(monkeypatch):
     quiet = reads(monkeypatch)
     for batches, batch_size in ((12, 16), (6, 32)):
         loud = reads(monkeypatch, reading, batch_size=batch_size)
-        assert loud - quiet == {"_local_scalar_dense": batches + 1}  # one for the inputs themselves
+        assert loud - quiet == {
+            "_local_scalar_dense": batches + 2
+        }  # two for the inputs as they are, and with all hidden
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_mean_over_the_region_of_a_class_is_explained_exactly():
 def test_the_top_labels_are_those_of_the_regions():
     """Class 1 on the right has about twice the mean of class 0 on the left, so it comes first."""
     x = images()
-    settings = {"output": ClassRegion("raw"), "like": "captum", "n_perturbations": 16}
+    settings = {"output": ClassRegion("raw"), "like": "captum", "n_perturbations": 64}
     found = explain(segmenter, x, Superbands(2).features(x), TopLabels(2), **settings)
     whole = ClassRegion("raw")(segmenter(x), ClassRegion("raw").pin(segmenter(x)))
     assert torch.equal(found.targets, torch.tensor([[1, 0], [1, 0]]))
@@ -77,7 +77,7 @@ def test_each_row_has_the_region_of_its_own_input():
     x = images()
     x[1] = x[1].flip(2)
     x[1] = x[1].flip(1)
-    settings = {"output": ClassRegion(), "n_perturbations": 16, "baseline": "zero"}
+    settings = {"output": ClassRegion(), "n_perturbations": 64, "baseline": "zero"}
     grid = Superpixels("grid", n_segments=6)
     both = explain(segmenter, x, grid.features(x), [0, 1], batch_size=7, **settings)
     for i in range(2):
@@ -125,7 +125,7 @@ def test_the_count_of_pixels_is_explained_exactly():
 
 def test_a_callable_counts_too():
     x = images()
-    settings = {"baseline": "zero", "n_perturbations": 16}
+    settings = {"baseline": "zero", "n_perturbations": 64}
     features = Superpixels("grid", n_segments=6).features(x)
     own = explain(segmenter, x, features, output=lambda y: y.softmax(1).sum((2, 3)), **settings)
     ours = explain(segmenter, x, features, output=PixelCount(soft=True), **settings)

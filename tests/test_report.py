@@ -22,7 +22,6 @@ from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.packing import packed
 from lime_callback.report.pages import page as page_of
 from lime_callback.report.places import named_places, spatial_places, spectral_places
-from lime_callback.report.tables import moments_of, tables_of
 from lime_callback.sinks import HistoryFile, HistoryRow
 from lime_callback.sinks.measures import MeasureRow, MeasuresFile, read_measures
 
@@ -358,16 +357,20 @@ def test_the_slider_moves_by_keyboard_and_the_pictures_change(path, browser):
         assert b.shape != c.shape or (b != c).any()
 
 
-def test_effects_are_those_of_the_explanations(run):
-    """Worked out without the outputs: from the coefficients, R² and the design."""
-    found, name = read(run), "spectral"
-    table = tables_of(found, moments_of(found))[1]
-    last = found.explanations[name]
-    expected = last.effects(last.coefficients)[:, 0].numpy()
-    effects = table.coefficients[-1] * effect_shares(table, last)[-1][:, None]
-    np.testing.assert_allclose(effects, expected, rtol=1e-3, atol=1e-4)
-    roughly = table.coefficients[-1] * effect_shares(table, None)[-1][:, None]
-    np.testing.assert_allclose(roughly, expected, rtol=0.15)
+def test_effects_are_those_of_the_explanations(run, path, browser):
+    """The page works them out from coefficients and errors."""
+    found = read(run)
+    assert opened(browser, path) == []
+    views = browser.evaluate(
+        """runs[0].views.map((view) => {
+          const m = view.which.length - 1;
+          return [view.name, view.who(m).map((_, s) => view.features.map((_, f) => view.effect(m, s, f)))];
+        })"""
+    )
+    assert [name for name, _ in views] == ["spatial", "spectral"]
+    for name, effects in views:
+        np.testing.assert_allclose(effects, found.explanations[name].effects[:, 0], atol=1e-5)
+        assert (np.abs(effects).sum(1) == pytest.approx(1)).all()
 
 
 def test_a_probe_can_be_looked_at_alone(run, path, browser):

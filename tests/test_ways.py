@@ -1,6 +1,7 @@
 """Every way to run a trainer, and a budget of time."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 from lime_callback import Features, LimeCallback, Superbands, explain, is_explaining
 from lime_callback.budget import Budget, affordable
 from lime_callback.designs import Bernoulli, Paired
-from lime_callback.explainer import shortened
+from lime_callback.drift import compare
+from lime_callback.explainer import run, shortened
+from lime_callback.settings import Settings
 from lime_callback.sinks import read_history
 from lime_callback.surrogates import Lasso, Ridge
 
@@ -170,7 +173,7 @@ def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
         "design; the errors grow accordingly."
     ]
     assert one.callback_metrics["lime/perturbations"] == 16
-    assert one.callback_metrics["lime/forwards"] == 2 * 3 * 17
+    assert one.callback_metrics["lime/forwards"] == 2 * 3 * 18  # as it is, with everything hidden, and the rows
     assert lime.explanation("spectral").n_perturbations == 16
     full = limes(n_perturbations=128, design="paired")
     fit(tmp_path / "full", full, epochs=3)
@@ -208,17 +211,44 @@ def test_a_shortened_explanation_is_that_of_its_prefix(surrogate, design):
 
     given = {"design": design, "surrogate": surrogate}
     whole = explain(model, x, features, **given, n_perturbations=64)
-    short = shortened(whole, 32, surrogate)
-    assert shortened(whole, 64, surrogate) is whole
+    later = replace(whole, n_perturbations=32)
+    short = shortened(whole, later, surrogate)
+    assert shortened(whole, whole, surrogate) is whole
     assert short.n_perturbations == 32
     fewer = explain(lambda images: model(images), x, features, **given, n_perturbations=64)
     for name in ("coefficients", "standard_error", "intercept", "score"):
-        torch.testing.assert_close(getattr(short, name), getattr(shortened(fewer, 32, surrogate), name))
+        torch.testing.assert_close(getattr(short, name), getattr(shortened(fewer, later, surrogate), name))
     # The first rows alone, fitted by hand.
     samples = short.samples
     assert samples.design.equal(whole.samples.design[:, :32])
     assert samples.outputs.equal(whole.samples.outputs[:, :32])
     assert not torch.equal(short.coefficients, whole.coefficients)
+
+
+def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
+    """Few pairs are left as single rows; the explanation before is fitted to the same ones, and nothing has moved."""
+    x, features = torch.ones(2, 50, dtype=torch.float64), Features.from_mask(torch.arange(50)[None])
+
+    def model(rows, _=None):
+        return rows.sum(1).sin() + rows[:, :3].prod(1)
+
+    given = {"settings": Settings(n_perturbations=256, baseline="zero"), "batch_size": 512, "seeds": [1, 2]}
+    whole, half = (run(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
+    assert (whole.samples.group, half.samples.group) == (2, 1)
+    short = shortened(whole, half, Ridge())
+    assert torch.equal(short.samples.design, half.samples.design)
+    for name in (
+        "coefficients",
+        "standard_error",
+        "intercept",
+        "score",
+        "fit_score",
+        "gap",
+        "freedom",
+        "effective_rows",
+    ):
+        torch.testing.assert_close(getattr(short, name), getattr(half, name))
+    assert (compare(short, half).drift == 0).all()
 
 
 def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog):

@@ -4,8 +4,8 @@
     python benchmarks/calibration.py --quick  (keeps the code alive; its figures mean little)
 
 The model of `benchmarks/drift.py`, unchanged, is explained again and again on independent designs. Printed are the
-share of 95 % intervals that hold the value of many perturbations, and the share of features that are called changed at
-level 0.05 between two explanations of the same model.
+share of 95 % intervals that hold the value of many perturbations, and the share of coefficients that are called changed
+at level 0.05 between two explanations of the same model. More models, sizes and designs: `benchmarks/honesty.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     for design, rows in (("orthogonal", 8), ("orthogonal", 16), ("paired", 8), ("bernoulli", 8)):
         n = rows * len(features)
         found = [explained(n, design, seed) for seed in range(1, repetitions + 1)]
-        inside = [(one.coefficients - value).abs() <= 1.96 * one.standard_error for one in found]
+        inside = [(one.coefficients - value).abs() <= one.half_widths() for one in found]
         changed = [compare(a, b).significant(0.05, "none") for a, b in zip(found[::2], found[1::2], strict=True)]
         print(
             f"{design:<12}{n:>5}  {torch.stack(inside).double().mean():14.3f}"

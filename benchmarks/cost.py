@@ -7,9 +7,9 @@ The job of examples/indian_pines_vit.py runs with the callback and without it, i
 share of the time without, as medians of the rounds with quartiles, for every epoch explained, for pictures left out and
 for every fourth epoch explained; and, of the first kind, the split by the sections that the callback opens in the
 trainer's profiler, as shares of an explained epoch's extra time. The first explained epoch stands apart, since it cuts
-the features and loads what drawing needs. Pictures are drawn by another process, and logged by a thread: of that, the
-split has what the training's thread does, and what it waits for them; the rest takes its time only where processors are
-few. `--perturbations` and `--probes` change what is asked for.
+the features, tries a second baseline and loads what drawing needs. Pictures are drawn by another process, and logged by
+a thread: of that, the split has what the training's thread does, and what it waits for them; the rest takes its time
+only where processors are few. `--perturbations` and `--probes` change what is asked for.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STAGES = ("capture", "features", "forwards", "fit", "drift", "drawing", "logging", "waiting")
+STAGES = ("capture", "features", "forwards", "fit", "drift", "reliance", "drawing", "logging", "waiting")
 WAYS: Mapping[str, dict[str, object]] = {
     "every epoch": {},
     "every epoch, pictures=False": {"pictures": False},

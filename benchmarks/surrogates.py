@@ -5,8 +5,9 @@
 
 64 inputs of 16 targets, 50 features and 256 perturbations: 1024 fits. All of them are found at once, and by one of
 scikit-learn's estimators after another, weighted, with the same penalty; `tolerance` of the lasso is such that both
-agree. `solve` is what scikit-learn's fits do as well; `fit` adds what each explanation comes with, standard errors,
-R² and the rank. Designs are those of the inputs ("own") or one of them all ("shared").
+agree. `solve` is what scikit-learn's fits do as well; `fit` adds what each explanation comes with: standard errors, the
+rank, and both R², for which surrogates that shrink are fitted again without each fifth of the rows. Designs are those
+of the inputs ("own") or one of them all ("shared").
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def methods(name: str) -> tuple[Surrogate, Callable[[], Any]]:
     """Our surrogate of a name, and what makes scikit-learn's."""
     alpha = ALPHAS[name]
     if name == "ridge":
-        return Ridge(alpha), partial(linear_model.Ridge, alpha)
+        return Ridge(alpha, absolute=True), partial(linear_model.Ridge, alpha)
     return Lasso(alpha, TOLERANCE["ours"]), partial(
         linear_model.Lasso, alpha, tol=TOLERANCE["theirs"], max_iter=100_000
     )

@@ -2,8 +2,7 @@
 
     python examples/indian_pines_vit.py --logger tensorboard
 
-Eight validation patches are explained at every epoch, by 16 squares of pixels and by 20 groups of bands. The run takes
-about two minutes on two cores.
+Eight validation patches are explained at every epoch, by 16 squares of pixels and by 20 groups of bands.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import time
 import warnings
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean, stdev
 
 import lightning.pytorch as pl
 import torch
@@ -108,7 +108,7 @@ class EpochLine(pl.Callback):
 
 
 def drift(value: float) -> str:
-    """A drift for the table; the first epoch has nothing to be compared with, which is logged as 2."""
+    """A drift for the table; the first epoch has nothing to be compared with, for which monitors find 2."""
     return f"{value:.3f}" if value < 2 else "    -"
 
 
@@ -116,30 +116,23 @@ def print_table(trainer: pl.Trainer, top: int = 5) -> None:
     """Print accuracy, fit and drift, and the superbands that count most in the last epoch."""
     value = trainer.callback_metrics
     print(f"\naccuracy {value['val/accuracy']:.3f}, mean over classes {value['val/accuracy_by_class']:.3f}\n")
-    print("view      R² of the fit  drift to the epoch before")
+    print("view      R² of rows left out  drift to the epoch before")
     for view in ("spatial", "spectral"):
-        print(f"{view:<8}  {value[f'lime/{view}/score']:13.3f}  {value[f'lime/{view}/drift']:25.3f}")
-    print("\nsuperband               adds to the class's logit less the mean logit, mean over patches ± standard error")
+        print(f"{view:<8}  {value[f'lime/{view}/score']:19.3f}  {value[f'lime/{view}/drift']:25.3f}")
+    print("\nsuperband               adds to the class's logit less the mean logit, mean ± standard error over patches")
     history = read_history(run_folder(trainer) / "lime" / "history.csv")
     for feature, mean, error in top_features(history, "spectral")[:top]:
         print(f"{feature:<22}  {mean:+.3f} ± {error:.3f}")
 
 
 def top_features(history: list[HistoryRow], view: str) -> list[tuple[str, float, float]]:
-    """A view's features in the last epoch: name, mean coefficient and its standard error, largest first."""
+    """A view's features in the last epoch: name, mean coefficient and its standard error over probes, largest first."""
     last = max(row.epoch for row in history)
-    rows: dict[str, list[HistoryRow]] = defaultdict(list)
+    found: dict[str, list[float]] = defaultdict(list)
     for row in history:
         if row.epoch == last and row.view == view:
-            rows[row.feature].append(row)
-    means = [
-        (
-            feature,
-            sum(row.coefficient for row in group) / len(group),
-            sum(row.standard_error**2 for row in group) ** 0.5 / len(group),
-        )
-        for feature, group in rows.items()
-    ]
+            found[row.feature].append(row.coefficient)
+    means = [(feature, fmean(group), stdev(group) / len(group) ** 0.5) for feature, group in found.items()]
     return sorted(means, key=lambda entry: -abs(entry[1]))
 
 

@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def watcher(*, pictures: bool = True) -> LimeCallback:
-    """A callback that ends the run when the planted bands get more of the attribution than they should."""
+    """A callback that ends the run when the planted bands have too much of the attribution, or are relied on."""
     return LimeCallback(
         Superbands(20),
         wavelengths=wavelengths(),
@@ -178,7 +178,7 @@ def train(
 
 def table(seeds: int, epochs: int, output: Path) -> None:
     """Train with and without the shortcut for several seeds, and print in which epoch the alarm was raised."""
-    print(f"alarm above {BOUND} of the attribution, beyond its error\n")
+    print(f"alarm above {BOUND} of the attribution, beyond its error, or where hiding the bands changes too much\n")
     print("seed  with: alarm in epoch   share  without: alarm in epoch  largest share")
     found = []
     for seed in range(seeds):

@@ -1,8 +1,8 @@
 """Baselines: what a hidden element is replaced with.
 
 A baseline takes inputs ``[B, *dims]`` and their features, and returns a tensor that broadcasts to the inputs' shape, of
-their dtype and on their device. It is computed once an explanation. Those that need other inputs of the
-same data are in :mod:`lime_callback.data_baselines`.
+their dtype and on their device. It is computed once an explanation. Those that need other inputs of the same data are
+in :mod:`lime_callback.data_baselines`.
 """
 
 from __future__ import annotations

@@ -38,19 +38,21 @@ if TYPE_CHECKING:
 class LimeCallback(Hooks):
     """Explains a fixed set of validation samples with LIME at the end of validation epochs, and logs what it finds.
 
-    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (R² of rows left out, over probes),
-    ``gated``; for a watch ``watch/<name>`` (its share of the attribution), ``watch_error/<name>``,
-    ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of predictions that change
-    when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); since the previous explained epoch
-    ``moved`` (share of the attribution that went elsewhere), ``scale`` (binary logarithm of how many times longer the
-    attribution became), ``flipped`` (share of the attribution whose sign turned), ``changed`` (share of the features
-    that changed by more than what matters), ``prediction_changed``, ``drift`` and ``noise_floor`` (cosine distance of
-    the coefficients), ``rank_correlation``, ``top5_overlap``; since the first ``moved_from_start`` and
-    ``drift_from_start``; ``settled``, the epoch since which nothing that matters has moved; and ``<name>/seconds``,
-    ``<name>/forwards``, ``<name>/perturbations``. All can be monitored from the first validation on: what has nothing
-    to compare with yet is the worst there can be for monitors, and is not written to loggers. ``trainer.test`` explains
-    samples of the test set, as ``<name>/test/...``, with nothing to compare with; without any
-    validation, samples of the training set are explained at the end of training epochs.
+    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (R² of rows left out, mean and least
+    over the probes), ``gated`` (explanations that do not count), ``faithfulness`` (how much sooner the output falls and
+    rises in the explanation's order than in a random one); for a watch ``watch/<name>`` (its share of the attribution),
+    ``watch_error/<name>``, ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of
+    predictions that change when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); since the
+    previous explained epoch ``moved`` (share of the attribution that went elsewhere), ``scale`` (binary logarithm of
+    how many times longer the attribution became), ``flipped`` (share of the attribution whose sign turned), ``changed``
+    (share of the features that changed by more than what matters), ``prediction_changed``, ``drift`` and
+    ``noise_floor`` (cosine distance of the coefficients), ``rank_correlation``, ``top5_overlap``, ``similarity`` (of
+    maps); since the first ``moved_from_start`` and ``drift_from_start``, against a reference ``moved_from_reference``,
+    ``drift_from_reference`` and ``changed_from_reference``; ``settled``, the epoch since which nothing that matters has
+    moved; and ``<name>/seconds``, ``<name>/forwards``, ``<name>/perturbations``. All can be monitored from the first
+    validation on: monitors find the worst value there can be for what has nothing to compare with yet, and loggers get
+    none. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``, with nothing to compare with.
+    Without any validation, samples of the training set are explained at the end of training epochs.
 
     The run is not changed: random state, modes, buffers, metrics and plain attributes of all modules are as before.
     What a forward does outside of the modules stays done; :func:`lime_callback.is_explaining` lets the model know.
@@ -93,8 +95,8 @@ class LimeCallback(Hooks):
         reliance: whether to measure what hiding each watch, and each superband, changes in the model's answers, beside
             random sets of as many channels or pixels: their values come from other validation samples. It costs at most
             as many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
-        gate: explanations whose R² is below this are drawn pale and kept out of the drift, of means and of lines;
-            ``None`` keeps all.
+        gate: explanations whose R² is below this, or whose perturbations are too few, are drawn pale and kept out of
+            the drift, of means, of lines and of shares; ``None`` keeps all.
         relevant_change: the smallest change that matters, as a share of the attribution: ``changed`` counts features
             that changed by more, and ``settled`` waits until less has moved.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
@@ -112,7 +114,7 @@ class LimeCallback(Hooks):
         pictures: whether to draw; metrics, history and alarms are there without, too.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
-        seed: of the designs.
+        seed: of the designs, of the random orders and of the random sets.
         name: of the callback: first part of all metrics and tags, and its folder in the run's folder.
         input_key: the batch's entry with the images; ``None`` looks for it.
         label_key: the batch's entry with the labels; ``None`` looks for it.

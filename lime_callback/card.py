@@ -1,4 +1,4 @@
-"""What is told of a run once: the settings, the probes, and how to read the pictures."""
+"""The card that explains a run in words: how to read its pictures, what its probes are, and its settings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ _LONGEST = 120  # characters of a setting: an array or a function has more to sa
 _HOW_TO_READ = """\
 ### How to read it
 
-- **attributions**: each probe beside what its output depends on. Orange raises the output, blue lowers it, pale is not
-  relied on. Worry where colour lies on the background, or where first and present explanation have nothing in common.
-- **superbands**: mean coefficients, **superpixels**: each probe's effects, with 95 % intervals; a purple line is the
-  first explanation, a triangle a probe far beyond the bars. Worry where a wavelength range leads that cannot carry what
-  you look for.
-- **waterfall**, **coefficients**: the same over the epochs. Worry where lines still cross when the loss is flat.
-- **drift_chart**: how far explanations lie apart from one epoch to the next; what is shaded is noise alone. Worry where
-  it leaves the shade late in a run.
-- **score**: the share of the output's variance that the linear picture explains (R²). Below about 0.5, do
-  not read the picture.
+- **attributions**: each probe beside what its explained output depends on, and what is predicted and true; `≠` marks
+  what is another class. Colours are effects, a part's signed share of the probe's attribution: orange raises the
+  output, blue lowers it. What is drawn pale should not be read. Worry where colour lies on the background, or where
+  first and present explanation have nothing in common.
+- **superbands**: mean coefficients with 95 % intervals over the probes, dots are probes, triangles such far beyond the
+  bars. **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together. A purple line is
+  the first explanation. Worry where a wavelength range leads that cannot carry what you look for.
+- **waterfall**: mean effects, **coefficients**: mean coefficients, over the epochs. Worry where lines still cross when
+  the loss is flat.
+- **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
+  Worry where drift leaves the shade late in a run.
+- **score**: the share of the output's variance that the linear picture predicts in rows that it was not fitted to (R²).
+  Below about 0.5, do not read the picture.
+- **moved**: the share of the attribution that went elsewhere since the explanation before. **reliance**: the share of
+  the predictions that change when a set is hidden by other samples' values, beside random sets as large.
 """
 
 
@@ -44,7 +49,10 @@ def settings_of(plan: Plan) -> dict[str, Any]:
         "n_perturbations": made.n_perturbations,
         **{name: _text(value) for name, value in strategies.items()},
         "watch": {name: _text(one) for name, one in plan.watch.items()},
+        "reliance": plan.reliance,
+        "background": plan.background,
         "gate": plan.gate,
+        "relevant_change": plan.relevant_change,
         "time_budget": None if plan.time_budget is None else _text(plan.time_budget),
         "seed": plan.seed,
     }
@@ -73,7 +81,8 @@ def card(
         f"## What the model uses, by `{name}`",
         "",
         f"Parts of {len(probes)} samples are hidden, again and again; a linear model says what each part adds to the "
-        f"output. {'They are chosen anew' if anew else 'Samples, parts and outputs are the same'} at each epoch.",
+        f"explained output. {'They are chosen anew' if anew else 'Samples, parts and outputs are the same'} at each "
+        "epoch.",
         "",
         _HOW_TO_READ,
         "### Probes",

@@ -75,9 +75,10 @@ def explain(
         n_perturbations: rows of the design, at least 2.
         design: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"``, or a
             :class:`~lime_callback.designs.Design`.
-        baseline: what hidden elements become: ``"zero"``, ``"mean"`` (if ``None``), ``"segment_mean"``, ``"blur"``, a
-            number, a tensor, a function of the inputs, or a :class:`~lime_callback.baselines.Baseline`; with a
-            background also ``"data"`` (if ``None``) or ``"background"``.
+        baseline: what hidden elements become: ``"mean"`` of the input by channel (if ``None`` and there is no
+            background), ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, a tensor, a function of the inputs, or a
+            :class:`~lime_callback.baselines.Baseline`; with a background also ``"data"`` (if ``None``) or
+            ``"background"``.
         kernel: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.kernels.Kernel`.
         surrogate: ``"ridge"`` (if ``None``), ``"lasso"``, a scikit-learn linear regressor, or a
             :class:`~lime_callback.surrogates.Surrogate`.
@@ -104,8 +105,8 @@ def explain(
         TypeError: if an argument is of another kind.
 
     Warns:
-        UserWarning: if a fit is degenerate: no variation in the output, fewer rows than features, or all coefficients
-            zero.
+        UserWarning: if a fit is degenerate (the output does not vary, rows are too few for the features, or all
+            coefficients are zero), or uncertain (fewer than two effective rows a feature).
 
     References:
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.

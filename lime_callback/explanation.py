@@ -1,4 +1,4 @@
-"""The result of an explanation: coefficients with their errors, per input and per target.
+"""The result of an explanation: coefficients, effects and their errors for each input and target.
 
 Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*dims`` the axes of one input.
 """

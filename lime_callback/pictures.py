@@ -2,8 +2,7 @@
 
 What shows single probes, and the waterfall, show effects: a feature's signed share of its probe's attribution. That
 scale needs no fitting to the run or to a probe, so a colour and a bar mean the same at every epoch and for every probe.
-A surrogate that predicts little is drawn pale. Means and lines show coefficients, in units of the
-output.
+A surrogate that predicts little is drawn pale. Means and lines show coefficients, in units of the output.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ const answers = {
       title,
       big: drift <= floor ? "Nothing beyond noise" : `${size}: drift ${distance(drift)}`,
       small: [
-        `To the epoch before, ${noise}${Number.isFinite(share) ? `; ${percent(share)} of the coefficients changed` : ""}.`,
+        `To the epoch before, ${noise}${Number.isFinite(share) ? `; ${percent(share)} of the features changed by more than matters` : ""}.`,
         Number.isFinite(start) ? `From the first explanation: ${distance(start)}.` : "",
         settled >= 0 ? `Settled after epoch ${number(settled)}.` : "",
       ].filter(Boolean).join(" "),

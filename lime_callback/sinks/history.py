@@ -22,8 +22,8 @@ class HistoryRow(NamedTuple):
         target: name of the output that is explained, or its number.
         feature: name of the feature.
         coefficient: in units of the output.
-        standard_error: of the coefficient.
-        score: weighted R² of the fit that the coefficient belongs to.
+        standard_error: of the coefficient, from the perturbations; infinite where they are too few to know it.
+        score: R² that the fit to which the coefficient belongs has for rows that were left out.
         predicted: the class that the model predicts for the probe at this epoch, of a regression the value; empty where
             it is not known, as in histories of before.
         probability: of that class; NaN where the model does not tell.

@@ -111,8 +111,8 @@ def print_table(lime: LimeCallback, trainer: pl.Trainer) -> None:
     print("\nsuperband             before   after  change ± error over the patches (of LIME alone)       p")
     for row in rows:
         print(
-            f"{row.feature:<20} {row.before:+7.3f} {row.after:+7.3f} {row.change:+7.3f} ± {row.standard_error:.3f}"
-            f" ({row.noise:.3f}){row.p_value:30.2g} {'*' if row.significant else ''}"
+            f"{row.feature:<20} {row.before:+7.3f} {row.after:+7.3f} {row.change:+7.3f} ± {row.standard_error:.4f}"
+            f" ({row.noise:.4f}){row.p_value:28.2g} {'*' if row.significant else ''}"
         )
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     count = sum(row.significant for row in rows)

@@ -11,17 +11,14 @@ import argparse
 import logging
 import time
 import warnings
-from collections import defaultdict
 from pathlib import Path
-from statistics import fmean, stdev
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
 
-from lime_callback import LimeCallback, Superbands, Superpixels
-from lime_callback.sinks import HistoryRow, read_history
+from lime_callback import Aggregate, LimeCallback, Superbands, Superpixels
 from lime_callback.trainer_facts import run_folder
 
 
@@ -63,7 +60,7 @@ def main() -> None:
     )
     model = PatchViT(data.class_weights(), lr=1e-3 if args.fast else 3e-4)
     trainer.fit(model, datamodule=data)
-    print_table(trainer)
+    print_table(trainer, lime)
     print(f"\nSee the run with:  {dashboard(args.logger, trainer)}")
 
 
@@ -112,28 +109,34 @@ def drift(value: float) -> str:
     return f"{value:.3f}" if value < 2 else "    -"
 
 
-def print_table(trainer: pl.Trainer, top: int = 5) -> None:
+def print_table(trainer: pl.Trainer, lime: LimeCallback, top: int = 5) -> None:
     """Print accuracy, fit and drift, and the superbands that count most in the last epoch."""
     value = trainer.callback_metrics
     print(f"\naccuracy {value['val/accuracy']:.3f}, mean over classes {value['val/accuracy_by_class']:.3f}\n")
     print("view      R² of rows left out  drift to the epoch before")
     for view in ("spatial", "spectral"):
         print(f"{view:<8}  {value[f'lime/{view}/score']:19.3f}  {value[f'lime/{view}/drift']:25.3f}")
-    print("\nsuperband               adds to the class's logit less the mean logit, mean ± standard error over patches")
-    history = read_history(run_folder(trainer) / "lime" / "history.csv")
-    for feature, mean, error in top_features(history, "spectral")[:top]:
-        print(f"{feature:<22}  {mean:+.3f} ± {error:.3f}")
+    explanation = lime.explanation("spectral")
+    assert explanation is not None, "the last validation is explained"
+    print_superbands(Aggregate(gate=lime.plan.gate).add(explanation), top)
 
 
-def top_features(history: list[HistoryRow], view: str) -> list[tuple[str, float, float]]:
-    """A view's features in the last epoch: name, mean coefficient and its standard error over probes, largest first."""
-    last = max(row.epoch for row in history)
-    found: dict[str, list[float]] = defaultdict(list)
-    for row in history:
-        if row.epoch == last and row.view == view:
-            found[row.feature].append(row.coefficient)
-    means = [(feature, fmean(group), stdev(group) / len(group) ** 0.5) for feature, group in found.items()]
-    return sorted(means, key=lambda entry: -abs(entry[1]))
+def print_superbands(found: Aggregate, top: int) -> None:
+    """Print the superbands that count most on average over the patches, and how many are known for such patches."""
+    count = found.count[0]
+    if int(count.max()) < 2:
+        print("\nToo few patches are described well enough for a mean over patches.")
+        return
+    importance, mean, width = found.importance[0], found.mean[0], found.half_width()[0]
+    print("\nsuperband               share of the attribution   adds to the class's logit less the mean logit")
+    for i in importance.argsort(descending=True)[:top].tolist():
+        print(f"{found.names[i]:<22}  {float(importance[i]):24.1%}   {float(mean[i]):+.3f} ± {float(width[i]):.3f}")
+    over, alone = (int((mean.abs() > one).sum()) for one in (width, 1.96 * found.surrogate_error[0]))
+    print(
+        f"means over {int(count.max())} patches, with 95 % intervals from the spread over the patches: {over} of the "
+        f"{len(mean)} superbands\nadd or take something on average over patches such as these. LIME's own error alone, "
+        f"of just these patches,\nwould have called {alone} of them significant."
+    )
 
 
 def dashboard(kind: str, trainer: pl.Trainer) -> str:

@@ -83,7 +83,10 @@ def main() -> None:
     features = Superpixels(args.method, options=OPTIONS[args.method]).features(photo.unsqueeze(0))
     print(f"{args.method} finds {len(features)} superpixels; explaining with {n} perturbations ...", flush=True)
     found = explanation(model, x, features, first, n=n, seed=args.seed)
-    print(f"  R² = {float(found.score):.2f}. The strongest superpixels:")
+    print(
+        f"  R² = {float(found.score):.2f} for perturbations left out of the fit, {float(found.fit_score):.2f} for those "
+        "in it. The strongest superpixels:"
+    )
     for superpixel, coefficient in found.top(4)[0][0]:
         print(f"{superpixel:>16}  {coefficient:+.3f}")
     save(draw(photo, found, float(probabilities[first])), "photo_steps.png")
@@ -105,7 +108,7 @@ def main() -> None:
     for words, view in segmentations(fast=args.fast).items():
         print(f"{name(first)} against {name(second)} by {words} ...", flush=True)
         members[words] = explain(
-            model, x, view.features(x), n_perturbations=60 if args.fast else 256, baseline="zero",
+            model, x, view.features(x), n_perturbations=100 if args.fast else 256, baseline="zero",
             output=Contrast(first, second), batch_size=BATCH, seed=args.seed,
         )  # fmt: skip
     contrast = [f"{name(first)} against {name(second)}"]

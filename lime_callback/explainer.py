@@ -21,7 +21,7 @@ from lime_callback.hidden import of_rows, weighed
 from lime_callback.inputs import check_background, check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
 from lime_callback.settings import Settings
-from lime_callback.stages import stage
+from lime_callback.stages import stage, unheard
 from lime_callback.stems import Folded, StemFinder, fold
 from lime_callback.surrogates import Fit, Surrogate, fit
 from lime_callback.targets import Output, Target, scores, select
@@ -259,7 +259,8 @@ def run(
             concluded = ranks.together(conclude)
         if steps := steps_for(perturber.per_input) if checked else 0:
             rows = perturber.other(curves(concluded.explanation, steps, seeds))
-            along, _ = sweep(score, rows if stem is None else stem.other(rows), targets[:, :1], sufficed, ranks)
+            with stage("forwards"), unheard():
+                along, _ = sweep(score, rows if stem is None else stem.other(rows), targets[:, :1], sufficed, ranks)
             spread = outputs.view(len(inputs), -1, targets.shape[1])[..., 0].std(1)
             concluded = concluded._replace(faithfulness=area(along.view(len(inputs), -1), spread))
         return concluded

@@ -18,7 +18,7 @@ from lime_callback.forwards import in_batches
 from lime_callback.inference import guarded
 from lime_callback.reference import check_fits, load_weights, weights_of
 from lime_callback.relying import Relying
-from lime_callback.stages import stage
+from lime_callback.stages import stage, unheard
 from lime_callback.targets import scores
 from lime_callback.tracks import Track
 from lime_callback.turned import has_classes
@@ -256,7 +256,8 @@ class Inquiry:
         if model.background is None or asked in self.console.said:
             return
         self.console.said.append(asked)  # also of one that fails
-        text, forwards = second_opinion.ask(track, model, self.plan, batch_size, ranks)
+        with unheard():
+            text, forwards = second_opinion.ask(track, model, self.plan, batch_size, ranks)
         self.aside += forwards
         if text is not None:
             self.console.remark(text)

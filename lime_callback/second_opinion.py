@@ -63,7 +63,7 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
         inputs,
         few.to(inputs.device),
         track.targets[:_PROBES],
-        settings=replace(plan.settings, baseline=second, n_perturbations=n),
+        settings=replace(track.settings(plan), baseline=second, n_perturbations=n),
         batch_size=batch_size,
         seeds=[key(plan.seed, probe, track.view.name) for probe in range(len(inputs))],
         ranks=ranks,

@@ -1,11 +1,11 @@
 """What an explained epoch spends its time on, as sections of the trainer's profiler, and how far it is.
 
 ``Trainer(profiler="simple")`` lists them beside its own: ``[LimeCallback]features``, ``forwards``, ``fit``, ``drift``,
-``drawing`` and ``logging``, all within ``[LimeCallback]explain``. Of the last two they have what the training's thread
-does, since pictures are drawn and logged beside it; ``[LimeCallback]waiting`` is what it waits for those of the epoch
-before. What the capture of the probes takes, it lists as the
-callback's ``on_validation_batch_start``. Nothing waits for the device at a section's end, so that on a GPU what is
-still being computed there counts for the section that needs its results first.
+``reliance``, ``drawing`` and ``logging``, all within ``[LimeCallback]explain``. Of the last two they have what the
+training's thread does, since pictures are drawn and logged beside it; ``[LimeCallback]waiting`` is what it waits for
+those of the epoch before. What the capture of the probes takes, it lists as the callback's
+``on_validation_batch_start``. Nothing waits for the device at a section's end, so that on a GPU what is still being
+computed there counts for the section that needs its results first.
 """
 
 from __future__ import annotations
@@ -53,6 +53,16 @@ def stage(name: str) -> Iterator[None]:
 def heard(listener: Callable[[int, int], None]) -> Iterator[None]:
     """Until the end, a listener is told of every :func:`advance`, in this process."""
     token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Until the end, no listener is told of anything: for what is asked of the model besides the perturbations."""
+    token = _listener.set(None)
     try:
         yield
     finally:

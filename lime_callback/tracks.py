@@ -177,12 +177,13 @@ class Track:
             scale = self.scale if plan.auto_output else None
             self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
 
-    def _settings(self, plan: Plan) -> Settings:
+    def settings(self, plan: Plan) -> Settings:
+        """How this view is explained: on the scale of the outputs that was chosen where the user left it open."""
         return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
 
     def _know(self, outputs: Tensor, plan: Plan) -> None:
         assert self.kind is not None, "pin comes first"
-        self.now = predicted(outputs, self.truth, self.kind, self._settings(plan).output)
+        self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -246,7 +247,7 @@ class Track:
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=self._settings(plan),
+            settings=self.settings(plan),
             batch_size=batch_size,
             seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from browser import browser_page
-from lime_callback.report.effects import effect_shares
 from matplotlib.image import imread
 from toys import WAVELENGTHS, fit, loader, trainer
 

@@ -13,7 +13,7 @@ from lime_callback.second_opinion import opposite, other
 def callback(**settings):
     return LimeCallback(
         Superbands(3), wavelengths=WAVELENGTHS, probes=3, target=0, on_error="raise", pictures=False,
-        **{"n_perturbations": 64, "baseline": "zero"} | settings,
+        **{"n_perturbations": 64, "baseline": "zero", "output": "raw"} | settings,
     )  # fmt: skip
 
 
@@ -49,6 +49,22 @@ def test_opposite_signs_are_said_once(tmp_path, caplog):
 def test_nothing_is_said_where_both_agree(tmp_path, caplog):
     with caplog.at_level("INFO"):
         fit(tmp_path, callback(baseline=None), epochs=2)
+    assert not said(caplog)
+
+
+class Common(Classifier):
+    """The first band raises every logit, and the explained one the least: less the mean of all it falls."""
+
+    def forward(self, x):
+        first = x[:, 0].mean((1, 2))
+        return torch.stack([first, 2 * first, 3 * first], 1) + 0 * self.net(x)
+
+
+def test_both_explain_the_same_scale_of_the_output(tmp_path, caplog):
+    lime = callback(output="auto")  # centered, where the labels are classes
+    with caplog.at_level("INFO"):
+        fit(tmp_path, lime, model=Common, data=Uneven(), epochs=1)
+    assert (lime.explanation("spectral").effects[:, 0, 0].abs() > 0.9).all()
     assert not said(caplog)
 
 

@@ -27,7 +27,7 @@ from lime_callback.stability import stability
 SIDE = 24
 
 
-def explained(batch=2, seed=0, view=None, n=32):
+def explained(batch=2, seed=0, view=None, n=64):
     x = torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     features = (view or Superpixels("grid", n_segments=9)).features(x)
 
@@ -146,7 +146,7 @@ def test_draw_stability_compares_groups():
 def test_panels_show_effects():
     explanation = explained()
     (one,) = panels(explanation, pictures(), [(1, 0)], lambda b, t: {"title": f"{b} {t}", "subtitle": ""})
-    effects = explanation.effects(explanation.coefficients)[1, 0]
+    effects = explanation.effects[1, 0]
     np.testing.assert_allclose(one.heat, effects[explanation.features.mask[0, 0].long()])
     assert one.title == "1 0"
     assert effect_limit(4) == 1.0

@@ -26,8 +26,8 @@ _HOW_TO_READ = """\
 - **waterfall**, **coefficients**: the same over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: how far explanations lie apart from one epoch to the next; what is shaded is noise alone. Worry where
   it leaves the shade late in a run.
-- **score**: the share of the output's variance that the linear picture explains (R²). Below about 0.5, do
-  not read the picture.
+- **score**: the share of the output's variance that the linear picture predicts for rows that were left out of its fit
+  (R²). Below about 0.5, do not read the picture.
 """
 
 

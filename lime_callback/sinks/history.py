@@ -23,7 +23,7 @@ class HistoryRow(NamedTuple):
         feature: name of the feature.
         coefficient: in units of the output.
         standard_error: of the coefficient.
-        score: weighted R² of the fit that the coefficient belongs to.
+        score: R² of the rows that were left out of the fit that the coefficient belongs to.
         predicted: the class that the model predicts for the probe at this epoch, of a regression the value; empty where
             it is not known, as in histories of before.
         probability: of that class; NaN where the model does not tell.

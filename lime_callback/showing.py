@@ -30,7 +30,7 @@ def explanation_html(explanation: Explanation) -> str:
     """A row for each input and target, up to 16: prediction, score, and the three features that count most."""
     batch, targets, size = explanation.coefficients.shape
     pairs = [(b, t) for b in range(batch) for t in range(targets)]
-    head = ("input", "target", "output", "R²", "strongest, ± 95 % interval of all features at once")
+    head = ("input", "target", "output", "R² of rows left out", "strongest, ± 95 % interval of all features at once")
     rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
     lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
     more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
@@ -90,9 +90,14 @@ def _row(explanation: Explanation, b: int, t: int) -> list[str]:
     names = explanation.features.names
     # They were chosen for being strong: their intervals are those of all features together.
     quantile = float(reach(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
+    halves = torch.where(errors > 0, quantile * errors, 0.0)
     strongest = ", ".join(
-        f"{_short(names[i])} {float(values[i]):+.3g} ± {quantile * float(errors[i]):.2g}" for i in order if present[i]
+        f"{_short(names[i])} {float(values[i]):+.3g}" + (f" ± {float(halves[i]):.2g}" if halves[i].isfinite() else "")
+        for i in order
+        if present[i]
     )
+    if not bool(errors[present].isfinite().all()):
+        strongest += "; no intervals: too few perturbations"
     output, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
     return [str(b), str(int(explanation.targets[b, t])), f"{output:.3g}", f"{score:.2f}", strongest]
 

@@ -27,7 +27,7 @@ from lime_callback.stability import stability
 SIDE = 24
 
 
-def explained(batch=2, seed=0, view=None, n=32):
+def explained(batch=2, seed=0, view=None, n=64):
     x = torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     features = (view or Superpixels("grid", n_segments=9)).features(x)
 

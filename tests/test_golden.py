@@ -78,9 +78,9 @@ def explained(features, shift=0.0, inputs=1, targets=1):
     samples = Samples(torch.ones(1, 8, d, dtype=torch.bool), torch.ones(1, 8, dtype=torch.float64), outputs)
     return Explanation(
         coefficients=coefficients, standard_error=torch.full_like(coefficients, 0.2), intercept=0 * ones,
-        score=0.83 * ones, fit_score=0.9 * ones, gap=0.3 * ones, freedom=torch.full((inputs,), 100.0),
-        effective_rows=torch.full((inputs,), 120.0), hidden=0 * ones,
-        targets=torch.arange(targets).repeat(inputs, 1), prediction=7.41 * ones,
+        score=0.83 * ones, fit_score=0.85 * ones, gap=0 * ones, freedom=torch.full((inputs,), 1e6),
+        effective_rows=torch.full((inputs,), 8.0), hidden=0 * ones, targets=torch.arange(targets).repeat(inputs, 1),
+        prediction=7.41 * ones,
         fingerprint=torch.ones(inputs, 3), features=features, n_perturbations=8,
         shape=(3, SIDE, SIDE) if features.mask.shape[-1] > 1 else (CHANNELS, 1, 1), samples=samples,
     )  # fmt: skip

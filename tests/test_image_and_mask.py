@@ -27,7 +27,7 @@ def explained(
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(batch, *shape, generator=generator)
     features = (view or Superpixels("grid", n_segments=9)).features(x, layout=layout)
-    found = explain(lambda x: x.flatten(1)[:, :targets], x, features, n_perturbations=32)
+    found = explain(lambda x: x.flatten(1)[:, :targets], x, features, n_perturbations=64)
     return replace(found, coefficients=torch.randn(found.coefficients.shape, generator=generator)), x
 
 

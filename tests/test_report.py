@@ -13,9 +13,11 @@ from browser import browser_page
 from matplotlib.image import imread
 from toys import WAVELENGTHS, fit, loader, trainer
 
-from lime_callback import LimeCallback, Superbands, Superpixels, explain
+from lime_callback import LimeCallback, Superbands, Superpixels, Watch, explain
 from lime_callback.__main__ import main
+from lime_callback.alarms import level, questions
 from lime_callback.features import Features
+from lime_callback.intervals import over_probes, reach
 from lime_callback.record import FORMAT, data_uri
 from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.packing import packed
@@ -42,9 +44,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     lime = LimeCallback(
         views(), wavelengths=WAVELENGTHS, n_perturbations=64, probes=3, class_names=["one", "two", "three"],
-        watch={"green": {"bands": (500.0, 600.0), "below": 0.9}}, pictures=False,
+        watch={"green": {"bands": (500.0, 600.0), "below": 0.9, "reliance": 0.05}}, pictures=False,
     )  # fmt: skip
-    with pytest.warns(UserWarning, match="'green' has"):
+    with pytest.warns(UserWarning, match="'green' is what the model rests on"):
         fit(folder, lime, epochs=3)
     return folder
 
@@ -120,7 +122,7 @@ def test_measures_are_those_that_were_logged(run):
     of_watch = {f"{what}/green" for what in ("watch", "watch_error", "watch_reference")}
     # So few forwards as these views have suffice for the watch, and not for the superbands besides.
     hidden = {"reliance/green", "reliance/green_expected"}
-    assert first == {"epochs", "score", "score_min", "gated"} | of_watch | hidden
+    assert first == {"epochs", "score", "score_min", "gated", "faithfulness"} | of_watch | hidden
     assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 1}
     assert [row.value for row in rows if (row.view, row.measure) == ("spectral", "epochs")] == [1, 2, 3]
     by_epoch = {row.epoch: row.value for row in rows if (row.view, row.measure) == ("spatial", "score")}
@@ -134,7 +136,7 @@ def test_a_run_tells_how_it_was_explained(run):
     assert about["wavelengths"] == WAVELENGTHS
     assert about["class_names"] == ["one", "two", "three"]
     assert about["settings"]["n_perturbations"] == 64
-    assert about["watch"] == {"green": {"above": None, "below": 0.9, "reliance": None}}
+    assert about["watch"] == {"green": {"above": None, "below": 0.9, "reliance": 0.05}}
     assert [probe["number"] for probe in about["probes"]] == [0, 1, 2]
     for probe in about["probes"]:
         assert imread(BytesIO(base64.b64decode(probe["picture"].split(",")[1]))).shape == (12, 12, 3)
@@ -149,7 +151,7 @@ def test_a_large_picture_is_reduced():
 
 def test_a_new_run_in_a_folder_moves_aside_what_is_there_and_a_resumed_one_goes_on(tmp_path):
     def lime():
-        return LimeCallback(views(), wavelengths=WAVELENGTHS, n_perturbations=32, probes=2, pictures=False)
+        return LimeCallback(views(), wavelengths=WAVELENGTHS, n_perturbations=64, probes=2, pictures=False)
 
     fit(tmp_path, lime(), epochs=1)
     folder = tmp_path / "lime"
@@ -356,20 +358,76 @@ def test_the_slider_moves_by_keyboard_and_the_pictures_change(path, browser):
         assert b.shape != c.shape or (b != c).any()
 
 
+OF_VIEW = "([name, what]) => { const view = runs[0].views.find((one) => one.name === name); return "
+
+
 def test_effects_are_those_of_the_explanations(run, path, browser):
-    """The page works them out from coefficients and errors."""
-    found = read(run)
+    """Worked out from the coefficients and their errors alone."""
     assert opened(browser, path) == []
-    views = browser.evaluate(
-        """runs[0].views.map((view) => {
-          const m = view.which.length - 1;
-          return [view.name, view.who(m).map((_, s) => view.features.map((_, f) => view.effect(m, s, f)))];
-        })"""
-    )
-    assert [name for name, _ in views] == ["spatial", "spectral"]
-    for name, effects in views:
-        np.testing.assert_allclose(effects, found.explanations[name].effects[:, 0], atol=1e-5)
-        assert (np.abs(effects).sum(1) == pytest.approx(1)).all()
+    for name, last in read(run).explanations.items():
+        every = f"{OF_VIEW} view.who(2).map((_, s) => view.features.map((_, f) => view.effect(2, s, f))); }}"
+        np.testing.assert_allclose(browser.evaluate(every, [name, ""]), last.effects[:, 0].numpy(), atol=1e-5)
+
+
+def test_intervals_are_those_of_the_explanations(run, path, browser):
+    """Of a single probe by its freedom, the strongest for all features at once; of a mean by the spread over probes."""
+    assert opened(browser, path) == []
+    name = "spectral"
+    last = read(run).explanations[name]
+    one = f"{OF_VIEW} view.mean(2, {{ probe: 1, target: null }})[what]; }}"
+    own = last.half_widths()[1, 0].numpy()
+    np.testing.assert_allclose(browser.evaluate(one, [name, "halves"]), own, rtol=1e-3)
+    rows = f"{OF_VIEW} strongest(view, 2, {{ probe: 1, target: null }}, 3).map((row) => [row.f, row.half]); }}"
+    together = last.half_widths(simultaneous=True)[1, 0]
+    for f, half in browser.evaluate(rows, [name, ""]):
+        assert half == pytest.approx(float(together[f]), rel=1e-3)
+    every = f"{OF_VIEW} view.mean(2, {{ probe: null, target: null }})[what]; }}"
+    mean = over_probes(last.coefficients[:, 0], last.standard_error[:, 0])
+    np.testing.assert_allclose(browser.evaluate(every, [name, "errors"]), mean.error.numpy(), rtol=1e-3)
+    np.testing.assert_allclose(browser.evaluate(every, [name, "halves"]), mean.half_width().numpy(), rtol=1e-3)
+
+
+def test_without_explanations_intervals_are_as_long_as_they_may_be(tmp_path):
+    history(tmp_path)
+    (view,) = packed(read(tmp_path))["views"]
+    assert view["quantiles"] == pytest.approx([2.086, 2.744], abs=1e-3)  # t of 20, at 0.975 and at 1 - 0.025 / 4
+
+
+def test_unknown_errors_draw_no_interval_and_say_so(tmp_path, browser):
+    rows = history(tmp_path, probes=1, epochs=1, features=("400-488 nm", "498-587 nm", "600-700 nm"))
+    unknown = [row._replace(epoch=1, step=20, standard_error=math.inf, score=-0.1) for row in rows]
+    HistoryFile(tmp_path / "history.csv").append(unknown)
+    assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
+    bars = named(browser, "spectral: coefficients over the spectrum")
+    assert bars.locator(".whisker").count() == 0
+    assert "no interval known" in bars.text_content()
+    assert "±" not in named(browser, "spectral: strongest features").text_content()
+    assert all("unsure" in fill for fill in bars.locator("rect:has(title)").evaluate_all(
+        "all => all.map((one) => one.getAttribute('fill'))"))  # fmt: skip
+    assert "No intervals" in browser.locator("#glance").inner_text()
+    browser.locator("summary", has_text="All numbers").first.click()
+    assert browser.locator("td", has_text="not known").count() == 3
+
+
+def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
+    """By the level of the epoch among all epochs and questions."""
+    history(tmp_path, epochs=3, probes=5)
+    bounds = {"above": 0.5, "below": None, "reliance": None}
+    about = {"format": FORMAT, "watch": {"a": bounds, "b": bounds | {"below": 0.1}}}
+    (tmp_path / "run.json").write_text(json.dumps(about))
+    MeasuresFile(tmp_path / "measures.csv").append(
+        MeasureRow(e, 10 * (e + 1), "spectral", f"{what}/{name}", value)
+        for e in range(3) for name, error in (("a", 0.01), ("b", 0.1))
+        for what, value in (("watch", 0.6), ("watch_error", error), ("reliance", 0.1))
+    )  # fmt: skip
+    watches = {name: Watch(bands=[0], above=0.5, below=0.1 if name == "b" else None) for name in "ab"}
+    asked = questions([watches], watches, True)
+    assert asked == 4
+    (view,) = packed(read(tmp_path))["views"]
+    assert view["alarms"] == pytest.approx([float(reach(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)])
+    assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
+    assert "Watch “a”: 60 %" in browser.locator("#glance").inner_text()
+    assert "Watch “b”" not in browser.locator("#glance").inner_text()  # 0.6 lies within ten errors of 0.5
 
 
 def test_a_probe_can_be_looked_at_alone(run, path, browser):
@@ -390,7 +448,7 @@ def test_a_probe_can_be_looked_at_alone(run, path, browser):
 
 def test_an_alarm_is_seen_at_a_glance(path, browser):
     assert opened(browser, path) == []
-    assert "Watch “green”" in browser.locator("#glance .look").all_inner_texts()[-1]
+    assert "Watch “green” may be relied on" in browser.locator("#glance .look").all_inner_texts()[-1]
 
 
 def test_light_and_dark(path, browser):
@@ -470,7 +528,7 @@ def test_an_explanation_shows_itself_in_any_layout(shape, mask, layout):
     names = (NASTY[0], *(f"part {i}" for i in range(1, int(mask.max()) + 1)))
     inputs = torch.rand(2, *shape)
     explanation = explain(
-        lambda x: x.flatten(1)[:, :2], inputs, Features(mask, names, layout), n_perturbations=16, baseline="zero"
+        lambda x: x.flatten(1)[:, :2], inputs, Features(mask, names, layout), n_perturbations=64, baseline="zero"
     )
     text = explanation._repr_html_()
     assert "&lt;script&gt;" in text

@@ -24,10 +24,6 @@ _TARGETS = 6
 _ROWS = 40
 _ROW = 19  # height of a bar with its name
 _ROOM = 1.5  # for the probes around their mean: how much longer an axis is than the longest bar
-_SIGNS: list[scale.Entry] = [
-    ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
-    ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
-]
 
 
 @style.isolated
@@ -114,7 +110,8 @@ def superband_bars(
     )
     dots: list[scale.Entry] = [("dot", style.MUTED, f"each of {count} probes{beyond}")] if count > 1 else []
     spans: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
-    scale.key(figure, [*_SIGNS, ("line", style.INK, whisker), *dots, *spans, *again.entry(first)])
+    known = bool(np.isfinite(half[:, order]).all())
+    scale.key(figure, [*scale.signs(known), ("line", style.INK, whisker), *dots, *spans, *again.entry(first)])
     for t, axes in enumerate(charts):
         start, thick = (groups.left[order], groups.width[order]) if across else (np.arange(len(order)) - 0.38, 0.76)
         grey = np.array([names[i] == "not_included" for i in order])
@@ -172,7 +169,8 @@ def feature_bars(
     figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     interval = "95 % interval of each" if quantiles is None else "95 % interval, of all features at once"
-    scale.key(figure, [*_SIGNS, ("line", style.INK, interval), *again.entry(first)])
+    known = all(np.isfinite(errors).all() for _, _, _, errors in panels)
+    scale.key(figure, [*scale.signs(known), ("line", style.INK, interval), *again.entry(first)])
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = scale.reach(limit, shown)
     for i, (title, names, coefficients, errors) in enumerate(panels):

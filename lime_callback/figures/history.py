@@ -36,7 +36,7 @@ def history_lines(
 
     Args:
         epochs: the explained epochs, E.
-        score: a line for each label, E values of R²; NaN leaves a gap.
+        score: a line for each label, E values of R², of rows that were left out of the fits; NaN leaves a gap.
         drift: the same of the drift.
         noise_floor: the drift that noise alone would give, by the labels of ``drift``; shaded below its line.
         gate: scores below it are not relied on; drawn as a dashed line.
@@ -52,7 +52,7 @@ def history_lines(
     figure, top = style.page(2 * style.MARGIN + 2 * cell, style.HEADER + _TALL + 52), style.HEADER + 4
     style.write(figure, style.MARGIN, 14, caption, points=style.HEADING, bold=True, width=2 * cell)
     charts = [style.place(figure, style.MARGIN + _TICKS + i * cell, top, _WIDTH, _TALL) for i in (0, 1)]
-    for i, title in enumerate(("surrogate's score (weighted R², best 1)", "drift")):
+    for i, title in enumerate(("score (R² of rows left out, best 1)", "drift")):
         shade = " (shaded: noise alone)" if i and noise_floor else ""
         style.write(figure, style.MARGIN + i * cell, 44, title + shade, points=style.TITLE, bold=True)
     labels = list(dict.fromkeys([*score, *drift]))
@@ -145,8 +145,10 @@ def coefficient_lines(
     axes.plot(
         epochs, values[:, others], color=style.FAINT, lw=1.0, marker="o" if len(epochs) == 1 else None, ms=3, zorder=1
     )
+    known = False
     for i, colour in zip(chosen, style.LINES, strict=False):
         half = scale.half_interval(errors[:, i]) if halves is None else scale.half_interval(halves[:, i], 1.0)
+        known = known or bool(np.isfinite(half).any())
         low, high = (np.broadcast_to(end, x.shape) for end in (values[:, i] - half, values[:, i] + half))
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0, zorder=2)
     lines = {names[i]: values[:, i] for i in chosen}
@@ -160,7 +162,9 @@ def coefficient_lines(
     _epoch_axis(axes, epochs)
     _name_lines(axes, lines, colours, tall, width=labels - 16)
     over = "" if halves is None else " over the probes"
-    note = f"bands: 95 % interval{over}" + (f"; grey: the other {len(others)} features" if others else "")
+    note = (f"bands: 95 % interval{over}" if known else f"no interval{over} is known") + (
+        f"; grey: the other {len(others)} features" if others else ""
+    )
     style.write(figure, style.MARGIN + _TICKS + width, 46, note, ha="right", colour=style.MUTED)
     return figure
 

@@ -78,6 +78,19 @@ def half_interval(errors: NDArray[Any], quantile: float | NDArray[Any] = NORMAL)
     return np.where(np.isfinite(half), half, np.nan)
 
 
+def signs(known: bool = True) -> list[Entry]:
+    """What the colours of bars mean, for a key.
+
+    Args:
+        known: whether all bars have an interval; where one has none, the key says so of light bars.
+    """
+    light = "interval includes 0" if known else "interval includes 0, or is not known"
+    return [
+        ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
+        ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), light),
+    ]
+
+
 # Student's t for up to ten degrees of freedom. Beyond them it is expanded: the process that draws does without scipy.
 _T = np.array([12.70620, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600, 2.26216, 2.22814])
 

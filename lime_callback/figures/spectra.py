@@ -23,11 +23,6 @@ _CHART = (560, 112)
 _SIDE = 80  # of the small picture
 _TICKS = 48  # room for the labels of the vertical axis
 _BELOW = 14
-_KEY: list[scale.Entry] = [
-    ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
-    ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), "interval includes 0"),
-    ("line", style.INK, "95 % interval"),
-]
 
 
 @style.isolated
@@ -98,7 +93,9 @@ def _draw(
     span: list[scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
     own = own if any(panel.spectrum is not None for panel in panels) else []
     span = span if any(panel.spread is not None for panel in panels) else []
-    scale.key(figure, [*_KEY, *own, *span, *hatch, *again])
+    known = all(np.isfinite(panel.errors[np.isfinite(panel.coefficients)]).all() for panel in panels)
+    interval: scale.Entry = ("line", style.INK, "95 % interval of each")
+    scale.key(figure, [*scale.signs(known), interval, *own, *span, *hatch, *again])
     reach = scale.reach(limit, [panel.coefficients for panel in (*panels, *first)])
     for i, panel in enumerate(panels):
         left = style.MARGIN + i % columns * cell

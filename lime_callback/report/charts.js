@@ -26,7 +26,7 @@ function spectrumBars(place, view, ask, label) {
     if (!Number.isFinite(value)) continue;
     const bar = svg("rect", {
       x: x(from) + 0.5, width: Math.max(x(to) - x(from) - 1, 1), y: Math.min(y(value), y(0)),
-      height: Math.max(Math.abs(y(value) - y(0)), 0.5), fill: barColour(value, mean.errors[f]),
+      height: Math.max(Math.abs(y(value) - y(0)), 0.5), fill: barColour(value, mean.halves[f]),
     });
     bar.append(svg("title", {}, tellOf(view, mean, f)));
     root.append(bar);
@@ -39,7 +39,7 @@ function spectrumBars(place, view, ask, label) {
       dots.forEach((dot, i) =>
         mark(root, x(from + (to - from) * (0.15 + (0.7 * i) / (dots.length - 1))), y(dot), [8, bottom], true));
     }
-    whisker(root, mean.values[f], mean.errors[f], (v) => clamp(y(v), 4, bottom), x((from + to) / 2), true);
+    whisker(root, mean.values[f], mean.halves[f], (v) => clamp(y(v), 4, bottom), x((from + to) / 2), true);
   }
   root.append(svg("line", { x1: LEFT, x2: right, y1: y(0), y2: y(0), class: "zero" }));
   spectralAxis(root, axis, x, bottom, width);
@@ -77,17 +77,17 @@ function background(root, view, ask, x, y) {
   root.append(svg("path", { d: path, fill: "none", stroke: "var(--line)", "stroke-width": 1.2, opacity: 0.75 }));
 }
 
-function whisker(root, value, error, y, at, upright) {
-  if (!Number.isFinite(value) || !Number.isFinite(error)) return;
-  const [a, b] = [y(value - 1.96 * error), y(value + 1.96 * error)];
+function whisker(root, value, half, y, at, upright) {
+  if (!Number.isFinite(value) || !Number.isFinite(half)) return;
+  const [a, b] = [y(value - half), y(value + half)];
   const ends = upright ? { x1: at, x2: at, y1: a, y2: b } : { y1: at, y2: at, x1: a, x2: b };
   root.append(svg("line", { ...ends, class: "whisker" }));
 }
 
 function tellOf(view, mean, f) {
-  const half = 1.96 * mean.errors[f];
+  const half = mean.halves[f];
   return `${view.features[f]}: coefficient ${signed(mean.values[f])}${
-    Number.isFinite(half) ? ` ± ${number(half, 2)} (95 %)` : ""}, effect ${signed(mean.effects[f])}`;
+    Number.isFinite(half) ? ` ± ${number(half, 2)} (95 %)` : ", no interval known"}, effect ${signed(mean.effects[f])}`;
 }
 
 // ---- the strongest features, as rows: name, bar, value
@@ -97,7 +97,7 @@ function ranking(place, view, ask, label) {
   const [step, top] = [25, 2];
   const { root, width, height } = paper(place, top + rows.length * step + 20, label);
   const reach = ask.same || !rows.length ? scaleOfRows(view, ask) : scaleOfRows(view, ask, rows);
-  const values = rows.map((row) => signed(row.value) + (Number.isFinite(row.error) ? ` ± ${number(1.96 * row.error, 2)}` : ""));
+  const values = rows.map((row) => signed(row.value) + (Number.isFinite(row.half) ? ` ± ${number(row.half, 2)}` : ""));
   const letters = Math.min(Math.max(0, ...rows.map((row) => row.name.length)), Math.floor(width / 16));
   const [left, right] = [letters * 6.7 + 8, width - Math.max(0, ...values.map((one) => one.length)) * 6.6 - 10];
   const x = linear(-reach, reach, left, right);
@@ -112,16 +112,19 @@ function ranking(place, view, ask, label) {
     name.append(svg("title", {}, row.name));
     root.append(name, text(width, middle + 4, values[i], { "text-anchor": "end", class: "muted" }), svg("rect", {
       x: Math.min(x(row.value), x(0)), width: Math.max(Math.abs(x(row.value) - x(0)), 0.5), y: middle - 6, height: 12,
-      fill: barColour(row.value, row.error), rx: 1,
+      fill: barColour(row.value, row.half), rx: 1,
     }));
     if (row.dots.length > 1) row.dots.forEach((dot) => mark(root, x(dot), middle, [left, right], false));
-    whisker(root, row.value, row.error, (value) => clamp(x(value), left, right), middle, false);
+    whisker(root, row.value, row.half, (value) => clamp(x(value), left, right), middle, false);
   });
   root.append(svg("line", { x1: x(0), x2: x(0), y1: top, y2: bottom, class: "zero" }));
 }
 
 function scaleOfRows(view, ask, rows) {
-  if (rows) return 1.06 * Math.max(...rows.map((row) => Math.abs(row.value) + 1.96 * (row.error || 0))) || 1;
+  if (rows) {
+    const slots = rows.flatMap((row) => row.dots);
+    return 1.06 * largest({ values: rows.map((row) => row.value), halves: rows.map((row) => row.half), slots }) || 1;
+  }
   if (view.shared || ask.whose.probe !== null) return scaleOf(view, ask);
   let most = 0;
   for (const b of view.coefficients) if (Math.abs(b) > most) most = Math.abs(b);
@@ -198,7 +201,7 @@ function featureAxis(root, view, x, bottom, right) {
   }
 }
 
-// ---- lines over the epochs: { name, values, colour, dashed, filled, errors }
+// ---- lines over the epochs: { name, values, colour, dashed, filled, halves }
 
 function lines(place, run, all, ask, label, { low = 0, high = 0, levels = [] } = {}) {
   const { root, width, height } = paper(place, 150, label);
@@ -225,10 +228,11 @@ function lines(place, run, all, ask, label, { low = 0, high = 0, levels = [] } =
       run_.push(m);
     });
     if (run_.length) fills.push(run_);
-    if (one.filled || one.errors) {
+    if (one.filled || one.halves) {
+      const half = (m) => (Number.isFinite(one.halves[m]) ? one.halves[m] : 0);
       for (const part of fills) {
-        const upper = part.map((m) => `${x(when[m])},${y(one.values[m] + (one.errors ? 1.96 * one.errors[m] : 0))}`);
-        const lower = part.map((m) => `${x(when[m])},${one.filled ? bottom : y(one.values[m] - 1.96 * one.errors[m])}`).reverse();
+        const upper = part.map((m) => `${x(when[m])},${y(one.values[m] + (one.halves ? half(m) : 0))}`);
+        const lower = part.map((m) => `${x(when[m])},${one.filled ? bottom : y(one.values[m] - half(m))}`).reverse();
         root.append(svg("polygon", { points: [...upper, ...lower].join(" "), fill: one.filled ? "var(--band)" : one.colour, opacity: one.filled ? 1 : 0.2 }));
       }
     }

@@ -21,6 +21,8 @@ class View {
     this.attributions = new Map();
     if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
     this.reaches = new Map();
+    // Standard errors to either side of a coefficient: its own 95 % interval, and of all features at once.
+    [this.quantile, this.quantileOfAll] = packed.quantiles;
     // Superpixel 3 of one probe is not that of another, unless all probes are cut alike.
     this.shared = !this.maps || this.maps.runs.length === 1;
     this.several = packed.lists.some((list) => new Set(list.map(([probe]) => probe)).size < list.length);
@@ -63,21 +65,22 @@ class View {
     return all > 0 ? Math.sign(this.coefficient(m, s, f)) * this.magnitude(m, s, f) / all : 0;
   }
 
-  // Means over the chosen slots: values, errors and effects of each feature, and the slots' own values.
+  // Means over the chosen slots: of each feature the value, its standard error, half of its 95 % interval, the effect,
+  // the mean size of the effects, and the slots' own values. What is not known is not finite.
   mean(m, whose) {
     const gate = this.run.gate;
     const asked = this.chosen(m, whose);
     const passed = asked.filter((s) => !Number.isFinite(gate) || this.score(m, s) >= gate);
     const slots = passed.length ? passed : asked;
     const probes = slots.map((s) => this.who(m)[s][0]);
-    const found = { slots, values: [], errors: [], effects: [], dots: [] };
+    const found = { slots, values: [], errors: [], halves: [], effects: [], sizes: [], dots: [] };
     for (let f = 0; f < this.size; f++) {
-      let [variance, n] = [0, 0];
       const [dots, own, effect] = [[], new Map(), []];
+      let error = NaN;
       slots.forEach((s, i) => {
         const b = this.coefficient(m, s, f);
         if (!Number.isFinite(b)) return;
-        variance += this.error(m, s, f) ** 2; n += 1;
+        error = this.error(m, s, f);
         effect.push(this.effect(m, s, f));
         own.set(probes[i], [...(own.get(probes[i]) || []), b]);
         dots.push(b);
@@ -85,8 +88,11 @@ class View {
       // Targets of one probe depend on each other: they are averaged first.
       const each = [...own.values()].map(average);
       found.values.push(average(each));
-      found.errors.push(each.length > 1 ? errorOverProbes(each) : n === 1 ? Math.sqrt(variance) : NaN);
+      const of = each.length > 1 ? errorOf(each) : dots.length === 1 ? error : NaN;
+      found.errors.push(of);
+      found.halves.push(of * (each.length > 1 ? student(each.length) : this.quantile));
       found.effects.push(average(effect));
+      found.sizes.push(average(effect.map(Math.abs)));
       found.dots.push(dots);
     }
     return found;
@@ -149,22 +155,21 @@ function average(values) {
 // Student's t of the 97.5th percentile, for one to ten degrees of freedom; beyond them it is close to the expansion.
 const STUDENT = [12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.306, 2.26216, 2.22814];
 
-// Of a mean over probes, from their spread: 1.96 of these "errors" reach as far as the 95 % interval by Student's t.
-function errorOverProbes(values) {
+// Standard errors to either side of a mean of n values, for its 95 % interval.
+const student = (n) => (n < 2 ? NaN : STUDENT[n - 2] || 1.95996 + 2.37227 / (n - 1) + 2.8225 / (n - 1) ** 2);
+
+// Standard error of a mean over probes, from their spread.
+function errorOf(values) {
   const [n, mean] = [values.length, average(values)];
-  const variance = values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (n - 1);
-  const t = STUDENT[n - 2] || 1.95996 + 2.37227 / (n - 1) + 2.8225 / (n - 1) ** 2;
-  return (t / 1.96) * Math.sqrt(variance / n);
+  return Math.sqrt(values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (n - 1) / n);
 }
 
-function largest(mean) {
-  let most = 0;
-  mean.values.forEach((value, f) => {
-    const half = 1.96 * mean.errors[f];
-    const end = Math.abs(value) + (Number.isFinite(half) ? half : 0);
-    if (Number.isFinite(end)) most = Math.max(most, end);
-  });
-  return most;
+const most = (values) => values.filter(Number.isFinite).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+
+// How far bars and whiskers reach; whiskers over few probes can be many times as long, and go on beyond the axis.
+function largest({ values, halves, slots }) {
+  const longest = slots.length > 1 ? most(values) : Infinity;
+  return most(values.map((value, f) => Math.abs(value) + (Number.isFinite(halves[f]) ? Math.min(halves[f], longest) : 0)));
 }
 
 const runs = given.runs.map((packed) => {

@@ -33,9 +33,9 @@ function diverging(value, limit) {
   return stops[i].map((low, c) => low + (place - i) * (stops[i + 1][c] - low));
 }
 
-function barColour(value, error) {
+function barColour(value, half) {
   const sign = value >= 0 ? "plus" : "minus";
-  return `var(--${sign}${isSure(value, error) ? "" : "-unsure"})`;
+  return `var(--${sign}${isSure(value, half) ? "" : "-unsure"})`;
 }
 
 const ratio = () => Math.min(window.devicePixelRatio || 1, 3);

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lime_callback.figures.scale import NORMAL
+from lime_callback.report.reaches import quantiles
 from lime_callback.report.tables import means, measures_of, moments_of, tables_of, trained
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def history_html(run: Run) -> str:
     rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
     head = "".join(
         f"<th style='{_CELL}'>{one}</th>"
-        for one in ("view", "R²", "drift", "strongest at the last epoch, ± 95 % interval over the probes")
+        for one in ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
     )
     last = trained(run, moments)[-1]
     caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
@@ -82,7 +82,8 @@ def _strongest(run: Run, table: Table, most: int = 3) -> str:
     slots = table.who[table.which[last]]
     if explanation is not None and len(explanation.features.mask) > 1:
         names = [f"probe {probe} · {name}" for probe, _ in slots for name in table.features]
-        mean, half = coefficients[: len(slots)].reshape(-1), NORMAL * errors[: len(slots)].reshape(-1)
+        reach = quantiles(table, explanation)[1]  # of all features of a probe at once: the strongest ones are picked
+        mean, half = coefficients[: len(slots)].reshape(-1), reach * errors[: len(slots)].reshape(-1)
         size = np.nan_to_num(np.abs(mean))
     else:
         names = table.features

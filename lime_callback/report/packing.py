@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.report.encoding import floats
 from lime_callback.report.places import named_places, spatial_places, spectral_places
+from lime_callback.report.reaches import alarm_reaches, quantiles
 from lime_callback.report.tables import measures_of, moments_of, tables_of, trained
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _view(run: Run, table: Table, moments: list[Moment]) -> dict[str, Any]:
         "coefficients": floats(table.coefficients),
         "errors": floats(table.errors),
         "scores": floats(table.scores),
+        "quantiles": quantiles(table, run.explanations.get(table.view)),
+        "alarms": alarm_reaches(run, table),
         "measures": measures_of(run, table.view, moments),
         "axis": axis,
         "maps": maps,

@@ -44,7 +44,7 @@ class Section {
     const watched = Object.keys(view.measures).filter((name) => name.startsWith("watch/"));
     this.watch = watched.length ? figure("Watched shares of the attribution") : null;
     this.watched = watched.map((name) => name.slice(6));
-    this.bars?.caption.append(key("lowers / raises", "minus", "plus"), key("not told from 0", "minus-unsure", "plus-unsure"));
+    this.bars?.caption.append(key("lowers / raises", "minus", "plus"), key("not told from 0, or no interval known", "minus-unsure", "plus-unsure"));
     if (view.axis?.middles && view.run.probes.length) this.bars.caption.append(key("spectrum", "line"));
     this.fall?.caption.append(scaleKey(view.limit));
     this.pictures?.caption.append(scaleKey(view.limit));
@@ -116,7 +116,7 @@ class Section {
     const { run } = view;
     const over = (f) => run.moments.map((_, m) => (view.explained(m) ? f(m) : NaN));
     const [mean, worst] = [over((m) => view.meanScore(m)), over((m) => view.worstScore(m))];
-    this.score.side.textContent = "R²: mean, and dashed the worst probe";
+    this.score.side.textContent = "R² of rows left out: mean, and dashed the worst probe";
     lines(this.score.drawing, run, [{ values: worst, colour: "var(--good)", dashed: true }, { values: mean, colour: "var(--good)" }], ask,
       `${view.name}: score over the epochs. R² is ${squared(mean[ask.m])} ${after(run, ask.m)}, and ${squared(worst[ask.m])} for the worst probe.`,
       { low: 0, high: 1, levels: run.gate === null ? [] : [[run.gate, "gate"]] });
@@ -140,7 +140,7 @@ class Section {
     const { run } = view;
     const colours = ["var(--ink)", "var(--second)", "var(--good)", "var(--muted)"];
     const shares = this.watched.map((name, i) => ({
-      values: over((m) => view.measure(`watch/${name}`, m)), errors: over((m) => view.measure(`watch_error/${name}`, m)),
+      values: over((m) => view.measure(`watch/${name}`, m)), halves: over((m) => shareQuantile(view, m) * view.measure(`watch_error/${name}`, m)),
       colour: colours[i % colours.length], dashed: i >= colours.length,
     }));
     const levels = this.watched.flatMap((name) => ["above", "below"].flatMap((side) => {
@@ -181,10 +181,13 @@ class Section {
       html("thead", {}, line(["Feature", "Coefficient", "Standard error", "95 % interval", "Effect"], "th")),
       html("tbody", {}, ...rows.map((row) => line([
         row.name, signed(row.value), number(row.error),
-        `${number(row.value - 1.96 * row.error)} to ${number(row.value + 1.96 * row.error)}`, signed(row.effect),
+        Number.isFinite(row.half) ? `${number(row.value - row.half)} to ${number(row.value + row.half)}` : "not known", signed(row.effect),
       ], "td"))))));
   }
 }
+
+// Standard errors to either side of a share's mean over the probes; of a single probe its own error counts.
+const shareQuantile = (view, m) => student(new Set(view.who(m).map(([probe]) => probe)).size) || view.quantile;
 
 // What is shown of a view that does not have what was chosen: its mean.
 function fitting(view, ask) {

@@ -41,13 +41,16 @@ function probeName(run, probe) {
   return `${known && known.chosen ? "sample" : "probe"} ${probe}`;
 }
 
-// The features of largest absolute mean; of views whose probes are cut differently, those of single probes.
+// The features that have most of the attribution on average; of a single probe those of largest coefficient, whose
+// intervals are those of all features at once: they are picked because they are large.
 function strongest(view, m, whose, most) {
   let all;
   if (view.shared || whose.probe !== null) {
     const mean = view.mean(m, whose);
+    const alone = mean.slots.length === 1;
     all = mean.values.map((value, f) => ({
       f, value, name: view.features[f], error: mean.errors[f], effect: mean.effects[f], dots: mean.dots[f],
+      half: alone ? view.quantileOfAll * mean.errors[f] : mean.halves[f], size: alone ? 0 : mean.sizes[f],
     }));
   } else {
     all = view.chosen(m, whose).flatMap((s) => {
@@ -55,42 +58,38 @@ function strongest(view, m, whose, most) {
       return view.features.map((feature, f) => ({
         f, value: view.coefficient(m, s, f), name: `${probeName(view.run, probe)} · ${feature}`,
         error: view.error(m, s, f), effect: view.effect(m, s, f), dots: [],
+        half: view.quantileOfAll * view.error(m, s, f), size: 0,
       }));
     });
   }
   return all.filter((one) => Number.isFinite(one.value))
-    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, most);
+    .sort((a, b) => b.size - a.size || Math.abs(b.value) - Math.abs(a.value)).slice(0, most);
 }
 
-const isSure = (value, error) => !Number.isFinite(error) || Math.abs(value) > 1.96 * error;
+const isSure = (value, half) => Number.isFinite(half) && Math.abs(value) > half;
 
 function inWords(view, m, whose, most = 3) {
   const top = strongest(view, m, whose, most).filter((one) => one.value !== 0);
   if (!top.length) return "nothing: all coefficients are zero";
   return top.map((one) => `${one.name} ${signed(one.value)}${
-    Number.isFinite(one.error) ? ` ± ${number(1.96 * one.error, 2)}` : ""}`).join(", ");
+    Number.isFinite(one.half) ? ` ± ${number(one.half, 2)}` : ""}`).join(", ");
 }
 
-// The share of an explanation's absolute coefficients that its strongest feature has, mean over the chosen slots.
+// The share of an explanation's attribution that its strongest feature has, mean over the chosen slots.
 function concentration(view, m, whose) {
-  return average(view.chosen(m, whose).map((s) => {
-    let [most, sum] = [0, 0];
-    for (let f = 0; f < view.size; f++) {
-      const b = Math.abs(view.coefficient(m, s, f));
-      if (Number.isFinite(b)) { sum += b; most = Math.max(most, b); }
-    }
-    return sum > 0 ? most / sum : NaN;
-  }));
+  return average(view.chosen(m, whose).map((s) => most(view.features.map((_, f) => view.effect(m, s, f))) || NaN));
 }
 
+// The share of the coefficients whose own interval leaves out 0; NaN where no interval is known.
 function told(view, m, whose) {
   let [sure, all] = [0, 0];
   for (const s of view.chosen(m, whose)) {
     for (let f = 0; f < view.size; f++) {
       const b = view.coefficient(m, s, f);
-      if (!Number.isFinite(b)) continue;
+      const half = view.quantile * view.error(m, s, f);
+      if (!Number.isFinite(b) || !Number.isFinite(half)) continue;
       all += 1;
-      if (isSure(b, view.error(m, s, f)) && b !== 0) sure += 1;
+      if (isSure(b, half) && b !== 0) sure += 1;
     }
   }
   return all ? sure / all : NaN;
@@ -110,13 +109,13 @@ const answers = {
   sure(view, m, whose) {
     const scores = view.chosen(m, whose).map((s) => view.score(m, s));
     const [mean, worst] = [average(scores), Math.min(...scores.filter(Number.isFinite))];
-    const word = mean >= 0.8 ? "Well described" : mean >= 0.5 ? "Partly described" : "Hardly described";
+    const [word, beyond] = [mean >= 0.8 ? "Well described" : mean >= 0.5 ? "Partly described" : "Hardly described", told(view, m, whose)];
     return {
       title: "How sure is that?",
       level: mean >= 0.5 ? "" : "look",
-      big: `${word}: R²\u00a0${squared(mean)}`,
+      big: `${word}: R²\u00a0${squared(mean)} of rows left out`,
       small: `${scores.length > 1 ? `The worst probe has ${squared(worst)}. ` : ""}` +
-        `${percent(told(view, m, whose))} of the coefficients differ from zero beyond their noise.`,
+        (Number.isNaN(beyond) ? "No intervals are known." : `${percent(beyond)} of the coefficients differ from zero beyond their noise.`),
     };
   },
 
@@ -129,13 +128,15 @@ const answers = {
     }
     const size = drift < 0.02 ? "Little" : drift < 0.15 ? "Somewhat" : drift < 0.5 ? "Much" : "Nearly everything";
     const noise = Number.isFinite(floor) ? `noise ${distance(floor)}` : "its noise is not known";
-    const share = view.measure("changed", m);
+    const [share, moved] = [view.measure("changed", m), view.measure("moved", m)];
     const settled = view.measure("settled", m);
     return {
       title,
       big: drift <= floor ? "Nothing beyond noise" : `${size}: drift ${distance(drift)}`,
       small: [
-        `To the epoch before, ${noise}${Number.isFinite(share) ? `; ${percent(share)} of the features changed by more than matters` : ""}.`,
+        `To the epoch before, ${noise}.`,
+        Number.isFinite(moved) ? `${percent(moved)} of the attribution went elsewhere${
+          Number.isFinite(share) ? `; ${percent(share)} of the features changed by more than matters` : ""}.` : "",
         Number.isFinite(start) ? `From the first explanation: ${distance(start)}.` : "",
         settled >= 0 ? `Settled after epoch ${number(settled)}.` : "",
       ].filter(Boolean).join(" "),
@@ -150,22 +151,32 @@ const answers = {
       big: found.length ? found[0].big : "Nothing stands out",
       small: found.length
         ? [found[0].small, ...found.slice(1).map((one) => `${one.big}: ${one.small}`)].join(" ")
-        : "No fit is poor, no single feature decides alone, and no watch raised an alarm.",
+        : "No fit is poor, no single feature decides alone, and no watch is beyond its bound.",
     };
   },
 };
 
+// Of classes these are shares of the predictions, else standard deviations of the outputs: the numbers fit both.
+const hiding = (changed, expected) =>
+  `Hiding it changes ${number(changed, 2)} of what is predicted; ${number(expected, 2)} is expected of random sets as large.`;
+
 function troubles(view, m, whose) {
   const run = view.run;
   const found = [];
-  for (const [name, { above, below }] of Object.entries(run.watch)) {
+  for (const [name, { above, below, reliance }] of Object.entries(run.watch)) {
     const [share, error] = [view.measure(`watch/${name}`, m), view.measure(`watch_error/${name}`, m)];
-    const over = above !== null && share - 1.645 * error > above;
-    if (over || (below !== null && share + 1.645 * error < below)) {
+    const half = (view.alarms[m] || 0) * error;
+    const over = above !== null && share - half > above;
+    if (over || (below !== null && share + half < below)) {
       found.push({
         big: `Watch “${short(name)}”: ${percent(share)}`,
         small: `It has ${over ? "more" : "less"} of the attribution than ${percent(over ? above : below)}.`,
       });
+    }
+    const [changed, expected] = [view.measure(`reliance/${name}`, m), view.measure(`reliance/${name}_expected`, m)];
+    const asked = below === null || (reliance ?? null) !== null;
+    if (asked && changed - expected > (reliance ?? 0.1)) {
+      found.push({ big: `Watch “${short(name)}” may be relied on`, small: hiding(changed, expected) });
     }
   }
   const bound = Math.max(run.gate ?? 0, 0.5);
@@ -183,7 +194,9 @@ function troubles(view, m, whose) {
     found.push({ big: `One feature has ${percent(one)}`, small: "So much in one place may be a shortcut." });
   }
   const sure = told(view, m, whose);
-  if (sure < 0.3) {
+  if (Number.isNaN(sure)) {
+    found.push({ big: "No intervals", small: "There are too few perturbations to know the coefficients' errors: raise n_perturbations." });
+  } else if (sure < 0.3) {
     found.push({ big: "Mostly noise", small: `Only ${percent(sure)} of the coefficients differ from zero: raise n_perturbations.` });
   }
   return found;

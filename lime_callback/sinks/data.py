@@ -73,7 +73,7 @@ class ViewData:
 
     Attributes:
         names: of the features, d.
-        score: R² of rows that were left out, the mean over probes and targets.
+        score: R² of rows that were left out of the fits, the mean over probes and targets.
         rows: of the history, one for each probe, target and feature.
         metrics: names under which Lightning logs this view's numbers, without the view's tag.
         later: names of all metrics that may follow, also of those that have nothing to be measured from yet.

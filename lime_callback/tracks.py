@@ -96,6 +96,7 @@ class Track:
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        forwards: inputs that the model was asked about for each probe, by the last explanation.
         relevant_change: smallest change that matters, as a share of the attribution.
     """
 
@@ -123,6 +124,7 @@ class Track:
     series: Series = field(default_factory=Series)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
+    forwards: int = 0
     relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
@@ -177,12 +179,13 @@ class Track:
             scale = self.scale if plan.auto_output else None
             self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
 
-    def _settings(self, plan: Plan) -> Settings:
+    def settings(self, plan: Plan) -> Settings:
+        """How the view is explained, on the scale that its outputs were found to need."""
         return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
 
     def _know(self, outputs: Tensor, plan: Plan) -> None:
         assert self.kind is not None, "pin comes first"
-        self.now = predicted(outputs, self.truth, self.kind, self._settings(plan).output)
+        self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -246,7 +249,7 @@ class Track:
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=self._settings(plan),
+            settings=self.settings(plan),
             batch_size=batch_size,
             seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,

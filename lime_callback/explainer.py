@@ -151,6 +151,8 @@ class Outcome(NamedTuple):
         unfolded: why the model's stem could not be folded, where that was asked for.
         faithfulness: how much sooner the first output falls and rises than by chance, ``[B]``, see
             :mod:`lime_callback.faithfulness`; ``None`` where it was not asked for.
+        forwards: inputs that the model was asked about for each input: its perturbations, of which a design may have
+            fewer than were asked for, itself, itself with everything hidden, and the curves of the faithfulness.
     """
 
     explanation: Explanation
@@ -160,6 +162,7 @@ class Outcome(NamedTuple):
     batch_size: int
     unfolded: str = ""
     faithfulness: Tensor | None = None
+    forwards: int = 0
 
 
 def run(
@@ -245,7 +248,8 @@ def run(
             shape=tuple(inputs.shape[1:]),
             samples=samples,
         )
-        return Outcome(explanation, whole, reasons, weak, sufficed, unfolded)
+        looks = perturber.per_input + 1 + perturber.grounds
+        return Outcome(explanation, whole, reasons, weak, sufficed, unfolded, forwards=looks)
 
     # With sharded weights each process would have to decide alike.
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep
@@ -262,7 +266,9 @@ def run(
             with stage("forwards"), unheard():
                 along, _ = sweep(score, rows if stem is None else stem.other(rows), targets[:, :1], sufficed, ranks)
             spread = outputs.view(len(inputs), -1, targets.shape[1])[..., 0].std(1)
-            concluded = concluded._replace(faithfulness=area(along.view(len(inputs), -1), spread))
+            along = along.view(len(inputs), -1)
+            looks = concluded.forwards + along.shape[1]
+            concluded = concluded._replace(faithfulness=area(along, spread), forwards=looks)
         return concluded
 
 

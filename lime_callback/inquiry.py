@@ -248,6 +248,7 @@ class Inquiry:
         track.shorten(found.explanation, self.plan.settings.surrogate)
         track.take(found.explanation, epochs_trained)
         track.trust(found.faithfulness)
+        track.forwards = found.forwards
         track.hear(found.outputs.cpu(), classes=has_classes(found.outputs, labels))
 
     def _ask_otherwise(self, track: Track, model: Model, batch_size: int, ranks: Ranks) -> None:

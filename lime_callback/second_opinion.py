@@ -5,14 +5,18 @@ What hidden elements become is part of the question. Where the answer's sign han
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import torch
 
 from lime_callback.baselines import Background, Baseline, Data
 from lime_callback.default_baseline import Usual
 from lime_callback.designs import key
 from lime_callback.explainer import run
+from lime_callback.prediction import least_freedom
 
 if TYPE_CHECKING:
     from lime_callback.distributed import Ranks
@@ -21,8 +25,8 @@ if TYPE_CHECKING:
     from lime_callback.plan import Plan
     from lime_callback.tracks import Track
 
-_PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations
-_SPARE = 8  # perturbations beyond the number of features, without which nothing would be significant
+_PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations where those suffice for errors
+_MARGIN = 1.25  # so many times the perturbations that suffice on average, since their weights are left to chance
 _ERRORS = 2.0  # a coefficient is sure from so many standard errors on
 _STRONGEST = 3  # of the first explanation so many features count,
 _LEAST = 0.25  # and of the second those above this share of its largest
@@ -50,12 +54,14 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
     assert last is not None, "explain comes first"
     assert features is not None, "pin comes first"
     assert track.targets is not None, "pin comes first"
-    n = plan.settings.n_perturbations // _SHARE
-    if model.background is None or n < len(features) + _SPARE:
+    settings = track.settings(plan)
+    n = settings.n_perturbations // _SHARE
+    n = max(n, _sufficient(last, settings.design.group(n, len(features))))
+    if model.background is None or n > settings.n_perturbations:
         return None, 0
     inputs = model.probes.inputs[:_PROBES]
     few = replace(features, mask=features.mask[:_PROBES]) if len(features.mask) > 1 else features
-    baseline = plan.settings.baseline
+    baseline = settings.baseline
     baseline = baseline.of(features) if isinstance(baseline, Usual) else baseline
     second = other(baseline)
     found = run(
@@ -63,16 +69,16 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
         inputs,
         few.to(inputs.device),
         track.targets[:_PROBES],
-        settings=replace(track.settings(plan), baseline=second, n_perturbations=n),
+        settings=replace(settings, baseline=second, n_perturbations=n),
         batch_size=batch_size,
         seeds=[key(plan.seed, probe, track.view.name) for probe in range(len(inputs))],
         ranks=ranks,
         module=model.module,
         pinned=None if track.pinned is None else track.pinned[:_PROBES].to(inputs.device),
         background=model.background,
-    ).explanation.to("cpu")
-    forwards = len(inputs) * (found.n_perturbations + 1)
-    turned = opposite(last, found)
+    )
+    forwards = len(inputs) * found.forwards
+    turned = opposite(last, found.explanation.to("cpu"))
     if not turned:
         return None, forwards
     names = ", ".join(f"'{name}'" for name, _ in turned.most_common())
@@ -82,6 +88,13 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
         "Read the size of these features, not their sign, or choose the `baseline` that means what you ask.",
         forwards,
     )
+
+
+def _sufficient(first: Explanation, group: int) -> int:
+    """How many perturbations, drawn in groups, it takes to know the errors, if they weigh as those of ``first`` do."""
+    features = torch.tensor(float(len(first.features)))
+    groups = float(features + 1 + least_freedom(features))
+    return math.ceil(_MARGIN * groups * group * first.n_perturbations / float(first.effective_rows.min()))
 
 
 def opposite(first: Explanation, second: Explanation) -> Counter[str]:

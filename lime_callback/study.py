@@ -13,7 +13,6 @@ from lime_callback.capture import Capture
 from lime_callback.card import settings_of
 from lime_callback.choices import Evenly, Numbered
 from lime_callback.distributed import ALONE, Ranks
-from lime_callback.faithfulness import steps_for
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
@@ -236,13 +235,9 @@ class Study:
             self.publisher.publish(trainer.loggers, folder, trainer.current_epoch, self._step, probes, tracks, alarms)
         self._alarms = alarms
         seconds = time.perf_counter() - started
-        # A design may have fewer rows than were asked for, because there are no more.
-        made = [track.last.n_perturbations for track in tracks if track.last is not None]
         judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
         relying = self.inquiry.relying.forwards if tracks else 0
-        # Each probe is looked at besides as it is, with everything hidden, and along the curves of the faithfulness.
-        each = sum(rows + 2 + 4 * steps_for(rows) for rows in made)
-        forwards = judged + self.inquiry.aside + relying + len(probes) * each
+        forwards = judged + self.inquiry.aside + relying + len(probes) * sum(track.forwards for track in tracks)
         self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             # What was chosen once is not chosen again.

@@ -96,6 +96,7 @@ class Track:
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        forwards: inputs that the model was asked about for each probe, by the last explanation.
         relevant_change: smallest change that matters, as a share of the attribution.
     """
 
@@ -123,6 +124,7 @@ class Track:
     series: Series = field(default_factory=Series)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
+    forwards: int = 0
     relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 

@@ -85,10 +85,10 @@ def test_two_processes_find_what_one_finds(alone, ran, strategy):
     for name, value in alone["metrics"][-1].items():
         assert zero["metrics"][-1][name] == pytest.approx(value, abs=1e-4), name
     # Each process made half of the forwards, and only rank zero wrote. For each view there is one of the probes as they
-    # are, and two that prove the model's stem, where weights are not sharded.
+    # are, one with nothing shown, and two that prove the model's stem, where weights are not sharded.
     proof = 2 if strategy == "ddp" else 0
     # Of reliance, 16 batches with something hidden are halved, and two of the samples as they are stay.
-    assert [alone["forwards"][1], zero["forwards"][1]] == [2 * (1 + 18 + 2) + 18, 2 * (1 + 9 + proof) + 10]
+    assert [alone["forwards"][1], zero["forwards"][1]] == [2 * (2 + 18 + 2) + 18, 2 * (2 + 9 + proof) + 10]
     (history,) = folder.rglob("history.csv")
     assert len(read_history(history)) == 3 * 5 * (4 + 3)
     assert len(events(folder).Images("lime/spatial/attributions")) == 3
@@ -111,9 +111,9 @@ def test_memory_that_does_not_suffice_in_one_process_halves_the_batch(alone, ran
     (zero, one), _, _ = ran("fsdp", "memory")
     same(alone, zero, atol=1e-6, rtol=0)
     assert zero["forwards"] == one["forwards"]
-    # Batches of 8 failed once, in the sanity check; since then, all are of 4.
-    # Of reliance there are nine samples as they are, and half of 108 with something hidden.
-    assert one["forwards"][2] == 2 * (2 + 60 // 4) + 3 + 14
+    # Batches of 8 failed once, in the sanity check; since then, all are of 4: five probes as they are, and the same with
+    # nothing shown, take two each. Of reliance there are nine samples as they are, and half of 108 with something hidden.
+    assert one["forwards"][2] == 2 * (2 + 2 + 60 // 4) + 3 + 14
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

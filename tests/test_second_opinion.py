@@ -1,11 +1,13 @@
 """Another baseline is asked once a run, and what it finds is said where it is the opposite."""
 
+from collections import Counter
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
-from lime_callback import Explanation, LimeCallback, Superbands, explain
+from lime_callback import Explanation, LimeCallback, Superbands, explain, second_opinion
 from lime_callback.baselines import Background, Constant, Data
 from lime_callback.second_opinion import opposite, other
 
@@ -72,7 +74,7 @@ def test_nothing_is_asked_without_a_background(tmp_path, caplog):
     with caplog.at_level("INFO"):
         one, _ = fit(tmp_path, callback(background=0), model=Turning, data=Uneven(), epochs=1)
     assert not said(caplog)
-    assert one.callback_metrics["lime/forwards"] == 3 * (2**3 + 1)
+    assert one.callback_metrics["lime/forwards"] == 3 * (2**3 + 2)
 
 
 def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
@@ -84,9 +86,40 @@ def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
             if not trainer.sanity_checking:
                 forwards.append(float(trainer.callback_metrics["lime/forwards"]))
 
-    lime = Look(Superbands(6), wavelengths=WAVELENGTHS, probes=3, n_perturbations=60, design="paired")
+    lime = Look(
+        Superbands(6), wavelengths=WAVELENGTHS, probes=3, n_perturbations=400, design="paired", reliance=False,
+        pictures=False,
+    )  # fmt: skip
     fit(tmp_path, lime, epochs=2)
-    assert forwards == [3 * 61 + 2 * 16, 3 * 61]
+    # A probe itself, all of it hidden (the second time by each of eight samples), and four curves of six steps.
+    assert forwards == [3 * (400 + 2 + 4 * 6) + 2 * (100 + 1 + 8), 3 * (400 + 2 + 4 * 6)]
+
+
+@pytest.mark.parametrize(("n", "asked"), [(96, True), (60, False)])
+def test_it_takes_as_many_perturbations_as_errors_need_or_none(tmp_path, monkeypatch, n, asked):
+    """A quarter of 96 pairs is too few for errors, which nothing could exceed."""
+    found = []
+    monkeypatch.setattr(second_opinion, "opposite", lambda first, second: found.append(second) or Counter())
+    lime = callback(n_perturbations=n, design="paired", baseline="data")
+    fit(tmp_path, lime, epochs=1)
+    assert len(found) == asked
+    assert all((one.freedom >= 20).all() and n // 4 < one.n_perturbations <= n for one in found)
+
+
+class Aside(Classifier):
+    """The first output rises with the first band's distance from 2, and the others much faster."""
+
+    def forward(self, x):
+        away = (x[:, 0].mean((1, 2)) - 2).abs()
+        return torch.stack([away, 5 * away, 5 * away], 1) + 0 * self.net(x)
+
+
+def test_both_explain_outputs_on_one_scale(tmp_path, caplog):
+    """The first output by itself rises, and falls against the mean of all: a difference in what is asked."""
+    with caplog.at_level("INFO"):
+        fit(tmp_path, callback(baseline=2.0, output="auto"), model=Aside, data=Uneven(), epochs=1)
+    assert "as its logit less the mean of all logits" in caplog.text
+    assert not said(caplog)
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")

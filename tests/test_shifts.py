@@ -43,7 +43,7 @@ def explained(forward, d, n, seed=0, design="paired", inputs=1, **settings):
 
 def test_what_moved_by_hand():
     """A quarter of the attribution goes from the first feature to the third, and nothing else happens."""
-    one, two = (explained(linear(w), 4, 40) for w in ([2.0, -1.0, 0.0, 1.0], [1.0, -1.0, 1.0, 1.0]))
+    one, two = (explained(linear(w), 4, 96) for w in ([2.0, -1.0, 0.0, 1.0], [1.0, -1.0, 1.0, 1.0]))
     found = compare(one, two)
     assert float(found.moved) == pytest.approx(0.25, abs=1e-5)
     assert float(found.scale) == pytest.approx(0, abs=1e-5)
@@ -53,7 +53,7 @@ def test_what_moved_by_hand():
 
 
 def test_a_sign_that_turns_has_flipped_and_moved():
-    one, two = (explained(linear(w), 4, 40) for w in ([2.0, -1.0, 0.0, 1.0], [2.0, 1.0, 0.0, 1.0]))
+    one, two = (explained(linear(w), 4, 96) for w in ([2.0, -1.0, 0.0, 1.0], [2.0, 1.0, 0.0, 1.0]))
     found = compare(one, two)
     assert float(found.flipped) == pytest.approx(0.25, abs=1e-5)
     assert float(found.moved) == pytest.approx(0.25, abs=1e-5)
@@ -69,7 +69,7 @@ def test_outputs_that_are_multiplied_are_longer_and_nothing_moves(times):
 
 
 def test_an_unchanged_model_has_shifts_of_zero_exactly():
-    found = compare(*(explained(interacting(12), 12, 64, 3) for _ in range(2)))
+    found = compare(*(explained(interacting(12), 12, 96, 3) for _ in range(2)))
     for name in ("moved", "scale", "flipped", "changed"):
         assert (getattr(found, name) == 0).all(), name
     assert found.moved_bound() == 0
@@ -85,7 +85,7 @@ def test_without_any_attribution_everything_moved():
     assert scale(zero, zero).item() == 0
 
 
-@pytest.mark.parametrize(("d", "n"), [(20, 128), (20, 64), (50, 150)])
+@pytest.mark.parametrize(("d", "n"), [(20, 128), (20, 100), (50, 150)])
 def test_noise_of_different_designs_is_taken_out(d, n):
     """Of 150 rows for 50 features, fewer than four each, too: of the noise a tenth is left at most."""
     forward, raw, moved, cosine, drift = interacting(d, 3), [], [], [], []
@@ -100,11 +100,11 @@ def test_noise_of_different_designs_is_taken_out(d, n):
 
 def test_few_features_are_called_changed_that_are_not():
     shares = [
-        float(compare(explained(interacting(12), 12, 64, 2 * i), explained(interacting(12), 12, 64, 2 * i + 1)).changed)
+        float(compare(explained(interacting(12), 12, 96, 2 * i), explained(interacting(12), 12, 96, 2 * i + 1)).changed)
         for i in range(60)
     ]
     assert np.mean(shares) < 0.01
-    moved = compare(explained(interacting(12), 12, 64, 5), explained(interacting(12, change=30.0), 12, 64, 5))
+    moved = compare(explained(interacting(12), 12, 96, 5), explained(interacting(12, change=30.0), 12, 96, 5))
     assert float(moved.changed) > 0
 
 
@@ -172,14 +172,14 @@ def test_what_has_classes():
     ],
 )
 def test_a_relevant_change_is_a_share(value, error, message):
-    one = explained(linear([1.0, 2.0]), 2, 24)
+    one = explained(linear([1.0, 2.0]), 2, 96)
     with pytest.raises(error, match=message):
         compare(one, one, relevant_change=value)
 
 
 def test_bounds_of_what_moved():
-    one = explained(interacting(12), 12, 64, list(range(6)), inputs=6)
-    two = explained(interacting(12, change=3.0), 12, 64, list(range(6)), inputs=6)
+    one = explained(interacting(12), 12, 96, list(range(6)), inputs=6)
+    two = explained(interacting(12, change=3.0), 12, 96, list(range(6)), inputs=6)
     found = compare(one, two)
     assert found.moved_bound(0.99) > found.moved_bound() > float(found.shift.apart.mean())
     assert compare(one, two, gate=1.0).moved_bound() == math.inf

@@ -25,8 +25,9 @@ from timing import parser, ratio, rounds, told
 from lime_callback import Lasso, Ridge
 from lime_callback.designs import Paired, draw
 from lime_callback.explanation import Samples
+from lime_callback.fitting import fit
 from lime_callback.kernels import Cosine
-from lime_callback.surrogates import Surrogate, centred, fit
+from lime_callback.surrogates import Surrogate, centred
 
 if TYPE_CHECKING:
     from collections.abc import Callable

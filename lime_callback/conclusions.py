@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.features import Features
-    from lime_callback.surrogates import Fit
+    from lime_callback.fitting import Fit
 
 # Rows, all of one weight, that suffice for a few features, also where they come in pairs.
 _ADVISED = 64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -16,14 +15,15 @@ from lime_callback.designs import Design, draw, used_rows
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explanation import Explanation, Samples
 from lime_callback.faithfulness import area, curves, steps_for
+from lime_callback.fitting import fit
 from lime_callback.forwards import predictions, sweep
 from lime_callback.hidden import of_rows, weighed
 from lime_callback.inputs import check_background, check_inputs, features_of, fingerprint
 from lime_callback.perturb import Perturber
+from lime_callback.refitting import of_fit
 from lime_callback.settings import Settings
 from lime_callback.stages import stage, unheard
 from lime_callback.stems import Folded, StemFinder, fold
-from lime_callback.surrogates import Fit, Surrogate, fit
 from lime_callback.targets import Output, Target, scores, select
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def run(
         reasons, weak = verdicts(whole, samples.outputs, found, features)
         prediction = whole.gather(1, targets)
         explanation = Explanation(
-            **_of_fit(found, outputs.dtype, prediction),
+            **of_fit(found, outputs.dtype, prediction),
             targets=targets,
             prediction=prediction,
             hidden=empty.gather(1, targets),
@@ -278,27 +278,3 @@ def gathered(settings: Settings, perturber: Perturber, features: Features, outpu
     weights = weighed(settings.kernel, perturber.inputs, perturber.hidden, features, design)
     outputs = outputs.view(len(perturber.inputs), perturber.per_input, -1)
     return Samples(design, weights, outputs, group, chance=perturber.grounds > 1)
-
-
-def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate) -> Explanation:
-    """What the explanation would be with no more rows of its design than a later one has, as fitted again."""
-    samples, n = explanation.samples, later.n_perturbations
-    if samples is None or later.samples is None or n >= explanation.n_perturbations:
-        return explanation
-    # The later one may have the first rows of groups alone, see `designs.used_rows`.
-    step = max(1, samples.group // later.samples.group)
-    kept = {name: getattr(samples, name)[:, : n * step : step] for name in ("design", "weights", "outputs")}
-    samples = replace(samples, **kept, group=samples.group // step)
-    found = fit(surrogate, samples)
-    fewer = _of_fit(found, explanation.coefficients.dtype, explanation.prediction)
-    return replace(explanation, **fewer, n_perturbations=samples.design.shape[1], samples=samples)
-
-
-def _of_fit(found: Fit, dtype: torch.dtype, prediction: Tensor) -> dict[str, Any]:
-    """An explanation's attributes that follow from its fit, and from the outputs ``[B, T]`` for the inputs."""
-    whole = found.intercept + found.coefficients.sum(-1)
-    away = torch.where(found.constant, 0.0, (whole - prediction) / torch.where(found.constant, 1.0, found.spread))
-    named = {name: getattr(found, name) for name in ("coefficients", "standard_error", "intercept", "score")}
-    named |= {"fit_score": found.fit_score, "gap": away}
-    named |= {name: getattr(found, name).expand(len(prediction)) for name in ("freedom", "effective_rows")}
-    return {name: value.to(dtype) for name, value in named.items()}

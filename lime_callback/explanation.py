@@ -5,21 +5,16 @@ Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*di
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lime_callback.effects import effects, magnitudes
-from lime_callback.features import Features
 from lime_callback.image_and_mask import chosen, shown
 from lime_callback.intervals import LEVEL, reach
-from lime_callback.layout import Layout
 from lime_callback.quantities import checked_count
 
 if TYPE_CHECKING:
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_FORMAT = "lime_callback explanation 2"
+    from lime_callback.features import Features
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,47 +248,9 @@ class Explanation:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
-        arrays["mask"] = self.features.mask
-        if self.samples is not None:
-            arrays |= {f"samples_{k}": getattr(self.samples, k) for k in ("design", "weights", "outputs")}
-        about = {
-            "format": _FORMAT,
-            "names": self.features.names,
-            "layout": self.features.layout.axes,
-            "per_input": self.features.per_input,
-            "n_perturbations": self.n_perturbations,
-            "shape": self.shape,
-            "group": self.samples.group if self.samples is not None else 1,
-            "chance": self.samples is not None and self.samples.chance,
-        }
-        path = Path(path)
-        partial = path.with_name(path.name + ".part")
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                about=np.array(json.dumps(about)),
-                **{k: v.detach().cpu().numpy() for k, v in arrays.items()},
-            )
-        partial.replace(path)
+        from lime_callback.explanation_file import save
 
-    def _check_whole(self) -> None:
-        """Raise a ``ValueError`` if the parts' shapes do not fit each other, as in a file that was tampered with."""
-        batch, targets = self.targets.shape
-        shapes: dict[str, tuple[int, ...]]
-        size, samples = len(self.features), self.samples
-        shapes = dict.fromkeys(("intercept", "score", "fit_score", "gap", "prediction", "hidden"), (batch, targets))
-        shapes |= dict.fromkeys(("freedom", "effective_rows"), (batch,))
-        shapes |= dict.fromkeys(("coefficients", "standard_error"), (batch, targets, size))
-        parts = {name: getattr(self, name) for name in shapes} | {"fingerprint": self.fingerprint}
-        shapes |= {"fingerprint": (batch, 3)}
-        if samples is not None:
-            parts |= {"outputs": samples.outputs, "design": samples.design[:1]}
-            shapes |= {"outputs": (batch, self.n_perturbations, targets), "design": (1, self.n_perturbations, size)}
-        for name, shape in shapes.items():
-            if tuple(parts[name].shape) != shape:
-                raise ValueError(f"`{name}` should have shape {shape} there, and has {tuple(parts[name].shape)}")
-        self.features.check((batch, *self.shape))
+        save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Explanation:
@@ -303,30 +260,6 @@ class Explanation:
             FileNotFoundError: if there is no such file.
             ValueError: if the file was not written by :meth:`save`, or is not whole.
         """
-        try:
-            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
-                arrays = {k: torch.from_numpy(file[k]) for k in file.files if k != "about"}
-            if about["format"] != _FORMAT:
-                raise ValueError(
-                    f"its format is {about['format']!r}, where this version has {_FORMAT!r}; explain again"
-                )
-            per_input = bool(about.get("per_input", False))  # older files do not say
-            features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input)
-            parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
-            found = cls(
-                **arrays,
-                features=features,
-                n_perturbations=int(about["n_perturbations"]),
-                shape=tuple(about["shape"]),
-                samples=Samples(**parts, group=int(about["group"]), chance=bool(about["chance"])) if parts else None,
-            )
-            found._check_whole()
-            return found
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"`path` should be a file that `Explanation.save` wrote. Found {str(path)!r}, which could not be read: "
-                f"{error}"
-            ) from error
+        from lime_callback.explanation_file import load
+
+        return load(path)

@@ -11,13 +11,14 @@ from lime_callback.counting import counted, described
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import RELEVANT, Drift, compare, over_inputs
-from lime_callback.explainer import Outcome, run, shortened
+from lime_callback.explainer import Outcome, run
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
 from lime_callback.kinds import Kind, kind_of, scale_of, targets_of, told
 from lime_callback.measures import map_similarity
 from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
+from lime_callback.refitting import shortened
 from lime_callback.series import Series
 from lime_callback.settling import Settling
 from lime_callback.shifts import LONGEST

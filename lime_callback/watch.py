@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lime_callback.arguments import check_flag, check_name
 from lime_callback.effects import magnitudes
+from lime_callback.fitting import coefficient_influences
 from lime_callback.quantities import is_number
-from lime_callback.surrogates import coefficient_influences
 from lime_callback.views.given import check_given, find_given
 from lime_callback.views.groups import parse_group
 

@@ -22,13 +22,14 @@ from lime_callback.baselines import BASELINES
 from lime_callback.conclusions import degenerate
 from lime_callback.designs import DESIGNS, draw
 from lime_callback.explainer import Settings, gathered, run
+from lime_callback.fitting import fit
 from lime_callback.forwards import sweep
 from lime_callback.input_kernels import InputCosine
 from lime_callback.kernels import KERNELS
 from lime_callback.perturb import Perturber
 from lime_callback.stem_images import ImageMaker, _by_channel, _by_patch, _one_by_one
 from lime_callback.stems import Folded, Stem
-from lime_callback.surrogates import SURROGATES, fit
+from lime_callback.surrogates import SURROGATES
 
 MISSING = "torch is no build for CUDA (`pip install torch` brings one, and .ci/run tests with it); no GPU is needed"
 if torch.version.cuda is None:

@@ -8,11 +8,11 @@ from lime_callback import Explanation, Features, Lasso, Ridge, explain
 from lime_callback.designs import Bernoulli, Orthogonal, Paired, draw
 from lime_callback.explainer import run
 from lime_callback.explanation import Samples
+from lime_callback.fitting import fit
 from lime_callback.intervals import reach
 from lime_callback.kernels import Cosine, Uniform
 from lime_callback.settings import Settings
 from lime_callback.state import explanation_of, explanation_state
-from lime_callback.surrogates import fit
 
 few = pytest.mark.filterwarnings("ignore:The explanation of input .* is (uncertain|degenerate)")
 

@@ -9,7 +9,8 @@ from sklearn import linear_model
 
 from lime_callback import Features, Lasso, Ridge, explain
 from lime_callback.explanation import Samples
-from lime_callback.surrogates import fit, resolve_surrogate
+from lime_callback.fitting import fit
+from lime_callback.surrogates import resolve_surrogate
 
 
 def problems(batch=5, n=90, d=12, targets=3, seed=0, shared=False):

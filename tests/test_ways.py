@@ -15,7 +15,8 @@ from lime_callback import Features, LimeCallback, Superbands, explain, is_explai
 from lime_callback.budget import Budget, affordable
 from lime_callback.designs import Bernoulli, Paired
 from lime_callback.drift import compare
-from lime_callback.explainer import run, shortened
+from lime_callback.explainer import run
+from lime_callback.refitting import shortened
 from lime_callback.settings import Settings
 from lime_callback.sinks import read_history
 from lime_callback.surrogates import Lasso, Ridge

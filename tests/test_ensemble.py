@@ -45,9 +45,8 @@ def test_three_slic_and_grids_of_5_7_and_11_combined_find_what_is_in_the_model()
     inside = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     inside[8:16, 12:20] = True
     for b in range(2):
-        strongest = heatmap[b, 0, 0][inside].topk(20).values
-        # A pixel beside the square may lie in the same segments as one in it, and is then as bright but for rounding.
-        assert heatmap[b, 0, 0][~inside].max() < strongest.min() + 1e-4
+        strongest = heatmap[b, 0, 0].flatten().topk(16).indices  # then pixels tie that no member tells apart
+        assert inside.flatten()[strongest].all()
         assert heatmap[b, 0, 0][inside].mean() > 8 * heatmap[b, 0, 0][~inside].abs().mean()
     far = heatmap[..., 24:, :]  # no segment of any member that reaches there touches the square
     assert far.abs().max() < 1e-3

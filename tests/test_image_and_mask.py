@@ -173,12 +173,12 @@ def test_top_labels_explains_the_k_largest_outputs_of_each_input():
     """As of ``lime``: the labels of the largest outputs, largest first; each input has its own."""
     x = torch.rand(4, 5, 6, 6, generator=torch.Generator().manual_seed(3))
     features = Superpixels("grid", n_segments=4).features(x)
-    found = explain(by_channel, x, features, TopLabels(3), n_perturbations=16)
+    found = explain(by_channel, x, features, TopLabels(3), n_perturbations=64)
     for b, outputs in enumerate(by_channel(x)):
         assert found.targets[b].tolist() == np.argsort(outputs.numpy())[-3:][::-1].tolist()
     assert torch.equal(found.prediction, by_channel(x).sort(1, descending=True).values[:, :3])
     assert len({tuple(row) for row in found.targets.tolist()}) > 1
-    everything = explain(by_channel, x, features, n_perturbations=16)
+    everything = explain(by_channel, x, features, n_perturbations=64)
     index = found.targets.unsqueeze(-1).expand(-1, -1, 4)
     assert torch.equal(found.coefficients, everything.coefficients.gather(1, index))
 
@@ -190,7 +190,7 @@ def test_equal_outputs_are_labels_in_their_order():
 def test_a_target_may_be_any_function_of_the_outputs():
     x = torch.rand(4, 5, 6, 6)
     features = Superpixels("grid", n_segments=4).features(x)
-    least = explain(by_channel, x, features, lambda y: y.argmin(1), n_perturbations=16)
+    least = explain(by_channel, x, features, lambda y: y.argmin(1), n_perturbations=64)
     assert torch.equal(least.targets, by_channel(x).argmin(1, keepdim=True))
 
 

@@ -84,8 +84,8 @@ def main() -> None:
     print(f"{args.method} finds {len(features)} superpixels; explaining with {n} perturbations ...", flush=True)
     found = explanation(model, x, features, first, n=n, seed=args.seed)
     print(
-        f"  R² = {float(found.score):.2f} for perturbations left out of the fit, {float(found.fit_score):.2f} for those "
-        "in it. The strongest superpixels:"
+        f"  R² = {float(found.score):.2f} for perturbations left out of the fit, {float(found.fit_score):.2f} for those"
+        " in it. The strongest superpixels:"
     )
     for superpixel, coefficient in found.top(4)[0][0]:
         print(f"{superpixel:>16}  {coefficient:+.3f}")

@@ -146,7 +146,8 @@ ROWS = [
     row("no tensor", "an output of a str", lambda x, y: "three"),
     row("another shape", r"Found shape", lambda x, y: y[:, :, None].expand(-1, -1, 2)),
     row("fewer rows", "Found shape", lambda x, y: y[:-1]),
-    row("fewer outputs", "`target` should be an index from 0 to 0", lambda x, y: y[:, :1], target=2),
+    row("fewer outputs", "`target` should be an index from 0 to 1", lambda x, y: y[:, :2], target=2),
+    row("one output", "`output = 'centered'` of a single output is always 0", lambda x, y: y[:, :1], target=2),
     row(
         "other outputs for another batch",
         "of one kind for every batch",

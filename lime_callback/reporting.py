@@ -94,6 +94,7 @@ def _segmented(
 
     images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
     segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
+    halves = last.half_widths(simultaneous=True)
     found = []
     for p, image in enumerate(images):
         number = p if probes.numbers is None else probes.numbers[p]
@@ -101,6 +102,6 @@ def _segmented(
         said = "" if now is None else f", {now.text(p, target, class_names)}"
         what = f"{target_name(target, class_names)}{said}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
-        values = (np.asarray(part[p, 0]) for part in (last.coefficients, last.standard_error))
+        values = (np.asarray(part[p, 0]) for part in (last.coefficients, halves))
         found.append(Segmented(name, what, image, segments[p], *values))
     return found

@@ -35,7 +35,7 @@ def logger_of(tmp_path_factory):
 def run(tmp_path_factory, logger_of):
     folder, logger = tmp_path_factory.mktemp("run"), logger_of()
     lime = LimeCallback(
-        [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=16, probes=2,
+        [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=96, probes=2,
         design="paired", watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)},
     )  # fmt: skip
     with pytest.warns(UserWarning, match="'all' has 1.000"):
@@ -96,7 +96,7 @@ def test_coefficients_are_metrics_and_a_table(run):
 
 def test_settings_card_and_rows_are_files(run, tmp_path):
     client, number, history, _ = run
-    assert json.loads(read(run, "lime/settings.json", tmp_path))["n_perturbations"] == 16
+    assert json.loads(read(run, "lime/settings.json", tmp_path))["n_perturbations"] == 96
     assert "How to read it" in read(run, "lime/about.md", tmp_path).decode()
     listed = []
     for one in sorted(file.path for file in client.list_artifacts(number, "lime/explanations")):

@@ -22,7 +22,7 @@ EPOCHS = 3
 def lime(name="lime", **settings):
     views = [Superpixels("grid", 4), Superbands(3)]
     return LimeCallback(
-        views=views, wavelengths=WAVELENGTHS, n_perturbations=16, design="paired", probes=3, name=name, **settings
+        views=views, wavelengths=WAVELENGTHS, n_perturbations=96, design="paired", probes=3, name=name, **settings
     )
 
 
@@ -78,7 +78,7 @@ def test_the_card_is_written_once_and_tells_of_the_run(run):
     for part in (
         "How to read it",
         r"Superbands\(bands=3",
-        r"\| n_perturbations \| 16 \|",
+        r"\| n_perturbations \| 96 \|",
         r"\n\| 2 \| [0-2] \| [0-2] \|",
     ):
         assert re.search(part, text)

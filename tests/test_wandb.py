@@ -1,6 +1,7 @@
 """What W&B draws and lists by itself, read back from an offline run, record by record."""
 
 import json
+import math
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -12,10 +13,11 @@ from matplotlib.image import imread
 from toys import WAVELENGTHS, Classifier, fit
 from wandb_records import history_of, records_of
 
-from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback import Explanation, LimeCallback, Superbands, Superpixels
 from lime_callback.figures.scale import t_quantile
 from lime_callback.sinks import Report, ViewData, WandbSink, read_history
 from lime_callback.sinks.history import HistoryRow
+from lime_callback.sinks.wandb import _value
 
 PICTURES = [
     f"lime/{view}/{what}"
@@ -44,7 +46,7 @@ def run(folder, *callbacks, model=Classifier, epochs=2, **settings):
     """The folders of W&B's run and of the callback's files, and the history that the callback wrote."""
     logger = WandbLogger(project="lime", save_dir=folder)
     lime = LimeCallback(
-        [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=16, probes=2,
+        [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=96, probes=2,
         design="paired", class_names=["maize", "oats", "soy"],
     )  # fmt: skip
     fit(folder, lime, *callbacks, model=model, logger=logger, epochs=epochs, **settings)
@@ -122,8 +124,14 @@ def _lines_go_over_the_epochs(place, rows):
     assert {name: value for epoch, name, value in data if epoch == 2.0} == pytest.approx(last)
 
 
+def test_a_region_without_an_interval_says_its_coefficient_alone():
+    assert _value(-0.5, 0.25) == "-0.5 ± 0.25"
+    assert _value(0.5, math.inf) == _value(0.5, math.nan) == "+0.5"
+
+
 def _regions_have_names_and_coefficients(place, history, rows, records):
     row = rows[-1]["lime/spatial/probes"]
+    explanation = Explanation.load(next(place.parents[1].rglob("lime/*/lime/spatial.npz")))
     assert row["count"] == 2
     assert row["captions"][0].startswith("probe 0: ")
     values = [json.loads(one.value_json) for record in records for one in record.config.update if one.key == "_wandb"]
@@ -136,9 +144,10 @@ def _regions_have_names_and_coefficients(place, history, rows, records):
         assert shown.shape == (252, 252)  # 12 x 12 pixels, each 21 times
         said = labels[f"lime/spatial/probes_wandb_delimeter_probe {probe}"]["value"]
         part = [one for one in history if (one.epoch, one.view, one.probe) == (1, "spatial", probe)]
-        for one in part:
-            text = f"{one.feature}: {one.coefficient:+.3g} ± {1.96 * one.standard_error:.2g} (epoch 1)"
-            assert text in said.values()
+        halves = explanation.half_widths(simultaneous=True)[probe, 0].tolist()
+        for one, half in zip(part, halves, strict=True):
+            assert half > 1.96 * one.standard_error > 0
+            assert f"{one.feature}: {one.coefficient:+.3g} ± {half:.2g} (epoch 1)" in said.values()
 
 
 def _charts_settings_and_summary(records):
@@ -149,7 +158,7 @@ def _charts_settings_and_summary(records):
     assert specs.keys() == CHARTS
     assert all(("wandb/bar/v0" in spec) == chart.endswith("bars") for chart, spec in specs.items())
     (settings,) = {one.value_json for one in updates if one.key == "lime"}
-    assert json.loads(settings)["n_perturbations"] == 16
+    assert json.loads(settings)["n_perturbations"] == 96
     last = {}
     for record in records:
         last |= {one.key or "/".join(one.nested_key): json.loads(one.value_json) for one in record.summary.update}

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from lime_callback.sinks.history import HistoryRow
 
-INTERVAL = 1.96
-"""Standard errors to either side of a value, for its 95 % interval."""
-
 
 @dataclass(frozen=True, eq=False)
 class Segmented:
@@ -31,7 +28,7 @@ class Segmented:
         image: uint8 ``[H, W, 3]``.
         segments: each pixel's feature, ``[H, W]``; below 0: never hidden.
         coefficients: ``[d]``.
-        errors: standard errors, ``[d]``.
+        halves: half of their 95 % intervals, which hold for all regions at once, ``[d]``; not finite: unknown.
     """
 
     name: str
@@ -39,7 +36,7 @@ class Segmented:
     image: NDArray[np.uint8]
     segments: NDArray[np.integer[Any]]
     coefficients: NDArray[np.floating[Any]]
-    errors: NDArray[np.floating[Any]]
+    halves: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)

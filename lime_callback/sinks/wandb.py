@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lime_callback.sinks.base import Sink, media_tag
-from lime_callback.sinks.data import INTERVAL
 from lime_callback.sinks.history import HistoryRow
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def _masked(probe: Segmented, names: Sequence[str], epoch: int) -> Any:
     number[strongest] = np.arange(1, len(strongest) + 1)
     labels = {0: "never hidden" if count <= _REGIONS else "never hidden, or weak"}
     labels |= {
-        int(number[i]): f"{names[i]}: {probe.coefficients[i]:+.3g} ± {INTERVAL * probe.errors[i]:.2g} (epoch {epoch})"
+        int(number[i]): f"{names[i]}: {_value(probe.coefficients[i], probe.halves[i])} (epoch {epoch})"
         for i in strongest
     }
     times = max(1, _SIDE // max(probe.segments.shape))
@@ -157,6 +156,10 @@ def _masked(probe: Segmented, names: Sequence[str], epoch: int) -> Any:
         masks={probe.name: {"mask_data": _enlarged(number[probe.segments], times), "class_labels": labels}},
         file_type="png" if times > 1 else "jpg",
     )
+
+
+def _value(value: float, half: float) -> str:
+    return f"{value:+.3g}" + (f" ± {half:.2g}" if math.isfinite(half) else "")
 
 
 def _enlarged(image: NDArray[Any], times: int) -> NDArray[Any]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.card import card
+from lime_callback.history_rows import history_rows
 from lime_callback.pictures import requests
 from lime_callback.presenting import Presenter
 from lime_callback.reporting import view_data
 from lime_callback.shown import forget_shown, go_on_from, mark_shown, shown_up_to
 from lime_callback.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
 from lime_callback.stages import stage
-from lime_callback.tracks import history_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,13 +16,14 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
+from lime_callback.monitored import OF_CHANGE
 from lime_callback.pace import Pace
 from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
 from lime_callback.record import Record
 from lime_callback.sinks.console import Console
 from lime_callback.stages import profiled
-from lime_callback.tracks import OF_CHANGE, Track
+from lime_callback.tracks import Track
 from lime_callback.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
 
 if TYPE_CHECKING:

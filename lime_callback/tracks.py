@@ -5,32 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback.alarms import mean_share
 from lime_callback.borders import cut
 from lime_callback.counting import counted, described
 from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
-from lime_callback.drift import RELEVANT, Drift, compare, over_inputs
+from lime_callback.drift import RELEVANT, Drift, compare
+from lime_callback.epoch_measures import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
 from lime_callback.explainer import Outcome, run
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
 from lime_callback.kinds import Kind, kind_of, scale_of, targets_of, told
-from lime_callback.measures import map_similarity
+from lime_callback.monitored import NOTHING_YET, OF_CHANGE
 from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.refitting import shortened
 from lime_callback.series import Series
 from lime_callback.settling import Settling
-from lime_callback.shifts import LONGEST
-from lime_callback.sinks.history import HistoryRow
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
-from lime_callback.targets import target_name
 from lime_callback.turned import prediction_changed
-from lime_callback.watch import can_follow, elements, overlap, shares
+from lime_callback.watch import can_follow, elements, overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from torch import Tensor
 
     from lime_callback.alarms import Share
@@ -43,29 +38,6 @@ if TYPE_CHECKING:
     from lime_callback.surrogates import Surrogate
     from lime_callback.views import View
     from lime_callback.watch import Overlap
-
-# Monitors need a finite value from the first validation on. Where there is nothing to compare with yet, it is the worst
-# there can be: it stops no run, and no later epoch is worse than it.
-NOTHING_YET = {
-    "score": 0.0,
-    "score_min": 0.0,
-    "gated": 0.0,
-    "faithfulness": 0.0,
-    "drift": 2.0,
-    "drift_from_start": 2.0,
-    "noise_floor": 2.0,
-    "rank_correlation": -1.0,
-    "top5_overlap": 0.0,
-    "changed": 1.0,
-    "moved": 1.0,
-    "moved_from_start": 1.0,
-    "scale": LONGEST,
-    "flipped": 1.0,
-    "prediction_changed": 1.0,
-    "settled": -1.0,
-}
-OF_CHANGE = NOTHING_YET.keys() - {"score", "score_min", "gated", "faithfulness"}
-"""What needs an explanation before, of the same probes."""
 
 
 @dataclass
@@ -279,35 +251,26 @@ class Track:
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
         told, counts = described(explanation), counted(explanation, self.gate)
-        found = explanation.score.double()
         values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
-        self._measure(values, {"gated": float((~counts).sum())})
-        if bool(told.any()):
-            self._measure(
-                values, {"score": float(over_inputs(found, told).mean), "score_min": float(found[told].min())}
-            )
-        drift = None if self.last is None else compare(self.last, explanation, self.gate, self.relevant_change)
-        step = None if drift is None else drift.mean()
+        self._measure(values, scores(explanation, told, counts))
+        drift = None if self.last is None else self._against(self.last, explanation)
+        step = None if drift is None else change(drift)
         if step is not None:
-            kept = ("noise_floor", "rank_correlation", "changed", "scale", "flipped")
-            self._measure(values, {name: step[name] for name in kept})
-            self._measure(values, {name: max(0.0, step[name]) for name in ("drift", "moved")})
-            self._measure(values, {"top5_overlap": step["top_overlap"]})
+            self._measure(values, step)
         elif drift is not None:  # nothing that could be relied on: the last value stands
             values |= {name: self.metrics[name] for name in OF_CHANGE}
         if self.last is not None and self.first is not None:
-            values |= _similarity(self.last, explanation)
-            way = self._from(self.first, explanation)
-            names = {f"{name}_from_start": name for name in ("drift", "moved")}
+            values |= similarity(self.last, explanation)
+            way = change_from(self._against(self.first, explanation), "start")
             if way is None:
-                values |= {name: self.metrics[name] for name in names}
+                values |= {name: self.metrics[name] for name in (f"{one}_from_start" for one in BOTH_WAYS)}
             else:
-                self._measure(values, {name: max(0.0, way[of]) for name, of in names.items()})
+                self._measure(values, way)
         if self.reference is not None:
-            away = self._from(self.reference, explanation)
-            if away is not None:
-                values |= {f"{name}_from_reference": max(0.0, away[name]) for name in ("drift", "moved")}
-                values["changed_from_reference"] = away["changed"]
+            away = self._against(self.reference, explanation)
+            values |= change_from(away, "reference") or {}
+            if (mean := away.mean()) is not None:
+                values["changed_from_reference"] = mean["changed"]
         self._take_shares(explanation, counts, values)
         values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
         self.settling.take(
@@ -323,17 +286,14 @@ class Track:
         self.last = explanation
 
     def _take_shares(self, explanation: Explanation, counts: Tensor, values: dict[str, float]) -> None:
-        """The watches' shares, of the explanations that count; where none does, the last values stand."""
-        for name, place in self.watched.items():
-            found = shares(explanation, place.parts)
-            found = found._replace(known=found.known & counts)
-            reference, error = float(place.share.mean()), f"watch_error/{name}"
-            values[f"watch_reference/{name}"] = reference
-            if not bool(found.known.any()) and error in self.metrics:
-                values |= {one: self.metrics[one] for one in (f"watch/{name}", error)}
-                continue
-            self.shares[name] = share = mean_share(found, reference, float(explanation.freedom.min()))
-            values |= {f"watch/{name}": share.mean, error: share.error}
+        for name, share in watched_shares(explanation, self.watched, counts).items():
+            error = f"watch_error/{name}"
+            values[f"watch_reference/{name}"] = float(self.watched[name].share.mean())
+            if share is not None:
+                self.shares[name] = share
+                values |= {f"watch/{name}": share.mean, error: share.error}
+            else:  # nothing that could be relied on: the last value stands, or the worst
+                values |= {f"watch/{name}": self.metrics.get(f"watch/{name}", 1.0), error: self.metrics.get(error, 0.0)}
 
     def rely(self, found: Reliance | None) -> None:
         """Note what hiding the watches changed; nothing new stands where it could not be measured.
@@ -380,8 +340,8 @@ class Track:
         values |= found
         self.unmeasured -= found.keys()
 
-    def _from(self, before: Explanation, explanation: Explanation) -> dict[str, float] | None:
-        return compare(before, explanation, self.gate, self.relevant_change).mean()
+    def _against(self, before: Explanation, explanation: Explanation) -> Drift:
+        return compare(before, explanation, self.gate, self.relevant_change)
 
     def _anchor_state(self) -> Any:
         """The anchor by its name where it is the first or the last explanation, which is most of the time."""
@@ -411,40 +371,3 @@ class Track:
             ValueError: as :meth:`drift_from_reference`.
         """
         return reference_rows(self.reference, self.last, self.drift_from_reference())
-
-
-def _similarity(before: Explanation, after: Explanation) -> dict[str, float]:
-    """Structural similarity of the attribution maps, for views that are cut in space and large enough to have one."""
-    height, width = before.features.canonical.shape[2:]
-    if min(height, width) < 3:
-        return {}
-    layout = before.features.layout
-    maps = [
-        layout.canonical(one.on_elements(one.coefficients).flatten(0, 1)).mean(1).double() for one in (before, after)
-    ]
-    return {"similarity": float(map_similarity(*maps).mean())}
-
-
-def history_rows(
-    track: Track, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
-) -> Iterator[HistoryRow]:
-    """The last explanation as rows of the history: one for each probe, target and feature that the probe has.
-
-    Probes that were chosen go by the numbers of their samples.
-    """
-    assert track.last is not None, "explain comes first"
-    explanation = track.last
-    names = explanation.features.names
-    present = explanation.features.present.expand(len(explanation.score), -1).tolist()
-    coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
-    for probe, targets in enumerate(explanation.targets.tolist()):
-        number = probe if numbers is None else numbers[probe]
-        for t, target in enumerate(targets):
-            score = float(explanation.score[probe, t])
-            cells = () if track.now is None else track.now.cells(probe, target, class_names)
-            for i, name in enumerate(names):
-                if present[probe][i]:
-                    yield HistoryRow(
-                        epoch, step, track.view.name, number, target_name(target, class_names), name,
-                        coefficients[probe][t][i], errors[probe][t][i], score, *cells,
-                    )  # fmt: skip

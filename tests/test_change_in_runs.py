@@ -16,9 +16,10 @@ from lime_callback.counting import counted, described
 from lime_callback.drift import compare
 from lime_callback.figures.scale import t_quantile
 from lime_callback.intervals import reach
+from lime_callback.monitored import NOTHING_YET, OF_CHANGE
 from lime_callback.reference import reference_rows
 from lime_callback.series import Series, means_over_probes
-from lime_callback.tracks import NOTHING_YET, OF_CHANGE, Track
+from lime_callback.tracks import Track
 
 CHANGE = [f"lime/spectral/{name}" for name in sorted(OF_CHANGE)]
 

@@ -27,7 +27,7 @@ from lime_callback.stability import stability
 SIDE = 24
 
 
-def explained(batch=2, seed=0, view=None, n=32):
+def explained(batch=2, seed=0, view=None, n=96):
     x = torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     features = (view or Superpixels("grid", n_segments=9)).features(x)
 
@@ -149,8 +149,9 @@ def test_panels_show_effects():
     effects = explanation.effects[1, 0]
     np.testing.assert_allclose(one.heat, effects[explanation.features.mask[0, 0].long()])
     assert one.title == "1 0"
-    assert effect_limit(4) == 1.0
-    assert effect_limit(100) == 0.25
+    assert effect_limit(1) == 1.0
+    assert effect_limit(4) == 0.75
+    assert effect_limit(100) == 0.15
 
 
 def test_what_there_is_no_room_for_is_told():
@@ -194,7 +195,7 @@ def spectral():
         return x.mean((2, 3)) @ weight.T
 
     def found(view, **settings):
-        return explain_all(forward, [x[:4], x[4:]], view, baseline="zero", n_perturbations=32, **settings)
+        return explain_all(forward, [x[:4], x[4:]], view, baseline="zero", n_perturbations=64, **settings)
 
     return found
 

@@ -136,8 +136,8 @@ ROWS = [
     row("model asserts", "AssertionError: no", fails(AssertionError("no"))),
     row("message that changes", "IndexError: at", lambda x, y: fails(IndexError(f"at {torch.rand(1)}"))()),
     row("message without an end", "RuntimeError: xxx", fails(RuntimeError("x" * 10000))),
-    row("NaN", "NaN or infinite outputs for 24 of 24", lambda x, y: y * float("nan")),
-    row("infinite", "NaN or infinite outputs for 24 of 24", lambda x, y: y / 0.0),
+    row("NaN", "NaN or infinite outputs for 80 of 80", lambda x, y: y * float("nan")),
+    row("infinite", "NaN or infinite outputs for 80 of 80", lambda x, y: y / 0.0),
     row(
         "NaN for some",
         "NaN or infinite outputs",
@@ -256,7 +256,7 @@ def alone(tmp_path_factory):
 def limes(view=None, **settings):
     views = VIEWS if view is None else [view("grid", n_segments=4, name="odd"), *VIEWS]
     usual = {"wavelengths": WAVELENGTHS, "probes": 3, "pictures": False, "views": views}
-    usual |= {"n_perturbations": 24, "design": "paired"}
+    usual |= {"n_perturbations": 80, "design": "paired"}
     return LimeCallback(**usual | settings)
 
 

@@ -36,7 +36,7 @@ def run(tmp_path_factory, logger_of):
     folder, logger = tmp_path_factory.mktemp("run"), logger_of()
     lime = LimeCallback(
         [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=16, probes=2,
-        design="paired", watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)},
+        watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)},
     )  # fmt: skip
     with pytest.warns(UserWarning, match="'all' has 1.000"):
         fit(folder, lime, logger=logger, epochs=EPOCHS)

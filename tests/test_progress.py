@@ -18,7 +18,7 @@ from toys import WAVELENGTHS, Classifier, classifier, fit
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining, progress, stages
 
-ROWS = 2 * 2 * 32  # of two probes and two views
+ROWS = 2 * 2 * 64  # of two probes and two views
 
 
 class Seen(Tqdm):
@@ -59,7 +59,7 @@ def rich_bar(shown):
 
 
 def lime(**settings):
-    plain = {"n_perturbations": 32, "design": "bernoulli", "stem": "off", "max_batch_size": 16, "pictures": False}
+    plain = {"n_perturbations": 64, "design": "bernoulli", "stem": "off", "max_batch_size": 16, "pictures": False}
     views = [Superpixels("grid", n_segments=4), Superbands(3)]
     return LimeCallback(views, wavelengths=WAVELENGTHS, probes=2, **plain | settings)
 

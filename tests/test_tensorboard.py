@@ -18,9 +18,7 @@ EPOCHS = 3
 
 def lime(name="lime", **settings):
     views = [Superpixels("grid", 4), Superbands(3)]
-    return LimeCallback(
-        views=views, wavelengths=WAVELENGTHS, n_perturbations=16, design="paired", probes=3, name=name, **settings
-    )
+    return LimeCallback(views=views, wavelengths=WAVELENGTHS, n_perturbations=16, probes=3, name=name, **settings)
 
 
 def layout_of(found):

@@ -44,7 +44,7 @@ def run(folder, *callbacks, model=Classifier, epochs=2, **settings):
     logger = WandbLogger(project="lime", save_dir=folder)
     lime = LimeCallback(
         [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=16, probes=2,
-        design="paired", class_names=["maize", "oats", "soy"],
+        class_names=["maize", "oats", "soy"],
     )  # fmt: skip
     fit(folder, lime, *callbacks, model=model, logger=logger, epochs=epochs, **settings)
     place, files = Path(logger.experiment.dir).parent, folder / "lime" / logger.version

@@ -163,6 +163,7 @@ def test_what_time_affords():
     assert affordable(10, 2, fixed=0, each=1, allowed=0.1) == 10
 
 
+@pytest.mark.filterwarnings("ignore:.*too few to tell")  # 8 pairs tell nothing, which is told
 def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
     lime = limes(n_perturbations=128, design="paired", time_budget=1e-6)
     with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="the time budget of 1e-06 s is too small: 16"):

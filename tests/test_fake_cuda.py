@@ -211,7 +211,7 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
             lambda x, _: layer(x).flatten(1)[:, :OUTPUTS], folded, torch.zeros(B, 1, dtype=torch.int64, device="cuda"),
             BATCH,
         )  # fmt: skip
-        samples = gathered(Settings(n_perturbations=N), perturber, features, outputs, 1.0)
+        samples = gathered(Settings(n_perturbations=N), perturber, features, outputs, 1)
         found = fit(Ridge(), samples)
     assert {one.device.type for one in found} == {"cuda"}
     assert found.coefficients.shape == (B, 1, len(features))

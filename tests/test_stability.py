@@ -31,7 +31,7 @@ def curved(x):
 def seeds(forward, count=5, x=None, **settings):
     x = pictures() if x is None else x
     features = Superpixels("grid", n_segments=9).features(x)
-    settings = {"n_perturbations": 40, "design": "bernoulli"} | settings
+    settings = {"n_perturbations": 96, "design": "bernoulli"} | settings
     return [explain(forward, x, features, seed=seed, **settings) for seed in range(count)]
 
 
@@ -70,7 +70,7 @@ def test_the_mean_and_the_least_are_those_of_different_explanations():
 
 
 def test_more_perturbations_are_more_stable():
-    few, many = (stability(seeds(curved, n_perturbations=n)).mean() for n in (40, 640))
+    few, many = (stability(seeds(curved, n_perturbations=n)).mean() for n in (96, 640))
     assert 1 - many["cosine"] < (1 - few["cosine"]) / 4
     assert many["rank_correlation"] > few["rank_correlation"]
 
@@ -88,7 +88,7 @@ def test_features_that_an_input_lacks_do_not_count():
     mask = torch.arange(SIDE * SIDE).view(1, 1, SIDE, SIDE) // 36
     masks = torch.cat([mask.clamp(max=1), mask])
     together, alone = (
-        [explain(curved, x[:b], masks[:b], seed=seed, n_perturbations=40, design="bernoulli") for seed in (0, 1)]
+        [explain(curved, x[:b], masks[:b], seed=seed, n_perturbations=96, design="bernoulli") for seed in (0, 1)]
         for b in (2, 1)
     )
     assert len(together[0].features) == 4

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.markers import MarkerStyle
 
@@ -293,6 +293,37 @@ def test_bars_whose_interval_includes_zero_are_light():
     rgb = scale.sign_colours(values, np.abs(values) > 0.5, grey)
     expected = [style.PLUS, style.MINUS, style.PLUS_UNSURE, style.MINUS_UNSURE, style.NEUTRAL, style.NEUTRAL_UNSURE]
     np.testing.assert_allclose(rgb, [to_rgb(colour) for colour in expected])
+
+
+def test_an_error_that_is_not_known_draws_no_interval_and_says_so():
+    errors, values = np.array([0.1, np.inf]), np.array([1.0, 0.9])
+    x = np.arange(2) * 100.0 + 500
+
+    def drawn(errors):
+        spectrum = SpectrumPanel(None, None, values, errors, "probe 0", "R² 0.9")
+        one = {"targets": ["a"], "channels": np.arange(2), "wavelengths": x, "limit": 1.0}
+        return (
+            figures.superband_bars(["b", "c"], values[None, None], errors[None, None], **one),
+            figures.feature_bars([("probe 0", ["b", "c"], values, errors)], limit=1.0),
+            figures.spectra([spectrum], wavelengths=x, limit=1.0),
+        )
+
+    for known, unknown in zip(drawn(np.full(2, 0.1)), drawn(errors), strict=True):
+        said = [[t.get_text() for axes in figure.axes for t in axes.texts] for figure in (known, unknown)]
+        assert "interval includes 0" in said[0]
+        assert "interval includes 0, or unknown" in said[1]
+        lines = [
+            sum(len(part.get_segments()) for axes in figure.axes for part in axes.collections
+                if isinstance(part, LineCollection))
+            for figure in (known, unknown)
+        ]  # fmt: skip
+        assert lines[1] == lines[0] - 1
+    lines = {"names": ["b"], "values": np.ones((2, 1)), "errors": np.ones((2, 1)), "limit": 1.0}
+    for halves, said in (
+        (0.5, "bands: 95 % interval over the probes"),
+        (np.nan, "no interval over the probes is known"),
+    ):
+        assert said in texts(figures.coefficient_lines(range(2), halves=np.full((2, 1), halves), **lines))
 
 
 def test_groups_are_in_spectral_order_and_not_included_comes_last():

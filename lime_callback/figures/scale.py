@@ -84,7 +84,7 @@ def signs(known: bool = True) -> list[Entry]:
     Args:
         known: whether all bars have an interval; where one has none, the key says so of light bars.
     """
-    light = "interval includes 0" if known else "interval includes 0, or is not known"
+    light = "interval includes 0" if known else "interval includes 0, or unknown"
     return [
         ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
         ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), light),

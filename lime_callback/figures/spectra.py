@@ -94,7 +94,8 @@ def _draw(
     own = own if any(panel.spectrum is not None for panel in panels) else []
     span = span if any(panel.spread is not None for panel in panels) else []
     known = all(np.isfinite(panel.errors[np.isfinite(panel.coefficients)]).all() for panel in panels)
-    interval: scale.Entry = ("line", style.INK, "95 % interval of each")
+    over = " over the inputs" if any(panel.spread is not None for panel in panels) else ""
+    interval: scale.Entry = ("line", style.INK, f"95 % interval{over}")
     scale.key(figure, [*scale.signs(known), interval, *own, *span, *hatch, *again])
     reach = scale.reach(limit, [panel.coefficients for panel in (*panels, *first)])
     for i, panel in enumerate(panels):

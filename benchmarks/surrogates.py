@@ -70,7 +70,7 @@ def methods(name: str) -> tuple[Surrogate, Callable[[], Any]]:
     """Our surrogate of a name, and what makes scikit-learn's."""
     alpha = ALPHAS[name]
     if name == "ridge":
-        return Ridge(alpha), partial(linear_model.Ridge, alpha)
+        return Ridge(alpha, absolute=True), partial(linear_model.Ridge, alpha)
     return Lasso(alpha, TOLERANCE["ours"]), partial(
         linear_model.Lasso, alpha, tol=TOLERANCE["theirs"], max_iter=100_000
     )

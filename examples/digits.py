@@ -155,7 +155,7 @@ def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]) -> Fi
         row: list[Tile | Panel] = [Tile(images[b], case.title)]
         for name in SHOWN:
             explanation = found[name]
-            heat = explanation.on_elements(explanation.effects(explanation.coefficients))[b, 0]
+            heat = explanation.on_elements(explanation.effects)[b, 0]
             output, score = float(explanation.prediction[b, 0]), float(explanation.score[b, 0])
             segments = explanation.features.mask.reshape(SIDE, SIDE).numpy()
             note = f"output {output:.2f}, R² {score:.2f}".replace("-", "\N{MINUS SIGN}")

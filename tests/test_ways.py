@@ -248,7 +248,7 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
         "effective_rows",
     ):
         torch.testing.assert_close(getattr(short, name), getattr(half, name))
-    assert (compare(short, half).drift == 0).all()
+    assert (compare(short, half).drift.abs() < 1e-12).all()  # outputs of other batches differ by rounding
 
 
 def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog):

@@ -148,7 +148,7 @@ def other_quarters(inputs: Tensor, train: np.ndarray) -> Tensor:
 
 
 def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]) -> Figure:
-    """A row for each case, a column for each form; effects as shares of the output's spread, so that scales agree."""
+    """A row for each case, a column for each form; effects are shares of the attribution, so that scales agree."""
     images = composite(-inputs.view(-1, 1, SIDE, SIDE))  # ink is dark on paper
     rows: list[tuple[str, list[Tile | Panel]]] = []
     for b, case in enumerate(cases):
@@ -161,8 +161,8 @@ def draw(cases: list[Case], inputs: Tensor, found: dict[str, Explanation]) -> Fi
             note = f"output {output:.2f}, R² {score:.2f}".replace("-", "\N{MINUS SIGN}")
             row.append(Panel(images[b], heat.reshape(SIDE, SIDE).numpy(), segments, name, note))
         rows.append(("", row))
-    caption, quantity = "What speaks for a digit, and what against it", "effect (share of the output's spread)"
-    return tiles(rows, limit=0.8, caption=caption, quantity=quantity)
+    caption, quantity = "What speaks for a digit, and what against it", "effect (share of the attribution)"
+    return tiles(rows, limit=0.2, caption=caption, quantity=quantity)
 
 
 if __name__ == "__main__":

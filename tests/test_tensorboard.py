@@ -90,6 +90,8 @@ def test_there_are_no_more_tags_at_the_last_epoch_than_at_the_second(tmp_path):
         folder = tmp_path / str(epochs)
         fit(folder, lime(), logger=TensorBoardLogger(folder), epochs=epochs)
         tags = events(folder).Tags()
+        # When explanations have settled is not known at the second epoch; stand-ins are not logged.
+        tags["scalars"] = [tag for tag in tags["scalars"] if not tag.endswith("/settled")]
         counts.append({kind: len(tags[kind]) for kind in ("images", "scalars", "histograms", "tensors")})
         own = [tag for tag in tags["scalars"] if tag.startswith("lime_coefficients/")]
         assert len(own) == 3 * (4 + 3)

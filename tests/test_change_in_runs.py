@@ -20,6 +20,7 @@ from lime_callback.monitored import NOTHING_YET, OF_CHANGE
 from lime_callback.reference import reference_rows
 from lime_callback.series import Series, means_over_probes
 from lime_callback.tracks import Track
+from lime_callback.watch import Overlap
 
 CHANGE = [f"lime/spectral/{name}" for name in sorted(OF_CHANGE)]
 
@@ -88,7 +89,7 @@ def test_a_bias_that_turns_every_prediction_is_seen(tmp_path):
         def on_validation_epoch_start(self):
             last = self.trainer.current_epoch == 1
             with torch.no_grad():  # of a class that is not explained: first nobody's, then everybody's
-                self.net[-1].bias[1] = 1e4 if last else -1e4
+                self.net[-1].bias[1] = 1e2 if last else -1e2
 
     one, _ = fit(tmp_path, callback(), model=Turning, epochs=2)
     assert float(one.callback_metrics["lime/spectral/prediction_changed"]) == 1
@@ -133,7 +134,8 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     torch.testing.assert_close(means.coefficients, one.coefficients[2:].mean(0))
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
     torch.testing.assert_close(means.halves, reach(3.0) * means.errors)
-    track = Track(Superbands(5), gate=0.2, watched={"first": torch.eye(5)[:1].expand(6, 5).double()})
+    first = Overlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
+    track = Track(Superbands(5), gate=0.2, watched={"first": first})
     track.take(one, 1.0)
     assert track.metrics["watch/first"] < 1
     assert track.metrics["gated"] == 2

@@ -345,7 +345,7 @@ def test_probes_that_are_chosen_anew_are_those_of_each_validation_and_have_no_dr
     assert found == [set(expected(choice, y)) for y in seen.found]
     assert len({frozenset(one) for one in found}) > 1
     names = {name.rsplit("/", 1)[1] for name in one.callback_metrics if name.startswith("lime/spectral/")}
-    assert names == {"score", "score_min", "gated"}
+    assert names == {"score", "score_min", "gated", "faithfulness"}
     assert one.callback_metrics["lime/spectral/score"] > 0
     assert lime._inquiry.track("spectral").series.epochs == [3.0]
 
@@ -364,8 +364,8 @@ def test_probes_that_are_chosen_anew_are_chosen_only_when_it_is_time(tmp_path):
     lime = callback(HighestLoss(2, anew=True), every_n_epochs=2, stem="off", max_batch_size=5)
     fit(tmp_path, lime, model=Counted, epochs=4)
     by_epoch = [sum(size for epoch, size, own in rows if own and epoch == e) for e in range(4)]
-    # All candidates, then for each view its targets, the probes, also with all hidden, and its features' on/off rows.
-    assert by_epoch[2] == 48 + 2 * (2 + 1 + 2**4) + 2 * (2 + 1 + 2**3)
+    # All candidates, then for each view its targets, the probes, these with nothing shown, and all on/off rows.
+    assert by_epoch[2] == 48 + 2 * (1 + 1 + 1 + 2**4) + 2 * (1 + 1 + 1 + 2**3)
     assert by_epoch[1] == by_epoch[3] == 0
     assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [0, 2]
 

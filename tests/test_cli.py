@@ -83,6 +83,7 @@ max_batch_size: 7
 time_budget: 20%
 stem: off
 background: 20
+reliance: false
 pictures: false
 on_error: raise
 seed: 5
@@ -130,7 +131,7 @@ def test_everything_can_be_set(tmp_path):
     assert one.wavelengths == tuple(WAVELENGTHS)
     assert one.layout.axes == "CWH"
     assert (one.probes, one.target, one.every_n_epochs, one.gate) == (4, [0, 1], 2, None)
-    assert one.relevant_change == 0.1
+    assert (one.relevant_change, one.background, one.reliance) == (0.1, 20, False)
     expected = (32, Bernoulli(), Blur(0.2), Euclidean(0.5), Lasso(0.01), "softmax")
     got = one.settings
     assert got.stem == "off"
@@ -356,6 +357,7 @@ def quick(folder):
     ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:LimeCallback 'lime'. 'named' is what the model rests on")  # as it should
 def test_command_line_runs_and_its_saved_configuration_runs_again(run_cli, tmp_path):
     first = run_cli(
         *quick(tmp_path / "a"), "--trainer.callbacks+=lime_callback.LimeCallback", "--trainer.callbacks.probes=4",
@@ -397,7 +399,8 @@ def check_help(output):
         assert f"--trainer.callbacks.{argument} " in words
         assert text.strip() in words, argument
     assert "default: 256" in words
-    assert words.count("(if ``None``)") == 4  # strategies, whose defaults a parity mode replaces
+    assert words.count("(if ``None``)") == 3  # strategies, whose defaults a parity mode replaces
+    assert words.count("(if ``None``, for ") == 2  # the baseline, whose default is that of a view
 
 
 def test_help_of_the_class_path(run_cli, capsys):

@@ -111,9 +111,8 @@ def test_memory_that_does_not_suffice_in_one_process_halves_the_batch(alone, ran
     (zero, one), _, _ = ran("fsdp", "memory")
     same(alone, zero, atol=1e-6, rtol=0)
     assert zero["forwards"] == one["forwards"]
-    # Batches of 8 failed once, in the sanity check; since then, all are of 4: five probes as they are, and the same
-    # with nothing shown, take two each. Of reliance there are nine samples as they are, and half of 108 with something
-    # hidden.
+    # Batches of 8 failed once, in the sanity check; since then, all are of 4: five probes as they are take two, and two
+    # with nothing shown. Of reliance there are nine samples as they are, and half of 108 with something hidden.
     assert one["forwards"][2] == 2 * (2 + 2 + 60 // 4) + 3 + 14
 
 

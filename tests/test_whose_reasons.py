@@ -154,7 +154,7 @@ def test_of_several_true_classes_the_largest_output_is_explained(tmp_path):
 
 @pytest.mark.parametrize("settings", [{"output": "raw"}, {"like": "captum"}])
 def test_told_otherwise_the_logit_is_explained_as_it_is(tmp_path, settings):
-    lime = callback(**settings)
+    lime = callback(n_perturbations=64, **settings)
     _, model = fit(tmp_path, lime, epochs=1)
     logits = model.eval()(lime._validation.probes.inputs).detach()
     torch.testing.assert_close(lime.predictions("spectral").outputs, logits, atol=1e-5, rtol=0)

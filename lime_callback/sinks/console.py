@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lime_callback.faithfulness import steps_for
 from lime_callback.progress import apart
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class Console:
         if self._announced:
             return
         self._announced = True
+        each = perturbations + 2 + 4 * steps_for(perturbations)  # see `explainer.Outcome.forwards`
         often = "each validation" if every == 1 else f"every {every} epochs"
         self.info(
             f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
-            f"with {perturbations} perturbations each ({probes * len(views) * (perturbations + 2)} forward passes of "
-            "one sample)."
+            f"with {perturbations} perturbations each ({probes * len(views) * each} forward passes of one sample)."
         )
 
     def once(self, text: str, key: str | None = None) -> bool:

@@ -31,4 +31,5 @@ def test_without_the_shortcut_there_is_no_alarm(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = example.train(0, example.watcher(pictures=False), plant=False, epochs=3)
     assert found.alarm is None
-    assert max(found.shares) < example.BOUND / 2
+    # One of twenty superbands: less than twice what it would have if all were alike, and well below the bound.
+    assert max(found.shares) < 2 / 20 < example.BOUND

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from lime_callback.features import Features
@@ -52,23 +54,36 @@ def verdicts(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -> 
     read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
     _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
-    nothing, little = {}, {}
+    nothing: dict[int, str] = {}
+    few: dict[int, tuple[float, float]] = {}  # features, and the rows that there are for them
+    scarce: dict[int, tuple[float, float]] = {}
     for b, (_, _, is_constant, is_zero, d, freedom, rows) in enumerate(read):
-        counted = f"its {n} perturbations"
-        if rows < 0.9 * n:
-            counted += f", which count as {rows:.0f} under the kernel,"
         if is_constant:
             nothing[b] = "the output does not change with any perturbation"
         elif freedom == 0:
-            nothing[b] = (
-                f"{counted} are too few to tell {d:.0f} features apart, and no intervals are stated; raise "
-                f"`n_perturbations`, best to {max(8 * d, _ADVISED) * n / rows:.0f} or more"
-            )
+            few[b] = d, rows
         elif is_zero:
             nothing[b] = "all coefficients are zero; a smaller `alpha` of the surrogate would keep some"
         elif rows < 2 * d and freedom < math.inf:
-            little[b] = f"{counted} are few for {d:.0f} features, so that intervals are long"
-    return nothing, little
+            scarce[b] = d, rows
+    if few:
+        counted, d, rows = _worst(n, few)
+        nothing |= dict.fromkeys(
+            few,
+            f"{counted} are too few to tell {d:.0f} features apart, and no intervals are stated; raise "
+            f"`n_perturbations`, best to {max(8 * d, _ADVISED) * n / rows:.0f} or more",
+        )
+    if scarce:
+        counted, d, _ = _worst(n, scarce)
+        return nothing, dict.fromkeys(scarce, f"{counted} are few for {d:.0f} features, so that intervals are long")
+    return nothing, {}
+
+
+def _worst(n: int, inputs: Mapping[int, tuple[float, float]]) -> tuple[str, float, float]:
+    """What is said of the input that lacks rows most, so that one cause is told once."""
+    d, rows = max(inputs.values(), key=lambda one: one[0] / one[1])
+    weighed = f", which count as {rows:.0f} under the kernel," if rows < 0.9 * n else ""
+    return f"its {n} perturbations{weighed}", d, rows
 
 
 def _broken(whole: Tensor, outputs: Tensor) -> Tensor:

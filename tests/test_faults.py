@@ -15,7 +15,16 @@ from sklearn.linear_model import Ridge as ScikitRidge
 from test_no_trace import Broken, equal
 from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
 
-from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, is_explaining, publishing, tracks
+from lime_callback import (
+    Explanation,
+    LimeCallback,
+    Superbands,
+    Superpixels,
+    epoch_measures,
+    is_explaining,
+    publishing,
+    tracks,
+)
 from lime_callback.designs import Bernoulli
 from lime_callback.sinks import HistoryFile, read_history
 from lime_callback.sinks.tensorboard import TensorBoardSink
@@ -221,7 +230,7 @@ ROWS = [
         "watch cannot be measured",
         "RuntimeError: no share",
         views=False,
-        patch=patched(tracks, "shares", RuntimeError("no share")),
+        patch=patched(epoch_measures, "shares", RuntimeError("no share")),
         watch={"red": [3, 4]},
     ),
     row(

@@ -81,7 +81,7 @@ def main(folder, strategy, kind):
     probes = {"few": 1, "chosen": HighestLoss(5, anew=True)}.get(kind, 5)
     lime = None if kind == "without" else LimeCallback(
         [Superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
-        n_perturbations=128 if kind == "few" else 80, design="paired",
+        n_perturbations=64 if kind == "few" else 24, design="paired",
         max_batch_size=None if kind == "memory" else 7,
         time_budget=1e-6 if kind == "few" else None,
     )  # fmt: skip

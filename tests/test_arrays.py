@@ -115,6 +115,8 @@ def test_all_rows_are_told_from_some():
     some = torch.cat([rows[:, :-1], rows[:, :1]], 1)
     found = [bool(is_exhaustive(one)) for one in (rows, twice, some, rows[:, :32])]
     assert found == [True, True, False, False]
+    order = (twice[0] * 2 ** torch.arange(6)).sum(1).argsort()
+    assert not bool(is_exhaustive(twice[:, order[:-1]]))  # all but one of the rows in which every feature is on
     padded = torch.cat([rows, torch.zeros_like(rows[..., :1])], -1)
     assert bool(is_exhaustive(padded))
 

@@ -258,7 +258,7 @@ def test_in_the_callback_it_is_what_explain_finds(tmp_path, output):
     x = lime._validation.probes.inputs
     found = explain(
         model.eval(), x, Superpixels("grid", n_segments=4).features(x), output=output, n_perturbations=16,
-        seed=[key(0, probe, "spatial") for probe in range(3)],
+        baseline="blur", seed=[key(0, probe, "spatial") for probe in range(3)],
     )  # fmt: skip
     torch.testing.assert_close(lime.explanation("spatial").coefficients, found.coefficients, atol=1e-5, rtol=1e-4)
     assert {row.target for row in read_history(tmp_path / "lime" / "history.csv")} == {"0", "1", "2"}

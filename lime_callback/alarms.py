@@ -130,9 +130,11 @@ def beside(what: str, name: str, watch: Watch, track: Track) -> str:
         watch: of this name.
         track: of a view that follows it.
     """
-    share, reliance = track.shares[name], track.reliance
-    of = f"{share.reference:.2f} of the {'pixels' if watch.bands is None else 'channels'}"
+    share, reliance = track.shares.get(name), track.reliance
+    reference = float(track.watched[name].share.mean())
+    of = f"{reference:.2f} of the {'pixels' if watch.bands is None else 'channels'}"
     if what == "reliance":
-        return f"; it has {share.mean:.2f} of the attribution and is {of}"
+        has = "" if share is None else f"has {share.mean:.2f} of the attribution and "
+        return f"; it {has}is {of}"
     known = reliance is not None and name in reliance.names
     return f"; it is {of}" + (f", and {reliance.text(name)}" if reliance is not None and known else "")

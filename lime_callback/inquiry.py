@@ -215,8 +215,9 @@ class Inquiry:
         everywhere = [track.watched for track in self.tracks.values()]
         alpha = level(self.asked, questions(everywhere, watches, self.plan.reliance))
         for track in tracks:
-            for name, share in track.shares.items():
-                found = {"watch": share_alarm(watches[name], share, alpha)}
+            for name in track.watched:
+                share = track.shares.get(name)  # none before an explanation has passed the gate
+                found = {"watch": None if share is None else share_alarm(watches[name], share, alpha)}
                 if name not in told:  # which is the same in all views
                     found["reliance"] = reliance_alarm(name, watches[name], track.reliance, alpha)
                     told.add(name)

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels, baselines, explainer, stems
 from lime_callback.baselines import BASELINES
-from lime_callback.conclusions import degenerate
+from lime_callback.conclusions import verdicts
 from lime_callback.designs import DESIGNS, draw
 from lime_callback.explainer import Settings, gathered, run
 from lime_callback.fitting import fit
@@ -115,7 +115,7 @@ CASES = {
 
 def explained(
     monkeypatch, device, *, view="superbands", target=None, seeds=(0,) * B, used=None, dtype=torch.float32,
-    form=torch.contiguous_format, end=lambda *_: {}, **how,
+    form=torch.contiguous_format, end=lambda *_: ({}, {}), **how,
 ):  # fmt: skip
     """An explanation by :func:`run`; on the pretended GPU the test answers what only values can tell.
 
@@ -128,7 +128,7 @@ def explained(
     with monkeypatch.context() as patch, pretended_gpu() if device == "cuda" else nullcontext():
         if device == "cuda":
             patch.setattr(explainer, "draw", lambda *_: drawn.to(device))
-            patch.setattr(explainer, "degenerate", end)
+            patch.setattr(explainer, "verdicts", end)
             patch.setattr(baselines, "_check_values", lambda _: None)  # of what a function returned
         model = network(device, dtype)
 
@@ -167,9 +167,9 @@ def test_what_is_told_at_the_end_is_what_needs_values(monkeypatch):
 
     def end(*found):
         with pytest.raises((DataDependentOutputException, AssertionError)):
-            degenerate(*found)
+            verdicts(*found)
         ends.append(found)
-        return {}
+        return {}, {}
 
     explained(monkeypatch, "cuda", end=end)
     assert len(ends) == 1

@@ -273,6 +273,14 @@ def test_a_run_says_once_what_its_model_rests_on(tmp_path):
     assert metrics["lime/forwards"] <= 2 * 8 * 257
 
 
+def test_an_alarm_needs_no_explanation_that_passes_the_gate(tmp_path):
+    """What hiding changes is measured by itself, also where perturbations are too few for a fit."""
+    lime = callback(gate=1.0)
+    _, _, said = warned(tmp_path, lime, epochs=5)
+    assert len(said) == 1
+    assert said[0].endswith("; it is 0.17 of the channels.")
+
+
 def test_without_reliance_nothing_is_measured(tmp_path):
     lime = callback(reliance=False)
     one, _, said = warned(tmp_path, lime, epochs=2)

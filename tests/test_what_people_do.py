@@ -383,7 +383,7 @@ def test_five_seeds_side_by_side_how_stable_is_it():
     def seeds(n):
         return [explain(forward, x, features, n_perturbations=n, design="bernoulli", seed=seed) for seed in range(5)]
 
-    few, many = seeds(96), seeds(600)
+    few, many = seeds(24), seeds(600)
     first, second = stability(few, k=3), stability(many, k=3)
     assert first.cosine.shape == (5, 5, 1, 1)
     for name, value in second.mean().items():

@@ -124,7 +124,8 @@ def explained(
     settings = Settings(n_perturbations=N, **how)
     x = images()
     features = VIEWS[view](x)
-    drawn = explainer.draw(settings.design, N, features.present, seeds)  # on the CPU, by nature
+    varies = settings.baseline.bound(features, x.flip(1)).varies
+    drawn = explainer.draw(settings.design, N, features.present, seeds, varies)  # on the CPU, by nature
     with monkeypatch.context() as patch, pretended_gpu() if device == "cuda" else nullcontext():
         if device == "cuda":
             patch.setattr(explainer, "draw", lambda *_: drawn.to(device))

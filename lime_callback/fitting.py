@@ -25,7 +25,7 @@ class Fit(NamedTuple):
     """What a surrogate found."""
 
     coefficients: Tensor  # [B, T, d]
-    standard_error: Tensor  # [B, T, d], infinite where the rows do not suffice to know it
+    standard_error: Tensor  # [B, T, d], infinite where the rows do not tell it: too few, or an output that never varied
     intercept: Tensor  # [B, T]
     score: Tensor  # [B, T], R² of rows that were left out of the fit; at most 0 where the rows do not suffice
     fit_score: Tensor  # [B, T], weighted R² of the rows that were fitted
@@ -70,9 +70,11 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         enough = freedom[:, None] > 0
         score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
         errors = (errors.square() + moved.square()).sqrt()
+        # Rows in which an output never varied say nothing of how far it varies in others.
+        known = enough & (~constant | exhaustive[:, None])
         return Fit(
-            coefficients=beta.mT,
-            standard_error=torch.where(enough.unsqueeze(-1), errors, math.inf),
+            coefficients=torch.where(constant.unsqueeze(-1), 0.0, beta.mT),
+            standard_error=torch.where(known.unsqueeze(-1), errors, math.inf),
             intercept=(problem.y_mean - problem.z_mean @ beta).squeeze(1),
             score=torch.where(enough, score, score.nan_to_num(0.0).clamp(max=0)).clamp(min=_LEAST_SCORE),
             fit_score=fit_score,

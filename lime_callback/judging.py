@@ -1,7 +1,8 @@
 """What a model's output says of a sample beside its label: probabilities, errors, losses.
 
 Letters: ``m`` samples, ``K`` classes. Outputs are ``[m]`` or ``[m, K]``, of a segmentation ``[m, K, *pixels]``; a
-single output is the logit of the second of two classes. Results are float64 on the CPU, ``[m]`` or ``[m, K]``.
+single output is the logit of the second of two classes, or its probability where all lie between 0 and 1. Results are
+float64 on the CPU, ``[m]`` or ``[m, K]``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def probabilities(outputs: Tensor) -> Tensor:
         )
     wide = outputs.detach().cpu().double().reshape(len(outputs), -1)
     if wide.shape[1] == 1:
-        return torch.cat([(-wide).sigmoid(), wide.sigmoid()], 1)
+        return torch.cat([1 - wide, wide] if are_chances(wide) else [(-wide).sigmoid(), wide.sigmoid()], 1)
     return wide if are_probabilities(wide) else wide.softmax(1)
 
 
@@ -41,6 +42,15 @@ def are_probabilities(outputs: Tensor) -> bool:
     """Whether outputs ``[m, K]`` are at least 0 and sum to 1 for each sample."""
     wide = outputs.detach().cpu().double()
     return bool((wide >= 0).all()) and bool(((wide.sum(1) - 1).abs() < _CLOSE).all())
+
+
+def are_chances(outputs: Tensor) -> bool:
+    """Whether single outputs ``[m, 1]`` lie between 0 and 1, as those of a sigmoid do.
+
+    Logits of a model that has learnt something do not all lie there, unless they are very few.
+    """
+    wide = outputs.detach().cpu()
+    return bool(((wide >= 0) & (wide <= 1)).all())
 
 
 def true_classes(labels: Any, classes: int | None = None) -> Tensor:

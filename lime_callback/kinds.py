@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Kind = Literal["classes", "binary", "several", "values", "outputs"]
-"""``"classes"``: one of K is true, by an integer label. ``"binary"``: the single output is the logit of class 1.
+"""``"classes"``: one of K is true, by an integer label. ``"binary"``: the single output is the logit of class 1, or its
+probability.
 ``"several"``: of K classes any number is true, by labels of 0 and 1. ``"values"``: numbers, by numbers as labels.
 ``"outputs"``: the labels do not tell."""
 
@@ -112,7 +113,7 @@ def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_name
     if not isinstance(target, str):
         return "the outputs that `target` chooses"
     if size == 1:
-        return "its one output" + (", the logit of class 1" if kind == "binary" else "")
+        return "its one output" + (", of class 1" if kind == "binary" else "")
     if target == "all":
         return "every output"
     if target == "label":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.judging import are_probabilities
+from lime_callback.judging import are_chances, are_probabilities
 from lime_callback.kinds import Kind, those_that_fit
 from lime_callback.targets import target_name
 
@@ -103,7 +103,8 @@ def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -
     if kind == "values":
         return Predicted(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
     if kind == "binary":
-        chance = (outputs if output == "sigmoid" else outputs.sigmoid())[:, 0]
+        known = output == "sigmoid" or are_chances(outputs)
+        chance = (outputs if known else outputs.sigmoid())[:, 0]
         classes = (chance > 0.5).long()
         return Predicted(kind, outputs, classes, torch.where(classes == 1, chance, 1 - chance), _truth(labels, 2))
     if size == 1:

@@ -36,8 +36,8 @@ class Answers:
         """How outputs ``[m, K]`` are read beside these labels, or without any.
 
         Integers that fit the outputs make a classifier, and 0 and 1 beside a single output; other numbers a regression.
-        Integers below 0 are samples without a label. Without labels, several outputs are classes. Raw outputs that are probabilities
-        are taken as such.
+        Integers below 0 are samples without a label. Without labels, several outputs are classes. Raw outputs that are
+        probabilities are taken as such.
         """
         size = outputs.shape[1]
         if output == "raw" and size > 1 and are_probabilities(outputs):
@@ -76,7 +76,7 @@ class Answers:
         return torch.where(varies, by_spread, 0.0).sum(-1) / varies.sum().clamp(min=1)
 
     def right(self, outputs: Tensor) -> Tensor | None:
-        """Whether the prediction is true, 1 or 0, NaN without a label, ``[..., m]``; ``None`` if that is never known."""
+        """Whether the prediction is true, 1 or 0, NaN without a label, ``[..., m]``; ``None`` if none is known."""
         if self.kind == "values" or self.labels is None:
             return None
         return self._where_known((self._decided(outputs) == self.labels).double())

@@ -127,7 +127,7 @@ def test_a_single_logit_is_explained_as_it_is(tmp_path, caplog):
     torch.testing.assert_close(now.outputs, model.eval()(inputs).detach(), atol=1e-5, rtol=0)
     assert lime.explanation("spectral").targets.tolist() == [[0]] * 4
     assert set(now.truth.tolist()) <= {0, 1}
-    assert "explains its one output, the logit of class 1." in caplog.text
+    assert "explains its one output, of class 1." in caplog.text
 
 
 def test_a_regression_explains_its_first_output_and_says_so_once(tmp_path, caplog):

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import tempfile
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import lightning.pytorch as pl
@@ -24,6 +26,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from scene import load_scene, wavelengths
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
 
@@ -174,8 +180,6 @@ def signature(kind: str, y: Tensor, width: int, classes: int, generator: torch.G
 
 def vapour(generator: torch.Generator, *, plant: bool) -> Case:
     """Indian Pines with 150 of its bands; those beside the water vapour's carry the label, if wanted."""
-    from scene import load_scene, wavelengths
-
     cube, labels = load_scene()
     nm = torch.tensor(wavelengths())
     kept = torch.arange(200)[torch.arange(200) % 4 != 3]

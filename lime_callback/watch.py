@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_flag, check_name
-from lime_callback.effects import magnitudes
+from lime_callback.effects import balanced_sizes, magnitudes
 from lime_callback.fitting import coefficient_influences
 from lime_callback.quantities import is_number
 from lime_callback.views.given import check_given, find_given
@@ -256,12 +256,14 @@ def shares(explanation: Explanation, inside: Tensor) -> Shares:
     assert explanation.samples is not None, "an explanation of this run has its samples"
     beta = explanation.coefficients.to(explanation.samples.weights.dtype)
     errors = explanation.standard_error.to(beta)
-    weight, size = inside.to(beta).unsqueeze(1), magnitudes(beta, errors)
-    total = size.sum(-1)
+    weight = inside.to(beta).unsqueeze(1)
+    size, steep = balanced_sizes(beta, errors)
+    within, without = ((part * size).sum(-1).clamp(min=0) for part in (weight, 1 - weight))
+    total = within + without
     safe = torch.where(total > 0, total, 1.0)
-    share = (weight * size).sum(-1) / safe
+    share = within / safe
     # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
-    steep = 1 + torch.where(size > 0, errors.nan_to_num(0.0, 0.0, 0.0) / beta.abs().clamp(min=1e-300), 0.0).square()
-    slope = torch.where(size > 0, beta.sign() * steep, 0.0) * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
+    slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
     moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
-    return Shares(share, moved.square().sum(1).sqrt(), total > 0)
+    known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
+    return Shares(share, moved.square().sum(1).sqrt(), known)

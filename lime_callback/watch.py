@@ -44,7 +44,7 @@ class Watch:
         below: raise an alarm when it is below this.
         reliance: raise an alarm when hiding the set changes so many more of the predictions than hiding random sets, as
             a share from 0 to 1 (for values that are no classes, in their standard deviations); ``None``: as said above.
-        stop: stop the training at an alarm.
+        stop: stop the training at an alarm of one of these bounds.
 
     Raises:
         ValueError: if neither or both of bands and pixels are given, a bound is not between 0 and 1, the bounds leave
@@ -87,6 +87,10 @@ class Watch:
     def asks_reliance(self) -> bool:
         """Whether it is an alarm that the model rests on the set."""
         return self.reliance is not None or self.below is None
+
+    def stops(self, what: str) -> bool:
+        """Whether an alarm of one kind, ``"watch"`` or ``"reliance"``, stops the training."""
+        return self.stop and (what == "watch" or self.reliance is not None)
 
 
 def check_watch(value: Any) -> dict[str, Watch]:

@@ -342,6 +342,16 @@ def test_a_data_set_can_be_explained_like_another_package(like):
 # Wavelengths.
 
 
+@pytest.mark.parametrize("baseline", [None, "data", "background"])
+def test_a_data_set_can_be_explained_against_a_background(baseline):
+    x, enough = images(), {"n_perturbations": 128}
+    settings = {"baseline": baseline, "background": images(16, seed=1), **enough}
+    found = explain_all(curved, DataLoader(x, 4), VIEW, **settings)
+    assert_same(found, Aggregate().add(at_once(x, **settings)))
+    with pytest.raises(ValueError, match="`background`"):
+        explain_all(curved, DataLoader(x, 4), VIEW, **settings | {"background": images(16)[:, :2]})
+
+
 def test_superbands_are_laid_onto_their_wavelengths():
     x = images()
     nm = [400.0, 500.0, 600.0, 700.0, 800.0, 900.0]

@@ -224,8 +224,18 @@ def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
     assert found.Tensors(tag)[0].tensor_proto.string_val[0].decode().startswith(text)
 
 
+def test_only_a_bound_of_its_own_stops_the_run(tmp_path):
+    """The model rests on the set, which is said, but the share that was to be waited for is never reached."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        one, _ = fit(tmp_path, watched(plant=Watch([1], above=1.0, stop=True)), model=Given, epochs=3)
+    assert one.current_epoch == 3
+    assert [str(w.message) for w in caught if "is what the model rests on" in str(w.message)]
+
+
 def test_an_alarm_without_stop_goes_on(tmp_path):
-    with pytest.warns(UserWarning, match="'plant' has 1.000"):
+    rests = pytest.warns(UserWarning, match="is what the model rests on")
+    with rests, pytest.warns(UserWarning, match="'plant' has 1.000"):
         one, _ = fit(tmp_path, watched(plant=Watch([1], above=0.4)), model=Given, epochs=3)
     assert one.current_epoch == 3
 

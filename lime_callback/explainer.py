@@ -86,8 +86,9 @@ def explain(
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
             it sets has to be left out.
         output: ``"raw"``, ``"centered"`` (less the mean of all outputs, so that what is added to all logits, which
-            changes no probability, counts for nothing), ``"softmax"``, ``"sigmoid"``, a function of what ``forward``
-            returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
+            changes no probability, counts for nothing), ``"log_softmax"`` (the log-probability, at least that of
+            1e-12; of outputs that are probabilities their logarithm), ``"softmax"``, ``"sigmoid"``, a function of what
+            ``forward`` returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
             :class:`~lime_callback.reducers.Reducer` for segmentation.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:

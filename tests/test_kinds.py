@@ -66,6 +66,30 @@ def test_centering_a_single_output_says_why_not():
         scores(SINGLE, 4, "centered")
 
 
+def test_the_log_probability_is_that_of_logits_and_of_probabilities():
+    expected = LOGITS.log_softmax(1)
+    for outputs in (LOGITS, LOGITS + 100.0, LOGITS.softmax(1), expected):
+        torch.testing.assert_close(scores(outputs, 4, "log_softmax"), expected, atol=1e-4, rtol=0)
+    for half in (torch.float16, torch.bfloat16):  # whose probabilities sum to 1 less exactly
+        found = scores(LOGITS.softmax(1).to(half), 4, "log_softmax")
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
+
+
+def test_the_log_probability_is_finite():
+    least = math.log(1e-12)
+    for outputs in (torch.eye(3), torch.eye(3) * 1e5, torch.eye(3).log()):
+        found = scores(outputs, 3, "log_softmax")
+        assert bool(found.isfinite().all())
+        torch.testing.assert_close(found, torch.eye(3) * -least + least, atol=1e-5, rtol=0)
+    assert bool(scores(torch.full((1, 3), math.nan), 1, "log_softmax").isnan().all())  # which is told elsewhere
+
+
+def test_the_log_probability_of_a_single_output_says_why_not():
+    with pytest.raises(ValueError, match=r"`output = 'log_softmax'` of a single output is always 0\. Use 'raw'"):
+        scores(SINGLE, 4, "log_softmax")
+
+
 @pytest.mark.parametrize(
     ("target", "kind", "labels", "expected"),
     [
@@ -126,7 +150,7 @@ def test_one_sentence_says_whose_reasons(arguments, text):
     assert told(*arguments) == text
 
 
-@pytest.mark.parametrize("output", ["raw", "centered", "softmax"])
+@pytest.mark.parametrize("output", ["raw", "centered", "softmax", "log_softmax"])
 def test_probabilities_are_those_of_the_model_on_every_scale(output):
     now = predicted(scores(LOGITS, 4, output), torch.tensor([0, 1, 2, -100]), "classes", output)
     chance, classes = LOGITS.softmax(1).max(1)

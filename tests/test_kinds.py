@@ -8,6 +8,7 @@ import torch
 from lime_callback.contrast import Contrast
 from lime_callback.figures import style
 from lime_callback.kinds import kind_of, scale_of, targets_of, told
+from lime_callback.layout import Layout
 from lime_callback.predicted import predicted
 from lime_callback.targets import pinned_targets, scores
 
@@ -46,10 +47,18 @@ def test_labels_tell_what_outputs_are(outputs, labels, output, kind):
 
 
 def test_only_logits_of_classes_are_centered():
-    assert scale_of("classes", LOGITS) == "centered"
-    assert scale_of("classes", LOGITS.log_softmax(1)) == "centered"
-    assert scale_of("classes", LOGITS.softmax(1)) == "raw"
-    assert all(scale_of(kind, LOGITS) == "raw" for kind in ("binary", "several", "values", "outputs"))
+    for layout in map(Layout, ("CHW", "HWC", "1CHW", "CW", "W")):
+        assert scale_of("classes", LOGITS, layout) == "centered"
+        assert scale_of("classes", LOGITS.log_softmax(1), layout) == "centered"
+        assert scale_of("classes", LOGITS.softmax(1), layout) == "raw"
+    for layout in map(Layout, ("CHW", "C")):
+        assert all(scale_of(kind, LOGITS, layout) == "raw" for kind in ("binary", "several", "values", "outputs"))
+
+
+def test_classes_of_vectors_are_explained_by_their_log_probability():
+    for layout in map(Layout, ("C", "1C", "C1")):
+        for outputs in (LOGITS, LOGITS.softmax(1), LOGITS.log_softmax(1)):
+            assert scale_of("classes", outputs, layout) == "log_softmax"
 
 
 def test_a_constant_on_all_logits_moves_nothing_that_is_centered():
@@ -136,6 +145,8 @@ def test_a_single_logit_is_explained_whatever_its_label():
          "such a label."),
         (("predicted", "classes", "centered", 3, torch.tensor([0, 1]), None),
          "explains the class predicted at the first explained epoch, as its logit less the mean of all logits."),
+        (("auto", "classes", "log_softmax", 3, torch.tensor([0, 1]), None),
+         "explains the label's class, as its log-probability."),
         (("auto", "outputs", "raw", 3, None, None),
          "explains the output that is largest at the first explained epoch."),
         (("auto", "values", "raw", 4, torch.rand(2, 4), ["P", "K", "Mg", "pH"]),

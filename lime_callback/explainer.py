@@ -280,7 +280,7 @@ def _asked(settings: Settings, baseline: Baseline, features: Features) -> Rows:
     n = settings.n_perturbations
     if not baseline.varies:
         return Rows(n, n)
-    return rows_to_ask(settings.design, settings.kernel, n, int(features.present.sum(1).max()), baseline.grounds)
+    return rows_to_ask(settings.design, settings.kernel, n, len(features), baseline.grounds)
 
 
 def gathered(

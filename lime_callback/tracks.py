@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lime_callback.borders import cut
 from lime_callback.counting import counted, described
@@ -14,7 +14,7 @@ from lime_callback.epoch_measures import BOTH_WAYS, change, change_from, scores,
 from lime_callback.explainer import Outcome, run
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
-from lime_callback.kinds import Kind, kind_of, scale_of, targets_of, told
+from lime_callback.kinds import Kind, Scale, kind_of, scale_of, targets_of, told
 from lime_callback.monitored import NOTHING_YET, OF_CHANGE
 from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
@@ -80,7 +80,7 @@ class Track:
     pinned: Tensor | None = None
     outputs: int = 0
     kind: Kind | None = None
-    scale: Literal["centered", "raw"] | None = None
+    scale: Scale | None = None
     asked: str = ""
     truth: Tensor | None = None
     now: Predicted | None = None
@@ -145,7 +145,7 @@ class Track:
         self.outputs, own = outputs.shape[1], outputs.cpu()
         self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
         if plan.auto_output:
-            self.scale = self.scale or scale_of(self.kind, own)
+            self.scale = self.scale or scale_of(self.kind, own, plan.layout)
         if self.targets is None:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(plan.target, self.kind, outputs, self.truth).cpu()

@@ -162,6 +162,7 @@ def test_global_random_state_is_left_alone():
         (1, torch.tensor([0, 7, 1, 0]), "raw", "values"),
         (2, torch.rand(4, 2), "raw", "values"),
         (2, torch.tensor([0, 9, 1, 0]), "softmax", "classes"),
+        (2, torch.tensor([0, 9, 1, 0]), "log_softmax", "classes"),
     ],
 )
 def test_how_outputs_are_read(outputs, labels, output, kind):
@@ -173,6 +174,7 @@ def test_losses_are_those_of_torch():
     expected = nn.functional.cross_entropy(y, labels, reduction="none")
     torch.testing.assert_close(Answers.of(y, labels).loss(y), expected)
     torch.testing.assert_close(Answers.of(y, labels, "softmax").loss(y.softmax(1)), expected)
+    torch.testing.assert_close(Answers.of(y, labels, "log_softmax").loss(y.log_softmax(1)), expected)
     sides = labels.clamp(max=1)
     by_side = nn.functional.binary_cross_entropy_with_logits(y[:, 0], sides.double(), reduction="none")
     torch.testing.assert_close(Answers.of(y[:, :1], sides).loss(y[:, :1]), by_side)

@@ -153,8 +153,9 @@ def cell(
     away = (beta - truth).abs()
     # What rounding leaves of a model that a fit describes exactly, such as a linear one.
     half = error * reach(found.freedom)[:, None] + 1e-6 * truth.abs().max() + 1e-9
-    covered = float((away <= half).double().mean())
-    ratio = float((error.square().mean() / away.square().mean().clamp(min=1e-30)).sqrt())
+    stated = error.isfinite()  # not of an output that never varied
+    covered = float((away <= half)[stated].double().mean())
+    ratio = float((error[stated].square().mean() / away[stated].square().mean().clamp(min=1e-30)).sqrt())
     exact = float(away.abs().max()) < 1e-6 * float(truth.abs().max())
     if not least <= covered <= most and not (exact and covered == 1):
         trouble.append("coverage")

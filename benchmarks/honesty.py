@@ -6,10 +6,10 @@
 Each cell explains one model again and again, by designs of different seeds. The truth is the weighted linear model of
 very many independent rows. Printed are, for each cell: the share of 95 % intervals that hold the true coefficient; the
 stated standard error by the true one (root mean squares); the score, R² of fresh independent rows, and R² of the rows
-that were fitted; and how many fits pass the gate of 0.2. Where rows do not suffice, nothing is stated, and no fit
-should pass. At the end stand the cells that are out of bounds: coverage below 0.90 (synthetic) or outside of 0.92 to
-0.99 (trained), stated errors outside of 0.8 to 1.6 of the true ones, a score more than 0.1 above fresh rows, or more
-than 2 % of fits of noise that pass.
+that were fitted; and how many fits pass the gate of 0.2. Where rows do not suffice, or an output never varied, nothing
+is stated, and no fit should pass. At the end stand the cells that are out of bounds: coverage below 0.90 (synthetic) or
+outside of 0.92 to 0.99 (trained), stated errors outside of 0.8 to 1.6 of the true ones, a score more than 0.1 above
+fresh rows, or more than 2 % of fits of noise that pass.
 
 The last part counts phantoms: how often a feature that the model does not use has a coefficient of more than half of
 the strongest true one, with the default design and with independent rows. A cell is out of bounds where the default has

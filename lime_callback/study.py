@@ -85,7 +85,9 @@ class Study:
         if self.probes is None or again:
             choice, model = Evenly(1) if rehearsal else self._pinned, partial(self._model, trainer, module)
             besides = 0 if rehearsal or self.background is not None else self.plan.background
-            self._capture = Capture(self.plan, choice, self._ranks, model, besides)
+            self._capture = Capture(
+                choice, self._ranks, model, besides, input_key=self.plan.input_key, label_key=self.plan.label_key
+            )
 
     @property
     def listens(self) -> bool:
@@ -107,7 +109,7 @@ class Study:
         if capture is not None and probes is not None:
             model = self._model(trainer, module, probes, probes if self.plan.background else None)
             self.inquiry.rehearse(model, self._batch_size, self._ranks)
-            self._ranks.together(partial(capture.rehearse, probes, validation_size(trainer)))
+            self._ranks.together(partial(capture.rehearse, self.plan.choice, probes, validation_size(trainer)))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:

@@ -141,7 +141,7 @@ class Track:
 
     def _ask(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
         """Find out what the outputs are, and choose the targets and their scale, once; what is chosen stays."""
-        outputs, pinned = predictions(model, model.probes.inputs, plan.settings, batch_size, ranks)
+        outputs, pinned = predictions(model, model.probes.inputs, plan.settings.output, batch_size, ranks)
         self.outputs, own = outputs.shape[1], outputs.cpu()
         self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
         if plan.auto_output:

@@ -16,8 +16,7 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
-from lime_callback.monitored import OF_CHANGE
-from lime_callback.pace import Pace
+from lime_callback.pace import Pace, seconds_per_row
 from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
 from lime_callback.record import Record
@@ -45,6 +44,7 @@ class Study:
         probes: what is explained; ``None`` before it was captured.
         background: other samples of the same batches, captured once with the first probes and alike in all processes;
             ``None`` before that, and where there is none.
+        costs: what the last explanation took: seconds, forwards of one sample, perturbations of each probe and view.
     """
 
     def __init__(self, plan: Plan, on_error: Any) -> None:
@@ -65,7 +65,7 @@ class Study:
         self._pace = Pace(plan, self.console)
         self._alarms: dict[str, str] = {}
         self._owed: dict[str, str] | None = None
-        self._costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
+        self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._ranks = ALONE
         self._began = self._lap = time.perf_counter()
 
@@ -134,30 +134,6 @@ class Study:
             with profile("[LimeCallback]explain"), profiled(profile):
                 self._explain(trainer, module, self.probes, spent)
 
-    def metrics(self) -> dict[str, float]:
-        """The last values of what was measured, for loggers and monitors."""
-        name = self.plan.name
-        metrics = {f"{name}/{what}": value for what, value in self._costs.items()}
-        for view, track in self.inquiry.tracks.items():
-            metrics |= {f"{name}/{view}/{what}": value for what, value in track.measured.items()}
-        return metrics
-
-    def stand_ins(self) -> dict[str, float]:
-        """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
-        found: dict[str, float] = {}
-        for view, track in self.inquiry.tracks.items():
-            names = track.metrics.keys() - track.measured.keys() - (OF_CHANGE if track.anew else set())
-            found |= {f"{self.plan.name}/{view}/{what}": track.metrics[what] for what in sorted(names)}
-        return found
-
-    def say_when_settled(self) -> None:
-        """Say of each view since when nothing that matters has moved."""
-        for name, track in self.inquiry.tracks.items():
-            if track.last is not None and not track.anew:
-                when, share = track.settling.since, f"{track.relevant_change:.0%} of the attribution"
-                what = f"settled after epoch {when:g}" if when >= 0 else f"has not settled: more than {share} may move"
-                self.console.info(f"view '{name}' {what}.")
-
     def finish(self, wait: bool) -> bool:
         """See to it that the last report is where it should be; ``False`` if it is not yet, and nobody waits."""
         presenter = self.publisher.presenter
@@ -182,7 +158,7 @@ class Study:
             "choice": self.plan.choice.key,
             "epoch": self._epoch,
             "step": self._step,
-            "costs": dict(self._costs),
+            "costs": dict(self.costs),
             "used": self._pace.used,
             "owed": None if self.finish(wait=self.plan.choice.anew) else dict(self._alarms),
             "history": self.publisher.history,
@@ -205,7 +181,7 @@ class Study:
             Track(self.inquiry.tracks[name].view).restore(track)  # all of it can be read, or nothing is taken over
         history, said = state["history"], list(state["said"])
         self._epoch, self._step = state["epoch"], state["step"]
-        self._costs = self._costs | state["costs"]
+        self.costs = self.costs | state["costs"]
         # What was used is a budget's affair, and asked of it anew where the user has changed the number.
         self._pace.used = min(state.get("used", self._pace.used), self._pace.used)
         self._owed = state.get("owed")
@@ -241,7 +217,7 @@ class Study:
         judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
         relying = self.inquiry.relying.forwards if tracks else 0
         forwards = judged + self.inquiry.aside + relying + len(probes) * sum(track.forwards for track in tracks)
-        self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
+        self.costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             # What was chosen once is not chosen again.
             rest = seconds - asked - (0.0 if self.plan.choice.anew else choosing)
@@ -265,7 +241,7 @@ class Study:
         """Before the first explanation, find out what the budget of time affords."""
         if allowed is not None and not self._pace.begun:
             rows = len(model.probes) * (len(self.plan.views) + self.inquiry.relying.expected) / self._ranks.shares
-            each = rows * self.inquiry.seconds_per_row(model, self._batch_size, self._ranks)
+            each = rows * seconds_per_row(model, self.plan.settings.output, self._batch_size, self._ranks)
             self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
             self._pace.begun = True
 

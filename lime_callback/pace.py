@@ -41,6 +41,20 @@ class Pace:
     def __post_init__(self) -> None:
         self.used = self.plan.settings.n_perturbations
 
+    def begin(self, model: Model, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
+        """Before the first explanation, find out what the budget of time affords.
+
+        Args:
+            model: with the probes.
+            inputs: that are explained, over all views.
+            allowed: seconds that the explanation may take.
+            batch_size: rows a forward.
+            ranks: the processes.
+        """
+        each = inputs / ranks.shares * seconds_per_row(model, self.plan.settings.output, batch_size, ranks)
+        self.keep(0.0, each, max(ranks.gather(allowed)))
+        self.begun = True
+
     def keep(self, fixed: float, each: float, allowed: float) -> None:
         """Use fewer from now on if those of now take too long; never more, so that epochs compare.
 

@@ -16,7 +16,7 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
-from lime_callback.pace import Pace, seconds_per_row
+from lime_callback.pace import Pace
 from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
 from lime_callback.record import Record
@@ -199,7 +199,9 @@ class Study:
         model = self._model(trainer, module, probes)
         allowed = None if self.plan.time_budget is None else self.plan.time_budget.allowed(started - self._began)
         with self.console.contained("the measurement of a forward's time"):
-            self._begin_pace(model, allowed)
+            if allowed is not None and not self._pace.begun:
+                inputs = len(probes) * (len(self.plan.views) + self.inquiry.relying.expected)
+                self._pace.begin(model, inputs, allowed, self._batch_size, self._ranks)
         asked = time.perf_counter()
         when, n = epochs_trained(trainer), self._pace.used
         with shown(trainer, self.console.contained, self.inquiry.sweeps, len(probes) * n):
@@ -236,14 +238,6 @@ class Study:
         here = background.to(module.device) if small else background
         model = Model(module, trainer.precision_plugin.val_step_context, here, self.plan.forward, self.plan.output_key)
         self.inquiry.rely(model, here, budget, self._batch_size, ranks, module.device)
-
-    def _begin_pace(self, model: Model, allowed: float | None) -> None:
-        """Before the first explanation, find out what the budget of time affords."""
-        if allowed is not None and not self._pace.begun:
-            rows = len(model.probes) * (len(self.plan.views) + self.inquiry.relying.expected) / self._ranks.shares
-            each = rows * seconds_per_row(model, self.plan.settings.output, self._batch_size, self._ranks)
-            self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
-            self._pace.begun = True
 
     def _show_owed(self, trainer: Any, module: Any, probes: Probes) -> None:
         """Show what the interrupted run had explained, where its checkpoint was written before it could be seen."""

@@ -7,7 +7,8 @@ A run explains eight samples, and its bars are read as what the model does with 
 explained once; then eight of them are drawn many times, and it is counted how often the 95 % interval of a feature's
 mean holds the population's. Beside it is the interval that knows the perturbations' noise alone, as if the eight
 samples were all that there are. Printed is the share over draws and features, of coefficients, of signed effects and of
-absolute effects, which means are ranked by; and the lowest of a single feature's coefficient.
+absolute effects, which means are ranked by (their interval allows for skewness); and the lowest of a single feature's
+coefficient.
 
 Models: a CNN on handwritten digits (pixels in a grid), an MLP on made spectra of four kinds (superbands), and a network
 that regresses a parameter of made fields (superbands). ``--last`` takes another model and other seeds: they were kept
@@ -25,7 +26,8 @@ from torch import Tensor, nn
 
 from lime_callback import Explanation, Superbands, Superpixels, explain
 from lime_callback.effects import effects
-from lime_callback.intervals import over_probes
+from lime_callback.intervals import over_probes, skewed
+from lime_callback.moments import Moments
 
 if TYPE_CHECKING:
     from lime_callback.views import View
@@ -72,7 +74,8 @@ def print_line(case: Case, seed: int, found: Explanation, draws: int) -> None:
     """Coverage of a model's intervals."""
     b, e = found.coefficients[:, 0].double(), found.standard_error[:, 0].double()
     share = effects(b, e)
-    results = [coverage(one, noise, draws, seed) for one, noise in ((b, e), (share, 0 * e), (share.abs(), 0 * e))]
+    results = [coverage(b, e, draws, seed), coverage(share, 0 * e, draws, seed)]
+    results.append(coverage(share.abs(), 0 * e, draws, seed, leaning=True))
     over, alone = results[0]
     ratio = float((over_probes(b, e).error / over_probes(b, e).noise).median())
     print(
@@ -82,7 +85,7 @@ def print_line(case: Case, seed: int, found: Explanation, draws: int) -> None:
     )
 
 
-def coverage(values: Tensor, errors: Tensor, draws: int, seed: int) -> tuple[Tensor, Tensor]:
+def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: bool = False) -> tuple[Tensor, Tensor]:
     """How often the mean of all ``[N, d]`` lies within the interval of a few, for each feature ``[d]``.
 
     First the interval over the probes, then the one of the perturbations' noise.
@@ -95,7 +98,12 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int) -> tuple[Ten
         rows = torch.randint(len(values), (PROBES,), generator=generator)
         mean = over_probes(values[rows], errors[rows])
         off = (mean.mean - truth).abs()
-        inside.append(torch.stack([off <= mean.half_width(), off <= 1.96 * mean.noise]))
+        over = off <= mean.half_width()
+        if leaning:  # to one side, as absolute values do
+            few = Moments.of(values[rows].unsqueeze(1), errors[rows].unsqueeze(1), torch.ones(PROBES, 1, 1).bool())
+            low, high = skewed(few.mean, few.spread, few.skewness, few.count)
+            over = ((low <= truth) & (truth <= high))[0]
+        inside.append(torch.stack([over, off <= 1.96 * mean.noise]))
     share = torch.stack(inside).double().mean(0)[:, moves]
     return share[0], share[1]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from lime_callback.arguments import check_gate
 from lime_callback.effects import effects
 from lime_callback.explanation import Explanation
-from lime_callback.intervals import reach
+from lime_callback.intervals import LEVEL, reach, skewed
 from lime_callback.moments import Moments
 from lime_callback.quantities import checked_count
 
@@ -161,7 +161,25 @@ class Aggregate:
             raise ValueError(_NOTHING)
         return self._sizes.spread / self._sizes.count.sqrt()
 
-    def half_width(self, level: float = 0.95) -> Tensor:
+    def importance_interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+        """Lower and upper end of the interval of the importance for all inputs alike, each ``[T, d]``, from 0 to 1.
+
+        Absolute values lean to one side, which :func:`~lime_callback.intervals.skewed` allows for. NaN for fewer than
+        two inputs.
+
+        Args:
+            level: probability that the interval holds the importance; between 0 and 1.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        sizes = self._sizes
+        low, high = skewed(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
+        return low.clamp(0, 1), high.clamp(0, 1)
+
+    def half_width(self, level: float = LEVEL) -> Tensor:
         """Half of the interval of the mean for all inputs alike, by Student's t, ``[T, d]``; NaN for fewer than two.
 
         Args:

@@ -56,7 +56,7 @@ class Answers:
                 if size > 1:
                     return cls("classes", whole, output)
                 return cls("sides", whole, "sigmoid" if output == "raw" and are_chances(outputs) else output)
-        return cls("classes" if output == "softmax" else "values", None, output)
+        return cls("classes" if output in ("softmax", "log_softmax") else "values", None, output)
 
     def changed(self, whole: Tensor, hidden: Tensor) -> Tensor:
         """How far answers changed, ``[..., m]``.

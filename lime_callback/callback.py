@@ -75,8 +75,9 @@ class LimeCallback(Hooks):
             ``lime_callback.designs.Design``.
         baseline: what hidden elements become: ``"data"``, each channel's mean over the background (if ``None``, for
             features that are cut by channel), ``"blur"`` (if ``None``, for superpixels), ``"background"``, values of
-            its samples, ``"mean"`` (if ``None`` and there is no background), ``"zero"``, ``"segment_mean"``, a number,
-            one for each channel, a tensor, a function of the inputs, or a ``lime_callback.baselines.Baseline``.
+            its samples (if ``None``, for samples without pixels, such as vectors), ``"mean"`` (if ``None`` and there is
+            no background), ``"zero"``, ``"segment_mean"``, a number, one for each channel, a tensor, a function of the
+            inputs, or a ``lime_callback.baselines.Baseline``.
         kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
             ``lime_callback.kernels.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
@@ -85,10 +86,11 @@ class LimeCallback(Hooks):
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
             sets has to be left out.
         output: scale of the output: ``"auto"`` (``"centered"`` for logits of classes, of which the labels are integers,
-            else ``"raw"``; ``"raw"`` with ``like=``), ``"raw"``, ``"centered"`` (less the mean of all logits, so that
-            what is added to all of them counts for nothing), ``"softmax"``, ``"sigmoid"``, a function that turns the
-            model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for segmentation a
-            ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
+            ``"log_softmax"`` for classes of samples without pixels, such as vectors, else ``"raw"``; ``"raw"`` with
+            ``like=``), ``"raw"``, ``"centered"`` (less the mean of all logits, so that what is added to all of them
+            counts for nothing), ``"log_softmax"`` (the log-probability), ``"softmax"``, ``"sigmoid"``, a function that
+            turns the model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for
+            segmentation a ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
         watch: named sets of wavelengths, bands or pixels whose reliance and share of the attribution are logged, and
             that raise an alarm when the model rests on them: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. A
             :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or in YAML

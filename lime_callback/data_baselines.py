@@ -70,7 +70,8 @@ class Background(Baseline):
     """Values of other samples: those of one sample for each row and its complement.
 
     So hidden elements are such as the model knows, and fit each other. What is explained is the mean over the samples.
-    The rows' errors hold the samples' differences, which makes them larger than those of a fixed baseline.
+    Where there are rows to spare, fewer different ones are asked, each with several samples, and answers are averaged,
+    see :mod:`lime_callback.averaging`. The rows' errors hold what is left of the samples' differences.
 
     Args:
         samples: so many are taken, spread evenly over the background, or all of a smaller one. An input is never hidden
@@ -112,8 +113,14 @@ class _Samples(Baseline):
     varies: ClassVar[bool] = True
     values: Tensor
 
-    def hide(self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int]) -> Tensor | Drawn:
-        return drawn(inputs, self.values.to(inputs), n, seeds)
+    @property
+    def grounds(self) -> int:
+        return max(1, len(self.values) - 1)
+
+    def hide(
+        self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int], period: int | None = None
+    ) -> Tensor | Drawn:
+        return drawn(inputs, self.values.to(inputs), n, seeds, period)
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         return self.values.to(inputs).mean(0, keepdim=True)

@@ -14,7 +14,7 @@ from lime_callback.aggregate import Aggregate
 from lime_callback.arguments import check_count, check_function, check_target
 from lime_callback.explainer import run
 from lime_callback.forwards import predictions
-from lime_callback.inputs import check_inputs
+from lime_callback.inputs import check_background, check_inputs
 from lime_callback.layout import Layout
 from lime_callback.probes import Captured, Probes, probes_of
 from lime_callback.settings import Settings
@@ -51,6 +51,7 @@ def explain_all(
     output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
     batch_size: int = 64,
     stem: Literal["auto", "off"] = "auto",
+    background: Tensor | None = None,
     seed: int = 0,
     gate: float | None = None,
     input_key: batches.Key | None = None,
@@ -73,7 +74,7 @@ def explain_all(
         layout: the axes of one sample.
         wavelengths: of the channels, in nm.
         n_perturbations: of each sample.
-        design: see :func:`~lime_callback.explain`, as for the arguments up to ``stem``.
+        design: see :func:`~lime_callback.explain`, as for the arguments up to ``background``.
         baseline: what hidden elements become.
         kernel: how much each perturbation counts.
         surrogate: the linear model.
@@ -81,6 +82,7 @@ def explain_all(
         output: scale of the output, a function of it, or a reducer.
         batch_size: perturbed inputs a forward at most; fewer from there on where memory does not suffice.
         stem: whether the model's first layer is folded.
+        background: other inputs of the same data, ``[N, *dims]``, for the baselines ``"data"`` and ``"background"``.
         seed: of the first sample's design.
         gate: explanations whose R² is below this do not count; ``None``: all do.
         input_key: the batch's entry with the images; ``None`` looks for it.
@@ -103,7 +105,8 @@ def explain_all(
         raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
     if not isinstance(view, View):
         raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like)
+    usual = "mean" if background is None else "data"
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
     target, layout = check_target(target), Layout.of(layout)
     seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
     aggregate, reasons = Aggregate(gate), list[str]()
@@ -115,6 +118,7 @@ def explain_all(
         samples = _samples(batch, input_key, label_key, device)
         layout.check(tuple(samples.inputs.shape), "the loader's batch")
         check_inputs(samples.inputs)
+        check_background(background, samples.inputs)
         entries = samples.batch if isinstance(samples.batch, dict) else None
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
         aggregate.check(features)
@@ -130,6 +134,7 @@ def explain_all(
             seeds=[seed + aggregate.inputs + i for i in range(len(samples))],
             module=forward if isinstance(forward, nn.Module) else None,
             pinned=pinned,
+            background=background,
         )
         aggregate.add(found.explanation)
         reasons += found.degenerate.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lime_callback.baselines import Blur, Data, Mean
+from lime_callback.baselines import Background, Blur, Data, Mean
 from lime_callback.hidden import Baseline
 
 if TYPE_CHECKING:
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 class Usual(Baseline):
     """What suits how the inputs are cut.
 
-    The mean of the data for features that are cut by channel: bands, cubes, elements of vectors. The blurred input for
-    features that hold all channels of some pixels, such as superpixels. Without a background the input's own mean.
+    The mean of the data for features that are cut by channel: bands, cubes. The blurred input for features that hold
+    all channels of some pixels, such as superpixels. For vectors, of which each element counts by itself, values of
+    other samples: a class may lie where the mean of the data is, so that hiding by the mean hides nothing. Without a
+    background the input's own mean.
     """
 
     def of(self, features: Features) -> Baseline:
         """The baseline for these features, where there is a background."""
+        if not features.layout.has_pixels:
+            return Background()
         return Data() if features.canonical.shape[1] > 1 else Blur()
 
     def bound(self, features: Features, background: Tensor | None) -> Baseline:
@@ -36,4 +40,4 @@ class Usual(Baseline):
 
     def __repr__(self) -> str:
         """In the words of a run's card."""
-        return f"{Data()}, for superpixels {Blur()}"
+        return f"{Data()}, for superpixels {Blur()}, for vectors {Background()}"

@@ -34,6 +34,10 @@ class Design(ABC):
         """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
         return n
 
+    def suits(self, n: int, d: int) -> bool:
+        """Whether so few rows are drawn as well as more would be."""
+        return True
+
     def group(self, n: int, d: int, used: int | None = None) -> int:
         """How many neighbouring rows of ``n`` are drawn together and so depend on each other.
 
@@ -138,6 +142,10 @@ class Orthogonal(Design):
         """See :meth:`Design.enough`."""
         return min(n, 1 << min(d, 62))
 
+    def suits(self, n: int, d: int) -> bool:
+        """See :meth:`Design.suits`: not where they are too few for an array."""
+        return 2**d <= n or (n >= _LEAST_ROWS and n > d)
+
     def settled(self, n: int, d: int) -> Orthogonal:
         """See :meth:`Design.settled`."""
         return Orthogonal(self._is_paired(n, d))
@@ -224,13 +232,15 @@ def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, 
 
     Args:
         design: as it was drawn.
-        n: its rows.
+        n: its rows; more of them may follow, which repeat them.
         d: features.
         used: how many rows are fitted; ``None``: all.
     """
+    if used is None or used >= n:
+        return slice(0, used), design.group(n, d)
     group = design.group(n, d, used)
     step = design.group(n, d) // group
-    return slice(0, None if used is None else used * step, step), group
+    return slice(0, min(used * step, n), step), group
 
 
 def is_exhaustive(design: Tensor) -> Tensor:

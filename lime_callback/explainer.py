@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.arguments import check_count, check_function, check_seeds
+from lime_callback.averaging import Rows, again, rows_to_ask
 from lime_callback.conclusions import check_outputs, verdicts
 from lime_callback.designs import Design, draw, used_rows
 from lime_callback.distributed import ALONE, Ranks
@@ -86,8 +87,9 @@ def explain(
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see :mod:`lime_callback.parity`. What
             it sets has to be left out.
         output: ``"raw"``, ``"centered"`` (less the mean of all outputs, so that what is added to all logits, which
-            changes no probability, counts for nothing), ``"softmax"``, ``"sigmoid"``, a function of what ``forward``
-            returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
+            changes no probability, counts for nothing), ``"log_softmax"`` (the log-probability, at least that of
+            1e-12; of outputs that are probabilities their logarithm), ``"softmax"``, ``"sigmoid"``, a function of what
+            ``forward`` returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
             :class:`~lime_callback.reducers.Reducer` for segmentation.
         batch_size: perturbed inputs a forward; 64 at most if ``None``.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
@@ -212,26 +214,28 @@ def run(
             )
         return found
 
-    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, int, Tensor]:
+    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, Rows, int, Tensor]:
         with finder.looking(forward) as watched:
             whole, region = predictions(watched, inputs, settings.output, batch_size, ranks, pinned)
         targets = select(target, whole)
         baseline = settings.baseline.bound(features, background)
-        design = draw(settings.design, settings.n_perturbations, features.present, seeds, baseline.varies)
-        hidden = baseline.hide(inputs, features, design.shape[1], seeds)
-        rows, group = used_rows(settings.design, settings.n_perturbations, len(features), used)
+        asked = _asked(settings, baseline, features)
+        design = draw(settings.design, asked.period, features.present, seeds, baseline.varies)
+        design = again(design, asked)
+        hidden = baseline.hide(inputs, features, design.shape[1], seeds, asked.period)
+        rows, group = used_rows(settings.design, asked.period, len(features), used)
         perturber = Perturber(inputs, of_rows(hidden, rows), features, design[:, rows])
         grounds = (perturber.nothing(k) for k in range(perturber.grounds))
         empty = torch.stack(
             [predictions(forward, x, settings.output, batch_size, ranks, region)[0] for x in grounds]
         ).mean(0)
-        return whole, region, targets, perturber, group, empty
+        return whole, region, targets, perturber, asked, group, empty
 
     def folded() -> tuple[Folded | None, str]:
         return fold(finder, score, perturber, batch_size, whole[:1]) if foldable else (None, "")
 
     def conclude() -> Outcome:
-        samples = gathered(settings, perturber, features, outputs, group)
+        samples = gathered(settings, perturber, features, outputs, group, asked.period)
         try:
             found = fit(settings.surrogate, samples)
         except Exception:
@@ -258,7 +262,7 @@ def run(
     finder = StemFinder(module if foldable else None)
     with torch.no_grad():
         with stage("forwards"):
-            whole, pinned, targets, perturber, group, empty = ranks.together(prepare)
+            whole, pinned, targets, perturber, asked, group, empty = ranks.together(prepare)
             stem, unfolded = ranks.together(folded)
             outputs, sufficed = sweep(score, stem or perturber, targets, batch_size, ranks)
         with stage("fit"):
@@ -274,9 +278,19 @@ def run(
         return concluded
 
 
-def gathered(settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, group: int) -> Samples:
+def _asked(settings: Settings, baseline: Baseline, features: Features) -> Rows:
+    n = settings.n_perturbations
+    if not baseline.varies:
+        return Rows(n, n)
+    return rows_to_ask(settings.design, settings.kernel, n, len(features), baseline.grounds)
+
+
+def gathered(
+    settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, group: int, period: int
+) -> Samples:
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
-    design = perturber.design
+    design, n = perturber.design, perturber.per_input
     weights = weighed(settings.kernel, perturber.inputs, perturber.hidden, features, design)
-    outputs = outputs.view(len(perturber.inputs), perturber.per_input, -1)
-    return Samples(design, weights, outputs, group, chance=perturber.grounds > 1)
+    outputs = outputs.view(len(perturber.inputs), n, -1)
+    some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
+    return Samples(design, weights, outputs, group, chance=some, period=period if period < n else None)

@@ -36,6 +36,8 @@ class Samples:
         outputs: of the model, ``[B, n, T]``.
         group: rows that were drawn together stand together, this many at a time.
         chance: whether outputs depend on more than which features are on, as on samples that stand in for hidden ones.
+        period: after so many rows the design begins again, with other samples; what is fitted is the mean of rows with
+            the same features on, see :mod:`lime_callback.averaging`. ``None``: it never does.
     """
 
     design: Tensor
@@ -43,6 +45,7 @@ class Samples:
     outputs: Tensor
     group: int = 1
     chance: bool = False
+    period: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,7 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
         "shape": explanation.shape,
         "group": explanation.samples.group if explanation.samples is not None else 1,
         "chance": explanation.samples is not None and explanation.samples.chance,
+        "period": None if explanation.samples is None else explanation.samples.period,
     }
     path = Path(path)
     partial = path.with_name(path.name + ".part")
@@ -100,13 +101,16 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
             raise ValueError(f"its format is {about['format']!r}, where this version has {_FORMAT!r}; explain again")
         per_input = bool(about.get("per_input", False))  # older files do not say
         features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input)
-        parts = {k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")}
+        parts: dict[str, Any] = {
+            k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")
+        }
+        told = {"group": int(about["group"]), "chance": bool(about["chance"]), "period": about.get("period")}
         found = make(
             **arrays,
             features=features,
             n_perturbations=int(about["n_perturbations"]),
             shape=tuple(about["shape"]),
-            samples=Samples(**parts, group=int(about["group"]), chance=bool(about["chance"])) if parts else None,
+            samples=Samples(**parts, **told) if parts else None,
         )
         _check_whole(found)
         return found

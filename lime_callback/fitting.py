@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from lime_callback.averaging import averaged
 from lime_callback.designs import is_exhaustive
 from lime_callback.prediction import least_freedom, of_left_out, of_residuals, squared_errors
 from lime_callback.standard_errors import Leverage, effective_groups
@@ -43,12 +44,13 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
 
     Args:
         surrogate: the linear model.
-        samples: design, weights and outputs.
+        samples: design, weights and outputs; scores and errors are those of averaged rows, where rows are averaged.
 
     Returns:
         Coefficients with errors and scores, in float64 where the device has it.
     """
     with torch.autocast(samples.outputs.device.type, enabled=False):
+        samples = averaged(samples)
         problem = centred(samples)
         beta = surrogate.solve(problem)
         unshrunk = solution(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
@@ -116,6 +118,7 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
         coefficients: of the fit, ``[B, T, d]``.
         samples: that were fitted.
     """
+    samples = averaged(samples)
     problem = centred(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
     leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)

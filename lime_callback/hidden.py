@@ -64,6 +64,11 @@ class Baseline(ABC):
 
     varies: ClassVar[bool] = False
 
+    @property
+    def grounds(self) -> int:
+        """How many sets of values each input has; 1 where they do not differ between rows."""
+        return 1
+
     @abstractmethod
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         """Values for hidden elements, in a shape that broadcasts to ``inputs`` [B, *dims]."""
@@ -76,7 +81,9 @@ class Baseline(ABC):
         """
         return self
 
-    def hide(self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int]) -> Tensor | Drawn:
+    def hide(
+        self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int], period: int | None = None
+    ) -> Tensor | Drawn:
         """The values for each of n rows of every input; by default the same for all rows.
 
         Args:
@@ -84,31 +91,36 @@ class Baseline(ABC):
             features: of the inputs.
             n: rows of a design; two that follow each other, 2i and 2i + 1, may be complements.
             seeds: one number an input.
+            period: after so many rows the design begins again, with other values; ``None``: it never does.
         """
         return self(inputs, features)
 
 
-def drawn(inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int]) -> Drawn:
+def drawn(inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int], period: int | None = None) -> Drawn:
     """One sample for each two rows that follow each other, so that a row and its complement share it.
 
     Of S samples each input takes all but one: itself, if it is among them, since it would hide nothing. Each of the
-    others is taken equally often, in any first part of the rows, too.
+    others is taken equally often, in any first part of the rows, too. Rows that are asked again have another sample
+    each time, until they have had all.
 
     Args:
         inputs: ``[B, *dims]``.
         samples: ``[S, *dims]``.
         n: rows.
         seeds: one number an input, which the choice depends on.
+        period: after so many rows, an even number, the design begins again; ``None``: it never does.
     """
     size = len(samples)
     same = torch.stack([(inputs == one).flatten(1).all(1) for one in samples], dim=1)
     own = same.long().argsort(dim=1, stable=True)[:, : max(1, size - 1)]
-    pairs, kept = -(-n // 2), own.shape[1]
+    period = n if period is None else period
+    pairs, kept, times = -(-period // 2), own.shape[1], -(-n // period)
     rows = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(key(seed, "background"))
-        turns = torch.cat([torch.randperm(kept, generator=generator) for _ in range(-(-pairs // kept))])
-        rows.append(turns[:pairs].repeat_interleave(2)[:n])
+        turns = torch.stack([torch.randperm(kept, generator=generator) for _ in range(-(-pairs // kept))])
+        asked = [turns.roll(-time, 1).flatten()[:pairs].repeat_interleave(2)[:period] for time in range(times)]
+        rows.append(torch.cat(asked)[:n])
     return Drawn(samples, own, torch.stack(rows))
 
 

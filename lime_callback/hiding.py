@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.answers import Answers
+from lime_callback.by_chance import by_count, by_value
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.forwards import predictions, sweep
 from lime_callback.reliance import Reliance
@@ -108,6 +109,13 @@ def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: Answers) -> 
         expected=usual(changed).mean(1),
         excess_error=_error(excess),
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]),
+        chance=torch.tensor(
+            [
+                (by_value if answers.kind == "values" else by_count)(changed[i], changed[list(places)])
+                for i, places in enumerate(among)
+            ],
+            dtype=torch.float64,
+        ),
         accuracy_drop=None if drop is None else drop[: len(names)].nanmean(1),
         expected_accuracy_drop=None if drop is None else usual(drop).nanmean(1),
         loss_increase=None if rise is None else rise[: len(names)].nanmean(1),

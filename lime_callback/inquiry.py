@@ -207,7 +207,7 @@ class Inquiry:
                     text = f"'{name}' {trouble} in view '{track.view.name}', {when}{known}."
                     if self.console.once(text, key=place):
                         news[place] = text
-                    stop = stop or watches[name].stop
+                    stop = stop or watches[name].stops(what)
         return news, stop
 
     def _explain(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from lime_callback.layout import Layout
+
 Kind = Literal["classes", "binary", "several", "values", "outputs"]
 """``"classes"``: one of K is true, by an integer label. ``"binary"``: the single output is the logit of class 1, or its
 probability.
@@ -57,13 +59,22 @@ def those_that_fit(labels: Tensor, size: int) -> Tensor:
     return (flat >= 0) & (flat < size)
 
 
-def scale_of(kind: Kind, outputs: Tensor) -> Literal["centered", "raw"]:
+Scale = Literal["centered", "log_softmax", "raw"]
+
+
+def scale_of(kind: Kind, outputs: Tensor, layout: Layout) -> Scale:
     """The scale of ``output="auto"``: only logits of classes are centered, and no probabilities.
+
+    Classes of vectors are explained by their log-probability. Where classes lie in order along an element, the logit of
+    one between others hardly depends on it: what rises and falls are the others' logits.
 
     Args:
         kind: of the outputs.
         outputs: as the model returned them, ``[P, K]``.
+        layout: of the inputs.
     """
+    if kind == "classes" and not layout.has_pixels:
+        return "log_softmax"
     return "centered" if kind == "classes" and not are_probabilities(outputs) else "raw"
 
 
@@ -92,6 +103,9 @@ def targets_of(target: Any, kind: Kind, outputs: Tensor, labels: Tensor | None) 
     return pinned_targets(target, outputs, labels.reshape(-1).long() if whole and labels is not None else None)
 
 
+_AS = {"centered": ", as its logit less the mean of all logits", "log_softmax": ", as its log-probability"}
+
+
 def told(
     target: Any, kind: Kind, scale: str | None, size: int, labels: Tensor | None, class_names: Sequence[str] | None
 ) -> str:
@@ -106,7 +120,7 @@ def told(
         class_names: of the outputs, or ``None``.
     """
     what = _which(target, kind, size, labels, class_names)
-    return f"explains {what}{', as its logit less the mean of all logits' if scale == 'centered' else ''}."
+    return f"explains {what}{_AS.get(scale or '', '')}."
 
 
 def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_names: Sequence[str] | None) -> str:

@@ -59,6 +59,11 @@ class Layout:
             )
         return cls(_BY_RANK[rank])
 
+    @property
+    def has_pixels(self) -> bool:
+        """Whether there is an axis of space; without one samples are vectors."""
+        return bool(set(self.axes) & set("HW"))
+
     def check(self, shape: tuple[int, ...], argument: str = "inputs") -> None:
         """Raise a ``ValueError`` if ``shape`` [B, *dims] does not have the axes that this layout names."""
         sample = tuple(shape[1:])

@@ -5,6 +5,8 @@ those of all values together, so neither the order nor the size of the parts mat
 
 References:
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", COMPSTAT 1982.
+    Pébay, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical moments",
+    Sandia National Laboratories 2008, for the cubes.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Moments:
         count: how many values.
         mean: of the values.
         squares: sum of their squared deviations from the mean.
+        cubes: sum of their cubed deviations from the mean.
         magnitude: mean of their absolute values.
         variance: sum of their squared standard errors.
     """
@@ -34,6 +37,7 @@ class Moments:
     count: Tensor
     mean: Tensor
     squares: Tensor
+    cubes: Tensor
     magnitude: Tensor
     variance: Tensor
 
@@ -51,7 +55,8 @@ class Moments:
         some = count.clamp(min=1)
         mean = values.sum(0) / some
         deviations = torch.where(counted, values - mean, 0.0)
-        return cls(count, mean, deviations.square().sum(0), values.abs().sum(0) / some, errors.square().sum(0))
+        squares, cubes = deviations.square().sum(0), deviations.pow(3).sum(0)
+        return cls(count, mean, squares, cubes, values.abs().sum(0) / some, errors.square().sum(0))
 
     @classmethod
     def nothing(cls, targets: int, features: int) -> Moments:
@@ -63,10 +68,12 @@ class Moments:
         count = self.count + other.count
         share = other.count / count.clamp(min=1)
         apart = other.mean - self.mean
+        lopsided = apart.square() * self.count * share * (1 - 2 * share)
         return Moments(
             count,
             self.mean + apart * share,
             self.squares + other.squares + apart.square() * self.count * share,
+            self.cubes + other.cubes + apart * (lopsided + 3 * ((1 - share) * other.squares - share * self.squares)),
             self.magnitude + (other.magnitude - self.magnitude) * share,
             self.variance + other.variance,
         )
@@ -82,3 +89,11 @@ class Moments:
     def spread(self) -> Tensor:
         """Standard deviation of the values; NaN where there are fewer than two."""
         return torch.where(self.count > 1, self.squares / (self.count - 1), torch.nan).sqrt()
+
+    @property
+    def skewness(self) -> Tensor:
+        """Mean cubed deviation by the cubed standard deviation; 0 where the values do not vary."""
+        spread = self.spread.nan_to_num(0.0)
+        varies = spread > 0
+        by = torch.where(varies, self.count * spread.pow(3), 1.0)
+        return torch.where(varies, self.cubes / by, 0.0)

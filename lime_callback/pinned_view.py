@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lime_callback.borders import cut
 from lime_callback.designs import key
@@ -11,7 +11,7 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.explainer import Outcome, run
 from lime_callback.forwards import predictions
 from lime_callback.inputs import check_inputs
-from lime_callback.kinds import Kind, kind_of, scale_of, targets_of, told
+from lime_callback.kinds import Kind, Scale, kind_of, scale_of, targets_of, told
 from lime_callback.watch import can_follow, elements, overlap
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class PinnedView:
     pinned: Tensor | None = None
     outputs: int = 0
     kind: Kind | None = None
-    scale: Literal["centered", "raw"] | None = None
+    scale: Scale | None = None
     asked: str = ""
     truth: Tensor | None = None
     whole: Features | None = None
@@ -90,7 +90,7 @@ class PinnedView:
         self.outputs, own = outputs.shape[1], outputs.cpu()
         self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
         if plan.auto_output:
-            self.scale = self.scale or scale_of(self.kind, own)
+            self.scale = self.scale or scale_of(self.kind, own, plan.layout)
         if self.targets is None:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(plan.target, self.kind, outputs, self.truth).cpu()

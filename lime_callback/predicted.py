@@ -119,6 +119,8 @@ def _chances(outputs: Tensor, kind: Kind, output: Any) -> Tensor | None:
     """Probabilities ``[P, K]``; ``None`` where the scale does not tell."""
     if output in ("softmax", "sigmoid") and isinstance(output, str):
         return outputs
+    if output == "log_softmax":
+        return outputs.exp()
     if kind == "several":
         return None if callable(output) else outputs.sigmoid()
     if are_probabilities(outputs):

@@ -20,10 +20,14 @@ def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate
     samples, n = explanation.samples, later.n_perturbations
     if samples is None or later.samples is None or n >= explanation.n_perturbations:
         return explanation
-    # The later one may have the first rows of groups alone, see `designs.used_rows`.
+    # The later one may have the first rows of groups alone, see `designs.used_rows`, and rows with fewer samples each.
     step = max(1, samples.group // later.samples.group)
-    kept = {name: getattr(samples, name)[:, : n * step : step] for name in ("design", "weights", "outputs")}
-    samples = replace(samples, **kept, group=samples.group // step)
+    period = samples.period and later.samples.period
+    stop = n * step if samples.period is None or period is not None else min(n * step, samples.period)
+    kept = {name: getattr(samples, name)[:, :stop:step] for name in ("design", "weights", "outputs")}
+    samples = replace(
+        samples, **kept, group=samples.group // step, chance=samples.chance or later.samples.chance, period=period
+    )
     found = fit(surrogate, samples)
     fewer = of_fit(found, explanation.coefficients.dtype, explanation.prediction)
     return replace(explanation, **fewer, n_perturbations=samples.design.shape[1], samples=samples)

@@ -43,6 +43,7 @@ class Reliance:
         expected: the same of random sets of as many elements, made of the same ranges or patches.
         excess_error: standard error of ``changed - expected`` over the samples.
         spread: standard deviation of ``changed`` between the random sets.
+        chance: probability of so much change or more, if in each sample the set were one of its random sets.
         accuracy_drop: by how much the accuracy falls; ``None`` without labels that fit.
         expected_accuracy_drop: likewise, of random sets.
         loss_increase: by how much the cross-entropy rises, or the squared error as a share of the labels' variance;
@@ -60,6 +61,7 @@ class Reliance:
     expected: Tensor
     excess_error: Tensor
     spread: Tensor
+    chance: Tensor
     accuracy_drop: Tensor | None
     expected_accuracy_drop: Tensor | None
     loss_increase: Tensor | None
@@ -81,21 +83,22 @@ class Reliance:
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
         """Whether the model rests on each set, bool ``[S]``: more is changed than expected, and not by chance.
 
-        Without a bound, the set has to stand out from the random sets as well, and the difference has to be relevant
-        (0.1): some range of channels always is the most important one.
+        Without a bound, the difference has to be relevant (0.1), too large for a chance within the samples, and the set
+        has to stand out from its random sets: some range of channels always is the most important one.
 
         Args:
-            bound: the difference that has to be exceeded; ``None``: as above.
+            bound: the difference that has to be exceeded, beyond its error; ``None``: as above.
             alpha: probability to say so without a cause.
         """
         level = 1 - 2 * alpha  # of an interval of which one side counts
         among = self.references.double()
-        over_samples = self.excess_error * reach(self.samples - 1, level)
-        # The mean of the random sets is uncertain; so much further lies where one more of them may be.
+        # The mean of the random sets is uncertain; without a bound, one more of them may lie so much further.
         error = self.spread * (1 / among + (bound is None)).sqrt()
         over_sets = torch.where(error > 0, error * reach(among - 1, level), 0.0)
-        least = RELEVANT if bound is None else bound
-        return (self.excess - over_samples > least) & (self.excess - over_sets > (0.0 if bound is None else bound))
+        if bound is None:
+            return (self.excess > RELEVANT) & (self.chance <= alpha) & (self.excess > over_sets)
+        over_samples = self.excess_error * reach(self.samples - 1, level)
+        return (self.excess - over_samples > bound) & (self.excess - over_sets > bound)
 
     def only(self, names: Iterable[str]) -> Reliance:
         """The same of some sets, as far as they are there."""

@@ -94,7 +94,8 @@ def _sufficient(first: Explanation, group: int) -> int:
     """How many perturbations, drawn in groups, it takes to know the errors, if they weigh as those of ``first`` do."""
     features = torch.tensor(float(len(first.features)))
     groups = float(features + 1 + least_freedom(features))
-    return math.ceil(_MARGIN * groups * group * first.n_perturbations / float(first.effective_rows.min()))
+    fitted = first.n_perturbations if first.samples is None else first.samples.period or first.n_perturbations
+    return math.ceil(_MARGIN * groups * group * fitted / float(first.effective_rows.min()))
 
 
 def opposite(first: Explanation, second: Explanation) -> Counter[str]:

@@ -41,6 +41,7 @@ def explanation_state(explanation: Explanation) -> dict[str, Any]:
         "outputs": samples.outputs,
         "group": samples.group,
         "chance": samples.chance,
+        "period": samples.period,
     }
 
 
@@ -54,6 +55,7 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
         outputs=state["outputs"],
         group=state["group"],
         chance=state["chance"],
+        period=state.get("period"),  # an earlier version averaged nothing
     )
     return Explanation(
         **{name: state[name] for name in _TENSORS},

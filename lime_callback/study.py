@@ -209,7 +209,7 @@ class Study:
         asked = time.perf_counter() - asked
         self._step = logging_step(trainer)
         self._rely(trainer, module, len(probes) * n, tracks)
-        alarms, stop = self.inquiry.alarms(self.plan.name, tracks, f"epoch {trainer.current_epoch}")
+        alarms, stop = self.inquiry.alarms(self.plan.name, tracks, f"epoch {when:g}")
         trainer.should_stop = trainer.should_stop or stop
         if self._writes(trainer):
             folder = run_folder(trainer) / self.plan.name

@@ -5,6 +5,7 @@ A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,13 +17,36 @@ from lime_callback.quantities import checked_count
 from lime_callback.reducers import Reducer
 
 Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
-Output = Literal["raw", "centered", "softmax", "sigmoid"]
+Output = Literal["raw", "centered", "softmax", "sigmoid", "log_softmax"]
+LEAST_PROBABILITY = 1e-12
+"""A smaller one counts as this, so that its logarithm is finite, and no single row outweighs all others."""
+# How near to 1 the sum of each row's probabilities is: rows of logits do not all come so near by chance.
+_SUMS = {torch.float64: 1e-4, torch.float32: 1e-4}
+_SUMS_OF_HALF = 1e-2
+
+
+def log_probabilities(y: Tensor) -> Tensor:
+    """Logarithms of the probabilities that outputs ``[m, K]`` of classes state: logits, or probabilities already.
+
+    Which they are is decided for all rows together, without waiting for the device.
+    """
+    wide = _wide(y)
+    stated = (wide >= 0).all() & ((wide.sum(-1) - 1).abs() < _SUMS.get(y.dtype, _SUMS_OF_HALF)).all()
+    least = math.log(LEAST_PROBABILITY)
+    return torch.where(stated, wide.clamp(min=LEAST_PROBABILITY).log(), wide.log_softmax(-1).clamp(min=least))
+
+
+def _wide(y: Tensor) -> Tensor:
+    return y if y.dtype in (torch.float32, torch.float64) else y.float()
+
+
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
-    "raw": lambda y: y,
+    "raw": lambda y: _wide(y),
     # What is added to all logits moves no probability, and here nothing either.
-    "centered": lambda y: y - y.mean(-1, keepdim=True),
-    "softmax": lambda y: y.softmax(-1),
-    "sigmoid": lambda y: y.sigmoid(),
+    "centered": lambda y: _wide(y) - _wide(y).mean(-1, keepdim=True),
+    "softmax": lambda y: _wide(y).softmax(-1),
+    "sigmoid": lambda y: _wide(y).sigmoid(),
+    "log_softmax": log_probabilities,
 }
 
 
@@ -58,8 +82,8 @@ def scores(
 
     Raises:
         TypeError: if there is no tensor.
-        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax or centering is
-            asked of a single one.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax, its logarithm
+            or centering is asked of a single one.
     """
     if isinstance(output, Reducer):
         y = output(raw, output.pin(raw) if pinned is None else pinned)
@@ -80,12 +104,13 @@ def scores(
     if y.is_complex():
         raise ValueError(f"`{last}` should return real numbers. Found dtype {y.dtype}; take its `.abs()` or `.real`.")
     y = y.reshape(rows, -1)
-    y = y if y.dtype in (torch.float32, torch.float64) else y.float()
+    if output == "log_softmax" and y.shape[1] == 1:
+        raise ValueError("`output = 'log_softmax'` of a single output is always 0. Use 'raw' or 'sigmoid'.")
     if output == "softmax" and y.shape[1] == 1:
         raise ValueError("`output = 'softmax'` of a single output is always 1. Use 'raw' or 'sigmoid'.")
     if output == "centered" and y.shape[1] == 1:
         raise ValueError("`output = 'centered'` of a single output is always 0. Use 'raw' or 'sigmoid'.")
-    return y if callable(output) else _SCALES[output](y)
+    return _wide(y) if callable(output) else _SCALES[output](y)
 
 
 @dataclass(frozen=True)

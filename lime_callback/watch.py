@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.arguments import check_flag, check_name
-from lime_callback.effects import magnitudes
+from lime_callback.effects import balanced_sizes, magnitudes
 from lime_callback.fitting import coefficient_influences
 from lime_callback.quantities import is_number
 from lime_callback.views.given import check_given, find_given
@@ -44,7 +44,7 @@ class Watch:
         below: raise an alarm when it is below this.
         reliance: raise an alarm when hiding the set changes so many more of the predictions than hiding random sets, as
             a share from 0 to 1 (for values that are no classes, in their standard deviations); ``None``: as said above.
-        stop: stop the training at an alarm.
+        stop: stop the training at an alarm of one of these bounds.
 
     Raises:
         ValueError: if neither or both of bands and pixels are given, a bound is not between 0 and 1, the bounds leave
@@ -87,6 +87,10 @@ class Watch:
     def asks_reliance(self) -> bool:
         """Whether it is an alarm that the model rests on the set."""
         return self.reliance is not None or self.below is None
+
+    def stops(self, what: str) -> bool:
+        """Whether an alarm of one kind, ``"watch"`` or ``"reliance"``, stops the training."""
+        return self.stop and (what == "watch" or self.reliance is not None)
 
 
 def check_watch(value: Any) -> dict[str, Watch]:
@@ -256,12 +260,14 @@ def shares(explanation: Explanation, inside: Tensor) -> Shares:
     assert explanation.samples is not None, "an explanation of this run has its samples"
     beta = explanation.coefficients.to(explanation.samples.weights.dtype)
     errors = explanation.standard_error.to(beta)
-    weight, size = inside.to(beta).unsqueeze(1), magnitudes(beta, errors)
-    total = size.sum(-1)
+    weight = inside.to(beta).unsqueeze(1)
+    size, steep = balanced_sizes(beta, errors)
+    within, without = ((part * size).sum(-1).clamp(min=0) for part in (weight, 1 - weight))
+    total = within + without
     safe = torch.where(total > 0, total, 1.0)
-    share = (weight * size).sum(-1) / safe
+    share = within / safe
     # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
-    steep = 1 + torch.where(size > 0, errors.nan_to_num(0.0, 0.0, 0.0) / beta.abs().clamp(min=1e-300), 0.0).square()
-    slope = torch.where(size > 0, beta.sign() * steep, 0.0) * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
+    slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
     moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
-    return Shares(share, moved.square().sum(1).sqrt(), total > 0)
+    known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
+    return Shares(share, moved.square().sum(1).sqrt(), known)

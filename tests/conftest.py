@@ -1,5 +1,6 @@
 """What several test files start from."""
 
+import logging
 from functools import partial
 
 import pytest
@@ -26,6 +27,15 @@ def drawing_process():
     studio = Studio()
     yield partial(Studio.draw, studio)
     studio.close()
+
+
+@pytest.fixture(autouse=True)
+def lightning_says_as_much_as_before():
+    """The examples make it quieter, which would hide from other tests what it says."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

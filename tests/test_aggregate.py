@@ -23,6 +23,7 @@ from lime_callback import (
     explain_all,
 )
 from lime_callback.figures import superband_bars
+from lime_callback.intervals import reach, skewed
 from lime_callback.moments import Moments
 
 SHAPE = (6, 4, 4)
@@ -124,6 +125,44 @@ def test_a_small_spread_on_a_large_mean_is_not_lost():
         found = found.joined(Moments.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool)))
     assert float(found.spread) == pytest.approx(statistics.stdev(values.flatten().tolist()), rel=1e-5)
     assert float(found.mean) == pytest.approx(statistics.fmean(values.flatten().tolist()), rel=1e-14)
+
+
+def test_skewness_is_that_of_all_values_in_parts_of_any_size():
+    from scipy.stats import skew
+
+    values = torch.randn(300, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64).exp()
+    found = Moments.nothing(1, 1)
+    for part in values.split([1, 2, 50, 7, 100, 140]):
+        found = found.joined(Moments.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool)))
+    expected = skew(values.flatten().numpy()) * (299 / 300) ** 1.5
+    assert float(found.skewness) == pytest.approx(expected, rel=1e-9)
+    same = torch.ones(4, 1, 1, dtype=torch.float64)
+    assert float(Moments.of(same, 0 * same, same.bool()).skewness) == 0
+
+
+@pytest.mark.parametrize("size", [8, 20])
+def test_intervals_of_means_of_skewed_values_hold_them_more_often_than_students(size):
+    """Absolute values lean to one side: exponential ones here, whose mean is 1."""
+    values = torch.empty(size, 4000, 1, dtype=torch.float64).exponential_(generator=torch.Generator().manual_seed(2))
+    found = Moments.of(values, torch.zeros_like(values), torch.ones_like(values, dtype=torch.bool))
+    low, high = skewed(found.mean, found.spread, found.skewness, found.count)
+    held = ((low <= 1) & (high >= 1)).double().mean()
+    half = found.spread / size**0.5 * reach(found.count - 1)
+    by_student = ((found.mean - 1).abs() <= half).double().mean()
+    assert by_student < 0.93
+    assert 0.925 < held < 0.97
+
+
+def test_the_interval_of_the_importance_lies_around_it():
+    found = Aggregate().add(at_once(images()))
+    low, high = found.importance_interval()
+    assert ((low <= found.importance) & (found.importance <= high) & (low >= 0) & (high <= 1)).all()
+    wider_low, wider_high = found.importance_interval(0.99)
+    assert ((wider_low <= low) & (high <= wider_high)).all()
+    with pytest.raises(ValueError, match=r"`level` should lie between 0 and 1\. Found `level = 1`"):
+        found.importance_interval(1)
+    with pytest.raises(ValueError, match="Found none; `add` one first"):
+        Aggregate().importance_interval()
 
 
 def test_single_precision_is_summed_in_full_width():
@@ -301,6 +340,16 @@ def test_a_data_set_can_be_explained_like_another_package(like):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Wavelengths.
+
+
+@pytest.mark.parametrize("baseline", [None, "data", "background"])
+def test_a_data_set_can_be_explained_against_a_background(baseline):
+    x, enough = images(), {"n_perturbations": 128}
+    settings = {"baseline": baseline, "background": images(16, seed=1), **enough}
+    found = explain_all(curved, DataLoader(x, 4), VIEW, **settings)
+    assert_same(found, Aggregate().add(at_once(x, **settings)))
+    with pytest.raises(ValueError, match="`background`"):
+        explain_all(curved, DataLoader(x, 4), VIEW, **settings | {"background": images(16)[:, :2]})
 
 
 def test_superbands_are_laid_onto_their_wavelengths():

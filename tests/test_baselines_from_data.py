@@ -82,26 +82,30 @@ def test_values_of_one_other_sample_are_exact_for_a_linear_model(view):
     torch.testing.assert_close(found.coefficients[:, 0], answer(features, DATA[:1]), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("samples", [4, 16])
 @pytest.mark.parametrize("design", ["paired", "bernoulli"])
-def test_values_of_other_samples_explain_the_mean_over_them_within_the_stated_errors(design):
-    features = VIEWS["bands"].features(X)
-    right = answer(features, DATA[:4].mean(0, keepdim=True))
+def test_values_of_other_samples_explain_the_mean_over_them_within_the_stated_errors(design, samples):
+    features, how = VIEWS["bands"].features(X), {"baseline": Background(samples), "background": DATA[: samples + 1]}
+    right = answer(features, DATA[:samples].mean(0, keepdim=True))
     inside = []
     for seed in range(40):
-        found = explain(
-            linear, X, features, baseline=Background(4), background=DATA[:5], design=design, seed=seed, **EXACT
-        )
-        inside.append((found.coefficients[:, 0] - right).abs() <= 2 * found.standard_error[:, 0])
+        found = explain(linear, X, features, **how, design=design, seed=seed, **EXACT)
+        away = (found.coefficients[:, 0] - right).abs()
+        inside.append(away <= 2 * found.standard_error[:, 0] + 1e-6)  # errors that are 0 but for rounding
     assert float(torch.stack(inside).double().mean()) > 0.9
-    many = explain(linear, X, features, baseline=Background(4), background=DATA[:5], n_perturbations=20_000, **EXACT)
+    many = explain(linear, X, features, **how, n_perturbations=20_000, **EXACT)
     torch.testing.assert_close(many.coefficients[:, 0], right, atol=0.05 * float(right.abs().max()), rtol=0)
 
 
 def test_rows_are_as_many_as_asked_for_even_where_a_design_has_no_more():
-    """Each repetition has another sample."""
-    features = VIEWS["pixels"].features(X)
+    """Each repetition has another sample, until each row has had all of them."""
+    features, how = VIEWS["pixels"].features(X), {"background": DATA, "baseline": "background"}
     assert explain(linear, X, features, background=DATA).n_perturbations == 16
-    assert explain(linear, X, features, background=DATA, baseline="background").n_perturbations == 256
+    assert explain(linear, X, features, **how, n_perturbations=100).n_perturbations == 100
+    assert explain(linear, X, features, **how | {"baseline": Background(17)}).n_perturbations == 256
+    found = explain(linear, X, features, **how)
+    assert found.n_perturbations == 16 * 8
+    assert not bool(found.standard_error.any())  # nothing is left to chance
 
 
 @given(st.integers(1, 12), st.integers(2, 80), st.lists(st.integers(0, 99), min_size=3, max_size=3))
@@ -184,8 +188,8 @@ STEMS = {
 
 
 @pytest.mark.parametrize("case", STEMS)
-@pytest.mark.parametrize("baseline", ["data", "background"])
-def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, monkeypatch):
+@pytest.mark.parametrize(("baseline", "n"), [("data", 64), ("background", 64), ("background", 256)])
+def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, n, monkeypatch):
     make, view, _ = STEMS[case]
     torch.manual_seed(0)
     model = Net(make().double()).double()
@@ -201,7 +205,7 @@ def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, monkeypatc
     monkeypatch.setattr(explainer, "fold", lambda *given: folds.append(fold(*given)) or folds[-1])
     found, direct = (
         explain(
-            model, X, features, baseline=baseline, background=DATA, n_perturbations=64, batch_size=24, stem=stem,
+            model, X, features, baseline=baseline, background=DATA, n_perturbations=n, batch_size=24, stem=stem,
             seed=[4, 5, 6],
         )
         for stem in ("auto", "off")

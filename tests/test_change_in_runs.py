@@ -97,6 +97,28 @@ def test_a_bias_that_turns_every_prediction_is_seen(tmp_path):
     assert float(one.callback_metrics["lime/spectral/drift"]) == pytest.approx(0, abs=1e-3)
 
 
+class Adding(with_rate(0.0)):
+    """Learns nothing, but that from the second epoch on a band adds the same to all logits."""
+
+    def forward(self, x):
+        same = 3.0 * x[:, 1].mean((1, 2)).unsqueeze(1)
+        return super().forward(x) + (same if self.trainer.current_epoch else 0.0)
+
+
+@pytest.mark.parametrize(("output", "moves"), [("auto", False), ("softmax", False), ("raw", True)])
+def test_what_a_band_adds_to_all_logits_alike_is_no_change_but_of_raw_ones(tmp_path, output, moves):
+    settings = {"target": "auto", "output": output, "every_n_epochs": 1}
+    one, _ = fit(tmp_path, callback(**settings), model=Adding, epochs=2)
+    value = {name.rpartition("/")[2]: float(v) for name, v in one.callback_metrics.items() if "/spectral/" in name}
+    assert value["prediction_changed"] == 0
+    if moves:
+        assert value["moved"] > 0.1
+        assert value["drift"] > 0.01
+    else:
+        assert value["moved"] < 1e-3
+        assert value["drift"] == pytest.approx(0, abs=1e-3)
+
+
 def test_a_run_that_creeps_has_not_settled():
     """Each step is small, and the way is long: what moved is measured from where it seemed to settle."""
     x = torch.ones(3, 4, dtype=torch.float64)

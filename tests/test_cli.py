@@ -400,7 +400,7 @@ def check_help(output):
         assert text.strip() in words, argument
     assert "default: 256" in words
     assert words.count("(if ``None``)") == 3  # strategies, whose defaults a parity mode replaces
-    assert words.count("(if ``None``, for ") == 2  # the baseline, whose default is that of a view
+    assert words.count("(if ``None``, for ") == 3  # the baseline, whose default is that of bands, pixels or vectors
 
 
 def test_help_of_the_class_path(run_cli, capsys):

@@ -8,6 +8,7 @@ import torch
 from lime_callback.contrast import Contrast
 from lime_callback.figures import style
 from lime_callback.kinds import kind_of, scale_of, targets_of, told
+from lime_callback.layout import Layout
 from lime_callback.predicted import predicted
 from lime_callback.targets import pinned_targets, scores
 
@@ -46,10 +47,18 @@ def test_labels_tell_what_outputs_are(outputs, labels, output, kind):
 
 
 def test_only_logits_of_classes_are_centered():
-    assert scale_of("classes", LOGITS) == "centered"
-    assert scale_of("classes", LOGITS.log_softmax(1)) == "centered"
-    assert scale_of("classes", LOGITS.softmax(1)) == "raw"
-    assert all(scale_of(kind, LOGITS) == "raw" for kind in ("binary", "several", "values", "outputs"))
+    for layout in map(Layout, ("CHW", "HWC", "1CHW", "CW", "W")):
+        assert scale_of("classes", LOGITS, layout) == "centered"
+        assert scale_of("classes", LOGITS.log_softmax(1), layout) == "centered"
+        assert scale_of("classes", LOGITS.softmax(1), layout) == "raw"
+    for layout in map(Layout, ("CHW", "C")):
+        assert all(scale_of(kind, LOGITS, layout) == "raw" for kind in ("binary", "several", "values", "outputs"))
+
+
+def test_classes_of_vectors_are_explained_by_their_log_probability():
+    for layout in map(Layout, ("C", "1C", "C1")):
+        for outputs in (LOGITS, LOGITS.softmax(1), LOGITS.log_softmax(1)):
+            assert scale_of("classes", outputs, layout) == "log_softmax"
 
 
 def test_a_constant_on_all_logits_moves_nothing_that_is_centered():
@@ -64,6 +73,30 @@ def test_a_constant_on_all_logits_moves_nothing_that_is_centered():
 def test_centering_a_single_output_says_why_not():
     with pytest.raises(ValueError, match=r"`output = 'centered'` of a single output is always 0\. Use 'raw'"):
         scores(SINGLE, 4, "centered")
+
+
+def test_the_log_probability_is_that_of_logits_and_of_probabilities():
+    expected = LOGITS.log_softmax(1)
+    for outputs in (LOGITS, LOGITS + 100.0, LOGITS.softmax(1), expected):
+        torch.testing.assert_close(scores(outputs, 4, "log_softmax"), expected, atol=1e-4, rtol=0)
+    for half in (torch.float16, torch.bfloat16):  # whose probabilities sum to 1 less exactly
+        found = scores(LOGITS.softmax(1).to(half), 4, "log_softmax")
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
+
+
+def test_the_log_probability_is_finite():
+    least = math.log(1e-12)
+    for outputs in (torch.eye(3), torch.eye(3) * 1e5, torch.eye(3).log()):
+        found = scores(outputs, 3, "log_softmax")
+        assert bool(found.isfinite().all())
+        torch.testing.assert_close(found, torch.eye(3) * -least + least, atol=1e-5, rtol=0)
+    assert bool(scores(torch.full((1, 3), math.nan), 1, "log_softmax").isnan().all())  # which is told elsewhere
+
+
+def test_the_log_probability_of_a_single_output_says_why_not():
+    with pytest.raises(ValueError, match=r"`output = 'log_softmax'` of a single output is always 0\. Use 'raw'"):
+        scores(SINGLE, 4, "log_softmax")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +145,8 @@ def test_a_single_logit_is_explained_whatever_its_label():
          "such a label."),
         (("predicted", "classes", "centered", 3, torch.tensor([0, 1]), None),
          "explains the class predicted at the first explained epoch, as its logit less the mean of all logits."),
+        (("auto", "classes", "log_softmax", 3, torch.tensor([0, 1]), None),
+         "explains the label's class, as its log-probability."),
         (("auto", "outputs", "raw", 3, None, None),
          "explains the output that is largest at the first explained epoch."),
         (("auto", "values", "raw", 4, torch.rand(2, 4), ["P", "K", "Mg", "pH"]),
@@ -126,7 +161,7 @@ def test_one_sentence_says_whose_reasons(arguments, text):
     assert told(*arguments) == text
 
 
-@pytest.mark.parametrize("output", ["raw", "centered", "softmax"])
+@pytest.mark.parametrize("output", ["raw", "centered", "softmax", "log_softmax"])
 def test_probabilities_are_those_of_the_model_on_every_scale(output):
     now = predicted(scores(LOGITS, 4, output), torch.tensor([0, 1, 2, -100]), "classes", output)
     chance, classes = LOGITS.softmax(1).max(1)

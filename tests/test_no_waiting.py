@@ -116,7 +116,7 @@ CASES = {
     "baseline: tensor": {"baseline": torch.linspace(0, 1, 12)},
     "baseline: function": {"baseline": lambda x: x.flip(1)},
     **{f"surrogate: {name}": {"surrogate": name} for name in SURROGATES},
-    **{f"output: {name}": {"output": name} for name in ("softmax", "sigmoid")},
+    **{f"output: {name}": {"output": name} for name in ("softmax", "sigmoid", "log_softmax")},
     "output: function": {"output": lambda y: y.square()},
     "seeds": {"seeds": [3, 1, 2]},
 }
@@ -127,14 +127,20 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
     x = images()
     features = VIEWS[view](x)
     settings = Settings(n_perturbations=n, **how)
-    drawn = explainer.draw
+    drawn, to_ask = explainer.draw, explainer.rows_to_ask
 
     def draw(design, rows, present, seeds, repeated):
         present = present.cpu()
         with uncounted():
             return drawn(design, rows, present, seeds, repeated)
 
+    def rows_to_ask(design, kernel, *numbers):
+        assert all(isinstance(number, int) for number in numbers)  # it knows of nothing that is on a device
+        with uncounted():
+            return to_ask(design, kernel, *numbers)
+
     monkeypatch.setattr(explainer, "draw", draw)
+    monkeypatch.setattr(explainer, "rows_to_ask", rows_to_ask)
     with counted() as found:
         run(
             lambda x, _: forward(x), x, features, TARGETS[target], settings=settings, batch_size=batch_size,

@@ -1,17 +1,20 @@
 """What hiding a set changes, beside random sets: exact on models whose answers are known, and in whole runs."""
 
 import copy
+import itertools
 import warnings
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.alarms import level, reliance_alarm
 from lime_callback.answers import Answers
+from lime_callback.by_chance import by_count, by_value
 from lime_callback.elsewhere import elsewhere
 from lime_callback.hiding import concluded
 from lime_callback.reliance import reliance
@@ -159,6 +162,7 @@ def test_global_random_state_is_left_alone():
         (1, torch.tensor([0, 7, 1, 0]), "raw", "values"),
         (2, torch.rand(4, 2), "raw", "values"),
         (2, torch.tensor([0, 9, 1, 0]), "softmax", "classes"),
+        (2, torch.tensor([0, 9, 1, 0]), "log_softmax", "classes"),
     ],
 )
 def test_how_outputs_are_read(outputs, labels, output, kind):
@@ -170,6 +174,7 @@ def test_losses_are_those_of_torch():
     expected = nn.functional.cross_entropy(y, labels, reduction="none")
     torch.testing.assert_close(Answers.of(y, labels).loss(y), expected)
     torch.testing.assert_close(Answers.of(y, labels, "softmax").loss(y.softmax(1)), expected)
+    torch.testing.assert_close(Answers.of(y, labels, "log_softmax").loss(y.log_softmax(1)), expected)
     sides = labels.clamp(max=1)
     by_side = nn.functional.binary_cross_entropy_with_logits(y[:, 0], sides.double(), reduction="none")
     torch.testing.assert_close(Answers.of(y[:, :1], sides).loss(y[:, :1]), by_side)
@@ -229,6 +234,52 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
                 raised += 1
                 break
     assert raised <= 0.05 * runs
+
+
+def test_the_chance_of_a_count_is_that_of_all_ways_to_choose_the_set():
+    """Of three sets that are alike any may be the one that is asked about, in each of four samples."""
+    changed = torch.randint(0, 2, (3, 4), generator=seeded(3)).double()
+    counts = [sum(float(changed[which[i], i]) for i in range(4)) for which in itertools.product(range(3), repeat=4)]
+    expected = sum(count >= float(changed[0].sum()) for count in counts) / len(counts)
+    assert by_count(changed[0], changed[1:]) == pytest.approx(expected)
+
+
+def test_the_chance_of_a_count_is_found_where_few_samples_change():
+    """Ten of 64 samples, and not one by any random set: no interval over the samples is as sure."""
+    changed = (torch.arange(64) < 10).double()
+    assert by_count(changed, torch.zeros(19, 64, dtype=torch.float64)) < 1e-10
+    assert by_count(torch.zeros(64).double(), torch.zeros(19, 64).double()) == 1
+
+
+def test_the_chance_of_values_is_that_of_a_paired_t_test():
+    changed, random = torch.rand(64, generator=seeded(4)).double(), torch.rand(5, 64, generator=seeded(5)).double()
+    expected = stats.ttest_rel(changed, random.mean(0), alternative="greater").pvalue
+    assert expected < by_value(changed, random) < 1.3 * expected  # what is always left counts, too
+    alike = torch.full((64,), 2.0, dtype=torch.float64)
+    assert 0 < by_value(alike, random) < 1e-10
+
+
+def test_single_probabilities_decide_at_a_half():
+    """As a sigmoid gives them, beside labels of 0 and 1 of any type; logits decide at 0."""
+    p = torch.tensor([[0.1], [0.4], [0.6], [0.9]]).double()
+    for labels in (torch.tensor([0, 1, 1, 1]), torch.tensor([0.0, 1.0, 1.0, 1.0])):
+        answers = Answers.of(p, labels)
+        assert answers.right(p).tolist() == [1, 0, 1, 1]
+        assert answers.changed(p, 1 - p).tolist() == [1, 1, 1, 1]
+        torch.testing.assert_close(answers.loss(p), Answers.of(p.logit(), labels).loss(p.logit()))
+
+
+def test_samples_without_a_label_do_not_count_and_leave_the_others_alone():
+    y = torch.randn(6, 3, generator=seeded(6)).double()
+    labels = torch.tensor([0, -100, 2, 1, -1, 0])
+    answers, known = Answers.of(y, labels), labels >= 0
+    assert answers.kind == "classes"
+    for found, alone in (
+        (answers.right(y), Answers.of(y, labels.clamp(min=0)).right(y)),
+        (answers.loss(y), Answers.of(y, labels.clamp(min=0)).loss(y)),
+    ):
+        assert torch.equal(found[known], alone[known])
+        assert found[~known].isnan().all()
 
 
 # --- in a run

@@ -9,6 +9,7 @@ from torch import nn
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
+from lime_callback.designs import key
 from lime_callback.sinks import read_history
 
 SPECTRAL = Superbands(bands=3)
@@ -86,6 +87,35 @@ def test_by_default_the_labels_class_is_explained_by_its_centered_logit(tmp_path
     assert "explains the label's class, as its logit less the mean of all logits." in caplog.text
     about = json.loads((tmp_path / "lime" / "run.json").read_text())
     assert (about["settings"]["target"], about["settings"]["output"]) == ("auto", "centered")
+
+
+class OfVectors(Classifier):
+    """Takes vectors [m, 6]."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+def test_a_vectors_class_is_explained_by_its_log_probability_and_hidden_by_other_samples(tmp_path, caplog):
+    lime = callback([SPECTRAL], layout="C", n_perturbations=64)
+    data = Samples(pack=lambda x, y, i: (x.mean((1, 2)), y))
+    _, model = fit(tmp_path, lime, model=OfVectors, data=data)
+    probes, now, found = lime._validation.probes, lime.predictions("spectral"), lime.explanation("spectral")
+    logits = model.eval()(probes.inputs).detach()
+    torch.testing.assert_close(now.outputs, logits.log_softmax(1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(now.probabilities, logits.softmax(1).amax(1), atol=1e-5, rtol=0)
+    assert "explains the label's class, as its log-probability." in caplog.text
+    about = json.loads((tmp_path / "lime" / "run.json").read_text())
+    assert about["settings"]["output"] == "log_softmax"
+    again = explain(
+        model, probes.inputs, found.features, found.targets, n_perturbations=64, baseline="background",
+        background=lime._validation.background.inputs, output="log_softmax",
+        seed=[key(0, probe, "spectral") for probe in range(4)],
+    )  # fmt: skip
+    torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)
+    assert found.samples.period == 8  # 2**3 rows by 8 samples: nothing is left to chance
+    assert not bool(found.standard_error.any())
 
 
 def test_a_constant_on_all_logits_of_a_band_changes_nothing():

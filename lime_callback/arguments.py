@@ -6,12 +6,9 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lime_callback.quantities import check_numbers, is_number
-
-if TYPE_CHECKING:
-    from lime_callback.views.base import View
 
 
 def check_count(argument: str, value: Any, least: int) -> int:
@@ -178,32 +175,6 @@ def check_wavelengths(value: Any) -> tuple[float, ...] | None:
             "them by 1000."
         )
     return wavelengths
-
-
-def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:
-    """Views with different names; the default for ``None``.
-
-    Raises:
-        TypeError: if ``value`` is no view and no sequence of views.
-        ValueError: if there is none, or two have the same name.
-    """
-    from lime_callback.views.base import View
-
-    views = tuple(default) if value is None else (value,) if isinstance(value, View) else value
-    if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(view, View) for view in views):
-        raise TypeError(
-            f"`views` should be a view or several, such as `[Superpixels(), Superbands()]`. Found `views = {value!r}`."
-        )
-    if not views:
-        raise ValueError("`views` should hold at least one view. Found an empty sequence; `None` takes the default.")
-    # A view of the user's own may have none.
-    names = [check_name("name", getattr(view, "name", None)) for view in views]
-    twice = [name for name, number in Counter(names).items() if number > 1]
-    if twice:
-        raise ValueError(
-            f"`views` should have different names. Found {twice} more than once; pass `name=` to the views."
-        )
-    return tuple(views)
 
 
 def check_name(argument: str, value: Any) -> str:

@@ -29,6 +29,7 @@ from lime_callback.shortlist import Choice
 from lime_callback.surrogates import Surrogate, SurrogateName
 from lime_callback.targets import Output, check_output
 from lime_callback.views import Superbands, Superpixels, View
+from lime_callback.views.base import check_views
 from lime_callback.watch import Watch, check_watch
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class LimeCallback(Hooks):
         default: list[View] = [Superpixels()]
         if wavelengths is not None:
             default.append(Superbands(min(20, len(wavelengths))))
-        views = check.check_views(views, default)
+        views = check_views(views, default)
         check_output(output, "auto")
         scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)

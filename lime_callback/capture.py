@@ -16,9 +16,9 @@ from lime_callback.shortlist import Seen, Shortlist
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lime_callback.batches import Key
     from lime_callback.distributed import Ranks
     from lime_callback.model import Model
-    from lime_callback.plan import Plan
     from lime_callback.probes import Probes
     from lime_callback.shortlist import Choice, Ranked
 
@@ -29,20 +29,23 @@ class Capture:
     """Takes samples from the batches of this process, and then those of all processes.
 
     Args:
-        plan: what the user asked for.
         choice: which samples.
         ranks: the processes.
         model: the model with some probes.
         background: how many samples to take besides, spread evenly over all batches.
+        input_key: see :func:`~lime_callback.batches.input_key`.
+        label_key: see :func:`~lime_callback.batches.label_key`.
 
     Attributes:
         seconds: that choosing took.
     """
 
     def __init__(
-        self, plan: Plan, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model], background: int = 0
-    ) -> None:
-        self.plan, self.choice, self.ranks, self.model = plan, choice, ranks, model
+        self, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model], background: int = 0, *,
+        input_key: Key | None = None, label_key: Key | None = None,
+    ) -> None:  # fmt: skip
+        self.choice, self.ranks, self.model = choice, ranks, model
+        self.input_key, self.label_key = input_key, label_key
         self.seconds = 0.0
         self._collector: Collector | Shortlist | None = None
         self._count = background
@@ -107,7 +110,7 @@ class Capture:
             return None, largest
         numbers = tuple(number for _, number in chosen) if ranked else None
         count = self.choice.count
-        return probes_of(parts, self.plan.input_key, self.plan.label_key, count, numbers), largest
+        return probes_of(parts, self.input_key, self.label_key, count, numbers), largest
 
     def background(self, probes: Probes) -> Probes | None:
         """The samples that were taken besides, the same in all processes.
@@ -127,20 +130,21 @@ class Capture:
         parts = self._of_all(lambda: Captured([], [], []) if own is None else own.captured)
         if not any(part.sizes for part in parts):
             return None
-        found = probes_of(parts, self.plan.input_key, self.plan.label_key)
+        found = probes_of(parts, self.input_key, self.label_key)
         return found if found.inputs.shape[1:] == probes.inputs.shape[1:] else None
 
-    def rehearse(self, probes: Probes, size: int | None) -> None:
+    def rehearse(self, choice: Choice, probes: Probes, size: int | None) -> None:
         """Let the user's choice rank a sample that was taken to rehearse with.
 
         Args:
+            choice: of the user.
             probes: with the sample.
             size: of the validation set, or ``None`` if it is not known.
 
         Raises:
             ValueError: if the sample does not hold what the choice needs, or the set does not.
         """
-        choice, at = self.plan.choice, label_key(probes.batch, self.plan.label_key)
+        at = label_key(probes.batch, self.label_key)
         outputs = self._outputs(probes.batch) if choice.needs_outputs else None
         choice.rank(Seen([0], None if at is None else entry(probes.batch, at), outputs))
         if isinstance(choice, Numbered):
@@ -148,8 +152,8 @@ class Capture:
 
     def _outputs(self, batch: Any) -> Any:
         """The model's for some samples of a batch, without a trace."""
-        size = len(entry(batch, input_key(batch, self.plan.input_key)))
-        probes = probes_of([Captured([batch], [size], list(range(size)))], self.plan.input_key, self.plan.label_key)
+        size = len(entry(batch, input_key(batch, self.input_key)))
+        probes = probes_of([Captured([batch], [size], list(range(size)))], self.input_key, self.label_key)
         model = self.model(probes)
         with guarded(model.module):
             inputs = model.probes.inputs.clone()  # a model may write into it
@@ -166,13 +170,13 @@ class Capture:
         return self.ranks.gather(self.ranks.together(own))
 
     def _begun(self, batches: Sequence[float]) -> Collector | Shortlist:
-        plan, ranks = self.plan, self.ranks
+        ranks = self.ranks
         if isinstance(self.choice, Evenly):
             return self._evenly(self.choice.count, batches)
         return Shortlist(
-            self.choice, batches, self._outputs, plan.input_key, plan.label_key, ranks.share, ranks.shares,
+            self.choice, batches, self._outputs, self.input_key, self.label_key, ranks.share, ranks.shares,
             ranks.lockstep,
         )  # fmt: skip
 
     def _evenly(self, count: int, batches: Sequence[float]) -> Collector:
-        return Collector(count, batches, self.plan.input_key, self.ranks.share, self.ranks.shares)
+        return Collector(count, batches, self.input_key, self.ranks.share, self.ranks.shares)

@@ -123,7 +123,7 @@ def explain_all(
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
         aggregate.check(features)
         with torch.no_grad():
-            outputs, pinned = predictions(rows, samples.inputs, settings, batch_size)
+            outputs, pinned = predictions(rows, samples.inputs, settings.output, batch_size)
         found = run(
             rows,
             samples.inputs,

@@ -216,7 +216,7 @@ def run(
 
     def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, Rows, int, Tensor]:
         with finder.looking(forward) as watched:
-            whole, region = predictions(watched, inputs, settings, batch_size, ranks, pinned)
+            whole, region = predictions(watched, inputs, settings.output, batch_size, ranks, pinned)
         targets = select(target, whole)
         baseline = settings.baseline.bound(features, background)
         asked = _asked(settings, baseline, features)
@@ -226,7 +226,9 @@ def run(
         rows, group = used_rows(settings.design, asked.period, len(features), used)
         perturber = Perturber(inputs, of_rows(hidden, rows), features, design[:, rows])
         grounds = (perturber.nothing(k) for k in range(perturber.grounds))
-        empty = torch.stack([predictions(forward, x, settings, batch_size, ranks, region)[0] for x in grounds]).mean(0)
+        empty = torch.stack(
+            [predictions(forward, x, settings.output, batch_size, ranks, region)[0] for x in grounds]
+        ).mean(0)
         return whole, region, targets, perturber, asked, group, empty
 
     def folded() -> tuple[Folded | None, str]:

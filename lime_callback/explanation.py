@@ -265,4 +265,4 @@ class Explanation:
         """
         from lime_callback.explanation_file import load
 
-        return load(path)
+        return load(path, cls)

@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.explanation import Explanation, Samples
+from lime_callback.explanation import Samples
 from lime_callback.features import Features
 from lime_callback.layout import Layout
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
+T = TypeVar("T")
 _FORMAT = "lime_callback explanation 2"
 
 
-def save(explanation: Explanation, path: str | os.PathLike[str]) -> None:
-    """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole."""
+def save(explanation: Any, path: str | os.PathLike[str]) -> None:
+    """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole.
+
+    Args:
+        explanation: a :class:`~lime_callback.Explanation`, which knows this module and not the other way round.
+        path: of the file.
+    """
     arrays = {
         f.name: getattr(explanation, f.name)
         for f in fields(explanation)
@@ -53,7 +60,7 @@ def save(explanation: Explanation, path: str | os.PathLike[str]) -> None:
     partial.replace(path)
 
 
-def _check_whole(explanation: Explanation) -> None:
+def _check_whole(explanation: Any) -> None:
     """Raise a ``ValueError`` if the parts' shapes do not fit each other, as in a file that was tampered with."""
     batch, targets = explanation.targets.shape
     shapes: dict[str, tuple[int, ...]]
@@ -75,8 +82,12 @@ def _check_whole(explanation: Explanation) -> None:
     explanation.features.check((batch, *explanation.shape))
 
 
-def load(path: str | os.PathLike[str]) -> Explanation:
+def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
     """Read what :func:`save` wrote; nothing is unpickled.
+
+    Args:
+        path: of the file.
+        make: takes the attributes of an :class:`~lime_callback.Explanation` by their names, and returns one.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -94,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> Explanation:
             k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")
         }
         told = {"group": int(about["group"]), "chance": bool(about["chance"]), "period": about.get("period")}
-        found = Explanation(
+        found = make(
             **arrays,
             features=features,
             n_perturbations=int(about["n_perturbations"]),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.perturb import Perturber
-    from lime_callback.settings import Settings
     from lime_callback.stems import Folded
     from lime_callback.swaps import Swapped
 
@@ -80,7 +79,7 @@ def _trouble(failure: Exception | None) -> int:
 def predictions(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
-    settings: Settings,
+    output: Any,
     batch_size: int,
     ranks: Ranks = ALONE,
     pinned: Tensor | None = None,
@@ -90,13 +89,12 @@ def predictions(
     Args:
         forward: takes ``[m, *dims]`` and the number of each row's input.
         inputs: ``[B, *dims]``.
-        settings: how to explain.
+        output: the outputs' scale, or the reducer that makes them.
         batch_size: rows a forward at most.
         ranks: processes that share the forwards.
         pinned: before, ``[B, ...]``, which then stays; ``None``: nothing yet.
     """
     found: dict[int, tuple[Tensor, Tensor | None]] = {}
-    output = settings.output
 
     def work(start: int, stop: int) -> None:
         rows = torch.arange(start, stop, device=inputs.device)

@@ -61,7 +61,7 @@ def measure(
         return forward(x.to(there), chosen[rows.to(there)])
 
     with torch.no_grad():
-        whole, pinned = ranks.together(lambda: predictions(asked, inputs[own], settings, batch_size, ranks))
+        whole, pinned = ranks.together(lambda: predictions(asked, inputs[own], settings.output, batch_size, ranks))
         if pinned is not None:  # by sample, as the rows are
             every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
             every[chosen] = pinned

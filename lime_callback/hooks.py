@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from lime_callback.inference import guarded
+from lime_callback.logged_metrics import measured_metrics, settled_texts, stand_ins
 from lime_callback.previews import first_sample, has_validation
 from lime_callback.study import Study
 
@@ -113,7 +114,8 @@ class Hooks(Callback):
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
-        self._validation.say_when_settled()
+        for text in settled_texts(self._validation.inquiry.tracks):
+            self._validation.console.info(text)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """The run ends early: what was explained still reaches the loggers."""
@@ -135,11 +137,16 @@ class Hooks(Callback):
         study.explain(trainer, pl_module)
         self._inquiry = study.inquiry
         pl_module.log_dict(
-            study.metrics(), on_step=False, on_epoch=True, batch_size=1, sync_dist=trainer.world_size > 1
+            measured_metrics(study.plan.name, study.inquiry.tracks, study.costs),
+            on_step=False,
+            on_epoch=True,
+            batch_size=1,
+            sync_dist=trainer.world_size > 1,
         )
         if study is self._validation:
             # Logged with `logger=False` they could not be logged with it later: Lightning wants one way a name.
-            trainer.callback_metrics.update({name: torch.tensor(v) for name, v in study.stand_ins().items()})
+            values = stand_ins(study.plan.name, study.inquiry.tracks)
+            trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
         if study is self._validation and not study.finish(wait=False):
             # As long as pictures are on their way, and no longer, each batch asks whether they are there.
             self.on_train_batch_end = self._finish_what_is_there  # type: ignore[method-assign]

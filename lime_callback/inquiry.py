@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from lime_callback import second_opinion
 from lime_callback.alarms import beside, level, questions, reliance_alarm, share_alarm
 from lime_callback.arguments import check_class_names_fit
 from lime_callback.drift import check_comparable
 from lime_callback.explanation import Explanation
-from lime_callback.forwards import in_batches
 from lime_callback.inference import guarded
 from lime_callback.reference import check_fits, load_weights, weights_of
 from lime_callback.relying import Relying
 from lime_callback.stages import stage, unheard
-from lime_callback.targets import scores
 from lime_callback.tracks import Track
 from lime_callback.turned import has_classes
 from lime_callback.watch import check_followed
@@ -83,7 +78,7 @@ class Inquiry:
         for name, track in self.tracks.items():
             self.tracks[name] = Track(
                 track.view,
-                track.gate,
+                gate=track.gate,
                 anew=True,
                 metrics=track.metrics,
                 relevant_change=track.relevant_change,
@@ -158,24 +153,6 @@ class Inquiry:
                 if track.last is not None:
                     recalled.append(track)
         return recalled
-
-    def seconds_per_row(self, model: Model, batch_size: int, ranks: Ranks) -> float:
-        """What a perturbed input costs in a forward, measured: the slowest process counts."""
-        inputs = model.probes.inputs
-        rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
-        x, took = inputs[rows], 0.0
-
-        def work(start: int, stop: int) -> None:
-            nonlocal took
-            started = time.perf_counter()
-            outputs = scores(model(x[start:stop].clone(), rows[start:stop]), stop - start, self.plan.settings.output)
-            float(outputs.sum())  # waits for the device
-            took = (time.perf_counter() - started) / (stop - start)
-
-        with guarded(model.module):
-            for _ in range(2):  # the first one warms up
-                ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
-        return max(ranks.gather(took))
 
     def rely(self, model: Model, background: Probes, budget: int, batch_size: int, ranks: Ranks, device: Any) -> None:
         """Measure what hiding watches and superbands changes; nothing else waits for it.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from lime_callback.budget import affordable
+from lime_callback.forwards import in_batches
+from lime_callback.inference import guarded
+from lime_callback.targets import scores
 
 if TYPE_CHECKING:
+    from lime_callback.distributed import Ranks
+    from lime_callback.model import Model
     from lime_callback.plan import Plan
     from lime_callback.sinks.console import Console
 
@@ -32,6 +40,20 @@ class Pace:
 
     def __post_init__(self) -> None:
         self.used = self.plan.settings.n_perturbations
+
+    def begin(self, model: Model, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
+        """Before the first explanation, find out what the budget of time affords.
+
+        Args:
+            model: with the probes.
+            inputs: that are explained, over all views.
+            allowed: seconds that the explanation may take.
+            batch_size: rows a forward.
+            ranks: the processes.
+        """
+        each = inputs / ranks.shares * seconds_per_row(model, self.plan.settings.output, batch_size, ranks)
+        self.keep(0.0, each, max(ranks.gather(allowed)))
+        self.begun = True
 
     def keep(self, fixed: float, each: float, allowed: float) -> None:
         """Use fewer from now on if those of now take too long; never more, so that epochs compare.
@@ -65,3 +87,22 @@ class Pace:
                 "would make it cheaper.",
                 key="cost",
             )
+
+
+def seconds_per_row(model: Model, output: Any, batch_size: int, ranks: Ranks) -> float:
+    """What a perturbed input costs in a forward, measured: the slowest process counts."""
+    inputs = model.probes.inputs
+    rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
+    x, took = inputs[rows], 0.0
+
+    def work(start: int, stop: int) -> None:
+        nonlocal took
+        started = time.perf_counter()
+        outputs = scores(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
+        float(outputs.sum())  # waits for the device
+        took = (time.perf_counter() - started) / (stop - start)
+
+    with guarded(model.module):
+        for _ in range(2):  # the first one warms up
+            ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
+    return max(ranks.gather(took))

@@ -16,7 +16,6 @@ from lime_callback.distributed import ALONE, Ranks
 from lime_callback.inputs import fingerprint
 from lime_callback.inquiry import Inquiry
 from lime_callback.model import Model
-from lime_callback.monitored import OF_CHANGE
 from lime_callback.pace import Pace
 from lime_callback.progress import shown
 from lime_callback.publishing import Publisher
@@ -45,6 +44,7 @@ class Study:
         probes: what is explained; ``None`` before it was captured.
         background: other samples of the same batches, captured once with the first probes and alike in all processes;
             ``None`` before that, and where there is none.
+        costs: what the last explanation took: seconds, forwards of one sample, perturbations of each probe and view.
     """
 
     def __init__(self, plan: Plan, on_error: Any) -> None:
@@ -65,7 +65,7 @@ class Study:
         self._pace = Pace(plan, self.console)
         self._alarms: dict[str, str] = {}
         self._owed: dict[str, str] | None = None
-        self._costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
+        self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._ranks = ALONE
         self._began = self._lap = time.perf_counter()
 
@@ -85,7 +85,9 @@ class Study:
         if self.probes is None or again:
             choice, model = Evenly(1) if rehearsal else self._pinned, partial(self._model, trainer, module)
             besides = 0 if rehearsal or self.background is not None else self.plan.background
-            self._capture = Capture(self.plan, choice, self._ranks, model, besides)
+            self._capture = Capture(
+                choice, self._ranks, model, besides, input_key=self.plan.input_key, label_key=self.plan.label_key
+            )
 
     @property
     def listens(self) -> bool:
@@ -107,7 +109,7 @@ class Study:
         if capture is not None and probes is not None:
             model = self._model(trainer, module, probes, probes if self.plan.background else None)
             self.inquiry.rehearse(model, self._batch_size, self._ranks)
-            self._ranks.together(partial(capture.rehearse, probes, validation_size(trainer)))
+            self._ranks.together(partial(capture.rehearse, self.plan.choice, probes, validation_size(trainer)))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:
@@ -131,30 +133,6 @@ class Study:
             profile = trainer.profiler.profile
             with profile("[LimeCallback]explain"), profiled(profile):
                 self._explain(trainer, module, self.probes, spent)
-
-    def metrics(self) -> dict[str, float]:
-        """The last values of what was measured, for loggers and monitors."""
-        name = self.plan.name
-        metrics = {f"{name}/{what}": value for what, value in self._costs.items()}
-        for view, track in self.inquiry.tracks.items():
-            metrics |= {f"{name}/{view}/{what}": value for what, value in track.measured.items()}
-        return metrics
-
-    def stand_ins(self) -> dict[str, float]:
-        """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
-        found: dict[str, float] = {}
-        for view, track in self.inquiry.tracks.items():
-            names = track.metrics.keys() - track.measured.keys() - (OF_CHANGE if track.anew else set())
-            found |= {f"{self.plan.name}/{view}/{what}": track.metrics[what] for what in sorted(names)}
-        return found
-
-    def say_when_settled(self) -> None:
-        """Say of each view since when nothing that matters has moved."""
-        for name, track in self.inquiry.tracks.items():
-            if track.last is not None and not track.anew:
-                when, share = track.settling.since, f"{track.relevant_change:.0%} of the attribution"
-                what = f"settled after epoch {when:g}" if when >= 0 else f"has not settled: more than {share} may move"
-                self.console.info(f"view '{name}' {what}.")
 
     def finish(self, wait: bool) -> bool:
         """See to it that the last report is where it should be; ``False`` if it is not yet, and nobody waits."""
@@ -180,7 +158,7 @@ class Study:
             "choice": self.plan.choice.key,
             "epoch": self._epoch,
             "step": self._step,
-            "costs": dict(self._costs),
+            "costs": dict(self.costs),
             "used": self._pace.used,
             "owed": None if self.finish(wait=self.plan.choice.anew) else dict(self._alarms),
             "history": self.publisher.history,
@@ -203,7 +181,7 @@ class Study:
             Track(self.inquiry.tracks[name].view).restore(track)  # all of it can be read, or nothing is taken over
         history, said = state["history"], list(state["said"])
         self._epoch, self._step = state["epoch"], state["step"]
-        self._costs = self._costs | state["costs"]
+        self.costs = self.costs | state["costs"]
         # What was used is a budget's affair, and asked of it anew where the user has changed the number.
         self._pace.used = min(state.get("used", self._pace.used), self._pace.used)
         self._owed = state.get("owed")
@@ -221,7 +199,9 @@ class Study:
         model = self._model(trainer, module, probes)
         allowed = None if self.plan.time_budget is None else self.plan.time_budget.allowed(started - self._began)
         with self.console.contained("the measurement of a forward's time"):
-            self._begin_pace(model, allowed)
+            if allowed is not None and not self._pace.begun:
+                inputs = len(probes) * (len(self.plan.views) + self.inquiry.relying.expected)
+                self._pace.begin(model, inputs, allowed, self._batch_size, self._ranks)
         asked = time.perf_counter()
         when, n = epochs_trained(trainer), self._pace.used
         with shown(trainer, self.console.contained, self.inquiry.sweeps, len(probes) * n):
@@ -239,7 +219,7 @@ class Study:
         judged = 0 if spent is None else sum(self._ranks.gather(spent.forwards))
         relying = self.inquiry.relying.forwards if tracks else 0
         forwards = judged + self.inquiry.aside + relying + len(probes) * sum(track.forwards for track in tracks)
-        self._costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
+        self.costs = {"seconds": seconds, "forwards": float(forwards), "perturbations": float(n)}
         if allowed is not None:
             # What was chosen once is not chosen again.
             rest = seconds - asked - (0.0 if self.plan.choice.anew else choosing)
@@ -258,14 +238,6 @@ class Study:
         here = background.to(module.device) if small else background
         model = Model(module, trainer.precision_plugin.val_step_context, here, self.plan.forward, self.plan.output_key)
         self.inquiry.rely(model, here, budget, self._batch_size, ranks, module.device)
-
-    def _begin_pace(self, model: Model, allowed: float | None) -> None:
-        """Before the first explanation, find out what the budget of time affords."""
-        if allowed is not None and not self._pace.begun:
-            rows = len(model.probes) * (len(self.plan.views) + self.inquiry.relying.expected) / self._ranks.shares
-            each = rows * self.inquiry.seconds_per_row(model, self._batch_size, self._ranks)
-            self._pace.keep(0.0, each, max(self._ranks.gather(allowed)))
-            self._pace.begun = True
 
     def _show_owed(self, trainer: Any, module: Any, probes: Probes) -> None:
         """Show what the interrupted run had explained, where its checkpoint was written before it could be seen."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.borders import cut
 from lime_callback.counting import counted, described
-from lime_callback.designs import key
 from lime_callback.distributed import ALONE, Ranks
 from lime_callback.drift import RELEVANT, Drift, compare
 from lime_callback.epoch_measures import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
-from lime_callback.explainer import Outcome, run
-from lime_callback.forwards import predictions
-from lime_callback.inputs import check_inputs
-from lime_callback.kinds import Kind, Scale, kind_of, scale_of, targets_of, told
 from lime_callback.monitored import NOTHING_YET, OF_CHANGE
+from lime_callback.pinned_view import PinnedView
 from lime_callback.predicted import Predicted, predicted
 from lime_callback.reference import ReferenceRow, reference_rows
 from lime_callback.refitting import shortened
@@ -23,41 +18,25 @@ from lime_callback.series import Series
 from lime_callback.settling import Settling
 from lime_callback.state import explanation_of, explanation_state, packed, unpacked
 from lime_callback.turned import prediction_changed
-from lime_callback.watch import can_follow, elements, overlap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.alarms import Share
     from lime_callback.explanation import Explanation
-    from lime_callback.features import Features
     from lime_callback.model import Model
     from lime_callback.plan import Plan
     from lime_callback.reliance import Reliance
-    from lime_callback.settings import Settings
     from lime_callback.surrogates import Surrogate
-    from lime_callback.views import View
-    from lime_callback.watch import Overlap
 
 
 @dataclass
-class Track:
-    """What is pinned for a view, and what has been seen.
+class Track(PinnedView):
+    """A view, and what its explanations have been so far.
 
     Attributes:
-        view: the view.
         gate: explanations with a lower score are kept out of the drift and of means; ``None`` keeps all.
-        features: of the probes, on the CPU; ``None`` before the first explanation.
-        targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
-        pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
-        outputs: how many the model has; 0 before they were asked for.
-        kind: what they are; ``None`` likewise.
-        scale: of the explained outputs, where the user left it open; ``None`` otherwise.
-        asked: in one sentence what is explained; empty where that was said before.
-        truth: the probes' labels, on the CPU, or ``None``.
         now: what the model predicts for the probes at the last explanation, and the truth.
-        whole: the features as the view cuts them; those of ``features`` are cut at the watches' borders besides.
-        watched: for each watch that this view can follow where its set lies among the features.
         shares: the last share of the attribution of each of these.
         first: the first explanation, on the CPU.
         last: the last.
@@ -73,19 +52,8 @@ class Track:
         relevant_change: smallest change that matters, as a share of the attribution.
     """
 
-    view: View
     gate: float | None = None
-    features: Features | None = None
-    targets: Tensor | None = None
-    pinned: Tensor | None = None
-    outputs: int = 0
-    kind: Kind | None = None
-    scale: Scale | None = None
-    asked: str = ""
-    truth: Tensor | None = None
     now: Predicted | None = None
-    whole: Features | None = None
-    watched: dict[str, Overlap] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
@@ -102,33 +70,10 @@ class Track:
     _saved: dict[str, Any] = field(default_factory=dict)
 
     def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
-        """Cut the probes into features, and choose the targets: both stay for the run.
-
-        Raises:
-            ValueError: if the probes, the view's settings, the model's output, the target and the watches do not fit
-                each other.
-        """
-        probes = model.probes
-        plan.layout.check(tuple(probes.inputs.shape), "the validation batch")
-        check_inputs(probes.inputs)
-        batch = probes.batch if isinstance(probes.batch, dict) else None
-        features = self.view.features(probes.inputs, layout=plan.layout, wavelengths=plan.wavelengths, batch=batch).to(
-            "cpu"
-        )
-        features.check(tuple(probes.inputs.shape))
-        own = getattr(self.view, "wavelengths", None)
-        nm = plan.wavelengths if own is None else own
-        sets = {
-            name: elements(one, probes.inputs, plan.layout, nm, batch)
-            for name, one in plan.watch.items()
-            if can_follow(one, features, probes.inputs)
-        }
-        self.whole, features = features, cut(features, sets)
-        self.watched = {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
-        self.truth = probes.truth(plan.label_key)
-        if self.targets is None or self.kind is None or (plan.auto_output and self.scale is None):
-            self._ask(model, plan, batch_size, ranks)
-        self.features = features
+        """Pin the view, and take over what a checkpoint holds of it; see :meth:`PinnedView.pin`."""
+        super().pin(model, plan, batch_size, ranks)
+        assert self.features is not None, "it was pinned"
+        features = self.features
         self.first, self.last = (
             explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
         )
@@ -138,23 +83,6 @@ class Track:
         if self._saved.get("now") is not None:
             self._know(self._saved["now"], plan)
         self._saved = {}
-
-    def _ask(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
-        """Find out what the outputs are, and choose the targets and their scale, once; what is chosen stays."""
-        outputs, pinned = predictions(model, model.probes.inputs, plan.settings, batch_size, ranks)
-        self.outputs, own = outputs.shape[1], outputs.cpu()
-        self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
-        if plan.auto_output:
-            self.scale = self.scale or scale_of(self.kind, own, plan.layout)
-        if self.targets is None:
-            self.pinned = None if pinned is None else pinned.cpu()
-            self.targets = targets_of(plan.target, self.kind, outputs, self.truth).cpu()
-            scale = self.scale if plan.auto_output else None
-            self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
-
-    def settings(self, plan: Plan) -> Settings:
-        """How this view is explained: on the scale of the outputs that was chosen where the user left it open."""
-        return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
 
     def _know(self, outputs: Tensor, plan: Plan) -> None:
         assert self.kind is not None, "pin comes first"
@@ -200,39 +128,6 @@ class Track:
         self.targets = self.pinned = self.first = self.last = self.answers = None
         self.kind = self.scale = self.now = None
         self.series, self.settling, self._saved = Series(), Settling(), {}
-
-    def explain(
-        self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE, *,
-        checked: bool = False,
-    ) -> Outcome:  # fmt: skip
-        """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
-
-        Args:
-            model: with the probes.
-            plan: what the user asked for.
-            batch_size: rows a forward.
-            used: perturbations of each probe; ``None``: all.
-            ranks: the processes.
-            checked: whether to measure the faithfulness, too.
-        """
-        assert self.features is not None, "pin comes first"
-        inputs = model.probes.inputs
-        found = run(
-            model,
-            inputs,
-            self.features.to(inputs.device),
-            self.targets,
-            settings=self.settings(plan),
-            batch_size=batch_size,
-            seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
-            used=used,
-            ranks=ranks,
-            module=model.module,
-            pinned=None if self.pinned is None else self.pinned.to(inputs.device),
-            background=model.background,
-            checked=checked,
-        )
-        return found._replace(explanation=found.explanation.to("cpu"))
 
     def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""

@@ -13,13 +13,13 @@ from lime_callback.report.tables import means, measures_of, moments_of, tables_o
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lime_callback.report.run import Run
+    from lime_callback.report.run_contents import RunContents
     from lime_callback.report.tables import Table
 
 _CELL = "text-align:left;padding:2px 12px 2px 0"
 
 
-def history_html(run: Run) -> str:
+def history_html(run: RunContents) -> str:
     """What there is, and the strongest features of each view at the last explained epoch."""
     moments = moments_of(run)
     lines = [
@@ -40,7 +40,7 @@ def history_html(run: Run) -> str:
     )
 
 
-def history_figure(run: Run) -> Figure:
+def history_figure(run: RunContents) -> Figure:
     """The score of each view over the epochs, and the drift from each to the next with its noise."""
     from lime_callback.figures import history_lines
 
@@ -69,12 +69,12 @@ def _score(table: Table) -> str:
     return f"{np.nanmean(last):.2f} (worst {np.nanmin(last):.2f})"
 
 
-def _drift(run: Run, view: str) -> str:
+def _drift(run: RunContents, view: str) -> str:
     found = [row.value for row in run.measures if row.view == view and row.measure == "drift"]
     return f"{found[-1]:.3f}" if found else "not known"
 
 
-def _strongest(run: Run, table: Table, most: int = 3) -> str:
+def _strongest(run: RunContents, table: Table, most: int = 3) -> str:
     """By the mean share of the attribution over the probes; or of single probes, where each has parts of its own."""
     last = _last(table)
     coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)

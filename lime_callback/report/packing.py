@@ -11,11 +11,11 @@ from lime_callback.report.reaches import alarm_reaches, quantiles
 from lime_callback.report.tables import measures_of, moments_of, tables_of, trained
 
 if TYPE_CHECKING:
-    from lime_callback.report.run import Run
+    from lime_callback.report.run_contents import RunContents
     from lime_callback.report.tables import Moment, Table
 
 
-def packed(run: Run) -> dict[str, Any]:
+def packed(run: RunContents) -> dict[str, Any]:
     """Everything of a run that its page shows.
 
     Returns:
@@ -41,7 +41,7 @@ def packed(run: Run) -> dict[str, Any]:
     return found
 
 
-def _view(run: Run, table: Table, moments: list[Moment]) -> dict[str, Any]:
+def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, Any]:
     axis, maps = _places(run, table)
     return {
         "name": table.view,
@@ -60,7 +60,7 @@ def _view(run: Run, table: Table, moments: list[Moment]) -> dict[str, Any]:
     }
 
 
-def _places(run: Run, table: Table) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _places(run: RunContents, table: Table) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Where the features lie on a wavelength axis, or else on pictures, as far as it is known."""
     explanation = run.explanations.get(table.view)
     if explanation is None or list(explanation.features.names) != table.features:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from lime_callback.report.run import Run
+    from lime_callback.report.run_contents import RunContents
 
 SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "sections.js", "page.js")
 """In the order in which they stand on the page."""
 
 
-def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> Path:
+def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Path:
     """Write one HTML file that shows the runs, and needs nothing else.
 
     Args:
@@ -48,7 +48,7 @@ def write_page(runs: Sequence[Run], path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[RunContents]) -> str:
     """The page's text. Its own script is the only one that a browser will run, and nothing is loaded from elsewhere."""
     script = "\n".join(_part(name) for name in SCRIPTS)
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"

@@ -12,7 +12,7 @@ from lime_callback.intervals import reach
 
 if TYPE_CHECKING:
     from lime_callback.explanation import Explanation
-    from lime_callback.report.run import Run
+    from lime_callback.report.run_contents import RunContents
     from lime_callback.report.tables import Table
 
 # No standard error is stated of coefficients with fewer degrees of freedom, so that no interval is too short with it.
@@ -35,7 +35,7 @@ def quantiles(table: Table, last: Explanation | None) -> list[float]:
     return [float(reach(freedom, of=of)) for of in (1, max(int(there), 1))]
 
 
-def alarm_reaches(run: Run, table: Table) -> list[float | None]:
+def alarm_reaches(run: RunContents, table: Table) -> list[float | None]:
     """How many errors beyond its bound a watch's share has to be, at each moment; ``None`` where it is not known.
 
     It is what the run itself goes by, see :mod:`lime_callback.alarms`; of a single probe the perturbations' error
@@ -54,7 +54,7 @@ def alarm_reaches(run: Run, table: Table) -> list[float | None]:
     return found
 
 
-def _questions(run: Run) -> int:
+def _questions(run: RunContents) -> int:
     """How many questions an epoch asked of the watches."""
     watches: dict[str, dict[str, Any]] = run.about.get("watch", {})
     measured = {(row.view, row.measure) for row in run.measures}

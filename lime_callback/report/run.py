@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.explanation import Explanation
 from lime_callback.record import FORMAT
-from lime_callback.sinks.history import HistoryRow, read_history
+from lime_callback.report.notebook import history_figure, history_html
+from lime_callback.report.run_contents import RunContents
+from lime_callback.sinks.history import read_history
 from lime_callback.sinks.measures import MeasureRow, read_measures
 
 if TYPE_CHECKING:
@@ -23,45 +25,14 @@ _HISTORY = "history.csv"
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """A run as its folder tells it; in a notebook it shows itself.
-
-    Attributes:
-        path: of the history.
-        history: its rows.
-        measures: score, drift and the like of each explained epoch; empty where they were not written.
-        explanations: the last one of each view that has one.
-        about: how the run was explained, and its probes, see :mod:`lime_callback.record`; empty where it is not known.
-        notes: what is missing, for a reader.
-    """
-
-    path: Path
-    history: list[HistoryRow]
-    measures: list[MeasureRow] = field(default_factory=list)
-    explanations: dict[str, Explanation] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The run's folder, without the callback's own below it."""
-        folder = self.path.absolute().parent
-        own = str(self.about.get("name", "lime")).split("/")
-        while own and folder.name == own[-1] and folder.parent != folder:
-            folder, own = folder.parent, own[:-1]
-        kept = folder.parts[-2:] if folder.name.startswith("version_") else folder.parts[-1:]
-        part = self.path.absolute().parent.name if self.path.absolute().parent.name == "test" else ""
-        return "/".join(kept) + (f" ({part})" if part else "")
+class Run(RunContents):
+    """A run as its folder tells it; in a notebook it shows itself. Attributes are those of :class:`RunContents`."""
 
     def plot(self) -> Figure:
         """The score of each view over the epochs, and the drift from each to the next."""
-        from lime_callback.report.notebook import history_figure
-
         return history_figure(self)
 
     def _repr_html_(self) -> str:
-        from lime_callback.report.notebook import history_html
-
         return history_html(self)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lime_callback.report.run import Run
+    from lime_callback.report.run_contents import RunContents
     from lime_callback.sinks.history import HistoryRow
 
 Moment = tuple[int, int]
@@ -94,12 +94,12 @@ def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
     return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
-def moments_of(run: Run) -> list[Moment]:
+def moments_of(run: RunContents) -> list[Moment]:
     """All moments at which a view was explained, in order."""
     return sorted({(row.epoch, row.step) for row in run.history}, key=lambda moment: (moment[1], moment[0]))
 
 
-def trained(run: Run, moments: Sequence[Moment]) -> list[float]:
+def trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
     """Epochs trained at each moment: as measured, else counted from the history, with parts within an epoch."""
     known = {(row.epoch, row.step): row.value for row in run.measures if row.measure == "epochs"}
     count: dict[int, int] = {}
@@ -113,7 +113,7 @@ def trained(run: Run, moments: Sequence[Moment]) -> list[float]:
     return found
 
 
-def tables_of(run: Run, moments: Sequence[Moment]) -> list[Table]:
+def tables_of(run: RunContents, moments: Sequence[Moment]) -> list[Table]:
     """The views' tables, in the order in which they were explained."""
     views: dict[str, list[HistoryRow]] = {}
     for row in run.history:
@@ -121,7 +121,7 @@ def tables_of(run: Run, moments: Sequence[Moment]) -> list[Table]:
     return [_table(view, rows, moments, _names(run, view, rows)) for view, rows in views.items()]
 
 
-def _names(run: Run, view: str, rows: Sequence[HistoryRow]) -> list[str]:
+def _names(run: RunContents, view: str, rows: Sequence[HistoryRow]) -> list[str]:
     """The features in the view's own order where its last explanation has them all, else as they come."""
     found = list(dict.fromkeys(row.feature for row in rows))
     known = run.explanations.get(view)
@@ -150,7 +150,7 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
     return Table(view, features, [list(one) for one in who], which, coefficients, errors, scores)
 
 
-def measures_of(run: Run, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:
+def measures_of(run: RunContents, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:
     """A view's measures at each moment; ``None`` where one is not known."""
     at = {moment: i for i, moment in enumerate(moments)}
     found: dict[str, list[Any]] = {}

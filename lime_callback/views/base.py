@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.arguments import check_name
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -43,3 +47,27 @@ class View(ABC):
         Raises:
             ValueError: if the inputs and the view's settings do not fit.
         """
+
+
+def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:
+    """Views with different names; the default for ``None``.
+
+    Raises:
+        TypeError: if ``value`` is no view and no sequence of views.
+        ValueError: if there is none, or two have the same name.
+    """
+    views = tuple(default) if value is None else (value,) if isinstance(value, View) else value
+    if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(view, View) for view in views):
+        raise TypeError(
+            f"`views` should be a view or several, such as `[Superpixels(), Superbands()]`. Found `views = {value!r}`."
+        )
+    if not views:
+        raise ValueError("`views` should hold at least one view. Found an empty sequence; `None` takes the default.")
+    # A view of the user's own may have none.
+    names = [check_name("name", getattr(view, "name", None)) for view in views]
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise ValueError(
+            f"`views` should have different names. Found {twice} more than once; pass `name=` to the views."
+        )
+    return tuple(views)

@@ -22,7 +22,7 @@ from scene import wavelengths
 from torch import Tensor
 
 from lime_callback import Explanation, Superbands, Superpixels
-from lime_callback.designs import key
+from lime_callback.sampling.seeds import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

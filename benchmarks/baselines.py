@@ -25,8 +25,8 @@ from sklearn.datasets import load_iris, load_wine
 from torch import Tensor, nn
 
 from lime_callback import Features, Superbands, Superpixels, explain
-from lime_callback.default_baseline import Usual
-from lime_callback.kinds import scale_of
+from lime_callback.outputs.output_kinds import scale_of
+from lime_callback.sampling.default_baseline import Usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,8 @@ from drift import trained
 from scene import wavelengths
 
 from lime_callback import Explanation, Superbands, explain
-from lime_callback.designs import key
-from lime_callback.drift import compare
+from lime_callback.comparing import compare
+from lime_callback.sampling.seeds import key
 
 
 def main() -> None:

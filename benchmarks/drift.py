@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from scene import IndianPines, PatchViT, wavelengths
 
 from lime_callback import Explanation, Features, Superbands, explain
-from lime_callback.designs import key
-from lime_callback.drift import compare
+from lime_callback.comparing import compare
+from lime_callback.sampling.seeds import key
 
 OUTPUTS = ("raw", "softmax")
 

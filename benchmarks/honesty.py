@@ -28,16 +28,16 @@ import torch
 from honesty_models import Model, synthetic, trained
 
 from lime_callback import Features, Lasso, Ridge, explain
-from lime_callback.designs import Bernoulli, Orthogonal, Paired, key
-from lime_callback.intervals import reach
-from lime_callback.kernels import Cosine, Euclidean, Kernel, Uniform
+from lime_callback.sampling import Bernoulli, Cosine, Euclidean, Kernel, Orthogonal, Paired, Uniform
+from lime_callback.sampling.seeds import key
+from lime_callback.surrogates.confidence_intervals import reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
-    from lime_callback.designs import Design
+    from lime_callback.sampling import Design
     from lime_callback.surrogates import Surrogate
 
 SIZES = (

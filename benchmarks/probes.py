@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback import Explanation, Superbands, Superpixels, explain
-from lime_callback.effects import effects
-from lime_callback.intervals import over_probes, skewed
-from lime_callback.moments import Moments
+from lime_callback.explaining.effects import effects
+from lime_callback.summaries.running_statistics import Moments
+from lime_callback.surrogates.confidence_intervals import over_probes, skewed
 
 if TYPE_CHECKING:
     from lime_callback.views import View

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lime_callback import LimeCallback, Superbands, Superpixels
-from lime_callback.sinks import Report, sinks_for
+from lime_callback.publishing.sinks import Report, sinks_for
 
 WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
 BATCHES = 4  # and as many validations in an epoch

@@ -27,12 +27,12 @@ from timing import Quartiles, parser, ratio, rounds, told
 from torch import Tensor, nn
 
 from lime_callback import Explanation, Superbands, Superpixels, explain
-from lime_callback.baselines import resolve_baseline
+from lime_callback.sampling.baselines import resolve_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lime_callback.features import Features
+    from lime_callback.views import Features
 
 TARGETS = [0, 1, 2, 3]
 METHODS = ("direct", "folded", "captum, 1 target", "captum, 4 targets", "lime, 4 targets", "meteors, 1 target",

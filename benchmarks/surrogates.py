@@ -23,11 +23,11 @@ from threadpoolctl import threadpool_limits
 from timing import parser, ratio, rounds, told
 
 from lime_callback import Lasso, Ridge
-from lime_callback.designs import Paired, draw
-from lime_callback.explanation import Samples
-from lime_callback.fitting import fit
-from lime_callback.kernels import Cosine
-from lime_callback.surrogates import Surrogate, centred
+from lime_callback.sampling import Cosine, Paired
+from lime_callback.sampling.designs import draw
+from lime_callback.surrogates import Samples, Surrogate
+from lime_callback.surrogates.fitting import fit
+from lime_callback.surrogates.linear_models import centred
 
 if TYPE_CHECKING:
     from collections.abc import Callable

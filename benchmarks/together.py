@@ -5,10 +5,10 @@
 
 A vision transformer of 150 channels, 224 x 224 pixels, patches of 16 and 4 layers, with random weights, is explained on
 one input by 20 superbands and by its 196 patches. Captum's Lime draws independent rows; with this package's kernel and
-surrogate it finds what `design="bernoulli"` finds on the same rows (`pytest tests/test_parity.py`), so that its error
-at n = 256 is measured by that, in less time. The error is the length of the difference to the coefficients of many
-perturbations, as a share of their length, as the mean over seeds. Then captum, as it comes, and this package with the
-least n whose error is no larger are timed in turn, for one target each, though ours finds all for the same price.
+surrogate it finds what `design="bernoulli"` finds on the same rows (`pytest tests/explaining/test_parity.py`), so that
+its error at n = 256 is measured by that, in less time. The error is the length of the difference to the coefficients of
+many perturbations, as a share of their length, as the mean over seeds. Then captum, as it comes, and this package with
+the least n whose error is no larger are timed in turn, for one target each, though ours finds all for the same price.
 """
 
 from __future__ import annotations

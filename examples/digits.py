@@ -32,8 +32,8 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from lime_callback import Explanation, Features, Superpixels, explain
-from lime_callback.classifiers import SklearnForward
 from lime_callback.figures import Panel, Tile, composite, render, tiles
+from lime_callback.outputs import SklearnForward
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

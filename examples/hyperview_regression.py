@@ -34,8 +34,8 @@ from hyperview_report import charts, print_bands, print_field, save
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Validity, explain_all
-from lime_callback.drawing import draw_aggregate_spectra
-from lime_callback.trainer_facts import run_folder
+from lime_callback.pictures import draw_aggregate_spectra
+from lime_callback.training.trainer_facts import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,9 @@ from hyperview import PARAMETERS, UNITS, wavelengths
 from hyperview_made import DRIVERS, drives
 from PIL import Image
 
-from lime_callback.aggregate import Aggregate
-from lime_callback.figures import scale, style
-from lime_callback.figures.groups import Groups
+from lime_callback.figures import colour_scale, style
+from lime_callback.figures.superband_spans import Groups
+from lime_callback.summaries import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,18 +56,18 @@ def importance_charts(
     mean, fields = importance(explanation).numpy(), explanation.coefficients.abs().numpy()
     lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
     spread = fields.std(axis=0, ddof=1) / len(fields) ** 0.5 if len(fields) > 1 else np.full(fields.shape[1:], np.nan)
-    error = scale.half_interval(spread, scale.t_quantile(len(fields))).max()
+    error = colour_scale.half_interval(spread, colour_scale.t_quantile(len(fields))).max()
     figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
     note = f"95 % interval of each mean over the fields: at most ±{error:.1g}" if np.isfinite(error) else ""
     style.write(
         figure, _WIDTH - style.MARGIN, style.HEADER - 30, note, ha="right", colour=style.MUTED, points=style.SMALL
     )
-    entries: list[scale.Entry] = [
+    entries: list[colour_scale.Entry] = [
         ("patch", _BAR, f"mean over {len(fields)} fields"),
         ("line", style.INK, "middle half of the fields"),
     ]
-    scale.key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
+    colour_scale.key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
     middle = groups.left + groups.width / 2
     for t, title in enumerate(titles):
         y = style.HEADER + 6 + style.LINE + t * (_TALL + _GAP)

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
 
 from lime_callback import Aggregate, LimeCallback, Superbands, Superpixels
-from lime_callback.trainer_facts import run_folder
+from lime_callback.training.trainer_facts import run_folder
 
 
 def main() -> None:

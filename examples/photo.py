@@ -30,10 +30,10 @@ from sklearn.linear_model import LinearRegression
 from torch import Tensor, nn
 
 from lime_callback import Contrast, Explanation, Features, Superpixels, TopLabels, explain
-from lime_callback.drawing import draw_ensemble, draw_stability
 from lime_callback.figures import Panel, Tile, render, tiles
-from lime_callback.kernels import Cosine
-from lime_callback.stability import stability
+from lime_callback.pictures import draw_ensemble, draw_stability
+from lime_callback.sampling import Cosine
+from lime_callback.summaries import stability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,18 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lime_callback.aggregate import Aggregate
     from lime_callback.callback import LimeCallback
-    from lime_callback.contrast import Contrast
-    from lime_callback.dataset import explain_all
-    from lime_callback.explainer import explain
-    from lime_callback.explanation import Explanation
-    from lime_callback.features import Features
-    from lime_callback.inference import is_explaining
-    from lime_callback.surrogates import Lasso, Ridge
-    from lime_callback.targets import TopLabels
+    from lime_callback.explaining.explainer import explain
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.forwards.no_trace_guard import is_explaining
+    from lime_callback.outputs.contrast import Contrast
+    from lime_callback.outputs.targets import TopLabels
+    from lime_callback.summaries.aggregate import Aggregate
+    from lime_callback.summaries.dataset import explain_all
+    from lime_callback.surrogates.linear_models import Lasso, Ridge
     from lime_callback.views import Cubes, Merged, Superbands, Superpixels, Validity
-    from lime_callback.watch import Watch
+    from lime_callback.views.features import Features
+    from lime_callback.views.watch import Watch
 
 __all__ = [
     "Aggregate",
@@ -42,23 +42,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Aggregate": "aggregate",
-    "Contrast": "contrast",
+    "Aggregate": "summaries.aggregate",
+    "Contrast": "outputs.contrast",
     "Cubes": "views",
-    "Explanation": "explanation",
-    "Features": "features",
-    "Lasso": "surrogates",
+    "Explanation": "explaining.explanation",
+    "Features": "views.features",
+    "Lasso": "surrogates.linear_models",
     "LimeCallback": "callback",
     "Merged": "views",
-    "Ridge": "surrogates",
+    "Ridge": "surrogates.linear_models",
     "Superbands": "views",
     "Superpixels": "views",
-    "TopLabels": "targets",
+    "TopLabels": "outputs.targets",
     "Validity": "views",
-    "Watch": "watch",
-    "explain": "explainer",
-    "explain_all": "dataset",
-    "is_explaining": "inference",
+    "Watch": "views.watch",
+    "explain": "explaining.explainer",
+    "explain_all": "summaries.dataset",
+    "is_explaining": "forwards.no_trace_guard",
 }
 
 

@@ -6,31 +6,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback import arguments as check
-from lime_callback.baselines import Baseline, BaselineName
-from lime_callback.batches import Key
-from lime_callback.budget import Budget
-from lime_callback.choices import ChoiceName, resolve_choice
-from lime_callback.default_baseline import Usual
-from lime_callback.designs import Design, DesignName
-from lime_callback.drift import RELEVANT, Drift, check_relevant_change
-from lime_callback.explanation import Explanation
-from lime_callback.hooks import Hooks
-from lime_callback.kernels import Kernel, KernelName
-from lime_callback.layout import Layout
-from lime_callback.parity import Like
-from lime_callback.plan import Plan
-from lime_callback.predicted import Predicted
-from lime_callback.reducers import Reducer
-from lime_callback.reference import Reference, ReferenceRow
-from lime_callback.reliance import Reliance
-from lime_callback.settings import Settings
-from lime_callback.shortlist import Choice
-from lime_callback.surrogates import Surrogate, SurrogateName
-from lime_callback.targets import Output, check_output
+from lime_callback.checks import arguments as check
+from lime_callback.comparing.drift import RELEVANT, Drift, check_relevant_change
+from lime_callback.comparing.reference import Reference, ReferenceRow
+from lime_callback.explaining.explanation import Explanation
+from lime_callback.explaining.package_presets import Like
+from lime_callback.explaining.reliance_result import Reliance
+from lime_callback.explaining.strategies import Settings
+from lime_callback.following.callback_config import Plan
+from lime_callback.following.probe_predictions import Predicted
+from lime_callback.following.time_budget import Budget
+from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.outputs.targets import Output, check_output
+from lime_callback.probes.batch_entries import Key
+from lime_callback.probes.probe_choices import ChoiceName, resolve_choice
+from lime_callback.probes.ranked_samples import Choice
+from lime_callback.sampling.baselines import Baseline, BaselineName
+from lime_callback.sampling.default_baseline import Usual
+from lime_callback.sampling.designs import Design, DesignName
+from lime_callback.sampling.locality_kernels import Kernel, KernelName
+from lime_callback.surrogates.linear_models import Surrogate
+from lime_callback.surrogates.surrogate_names import SurrogateName
+from lime_callback.training.hooks import Hooks
 from lime_callback.views import Superbands, Superpixels, View
-from lime_callback.views.base import check_views
-from lime_callback.watch import Watch, check_watch
+from lime_callback.views.layout import Layout
+from lime_callback.views.view import check_views
+from lime_callback.views.watch import Watch, check_watch
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator  # LightningCLI finds it here, too
@@ -64,7 +65,7 @@ class LimeCallback(Hooks):
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
         probes: how many validation samples are explained, spread evenly over the validation set and then kept; or
             which: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``, ``"highest_loss"``, or an
-            object of ``lime_callback.choices``, such as ``Unsure(count=4, anew=True)``.
+            object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``.
         target: which output: ``"auto"`` (the label's, where the batch has one integer label a sample that is a class
             of the model; else as ``"predicted"``), ``"predicted"`` (the largest, as it is at the first explained epoch;
             of a regression, whose outputs may have different units, the first), ``"label"``, ``"all"``, an index, a
@@ -72,25 +73,25 @@ class LimeCallback(Hooks):
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
         n_perturbations: of each probe and view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
-            ``lime_callback.designs.Design``.
+            ``lime_callback.sampling.Design``.
         baseline: what hidden elements become: ``"data"``, each channel's mean over the background (if ``None``, for
             features that are cut by channel), ``"blur"`` (if ``None``, for superpixels), ``"background"``, values of
             its samples (if ``None``, for samples without pixels, such as vectors), ``"mean"`` (if ``None`` and there is
             no background), ``"zero"``, ``"segment_mean"``, a number, one for each channel, a tensor, a function of the
-            inputs, or a ``lime_callback.baselines.Baseline``.
+            inputs, or a ``lime_callback.sampling.Baseline``.
         kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
-            ``lime_callback.kernels.Kernel``.
+            ``lime_callback.sampling.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
             a linear regressor of scikit-learn.
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
-            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.parity``. What it
-            sets has to be left out.
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.explaining``. What
+            it sets has to be left out.
         output: scale of the output: ``"auto"`` (``"centered"`` for logits of classes, of which the labels are integers,
             ``"log_softmax"`` for classes of samples without pixels, such as vectors, else ``"raw"``; ``"raw"`` with
             ``like=``), ``"raw"``, ``"centered"`` (less the mean of all logits, so that what is added to all of them
             counts for nothing), ``"log_softmax"`` (the log-probability), ``"softmax"``, ``"sigmoid"``, a function that
             turns the model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for
-            segmentation a ``lime_callback.reducers.Reducer``, such as ``ClassRegion()``.
+            segmentation a ``lime_callback.outputs.Reducer``, such as ``ClassRegion()``.
         watch: named sets of wavelengths, bands or pixels whose reliance and share of the attribution are logged, and
             that raise an alarm when the model rests on them: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. A
             :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or in YAML
@@ -220,7 +221,7 @@ class LimeCallback(Hooks):
         return self._inquiry.track(view).now
 
     def reliance(self, view: str) -> Reliance | None:
-        """What hiding a view's watches and superbands changed last, see :class:`~lime_callback.reliance.Reliance`.
+        """What hiding a view's watches and superbands changed last, see :class:`~lime_callback.explaining.Reliance`.
 
         ``None`` where there are neither, where it was not measured, or before the first explanation.
 
@@ -230,7 +231,7 @@ class LimeCallback(Hooks):
         return self._inquiry.track(view).reliance
 
     def reference_drift(self, view: str) -> Drift:
-        """The last explanation of a view against the reference, see :class:`~lime_callback.drift.Drift`.
+        """The last explanation of a view against the reference, see :class:`~lime_callback.comparing.Drift`.
 
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.

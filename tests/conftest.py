@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from lime_callback.studio import Studio
+from lime_callback.publishing.drawing_process import Studio
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from toys import WAVELENGTHS, Classifier, loader, trainer
 
 import lime_callback.figures  # noqa: F401 (imported here, and not in each fork)
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels
-from lime_callback.sinks import TensorBoardSink, read_history
+from lime_callback.publishing.sinks import TensorBoardSink, read_history
 
 EPOCHS, KILLS = 6, 10
 FEW = 3  # epochs of the runs that are killed at a place

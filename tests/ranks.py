@@ -13,7 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from toys import WAVELENGTHS, Classifier, Samples, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
-from lime_callback.choices import HighestLoss
+from lime_callback.probes.probe_choices import HighestLoss
 
 
 class Still(Classifier):

@@ -5,16 +5,16 @@ hatched wavelengths have no channel or lie in a water band. Limits are handed in
 a run.
 """
 
-from lime_callback.figures.attributions import attributions
-from lime_callback.figures.bars import feature_bars, superband_bars
-from lime_callback.figures.before_after import before_after
-from lime_callback.figures.composite import composite
-from lime_callback.figures.history import coefficient_lines, history_lines
+from lime_callback.figures.attribution_images import attributions
+from lime_callback.figures.bar_charts import feature_bars, superband_bars
+from lime_callback.figures.before_and_after import before_after
+from lime_callback.figures.line_charts import coefficient_lines, history_lines
 from lime_callback.figures.panels import Panel, SpectrumPanel
-from lime_callback.figures.spectra import spectra
+from lime_callback.figures.rgb_composite import composite
+from lime_callback.figures.spectrum_plots import spectra
 from lime_callback.figures.style import render
-from lime_callback.figures.tiles import Tile, label2rgb, tiles
-from lime_callback.figures.waterfall import waterfall
+from lime_callback.figures.tile_rows import Tile, label2rgb, tiles
+from lime_callback.figures.waterfall_plot import waterfall
 
 __all__ = [
     "Panel",

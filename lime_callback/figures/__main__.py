@@ -1,6 +1,6 @@
 """The process that draws: reads requests from its input, answers with pictures, and ends when the input does.
 
-Started by :class:`lime_callback.studio.Studio`. It imports neither torch nor Lightning.
+Started by :class:`lime_callback.publishing.drawing_process.Studio`. It imports neither torch nor Lightning.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from lime_callback.figures.drawn import drawn
+from lime_callback.figures.figure_requests import drawn
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 On the command line ``python -m lime_callback report RUN_DIR``; in a notebook ``read(path)``, which shows itself.
 """
 
-from lime_callback.report.pages import write_page
-from lime_callback.report.run import Run, find_runs, read
+from lime_callback.report.html_page import write_page
+from lime_callback.report.run_folder import Run, find_runs, read
 
 __all__ = ["Run", "find_runs", "read", "write_page"]

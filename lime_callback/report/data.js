@@ -43,7 +43,7 @@ class View {
   coefficient(m, s, f) { return this.coefficients[(m * this.slots + s) * this.size + f]; }
   error(m, s, f) { return this.errors[(m * this.slots + s) * this.size + f]; }
 
-  // A coefficient's size without what its noise adds, as `lime_callback.effects.magnitudes` has it.
+  // A coefficient's size without what its noise adds, as `lime_callback.explaining.effects.magnitudes` has it.
   magnitude(m, s, f) {
     const [size, error] = [Math.abs(this.coefficient(m, s, f)), this.error(m, s, f)];
     if (!Number.isFinite(size) || size === 0) return 0;

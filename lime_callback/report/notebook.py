@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lime_callback.report.reaches import quantiles
-from lime_callback.report.tables import means, measures_of, moments_of, tables_of, trained
+from lime_callback.report.history_tables import means, measures_of, moments_of, tables_of, trained
+from lime_callback.report.interval_widths import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lime_callback.report.history_tables import Table
     from lime_callback.report.run_contents import RunContents
-    from lime_callback.report.tables import Table
 
 _CELL = "text-align:left;padding:2px 12px 2px 0"
 

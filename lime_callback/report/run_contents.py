@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lime_callback.explanation import Explanation
-    from lime_callback.sinks.history import HistoryRow
-    from lime_callback.sinks.measures import MeasureRow
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.publishing.sinks.history_csv import HistoryRow
+    from lime_callback.publishing.sinks.measures_csv import MeasureRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,8 @@ class RunContents:
         history: its rows.
         measures: score, drift and the like of each explained epoch; empty where they were not written.
         explanations: the last one of each view that has one.
-        about: how the run was explained, and its probes, see :mod:`lime_callback.record`; empty where it is not known.
+        about: how the run was explained, and its probes, see :mod:`lime_callback.publishing.run_metadata`; empty where
+            it is not known.
         notes: what is missing, for a reader.
     """
 

@@ -1,15 +1,39 @@
 """Views: the ways to cut an input into features that are hidden together.
 
-:class:`Superpixels` are groups of pixels, :class:`Superbands` groups of channels, :class:`Cubes` groups of channels
-within groups of pixels, :class:`Validity` what is inside and what is outside of a mask; :class:`Merged` lays views over
-each other. A view of one's own derives from :class:`View`.
+Begin with :mod:`~lime_callback.views.features`, what a view returns, and :mod:`~lime_callback.views.view`, what
+every view is. :class:`Superpixels` are groups of pixels, :class:`Superbands` groups of channels (named as
+:mod:`~lime_callback.views.channels` reads them), :class:`Cubes` groups of channels within groups of pixels. A
+:class:`Watch` names a set of channels or pixels that is followed.
 """
 
-from lime_callback.views.base import View
-from lime_callback.views.cubes import Cubes
-from lime_callback.views.merged import Merged
-from lime_callback.views.superbands import Superbands
-from lime_callback.views.superpixels import Superpixels
-from lime_callback.views.validity import Validity
+from typing import TYPE_CHECKING
 
-__all__ = ["Cubes", "Merged", "Superbands", "Superpixels", "Validity", "View"]
+from lime_callback.checks.lazy_names import lazily
+
+if TYPE_CHECKING:
+    from lime_callback.views.cubes import Cubes
+    from lime_callback.views.features import Features
+    from lime_callback.views.layout import Layout
+    from lime_callback.views.merged import Merged
+    from lime_callback.views.superbands import Superbands
+    from lime_callback.views.superpixels import Superpixels
+    from lime_callback.views.validity import Validity
+    from lime_callback.views.view import View
+    from lime_callback.views.watch import Watch
+
+__all__ = ["Cubes", "Features", "Layout", "Merged", "Superbands", "Superpixels", "Validity", "View", "Watch"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "view": ["View"],
+        "features": ["Features"],
+        "layout": ["Layout"],
+        "superpixels": ["Superpixels"],
+        "superbands": ["Superbands"],
+        "cubes": ["Cubes"],
+        "merged": ["Merged"],
+        "validity": ["Validity"],
+        "watch": ["Watch"],
+    },
+)

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lime_callback.features import Features
-from lime_callback.layout import Layout
-from lime_callback.views.base import View
-from lime_callback.views.checks import check_name
+from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
 from lime_callback.views.superbands import Superbands
 from lime_callback.views.superpixels import Superpixels
+from lime_callback.views.view import View
+from lime_callback.views.view_checks import check_name
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from lime_callback.features import Features
-from lime_callback.layout import Layout
-from lime_callback.views.base import View
-from lime_callback.views.checks import check_name
+from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
+from lime_callback.views.view import View
+from lime_callback.views.view_checks import check_name
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lime_callback.arguments import check_flag
-from lime_callback.features import Features
-from lime_callback.layout import Layout
-from lime_callback.quantities import checked_count
-from lime_callback.views.assignment import NOT_INCLUDED, assign, equal_groups
-from lime_callback.views.base import View
-from lime_callback.views.checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
-from lime_callback.views.groups import Group, parse_group
+from lime_callback.checks.arguments import check_flag
+from lime_callback.checks.numbers import checked_count
+from lime_callback.views.channels.assignment import NOT_INCLUDED, assign, equal_groups
+from lime_callback.views.channels.groups import Group, parse_group
+from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
+from lime_callback.views.view import View
+from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
 
 _log = logging.getLogger("lime_callback")
 

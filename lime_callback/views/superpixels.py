@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.features import Features
-from lime_callback.layout import Layout
-from lime_callback.quantities import checked_count
-from lime_callback.views.base import View
-from lime_callback.views.checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
-from lime_callback.views.given import check_given, find_given
-from lime_callback.views.guide import guide
+from lime_callback.checks.numbers import checked_count
+from lime_callback.views.features import Features
+from lime_callback.views.guide_image import guide
+from lime_callback.views.layout import Layout
 from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
+from lime_callback.views.user_masks import check_given, find_given
+from lime_callback.views.view import View
+from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
 
 Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
 _METHOD: Method = "slic"

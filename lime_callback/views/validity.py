@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.features import Features
-from lime_callback.layout import Layout
-from lime_callback.views.base import View
-from lime_callback.views.checks import check_inputs, check_name
-from lime_callback.views.given import check_given, find_given
+from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
+from lime_callback.views.user_masks import check_given, find_given
+from lime_callback.views.view import View
+from lime_callback.views.view_checks import check_inputs, check_name
 
 
 @dataclass(frozen=True, eq=False)

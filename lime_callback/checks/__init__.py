@@ -1,0 +1,5 @@
+"""Checks of arguments that several wings share.
+
+Each returns the value in the form in which it is used, or says what is wrong with it. Nothing here is for
+users. Begin with :mod:`~lime_callback.checks.arguments`.
+"""

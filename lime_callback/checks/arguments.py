@@ -1,0 +1,231 @@
+"""Checks of arguments: each returns the value in the form in which it is used, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from lime_callback.checks.numbers import check_numbers, is_number
+
+
+def check_count(argument: str, value: Any, least: int) -> int:
+    """A whole number of at least ``least``.
+
+    Raises:
+        ValueError: if ``value`` is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"`{argument}` should be a whole number of at least {least}. Found `{argument} = {value!r}`.")
+    return value
+
+
+def check_flag(argument: str, value: Any) -> bool:
+    """``True`` or ``False``.
+
+    Raises:
+        TypeError: if ``value`` is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"`{argument}` should be True or False. Found `{argument} = {value!r}`.")
+    return value
+
+
+def check_function(argument: str, value: Any, takes: str) -> Any:
+    """Something that can be called; of a class an object is asked for.
+
+    Args:
+        argument: name of the user's argument, for the error.
+        value: what the user gave.
+        takes: what it is called with, for the error.
+
+    Raises:
+        TypeError: if ``value`` cannot be called.
+    """
+    if not callable(value) or isinstance(value, type):
+        found = f"the class {value.__name__}; make an object of it" if isinstance(value, type) else f"{value!r}"
+        raise TypeError(f"`{argument}` should be a function that takes {takes}. Found {found}.")
+    return value
+
+
+def check_key(argument: str, value: Any) -> str | int | None:
+    """The name or number of an entry, or ``None``.
+
+    Raises:
+        TypeError: if ``value`` is none of these.
+    """
+    if value is not None and (not isinstance(value, (str, int)) or isinstance(value, bool)):
+        raise TypeError(
+            f"`{argument}` should be the name of an entry or its number, or None to look for it. Found `{argument} = "
+            f"{value!r}`. Pass for example `{argument}='image'` or `{argument}=0`."
+        )
+    return value
+
+
+def check_keys(**keys: Any) -> tuple[Any, ...]:
+    """Each key as :func:`check_key` takes it, in their order."""
+    return tuple(check_key(argument, key) for argument, key in keys.items())
+
+
+def check_forward(value: Any) -> Any:
+    """The user's own forward, or ``None``.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    return None if value is None else check_function("forward", value, "the LightningModule and a batch")
+
+
+def check_class_names(value: Any) -> list[str] | None:
+    """Different names of the outputs, or ``None``.
+
+    Raises:
+        TypeError: if ``value`` is no sequence of names.
+        ValueError: if there are none, or a name is empty or stands twice.
+    """
+    if value is None:
+        return None
+    names = value.tolist() if hasattr(value, "tolist") else value
+    is_list = isinstance(names, Sequence) and not isinstance(names, (str, bytes))
+    if not is_list or not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in names):
+        hint = "list(names.values())" if isinstance(value, Mapping) else "['rye', 'oat']"
+        raise TypeError(
+            f"`class_names` should be a list of names, one for each output of the model. Found `class_names = "
+            f"{value!r}`. Pass for example `class_names={hint}`."
+        )
+    names = [str(one) for one in names]
+    wrong = "an empty list" if not names else "an empty name" if not all(name.strip() for name in names) else ""
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if wrong or twice:
+        raise ValueError(
+            f"`class_names` should hold a different name for each output of the model. Found "
+            f"{wrong or f'{twice} more than once'}. Pass None to number them."
+        )
+    return names
+
+
+def check_class_names_fit(names: Sequence[str] | None, outputs: int) -> None:
+    """Raise a ``ValueError`` if there are names, but not one for each of the model's ``outputs``."""
+    if names is not None and len(names) != outputs:
+        raise ValueError(
+            f"`class_names` should hold one name for each of the model's {outputs} output{'s' * (outputs != 1)}. Found "
+            f"{len(names)} names."
+        )
+
+
+def check_seeds(value: Any, inputs: int) -> list[int]:
+    """One number for each input; a single one is given to all.
+
+    Raises:
+        TypeError: if ``value`` is neither a whole number nor a sequence of these.
+        ValueError: if a number is out of range, or there is not one for each input.
+    """
+    try:
+        if isinstance(value, (bool, str, bytes, Mapping, Set)):
+            raise TypeError
+        one = hasattr(value, "__index__") and not getattr(value, "ndim", 0)
+        seeds = [operator.index(value)] * inputs if one else [operator.index(seed) for seed in value]
+    except TypeError:
+        raise TypeError(
+            f"`seed` should be a whole number, or a list of them, one for each input. Found `seed = {value!r}`."
+        ) from None
+    if len(seeds) != inputs:
+        raise ValueError(
+            f"`seed` should be a number, or one for each of the {inputs} inputs. Found {len(seeds)} numbers."
+        )
+    wrong = [seed for seed in seeds if not 0 <= seed < 2**63]
+    if wrong:
+        raise ValueError(f"`seed` should be from 0 to 2**63 - 1. Found {wrong[0]}.")
+    return seeds
+
+
+def check_one_of(argument: str, value: Any, known: Sequence[str]) -> Any:
+    """One of the known names.
+
+    Raises:
+        ValueError: if ``value`` is none of them.
+    """
+    if value not in known:
+        names = ", ".join(map(repr, known))
+        raise ValueError(f"`{argument}` should be one of {names}. Found `{argument} = {value!r}`.")
+    return value
+
+
+def check_wavelengths(value: Any) -> tuple[float, ...] | None:
+    """Wavelengths in nm, or ``None``.
+
+    Raises:
+        TypeError: if ``value`` is no sequence of numbers.
+        ValueError: if one is not finite and above 0, or all look like micrometres.
+    """
+    if value is None:
+        return None
+    wavelengths = check_numbers("wavelengths", value)
+    wrong = [one for one in wavelengths if not (math.isfinite(one) and one > 0)]
+    if wrong or not wavelengths:
+        raise ValueError(
+            f"`wavelengths` should be finite and above 0, one for each channel. Found {wrong or 'none at all'}."
+        )
+    if max(wavelengths) < 100:
+        raise ValueError(
+            f"`wavelengths` should be in nm. Found values up to {max(wavelengths)}, which look like micrometres; "
+            f"multiply "
+            "them by 1000."
+        )
+    return wavelengths
+
+
+def check_name(argument: str, value: Any) -> str:
+    """A name that can be a part of a metric's name and of a path.
+
+    Raises:
+        ValueError: if it is empty, or holds anything but letters, digits, spaces, ``-``, ``_`` and ``.``.
+    """
+    allowed = isinstance(value, str) and value.strip(" .") and all(c.isalnum() or c in " -_." for c in value)
+    if not allowed:
+        raise ValueError(
+            f"`{argument}` should be a name of letters, digits, spaces, '-', '_' and '.'. Found `{argument} = "
+            f"{value!r}`."
+        )
+    return str(value)
+
+
+def check_gate(value: Any) -> float | None:
+    """A bound of R², at most 1, or ``None``.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if value is not None and not (is_number(value) and -math.inf < value <= 1):
+        raise ValueError(
+            f"`gate` should be a bound of R², at most 1, or None, which keeps all. Found `gate = {value!r}`."
+        )
+    return None if value is None else float(value)
+
+
+def check_target(value: Any, *more: str) -> Any:
+    """``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, a list of different ones, or a function.
+
+    Args:
+        value: what the user gave.
+        more: other names that are known.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    indices, names = [value] if isinstance(value, int) else value, (*more, "predicted", "label", "all")
+    if isinstance(value, str):
+        fits = value in names
+    elif not (fits := callable(value) and not isinstance(value, type)):
+        fits = isinstance(indices, (list, tuple)) and len(indices) > 0
+        fits = fits and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in indices)
+        fits = fits and len(set(indices)) == len(indices)
+    if fits:
+        return value
+    raise ValueError(
+        f"`target` should be {', '.join(map(repr, names))}, the index of an output, from 0 on, a list of different "
+        "indices, or a function of the outputs. "
+        f"Found `target = {value!r}`."
+    )

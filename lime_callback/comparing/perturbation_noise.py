@@ -1,0 +1,104 @@
+"""The perturbations' noise in two explanations: how far it puts them apart, and how to take it out.
+
+Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that were drawn together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lime_callback.comparing.coefficient_similarity import cosine_distance
+from lime_callback.surrogates.fitting import coefficient_influences
+
+if TYPE_CHECKING:
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.surrogates.fitted_rows import Samples
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Influences of the groups of rows on two explanations' coefficients, ``[B, G, T, d]`` each.
+
+    ``shared`` says whether the groups are the same in both, so that noise cancels; if not, it is independent.
+    """
+
+    before: Tensor
+    after: Tensor
+    shared: bool
+    freedom: int
+
+    @classmethod
+    def of(cls, before: Explanation, after: Explanation) -> Noise:
+        """The noise of two explanations of the same inputs, features and targets.
+
+        Raises:
+            ValueError: if one was made without its samples.
+        """
+        one, other = before.samples, after.samples
+        if one is None or other is None:
+            raise ValueError("Explanations can be compared if they have their `samples`. Found one without them.")
+        a, b = (
+            # Where the rows do not suffice for an error there is nothing that could be taken out.
+            torch.where(e.standard_error.isfinite().unsqueeze(1), coefficient_influences(e.coefficients, part), 0.0)
+            for e, part in ((before, one), (after, other))
+        )
+        freedom = min(a.shape[1], b.shape[1]) - len(before.features) - 1
+        return cls(a, b, shared=_same_design(one, other), freedom=max(1, freedom))
+
+    def _sum(self, before: Tensor, after: Tensor) -> Tensor:
+        """Squares of the differences where rows are shared, else squares of both, summed over the groups."""
+        if self.shared:
+            return (after - before).square().sum(1)
+        return before.square().sum(1) + after.square().sum(1)
+
+    @property
+    def change_error(self) -> Tensor:
+        """Standard error of each coefficient's change, ``[B, T, d]``."""
+        return self._sum(self.before, self.after).sqrt()
+
+    def floor(self, a: Tensor, b: Tensor) -> Tensor:
+        """Half the expected squared distance that noise puts between the unit vectors, ``[B, T]``."""
+        floor = self._sum(_turn(a, self.before), _turn(b, self.after)).sum(-1) / 2
+        return floor.to(a.dtype)
+
+    def corrected(self, a: Tensor, b: Tensor) -> Tensor:
+        """Cosine distance from estimates of the product and the lengths that noise does not bias, ``[B, T]``."""
+        wide = self.before.dtype
+        x, y = a.to(wide), b.to(wide)
+        # With few rows the noise is itself known too badly to take out more than a part of it.
+        part = self.freedom / (self.freedom + 2)
+        squares = torch.stack([x.square().sum(-1), y.square().sum(-1)])
+        noise = torch.stack([self.before.square().sum((1, -1)), self.after.square().sum((1, -1))])
+        # Where noise is most of the length there is nothing to correct with; the estimate then stays cautious.
+        parts = (0.75 * squares / noise.clamp(min=torch.finfo(wide).tiny)).clamp(max=part)
+        product = (x * y).sum(-1)
+        if self.shared:
+            # The same part of all three, so that the drift of an unchanged model stays 0.
+            parts = parts.amin(0)
+            product = product - parts * (self.before * self.after).sum((1, -1))
+        lengths = squares - parts * noise
+        joint = (lengths[0] * lengths[1]).sqrt()
+        found = 1 - product / joint
+        usable = joint > torch.finfo(wide).tiny
+        return torch.where(usable, found, cosine_distance(x, y)).to(a.dtype)
+
+
+def _turn(a: Tensor, influences: Tensor) -> Tensor:
+    """What influences [B, G, T, d] do to the unit vector of coefficients [B, T, d]."""
+    a = a.to(influences.dtype).unsqueeze(1)
+    length = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
+    u = a / length.clamp(min=torch.finfo(a.dtype).tiny)
+    turned = (influences - (influences * u).sum(-1, keepdim=True) * u) / length
+    return torch.where(length > 0, turned, 0.0)
+
+
+def _same_design(one: Samples, other: Samples) -> bool:
+    return (
+        one.design.shape == other.design.shape
+        and torch.equal(one.design, other.design.to(one.design.device))
+        and torch.equal(one.weights, other.weights.to(one.weights.device))
+    )

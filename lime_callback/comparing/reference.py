@@ -1,0 +1,233 @@
+"""A reference to compare a run with: the explanations of another model, or saved ones."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lime_callback.comparing.same_question import brief
+from lime_callback.comparing.significance import discoveries, p_beyond
+from lime_callback.explaining.effects import effects
+from lime_callback.explaining.explanation import Explanation
+from lime_callback.surrogates.confidence_intervals import over_probes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from torch import nn
+
+    from lime_callback.comparing.drift import Drift
+    from lime_callback.surrogates.confidence_intervals import Mean
+
+
+class ReferenceRow(NamedTuple):
+    """How a feature's coefficient changed against the reference, as the mean over the probes that count.
+
+    Attributes:
+        feature: its name.
+        before: mean coefficient in the reference.
+        after: mean coefficient now.
+        change: mean of the probes' own changes.
+        standard_error: of the change, from its spread over the probes; infinite for a single probe.
+        p_value: of a change as large over samples such as the probes, if there were none; 1 for a single probe.
+        significant: whether to believe the change, at the false discovery rate that was asked for.
+        noise: standard error of the change from the perturbations alone, for just these probes.
+        effect: mean absolute effect now, the feature's share of the attribution.
+    """
+
+    feature: str
+    before: float
+    after: float
+    change: float
+    standard_error: float
+    p_value: float
+    significant: bool
+    noise: float
+    effect: float
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the reference comes from, checked.
+
+    Args:
+        checkpoint: of the same model, or ``None``.
+        explanations: saved explanations, by the name of the view.
+    """
+
+    checkpoint: Path | None
+    explanations: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, value: Any, views: Sequence[str]) -> Reference | None:
+        """Read the user's argument: a path, or paths by the names of views.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if a view is unknown, one explanation is given for several views, or it cannot be read.
+            TypeError: if it is neither a path nor a dictionary.
+        """
+        if value is None:
+            return None
+        if isinstance(value, (str, Path)):
+            path = Path(value)
+            if path.suffix != ".npz":
+                return cls(_existing(path), {})
+            if len(views) > 1:
+                raise ValueError(
+                    f"`reference` should say which view a saved explanation is of, as in "
+                    f"{{{views[0]!r}: {str(path)!r}}}. "
+                    f"Found one path and the views {list(views)}."
+                )
+            value = {views[0]: path}
+        if not isinstance(value, dict):
+            raise TypeError(
+                "`reference` should be the path of a checkpoint or of a saved explanation, or a dictionary from view "
+                "to "
+                f"saved explanation. Found a {type(value).__name__}."
+            )
+        unknown = [view for view in value if view not in views]
+        if unknown or not value:
+            raise ValueError(
+                f"`reference` should name views of this callback, {list(views)}. Found "
+                f"{unknown or 'an empty dictionary'}."
+            )
+        return cls(None, {view: _explanation(view, path) for view, path in value.items()})
+
+
+def _explanation(view: str, path: Any) -> Path:
+    if not isinstance(path, (str, Path)):
+        raise TypeError(
+            f"`reference[{view!r}]` should be the path of a saved explanation. Found a {type(path).__name__}."
+        )
+    existing = _existing(Path(path))
+    try:
+        Explanation.load(existing)
+    except ValueError as error:
+        raise ValueError(
+            f"`reference` should be a saved explanation for view {view!r}, or the path of a checkpoint by itself. "
+            f"{error}"
+        ) from error
+    return existing
+
+
+def check_fits(reference: Explanation, explanation: Explanation, view: str) -> None:
+    """Check what can be known of a saved explanation before the run's own probes are.
+
+    Args:
+        reference: that was saved.
+        explanation: of any sample of this run.
+        view: name of the view, for the error.
+
+    Raises:
+        ValueError: if they differ in the inputs' shape, in the number of targets, or in features that all inputs share.
+    """
+    one, other = reference.features, explanation.features
+    pairs = [
+        ("shapes of one input", reference.shape, explanation.shape),
+        ("numbers of targets", reference.targets.shape[1], explanation.targets.shape[1]),
+    ]
+    if len(one.mask) == len(other.mask) == 1:
+        pairs.append(("features", one.names, other.names))
+    for what, before, now in pairs:
+        if before != now:
+            raise ValueError(
+                f"`reference` should be an explanation of the same inputs, by the same view {view!r} and for the same "
+                f"targets. Found different {what}: {brief(before)} and {brief(now)}."
+            )
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`reference` should be the path of a checkpoint or of a saved explanation. Found no file {str(path)!r}."
+        )
+    return path
+
+
+def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
+    """The weights in a checkpoint, checked against a module; nothing but tensors and plain values is unpickled.
+
+    Raises:
+        ValueError: if the file cannot be read, or its weights do not fit the module; the message says which.
+    """
+    own = module.state_dict()
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"`reference` should be a checkpoint that loads with `weights_only=True`. Found {str(path)!r}: {error}"
+        ) from error
+    weights = content.get("state_dict", content) if isinstance(content, dict) else {}
+    if not isinstance(weights, dict) or not all(
+        isinstance(weights[name], Tensor) for name in own.keys() & weights.keys()
+    ):
+        raise ValueError(
+            f"`reference` should be a checkpoint whose weights are tensors by name. Found {str(path)!r}, which holds "
+            f"something else; save one by `trainer.save_checkpoint` or `torch.save(model.state_dict(), path)`."
+        )
+    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    for what, names in (("lacks", missing), ("has beyond the model", surplus), ("has in another shape", sorted(other))):
+        if names:
+            raise ValueError(
+                f"`reference` should be a checkpoint of the same model. Found that {str(path)!r} {what}: "
+                f"{', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}."
+            )
+    return dict(weights)
+
+
+@contextmanager
+def weights_of(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Let a module have other weights and buffers; its own are put back as they were, not copied."""
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    kept = {name: tensor.data for name, tensor in own.items() if name in weights}
+    try:
+        for name, data in kept.items():
+            own[name].data = weights[name].to(device=data.device, dtype=data.dtype, copy=True)
+        yield
+    finally:
+        for name, data in kept.items():
+            own[name].data = data
+
+
+def reference_rows(
+    before: Explanation | None, after: Explanation | None, drift: Drift, level: float = 0.05
+) -> list[ReferenceRow]:
+    """One row for each feature: its coefficient in the reference and now, as means over the probes.
+
+    Probes are paired: of each the change is taken, averaged over its targets, which depend on each other, and the
+    changes' spread over the probes says how sure their mean is. Probes below the gate do not count. Meaningful for
+    views whose features are the same for all probes, such as superbands.
+
+    Args:
+        before: the reference.
+        after: the explanation now.
+        drift: between the two.
+        level: false discovery rate.
+    """
+    if before is None or after is None:
+        return []
+    present = drift.present.unsqueeze(1)
+    shares = effects(after.coefficients, after.standard_error).abs()
+    parts = [before.coefficients, after.coefficients, drift.change, shares]
+    counts = drift.kept.unsqueeze(-1) & present
+    one, two, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
+    noise = _over_probes(drift.change, drift.change_error, counts).noise
+    freedom = (change.probes.double() - 1).cpu()
+    p = p_beyond(change.mean, change.error, 0.0, freedom)
+    columns = [part.mean.tolist() for part in (one, two, change)]
+    columns += [change.error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist(), noise.tolist()]
+    return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]
+
+
+def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> Mean:
+    """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
+    number = counts.sum(1)
+    means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]
+    return over_probes(means[0], means[1], number > 0)

@@ -1,0 +1,53 @@
+"""Whether two explanations answer the same question."""
+
+from __future__ import annotations
+
+import torch
+
+from lime_callback.explaining.explanation import Explanation
+
+
+def check_explanation(argument: str, value: object) -> Explanation:
+    """An explanation.
+
+    Raises:
+        TypeError: if ``value`` is none.
+    """
+    if not isinstance(value, Explanation):
+        raise TypeError(
+            f"`{argument}` should be an Explanation. Found a {type(value).__name__}; `explain` makes one, and "
+            f"`Explanation.load` reads one."
+        )
+    return value
+
+
+def difference(before: Explanation, after: Explanation, *, features: bool = True) -> str:
+    """What differs in inputs, targets and features, for an error; empty if nothing does.
+
+    Args:
+        before: one explanation.
+        after: another, on any device.
+        features: whether they should have the same features, too.
+    """
+    named = [("features", before.features.names, after.features.names)] if features else []
+    for what, a, b in (
+        ("numbers of inputs and targets", tuple(before.targets.shape), tuple(after.targets.shape)),
+        ("shapes of one input", before.shape, after.shape),
+        *named,
+    ):
+        if a != b:
+            return f"different {what}: {brief(a)} and {brief(b)}"
+    if not torch.allclose(before.fingerprint, after.fingerprint.to(before.fingerprint), rtol=1e-4, atol=1e-6):
+        which = (before.fingerprint - after.fingerprint.to(before.fingerprint)).abs().amax(1).argmax()
+        return f"different inputs, or the same ones in another order: see input {int(which)}"
+    masks = [("feature masks", before.features.mask, after.features.mask)] if features else []
+    for what, a_tensor, b_tensor in (("targets", before.targets, after.targets), *masks):
+        if a_tensor.shape != b_tensor.shape or not torch.equal(a_tensor, b_tensor.to(a_tensor.device)):
+            return f"different {what}"
+    return ""
+
+
+def brief(value: object) -> str:
+    """A value for an error, cut where it is long."""
+    text = str(value)
+    return text if len(text) < 200 else f"{text[:190]}…"

@@ -1,0 +1,30 @@
+"""Explaining: a batch of inputs, without Lightning.
+
+Begin with :mod:`~lime_callback.explaining.explainer`: perturb, run the model, fit, conclude. Its result is an
+:class:`~lime_callback.explaining.explanation.Explanation`. Reliance asks another question, what hiding a set
+changes: :mod:`~lime_callback.explaining.model_reliance`.
+"""
+
+from typing import TYPE_CHECKING
+
+from lime_callback.checks.lazy_names import lazily
+
+if TYPE_CHECKING:
+    from lime_callback.explaining.explainer import explain
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.explaining.model_reliance import reliance
+    from lime_callback.explaining.package_presets import Like
+    from lime_callback.explaining.reliance_result import Reliance
+
+__all__ = ["Explanation", "Like", "Reliance", "explain", "reliance"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "explainer": ["explain"],
+        "explanation": ["Explanation"],
+        "model_reliance": ["reliance"],
+        "reliance_result": ["Reliance"],
+        "package_presets": ["Like"],
+    },
+)

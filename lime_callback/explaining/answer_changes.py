@@ -1,0 +1,108 @@
+"""Answers: what a change of the outputs means, for models that choose a class and for those that state values.
+
+Letters: ``m`` samples, ``K`` outputs; leading axes ``...`` are sets that are hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lime_callback.outputs.probabilities_and_losses import are_chances, are_probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """How outputs are read.
+
+    Attributes:
+        kind: ``"classes"`` (the largest output is the prediction), ``"sides"`` (of a single output, above or below the
+            middle), or ``"values"``.
+        labels: what is true: int64 ``[m]`` for classes and sides, -1 where that is not known, float ``[m, K]`` for
+            values, or ``None``.
+        output: the outputs' scale, see :func:`~lime_callback.explain`.
+    """
+
+    kind: Literal["classes", "sides", "values"]
+    labels: Tensor | None
+    output: Any = "raw"
+
+    @classmethod
+    def of(cls, outputs: Tensor, labels: Tensor | None, output: Any = "raw") -> Answers:
+        """How outputs ``[m, K]`` are read beside these labels, or without any.
+
+        Integers that fit the outputs make a classifier, and 0 and 1 beside a single output; other numbers a regression.
+        Integers below 0 are samples without a label. Without labels, several outputs are classes. Raw outputs that are
+        probabilities are taken as such.
+        """
+        size = outputs.shape[1]
+        if output == "raw" and size > 1 and are_probabilities(outputs):
+            output = "softmax"
+        if labels is None:
+            return cls("classes" if size > 1 else "sides" if output == "sigmoid" else "values", None, output)
+        labels = labels.detach().cpu()
+        marks = labels.numel() == outputs.numel() == len(outputs) and bool(((labels == 0) | (labels == 1)).all())
+        if labels.is_floating_point() and not marks:
+            fits = labels.numel() == outputs.numel()
+            return cls("values", labels.reshape(outputs.shape).double() if fits else None, output)
+        whole = labels.long()
+        if whole.numel() == len(outputs):
+            whole = whole.reshape(-1).clamp(min=-1)
+            if 0 <= int(whole.max()) < max(size, 2):
+                if size > 1:
+                    return cls("classes", whole, output)
+                return cls("sides", whole, "sigmoid" if output == "raw" and are_chances(outputs) else output)
+        return cls("classes" if output in ("softmax", "log_softmax") else "values", None, output)
+
+    def changed(self, whole: Tensor, hidden: Tensor) -> Tensor:
+        """How far answers changed, ``[..., m]``.
+
+        1 where another class is predicted and 0 where not; for values the mean absolute change as a share of the
+        outputs' standard deviation.
+
+        Args:
+            whole: outputs as they are, ``[m, K]``.
+            hidden: outputs with something hidden, ``[..., m, K]``.
+        """
+        if self.kind != "values":
+            return (self._decided(whole) != self._decided(hidden)).double()
+        spread = whole.std(0)
+        varies = spread > 1e-6 * whole.abs().amax(0)
+        by_spread = (hidden - whole).abs() / torch.where(varies, spread, 1.0)
+        return torch.where(varies, by_spread, 0.0).sum(-1) / varies.sum().clamp(min=1)
+
+    def right(self, outputs: Tensor) -> Tensor | None:
+        """Whether the prediction is true, 1 or 0, NaN without a label, ``[..., m]``; ``None`` if none is known."""
+        if self.kind == "values" or self.labels is None:
+            return None
+        return self._where_known((self._decided(outputs) == self.labels).double())
+
+    def loss(self, outputs: Tensor) -> Tensor | None:
+        """Cross-entropy, or the squared error by the labels' variance, ``[..., m]``; NaN and ``None`` as above."""
+        if self.labels is None:
+            return None
+        if self.kind == "values":
+            variance = self.labels.var(0).clamp(min=torch.finfo(torch.float64).tiny)
+            return ((outputs - self.labels).square() / variance).mean(-1)
+        if self.kind == "sides":
+            p = outputs[..., 0] if self.output == "sigmoid" else outputs[..., 0].sigmoid()
+            true = self.labels.clamp(min=0).double().expand(p.shape)
+            return self._where_known(F.binary_cross_entropy(p.clamp(0, 1), true, reduction="none"))
+        if self.output == "sigmoid":  # one side for each class, not one class
+            return None
+        logs = outputs.clamp(min=1e-12).log() if self.output == "softmax" else outputs.log_softmax(-1)
+        true = self.labels.clamp(min=0).expand(logs.shape[:-1]).unsqueeze(-1)
+        return self._where_known(-logs.gather(-1, true).squeeze(-1))
+
+    def _where_known(self, values: Tensor) -> Tensor:
+        """Values ``[..., m]``, NaN for samples without a label."""
+        return values if self.labels is None else values.where(self.labels >= 0, torch.nan)
+
+    def _decided(self, outputs: Tensor) -> Tensor:
+        if self.kind == "sides":
+            return (outputs[..., 0] > (0.5 if self.output == "sigmoid" else 0.0)).long()
+        return outputs.argmax(-1)

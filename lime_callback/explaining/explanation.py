@@ -1,0 +1,248 @@
+"""The result of an explanation: coefficients, effects and their errors for each input and target.
+
+Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*dims`` the axes of one input.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.numbers import checked_count
+from lime_callback.explaining.effects import effects, magnitudes
+from lime_callback.explaining.image_and_mask import chosen, shown
+from lime_callback.surrogates.confidence_intervals import LEVEL, reach
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from lime_callback.surrogates.fitted_rows import Samples
+    from lime_callback.views.features import Features
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A surrogate for each input and target, on the inputs' device.
+
+    Inputs with fewer features than others are padded to the largest d with coefficients of 0; ``features.present``
+    tells which entries are real.
+
+    Attributes:
+        coefficients: ``[B, T, d]``, in units of the output: what switching the feature on adds to it.
+        standard_error: ``[B, T, d]``, robust against heteroscedasticity and against rows that were drawn together;
+            infinite where the rows do not suffice to know it, and 0 where the rows are all that there are.
+        intercept: ``[B, T]``.
+        score: R² of rows that were left out of the fit, ``[B, T]``, from -1 to 1: how well the surrogate predicts. 0
+            where the output does not vary, and at most 0 where the rows do not suffice.
+        fit_score: weighted R² of the rows that were fitted, ``[B, T]``, which many features make large by themselves.
+        gap: what the surrogate says of the unperturbed input less what the model says, in standard deviations of the
+            outputs, ``[B, T]``; 0 where they do not vary.
+        freedom: degrees of freedom of the standard errors, ``[B]``: 0 where the rows do not suffice, and infinite where
+            they are all that there are.
+        effective_rows: how many rows of equal weight would tell as much as these under the kernel, ``[B]``.
+        targets: index of the output that is explained, int64 ``[B, T]``.
+        prediction: the output for the unperturbed input, ``[B, T]``.
+        hidden: the output with every feature hidden, ``[B, T]``.
+        fingerprint: mean, spread and slope of each input's values, ``[B, 3]``: tells other inputs from the same ones.
+        features: what the coefficients belong to.
+        n_perturbations: rows of the design, n.
+        shape: of one input, ``dims``.
+        samples: what was fitted, or ``None`` where it was left out.
+    """
+
+    coefficients: Tensor
+    standard_error: Tensor
+    intercept: Tensor
+    score: Tensor
+    fit_score: Tensor
+    gap: Tensor
+    freedom: Tensor
+    effective_rows: Tensor
+    targets: Tensor
+    prediction: Tensor
+    hidden: Tensor
+    fingerprint: Tensor
+    features: Features
+    n_perturbations: int
+    shape: tuple[int, ...]
+    samples: Samples | None = None
+
+    def heatmap(self) -> Tensor:
+        """Each element's coefficient, ``[B, T, *dims]``; 0 where nothing is ever hidden."""
+        return self.on_elements(self.coefficients).expand(*self.score.shape, *self.shape)
+
+    def on_elements(self, values: Tensor) -> Tensor:
+        """Lay values of the features, ``[B, T, d]``, onto the mask: ``[B, T, *dims]``, with size 1 where it has."""
+        batch, targets, _ = values.shape
+        mask = self.features.mask.long().expand(batch, *self.features.mask.shape[1:])
+        padded = torch.cat([values.new_zeros(batch, targets, 1), values], dim=-1)
+        index = (mask + 1).flatten(1).unsqueeze(1).expand(batch, targets, -1)
+        return padded.gather(2, index).view(batch, targets, *mask.shape[1:])
+
+    @property
+    def effects(self) -> Tensor:
+        """Each feature's signed share of its input's and target's attribution, ``[B, T, d]``.
+
+        Absolute values sum to 1, or are all 0; what noise adds to them is taken out. See
+        :mod:`lime_callback.explaining.effects`.
+        """
+        return effects(self.coefficients, self.standard_error)
+
+    @property
+    def effect_errors(self) -> Tensor:
+        """Standard errors of the coefficients on the scale of the effects, ``[B, T, d]``."""
+        total = magnitudes(self.coefficients, self.standard_error).sum(-1, keepdim=True)
+        return torch.where(total > 0, self.standard_error / torch.where(total > 0, total, 1.0), math.inf)
+
+    @property
+    def whole_effect(self) -> Tensor:
+        """The output with everything there less the output with every feature hidden, ``[B, T]``."""
+        return self.prediction - self.hidden
+
+    def half_widths(self, level: float = LEVEL, *, simultaneous: bool = False) -> Tensor:
+        """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite where no interval can be stated.
+
+        Args:
+            level: probability that an interval holds what endless perturbations would give.
+            simultaneous: whether all intervals of an input and target do so together: for the strongest of them, which
+                are picked because they are large.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        counts = self.features.present.expand(len(self.freedom), -1).sum(1)
+        known = list(zip(self.freedom.tolist(), counts.tolist(), strict=True))
+        factors = torch.stack([reach(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
+        factors = factors.to(self.standard_error)[:, None, None]
+        return torch.where(self.standard_error > 0, self.standard_error * factors, 0.0)
+
+    def top(self, k: int = 5) -> list[list[list[tuple[str, float]]]]:
+        """For each input and target the k features of largest absolute coefficient, as (name, coefficient).
+
+        Raises:
+            ValueError: if ``k`` is below 1.
+            TypeError: if it is no whole number.
+        """
+        k = checked_count("k", k)
+        present = self.features.present.expand(len(self.coefficients), -1).unsqueeze(1)
+        size = torch.where(present, self.coefficients.abs(), -1.0)
+        order = size.argsort(dim=-1, descending=True, stable=True)[..., :k].tolist()
+        values, exists = self.coefficients.tolist(), present.expand_as(size).tolist()
+        names = self.features.names
+        return [
+            [[(names[i], values[b][t][i]) for i in row if exists[b][t][i]] for t, row in enumerate(rows)]
+            for b, rows in enumerate(order)
+        ]
+
+    def image_and_mask(
+        self,
+        images: Tensor,
+        *,
+        num_features: int = 5,
+        positive_only: bool = True,
+        negative_only: bool = False,
+        hide_rest: bool = False,
+        hide_color: float | Sequence[float] | Tensor = 0.0,
+        min_weight: float = 0.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Pictures of each input's strongest features, as ``lime`` makes them for one.
+
+        Three things differ: a coefficient of 0 is never marked, what lowers the output is -1 in the mask also where
+        nothing else is marked, and hidden parts may have any colour. What hidden parts are *while explaining*, which
+        ``lime`` calls ``hide_color`` too, is the ``baseline`` here: ``"segment_mean"`` for ``None``, or a colour.
+
+        Args:
+            images: what is shown, ``[B, *dims]``: the inputs, or pictures of them whose shape the mask broadcasts to.
+            num_features: how many are marked, at most.
+            positive_only: mark only what raises the output.
+            negative_only: mark only what lowers it. If neither is true, both are marked, and images of three channels
+                are painted: green what raises the output, red what lowers it.
+            hide_rest: hide what is not marked.
+            hide_color: what is there then, in units of the images: a number, or one for each channel.
+            min_weight: absolute coefficient that a feature has to exceed; to reach, where both kinds are marked.
+
+        Returns:
+            The images, ``[B, T, *dims]``, and the mask, int64 ``[B, T, *dims]`` with size 1 where the features' mask
+            has it: 1 for what raises the output, -1 for what lowers it, 0 for the rest.
+
+        Raises:
+            ValueError: if the images do not fit, both kinds are excluded, or a number is out of range.
+            TypeError: if an argument is of another kind.
+        """
+        batch, targets, _ = self.coefficients.shape
+        if not isinstance(images, Tensor):
+            raise TypeError(f"`images` should be a tensor [B, *dims]. Found a {type(images).__name__}.")
+        self.features.layout.check(tuple(images.shape), "images")
+        if len(images) != batch:
+            raise ValueError(f"`images` should be one for each of the {batch} inputs explained. Found {len(images)}.")
+        self.features.check(tuple(images.shape))
+        kinds = {"positive_only": positive_only, "negative_only": negative_only}
+        signs = chosen(
+            self.coefficients, self.features.present, num_features=num_features, min_weight=min_weight, **kinds
+        )
+        mask = self.on_elements(signs)
+        layout = self.features.layout
+        flat = layout.canonical(mask.flatten(0, 1))
+        found = shown(
+            layout.canonical(images.detach()), flat.view(batch, targets, *flat.shape[1:]),
+            hide_rest=hide_rest, hide_color=hide_color, **kinds,
+        )  # fmt: skip
+        return layout.restore(found.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
+
+    def to(self, device: torch.device | str) -> Explanation:
+        """The same explanation on another device."""
+        moved = {
+            f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
+        }
+        samples = self.samples and replace(
+            self.samples, **{k: getattr(self.samples, k).to(device) for k in ("design", "weights", "outputs")}
+        )
+        return replace(self, **moved, features=self.features.to(device), samples=samples)
+
+    def plot(
+        self, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Figure:  # fmt: skip
+        """Draw it: superbands as bars over the wavelength, other features as bars, or over ``images``.
+
+        Args:
+            images: the inputs ``[B, *dims]``, for features that tell pixels apart.
+            wavelengths: of the channels, in nm.
+            class_names: of the outputs.
+
+        Raises:
+            ValueError: if the images or the wavelengths do not fit.
+        """
+        from lime_callback.pictures.explanation_display import explanation_figure
+
+        return explanation_figure(self, images, wavelengths=wavelengths, class_names=class_names)
+
+    def _repr_html_(self) -> str:
+        from lime_callback.pictures.explanation_display import explanation_html
+
+        return explanation_html(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole."""
+        from lime_callback.explaining.explanation_file import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Explanation:
+        """Read what :meth:`save` wrote; nothing is unpickled.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file was not written by :meth:`save`, or is not whole.
+        """
+        from lime_callback.explaining.explanation_file import load
+
+        return load(path, cls)

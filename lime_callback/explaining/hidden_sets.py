@@ -1,0 +1,136 @@
+"""Hides sets in samples, and reads what that changes: the work behind :mod:`lime_callback.explaining.model_reliance`.
+
+Letters: ``S`` sets, ``m`` samples, ``K`` outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.explaining.answer_changes import Answers
+from lime_callback.explaining.chance_probabilities import by_count, by_value
+from lime_callback.explaining.reliance_result import Reliance
+from lime_callback.forwards.batched_forwards import predictions, sweep
+from lime_callback.forwards.processes import ALONE, Ranks
+from lime_callback.outputs.targets import scores
+from lime_callback.sampling.value_swaps import Swapped, Swaps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lime_callback.explaining.strategies import Settings
+    from lime_callback.views.layout import Layout
+
+
+def measure(
+    forward: Callable[[Tensor, Tensor], Any],
+    inputs: Tensor,
+    layout: Layout,
+    swaps: Swaps,
+    labels: Tensor | None,
+    settings: Settings,
+    batch_size: int,
+    ranks: Ranks = ALONE,
+    device: torch.device | None = None,
+) -> Reliance:
+    """Hide what is pinned, in all processes together.
+
+    Args:
+        forward: takes ``[m, *dims]`` and the number of each row's sample.
+        inputs: ``[N, *dims]``, of which ``swaps`` chose some.
+        layout: the axes of one input.
+        swaps: what is hidden by what.
+        labels: of the N inputs, or ``None``.
+        settings: for the outputs' scale.
+        batch_size: rows a forward at most.
+        ranks: the processes, which share the forwards.
+        device: where the model is; ``None``: where the inputs are. Rows of inputs elsewhere are moved batch by batch.
+
+    Raises:
+        ValueError: if outputs are not finite.
+        RankError: if something failed in another process.
+    """
+    there = inputs.device if device is None else device
+    own = swaps.samples.to(inputs.device)
+    chosen = own.to(there)
+
+    def asked(x: Tensor, rows: Tensor) -> Any:
+        return forward(x.to(there), chosen[rows.to(there)])
+
+    with torch.no_grad():
+        whole, pinned = ranks.together(lambda: predictions(asked, inputs[own], settings.output, batch_size, ranks))
+        if pinned is not None:  # by sample, as the rows are
+            every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
+            every[chosen] = pinned
+
+        def score(x: Tensor, rows: Tensor) -> Tensor:
+            return scores(forward(x, rows), len(x), settings.output, None if pinned is None else every[rows])
+
+        targets = torch.arange(whole.shape[1], device=there).expand(len(swaps.masks), -1)
+        hidden, _ = sweep(score, Swapped(inputs, layout, swaps, there), targets, batch_size, ranks)
+
+    def conclude() -> Reliance:
+        both = torch.cat([whole, hidden]).cpu().double().view(len(swaps.masks) + 1, len(chosen), -1)
+        if not bool(both.isfinite().all()):
+            raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
+        known = None if labels is None else labels.cpu()[swaps.samples]
+        return concluded(both[0], both[1:], swaps, Answers.of(both[0], known, settings.output))
+
+    return ranks.together(conclude)
+
+
+def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: Answers) -> Reliance:
+    """What the outputs say.
+
+    Args:
+        whole: of the samples as they are, ``[m, K]``.
+        hidden: with each mask of ``swaps`` hidden, ``[len(masks), m, K]``.
+        swaps: what was hidden.
+        answers: how outputs are read.
+    """
+    changed = answers.changed(whole, hidden)
+    right, loss = answers.right(hidden), answers.loss(hidden)
+    drop = None if right is None else answers.right(whole) - right  # type: ignore[operator]
+    rise = None if loss is None else loss - answers.loss(whole)  # type: ignore[operator]
+    names, among = swaps.names, swaps.references
+
+    def usual(values: Tensor) -> Tensor:
+        """The mean over each set's random sets, ``[S, m]``."""
+        return torch.stack([values[list(places)].mean(0) for places in among])
+
+    excess = changed[: len(names)] - usual(changed)
+    return Reliance(
+        names=names,
+        changed=changed[: len(names)].mean(1),
+        changed_error=_error(changed[: len(names)]),
+        expected=usual(changed).mean(1),
+        excess_error=_error(excess),
+        spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]),
+        chance=torch.tensor(
+            [
+                (by_value if answers.kind == "values" else by_count)(changed[i], changed[list(places)])
+                for i, places in enumerate(among)
+            ],
+            dtype=torch.float64,
+        ),
+        accuracy_drop=None if drop is None else drop[: len(names)].nanmean(1),
+        expected_accuracy_drop=None if drop is None else usual(drop).nanmean(1),
+        loss_increase=None if rise is None else rise[: len(names)].nanmean(1),
+        expected_loss_increase=None if rise is None else usual(rise).nanmean(1),
+        share=torch.tensor([float(mask.double().mean()) for mask in swaps.masks[: len(names)]], dtype=torch.float64),
+        references=torch.tensor([len(places) for places in among]),
+        samples=len(swaps.samples),
+        classes=answers.kind != "values",
+    )
+
+
+def _error(values: Tensor) -> Tensor:
+    """Standard error of the mean over samples, ``[S]`` of ``[S, m]``.
+
+    Where all samples say the same, one more could have said otherwise: so much is always left.
+    """
+    count = values.shape[1]
+    return (values.var(1) / count + 1 / count**2).sqrt()

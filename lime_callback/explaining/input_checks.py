@@ -1,0 +1,90 @@
+"""What is explained: checks of inputs and of the features that belong to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.sampling.precision import wide
+from lime_callback.views.features import Features
+
+
+def check_inputs(inputs: Tensor) -> None:
+    """Raise if ``inputs`` are not finite floating-point numbers ``[B, *dims]`` with B of at least 1.
+
+    Raises:
+        TypeError: if they are no tensor, or of an integer type.
+        ValueError: if they are empty or hold NaN or infinite values.
+    """
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"`inputs` should be a tensor [B, *dims]. Found a {type(inputs).__name__}.")
+    if not inputs.is_floating_point():
+        raise TypeError(f"`inputs` should be floating point. Found dtype {inputs.dtype}; convert them with `.float()`.")
+    if inputs.ndim < 2 or inputs.numel() == 0:
+        raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
+    finite = torch.stack([one.isfinite().all() for one in inputs])  # one at a time, for the memory
+    if not bool(finite.all()):
+        raise ValueError(
+            f"`inputs` should be finite. Found NaN or infinite values in input "
+            f"{finite.logical_not().nonzero().flatten().tolist()}. "
+            "Replace them before they reach the model, for example by `torch.nan_to_num`."
+        )
+
+
+def fingerprint(inputs: Tensor) -> Tensor:
+    """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
+    dtype = wide(inputs.device)
+    ramp = torch.linspace(-1, 1, inputs[0].numel(), dtype=dtype, device=inputs.device)
+
+    def numbers(values: Tensor) -> Tensor:
+        return torch.stack([values.mean(), values.std(correction=0), torch.dot(values, ramp) / len(ramp)])
+
+    # One at a time: all of them in full width would take more memory than a batch.
+    return torch.stack([numbers(one.flatten().to(dtype)) for one in inputs])
+
+
+def features_of(features: Features | Tensor, inputs: Tensor) -> Features:
+    """Features that fit the inputs, on their device.
+
+    Raises:
+        TypeError: if they are neither features nor a tensor.
+        ValueError: if the mask's shape does not fit.
+    """
+    if isinstance(features, Tensor):
+        if features.ndim == inputs.ndim - 1:
+            features = features.unsqueeze(0)
+        if features.ndim != inputs.ndim:
+            raise ValueError(
+                f"`features` should be a mask that broadcasts to the inputs' shape {tuple(inputs.shape)}. Found shape "
+                f"{tuple(features.shape)}."
+            )
+        features = Features.from_mask(features)
+    elif not isinstance(features, Features):
+        raise TypeError(
+            f"`features` should be `Features` of a view, or an integer mask. Found a {type(features).__name__}."
+        )
+    features.check(tuple(inputs.shape))
+    return features.to(inputs.device)
+
+
+def check_background(background: Any, inputs: Tensor) -> None:
+    """Raise if a background is given that is not ``[N, *dims]`` of the inputs' kind.
+
+    Raises:
+        ValueError: if its shape does not fit the inputs ``[B, *dims]``, or its values are not finite.
+        TypeError: if it is no floating-point tensor.
+    """
+    if background is None:
+        return
+    if not isinstance(background, Tensor) or not background.is_floating_point():
+        found = f"dtype {background.dtype}" if isinstance(background, Tensor) else f"a {type(background).__name__}"
+        raise TypeError(f"`background` should be a floating-point tensor of inputs, [N, *dims]. Found {found}.")
+    if background.shape[1:] != inputs.shape[1:] or not len(background):
+        raise ValueError(
+            f"`background` should hold inputs of the same shape as those that are explained, [N, "
+            f"{', '.join(map(str, inputs.shape[1:]))}]. Found shape {tuple(background.shape)}."
+        )
+    if not bool(background.isfinite().all()):
+        raise ValueError("`background` should be finite. Found NaN or infinite values; leave these inputs out.")

@@ -1,0 +1,58 @@
+"""What other LIME packages do by default, in this package's strategies: for comparisons, by ``like=``.
+
+Taken from the sources of ``lime`` 0.2.0.1, ``captum`` 0.9.0 and ``meteors`` 0.2.0. Each sets how rows are drawn, what
+they weigh, what hidden elements become, and the surrogate with its penalty. The rest stays as it is here: the number of
+perturbations (theirs are 1000 for images, 5000 for tables, 25 and 10), the features, and the output, which for ``lime``
+is a probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from lime_callback.sampling.baselines import Baseline, Constant, SegmentMean
+from lime_callback.sampling.designs import Bernoulli, Design
+from lime_callback.sampling.input_distance_kernel import InputCosine
+from lime_callback.sampling.locality_kernels import Cosine, Euclidean, Kernel
+from lime_callback.surrogates.linear_models import Lasso, Ridge, Surrogate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Like = Literal["lime_image", "lime_tabular", "captum", "meteors"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A package's defaults.
+
+    Attributes:
+        design: how rows are drawn.
+        kernel: what they weigh.
+        surrogate: what is fitted.
+        baseline: what hidden elements become; ``None`` where that depends on the training data, so that it stays the
+            user's choice.
+    """
+
+    design: Design
+    kernel: Kernel
+    surrogate: Surrogate
+    baseline: Baseline | None = None
+
+    @property
+    def strategies(self) -> dict[str, Design | Kernel | Surrogate | Baseline]:
+        """Those that are set, by the argument that they stand for."""
+        return {name: strategy for name, strategy in vars(self).items() if strategy is not None}
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "lime_image": Preset(Bernoulli(whole=True), Cosine(0.25), Ridge(1.0, absolute=True), SegmentMean()),
+        # A feature is on where a value falls into the instance's quarter of the training data.
+        "lime_tabular": Preset(Bernoulli(0.25, whole=True), Euclidean(0.75), Ridge(1.0, absolute=True)),
+        "captum": Preset(Bernoulli(), InputCosine(1.0), Lasso(0.01), Constant(0.0)),
+        "meteors": Preset(Bernoulli(), InputCosine(1.0), Lasso(0.08), Constant(0.0)),
+    }
+)

@@ -1,0 +1,75 @@
+"""How explanations are made: every strategy resolved and checked."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lime_callback.checks.arguments import check_count, check_one_of
+from lime_callback.checks.strategy_names import resolve
+from lime_callback.explaining.package_presets import PRESETS, Like
+from lime_callback.outputs.targets import Output, check_output
+from lime_callback.sampling.baselines import Baseline, resolve_baseline
+from lime_callback.sampling.designs import DESIGNS, Design
+from lime_callback.sampling.locality_kernels import KERNELS, Kernel
+from lime_callback.surrogates.surrogate_names import resolve_surrogate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from lime_callback.outputs.segmentation_reducers import Reducer
+    from lime_callback.surrogates.linear_models import Surrogate
+
+
+_DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How explanations are made: every strategy resolved and checked.
+
+    A strategy that is ``None`` is the one of ``like``, or the default, which for the baseline is ``usual``.
+
+    Raises:
+        ValueError: for an unknown name, a number out of range, or an argument that ``like`` sets as well.
+        TypeError: for an argument of another kind.
+    """
+
+    n_perturbations: int = 256
+    design: Any = None
+    baseline: Any = None
+    kernel: Any = None
+    surrogate: Any = None
+    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw"
+    stem: Literal["auto", "off", False] = "auto"
+    like: InitVar[Like | None] = None  # of a copy the strategies are given
+    usual: InitVar[Any] = "mean"
+
+    def __post_init__(self, like: Like | None, usual: Any) -> None:
+        check_count("n_perturbations", self.n_perturbations, 2)
+        check_output(self.output)
+        if self.stem is False:  # what YAML makes of an off without quotes
+            object.__setattr__(self, "stem", "off")
+        check_one_of("stem", self.stem, ("auto", "off"))
+        if like is not None:
+            check_one_of("like", like, tuple(PRESETS))
+        theirs = {} if like is None else PRESETS[like].strategies
+        for name, default in (_DEFAULTS | {"baseline": usual}).items():
+            value = getattr(self, name)
+            if value is not None and name in theirs:
+                raise ValueError(
+                    f"`like = {like!r}` sets `{name}` to {theirs[name]}. Found `{name} = {value!r:.100}` as well; "
+                    "leave one of the two out."
+                )
+            strategy = theirs.get(name) or _resolved(name, default if value is None else value)
+            object.__setattr__(self, name, strategy)
+
+
+def _resolved(name: str, value: Any) -> Design | Kernel | Baseline | Surrogate:
+    if name == "design":
+        return resolve(name, value, DESIGNS, Design)
+    if name == "kernel":
+        return resolve(name, value, KERNELS, Kernel)
+    return resolve_baseline(value) if name == "baseline" else resolve_surrogate(value)

@@ -1,0 +1,115 @@
+"""Small pictures on a page: composites, and overlays of the coefficients with a line around every feature.
+
+Enlarged pixels stay sharp. A picture with more pixels than its place is reduced to what will be drawn beforehand, and
+its overlay is made at that size, so that lines lie between pixels and files stay small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.image import BboxImage
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
+from PIL import Image
+
+from lime_callback.figures import colour_scale, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from lime_callback.figures.panels import Panel
+
+Box = tuple[float, float, float, float]
+_GREYS = 8  # shades of the composite in an overlay; more only make the file large
+_SHADE = 0.78  # the darkest of them, so that a colour stays readable on it
+_NARROWEST = 5  # features narrower than this many pixels get no line: there would be nothing else to see
+
+
+def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
+    """Fill a box (left, top, width, height) with an image."""
+    left, top, width, height = box
+    at = style.pixels(figure)
+    shown = BboxImage(TransformedBbox(Bbox.from_bounds(*box), at), interpolation="nearest")
+    shown.set_data(_reduced(image, _drawn(image, box)))
+    figure.add_artist(shown)
+    frame = Rectangle((left, top), width, height, fill=False, edgecolor=style.NEUTRAL, linewidth=0.5, transform=at)
+    figure.add_artist(frame)
+
+
+def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
+    """Fill a box (left, top, width, height) with the overlay of a panel."""
+    small = _drawn(panel.image, box)
+    if small != panel.image.shape[:2]:
+        at = np.ix_(*(_centres(n, size) for n, size in zip(small, panel.image.shape[:2], strict=True)))
+        image = _reduced(panel.image, small)
+        panel = replace(panel, image=image, heat=panel.heat[at], segments=panel.segments[at])
+    draw_image(figure, overlay(panel, limit), box)
+    features = max(len(np.unique(panel.segments[panel.segments >= 0])), 1)
+    left, top, width, height = box
+    if width / features**0.5 >= _NARROWEST:
+        draw_lines(figure, panel.segments, box)
+    if panel.pale:
+        note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
+        middle = (left + width / 2, top + height / 2)
+        style.write(figure, *middle, "score below gate", ha="center", va="center", bbox=note)
+
+
+def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> None:
+    """Draw a thin line between every two segments of an image that fills a box (left, top, width, height)."""
+    left, top, width, height = box
+    rows, columns = segments.shape
+    at = Affine2D().translate(0.5, 0.5).scale(width / columns, height / rows).translate(left, top)
+    outline = LineCollection(
+        list(borders(segments)), colors=style.OUTLINE, linewidths=0.6, snap=True, capstyle="projecting",
+        transform=at + style.pixels(figure),
+    )  # fmt: skip
+    figure.add_artist(outline)
+
+
+def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:
+    """The greyed composite tinted by the coefficients, uint8 ``[H, W, 3]``; white stands for zero."""
+    grey = panel.image.astype(np.float64) @ (0.299, 0.587, 0.114)
+    low, high = np.percentile(grey, (2, 98))  # of this picture: a dark one keeps its structure and its colours
+    grey = np.round(_GREYS * np.clip((grey - low) / max(high - low, 1.0), 0, 1)) / _GREYS
+    heat = np.where(panel.segments >= 0, panel.heat, 0.0)
+    rgb = colour_scale.colours(heat, limit) * (_SHADE + (1 - _SHADE) * grey)[..., None]
+    return np.asarray(np.round(255 * (colour_scale.pale(rgb) if panel.pale else rgb)), dtype=np.uint8)
+
+
+def borders(segments: NDArray[np.integer[Any]]) -> NDArray[np.floating[Any]]:
+    """Lines along the edges of pixels where two segments meet, ``[n, 2, 2]`` as (x, y) from and to."""
+    row, column = np.nonzero(segments[:, 1:] != segments[:, :-1])
+    upright = np.stack([[column + 0.5, row - 0.5], [column + 0.5, row + 0.5]])
+    row, column = np.nonzero(segments[1:] != segments[:-1])
+    level = np.stack([[column - 0.5, row + 0.5], [column + 0.5, row + 0.5]])
+    return np.concatenate([upright, level], axis=-1).transpose(2, 0, 1)
+
+
+def inner_box(image: NDArray[np.uint8], left: float, top: float, width: float, height: float) -> Box:
+    """The middle of a box in the image's own proportions, or nearly so where these are extreme."""
+    ratio = float(np.clip(image.shape[0] / image.shape[1], 0.3, 3.5))
+    tall = min(height, width * ratio)
+    wide = min(width, tall / ratio)
+    return left + (width - wide) / 2, top + (height - tall) / 2, wide, tall
+
+
+def _drawn(image: NDArray[np.uint8], box: Box) -> tuple[int, int]:
+    """Rows and columns of an image in a box; pixels are never split."""
+    return min(image.shape[0], max(round(box[3]), 1)), min(image.shape[1], max(round(box[2]), 1))
+
+
+def _reduced(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A smaller picture of 32 shades a colour: the eye sees no difference, and the file is a quarter smaller."""
+    if size == image.shape[:2]:
+        return image
+    small = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX))
+    return np.asarray(small & 0xF8 | small >> 5, dtype=np.uint8)
+
+
+def _centres(count: int, size: int) -> NDArray[np.integer[Any]]:
+    return np.asarray((np.arange(count) + 0.5) * size / count, dtype=np.int64)

@@ -1,0 +1,21 @@
+"""Following: one view over a run, from the first explanation to the last.
+
+Begin with :mod:`~lime_callback.following.followed_view`: what is pinned of a view, and what its explanations
+have been. Its numbers over the epochs are in :mod:`~lime_callback.following.epoch_series`, its part of a
+checkpoint in :mod:`~lime_callback.following.explanation_checkpoint`, and the user's arguments in
+:mod:`~lime_callback.following.callback_config`.
+"""
+
+from typing import TYPE_CHECKING
+
+from lime_callback.checks.lazy_names import lazily
+
+if TYPE_CHECKING:
+    from lime_callback.following.probe_predictions import Predicted
+
+__all__ = ["Predicted"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {"probe_predictions": ["Predicted"]},
+)

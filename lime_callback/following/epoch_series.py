@@ -1,0 +1,136 @@
+"""What has been over the epochs of a run, small enough for a checkpoint: lines and rows for the pictures.
+
+Letters: ``E`` explained epochs, ``T`` targets, ``d`` features; means are over the probes that count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.explaining.effects import effects
+from lime_callback.surrogates.confidence_intervals import over_probes, reach
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lime_callback.explaining.explanation import Explanation
+
+# More rows than this cannot be told apart in a picture; then every second one is dropped.
+_LONGEST = 240
+
+
+@dataclass
+class Series:
+    """Values of the explained epochs, one behind the other.
+
+    Attributes:
+        epochs: epochs trained at each of them.
+        scores: mean R².
+        drifts: mean drift against the one before; NaN where there is nothing to compare.
+        floors: what noise alone would have made of it; NaN likewise.
+        coefficients: mean coefficients ``[T, d]`` of the probes that count; NaN where none does.
+        errors: their standard errors ``[T, d]`` from the spread over the probes.
+        noises: their standard errors ``[T, d]`` from the perturbations alone.
+        halves: half of their 95 % intervals, over the probes, ``[T, d]``; of a single probe from the perturbations;
+            infinite where nothing is known.
+        effects: mean effects, signed shares of the attribution, ``[T, d]``.
+        sizes: mean absolute effects, which say what counts most, ``[T, d]``.
+        longest: the largest mean coefficient with its 95 % interval so far: axes as long do not shrink during a run.
+        settled: epochs trained since which nothing that matters has moved; -1 while something does.
+    """
+
+    epochs: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    drifts: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+    coefficients: list[Tensor] = field(default_factory=list)
+    errors: list[Tensor] = field(default_factory=list)
+    noises: list[Tensor] = field(default_factory=list)
+    halves: list[Tensor] = field(default_factory=list)
+    effects: list[Tensor] = field(default_factory=list)
+    sizes: list[Tensor] = field(default_factory=list)
+    longest: float = 0.0
+    settled: float = -1.0
+
+    def add(
+        self, explanation: Explanation, epochs: float, values: Mapping[str, float], step: Mapping[str, float] | None,
+        counts: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """Add an epoch.
+
+        Args:
+            explanation: of this epoch.
+            epochs: trained so far.
+            values: its metrics.
+            step: drift against the epoch before, see :meth:`~lime_callback.comparing.Drift.mean`; ``None`` if unknown.
+            counts: which explanations enter the means, bool ``[P, T]``; ``None``: all.
+        """
+        if len(self.epochs) >= _LONGEST:
+            for name in _LISTS:
+                setattr(self, name, getattr(self, name)[::2])
+        self.epochs.append(epochs)
+        self.scores.append(values["score"])
+        self.drifts.append(float("nan") if step is None else values["drift"])
+        self.floors.append(float("nan") if step is None else step["noise_floor"])
+        means = means_over_probes(explanation, counts)
+        for name in _TENSORS:
+            getattr(self, name).append(getattr(means, name))
+        half = means.halves.nan_to_num(0.0, 0.0, 0.0)
+        self.longest = max(self.longest, float((means.coefficients.abs() + half).nan_to_num(0.0, 0.0, 0.0).max()))
+
+    def state(self) -> dict[str, Any]:
+        """Lists, tensors and numbers alone, for a checkpoint."""
+        stacked = {name: torch.stack(getattr(self, name)) if getattr(self, name) else None for name in _TENSORS}
+        plain = {name: list(getattr(self, name)) for name in _LISTS if name not in _TENSORS}
+        return {**plain, **stacked, "longest": self.longest, "settled": self.settled}
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Series:
+        """The inverse of :meth:`state`, also of earlier versions, which knew no errors over the probes."""
+        lists = {name: list(state[name]) if state.get(name) is not None else [] for name in _LISTS}
+        if "noises" not in state:
+            lists["noises"] = lists["errors"]
+            lists["errors"] = [torch.full_like(one, torch.inf) for one in lists["noises"]]
+            lists["halves"] = list(lists["errors"])
+            lists["sizes"] = [one.abs() for one in lists["effects"]]
+        return cls(**lists, longest=state.get("longest", 0.0), settled=state["settled"])
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """Means over the probes, see :class:`Series`; all ``[T, d]``."""
+
+    coefficients: Tensor
+    errors: Tensor
+    noises: Tensor
+    halves: Tensor
+    effects: Tensor
+    sizes: Tensor
+
+
+def means_over_probes(explanation: Explanation, counts: Tensor | None = None) -> Means:
+    """The means of an explanation over its probes, with their intervals.
+
+    Args:
+        explanation: of the probes.
+        counts: which of them enter, bool ``[P, T]``; ``None``: all. Features that a probe does not have do not.
+    """
+    b, e = explanation.coefficients, explanation.standard_error
+    among = explanation.features.present.to(b.device).unsqueeze(1).expand(b.shape)
+    among = among if counts is None else among & counts.unsqueeze(-1)
+    found = over_probes(b, e, among)
+    shares = effects(b, e)
+    effect, size = (over_probes(one, torch.zeros_like(one), among) for one in (shares, shares.abs()))
+    # Of a single probe there is no spread: its own interval is what there is to say, of this probe alone.
+    half = found.half_width() if len(b) > 1 else found.noise * reach(explanation.freedom.double().cpu()).to(b)[:, None]
+    some = found.probes > 0
+    mean, one, other = (torch.where(some, part.mean, torch.nan) for part in (found, effect, size))
+    return Means(mean, found.error, found.noise, half.to(b.dtype), one, other)
+
+
+_TENSORS = tuple(part.name for part in fields(Means))
+_LISTS = ("epochs", "scores", "drifts", "floors", *_TENSORS)

@@ -1,0 +1,268 @@
+"""A view's track through a run: its features, its pinned targets, and what its explanations have been so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.comparing.drift import RELEVANT, Drift, compare
+from lime_callback.comparing.prediction_change import prediction_changed
+from lime_callback.comparing.reference import ReferenceRow, reference_rows
+from lime_callback.explaining.explanation_from_fit import shortened
+from lime_callback.explaining.score_gate import counted, described
+from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
+from lime_callback.following.epoch_series import Series
+from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked
+from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
+from lime_callback.following.pinned_view import PinnedView
+from lime_callback.following.probe_predictions import Predicted, predicted
+from lime_callback.following.settling import Settling
+from lime_callback.forwards.processes import ALONE, Ranks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lime_callback.comparing.watch_shares import Share
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.explaining.reliance_result import Reliance
+    from lime_callback.following.callback_config import Plan
+    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.surrogates.linear_models import Surrogate
+
+
+@dataclass
+class Track(PinnedView):
+    """A view, and what its explanations have been so far.
+
+    Attributes:
+        gate: explanations with a lower score are kept out of the drift and of means; ``None`` keeps all.
+        now: what the model predicts for the probes at the last explanation, and the truth.
+        shares: the last share of the attribution of each of these.
+        first: the first explanation, on the CPU.
+        last: the last.
+        reference: explanation of the reference, if there is one.
+        anew: whether the probes are not those of the explanation before.
+        reliance: what hiding this view's watches and superbands changed, where that was measured.
+        metrics: of the last explanation, by their names in the log.
+        unmeasured: names of metrics that the last explanation did not measure; what stands for them is for monitors.
+        series: what has been over the epochs.
+        settling: whether explanations have settled.
+        answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        forwards: inputs that the model was asked about for each probe, by the last explanation.
+        relevant_change: smallest change that matters, as a share of the attribution.
+    """
+
+    gate: float | None = None
+    now: Predicted | None = None
+    shares: dict[str, Share] = field(default_factory=dict)
+    first: Explanation | None = None
+    last: Explanation | None = None
+    reference: Explanation | None = None
+    anew: bool = False
+    reliance: Reliance | None = None
+    metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
+    unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
+    series: Series = field(default_factory=Series)
+    settling: Settling = field(default_factory=Settling)
+    answers: Tensor | None = None
+    forwards: int = 0
+    relevant_change: float = RELEVANT
+    _saved: dict[str, Any] = field(default_factory=dict)
+
+    def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
+        """Pin the view, and take over what a checkpoint holds of it; see :meth:`PinnedView.pin`."""
+        super().pin(model, plan, batch_size, ranks)
+        assert self.features is not None, "it was pinned"
+        features = self.features
+        self.first, self.last = (
+            explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
+        )
+        self.settling.anchor = self._anchor(self._saved.get("anchor"))
+        if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
+            self.last = self.first
+        if self._saved.get("now") is not None:
+            self._know(self._saved["now"], plan)
+        self._saved = {}
+
+    def _know(self, outputs: Tensor, plan: Plan) -> None:
+        assert self.kind is not None, "pin comes first"
+        self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to go on as if it had not been interrupted."""
+        if self._saved:
+            return self._saved
+        first, last = (one and explanation_state(one) for one in (self.first, self.last))
+        return {
+            "targets": self.targets,
+            "pinned": None if self.pinned is None else packed(self.pinned),
+            "kind": self.kind,
+            "scale": self.scale,
+            "now": None if self.now is None else self.now.outputs,
+            "metrics": dict(self.metrics),
+            "series": self.series.state(),
+            "first": first,
+            "last": last,
+            "unmeasured": sorted(self.unmeasured),
+            "anchor": self._anchor_state(),
+            "since": self.settling.since,
+            "answers": self.answers,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave; the explanations follow when the features are known."""
+        self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
+        self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
+        # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
+        self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
+        self.series = Series.of_state(state["series"])
+        early = OF_CHANGE if len(self.series.epochs) < 2 else ()
+        self.unmeasured = set(state.get("unmeasured", early))
+        # What an earlier version called settled was another thing: it is found out anew.
+        self.settling = Settling(since=state.get("since", -1.0))
+        self.answers = state.get("answers")
+        self._saved = state
+
+    def forget(self) -> None:
+        """Begin anew, because the probes are not the same any more."""
+        self.targets = self.pinned = self.first = self.last = self.answers = None
+        self.kind = self.scale = self.now = None
+        self.series, self.settling, self._saved = Series(), Settling(), {}
+
+    def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
+        """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
+        anchored = self.settling.anchor is self.last
+        for name in ("first", "last", "reference"):
+            earlier = getattr(self, name)
+            if earlier is not None:
+                setattr(self, name, shortened(earlier, later, surrogate))
+        if self.settling.anchor is not None:
+            self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, later, surrogate)
+
+    def know(self, outputs: Tensor, plan: Plan) -> None:
+        """Take in what the model says of the probes now, ``[P, K]``."""
+        self._know(outputs.cpu(), plan)
+
+    def take(self, explanation: Explanation, epochs_trained: float) -> None:
+        """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
+        told, counts = described(explanation), counted(explanation, self.gate)
+        values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
+        self._measure(values, scores(explanation, told, counts))
+        drift = None if self.last is None else self._against(self.last, explanation)
+        step = None if drift is None else change(drift)
+        if step is not None:
+            self._measure(values, step)
+        elif drift is not None:  # nothing that could be relied on: the last value stands
+            values |= {name: self.metrics[name] for name in OF_CHANGE}
+        if self.last is not None and self.first is not None:
+            values |= similarity(self.last, explanation)
+            way = change_from(self._against(self.first, explanation), "start")
+            if way is None:
+                values |= {name: self.metrics[name] for name in (f"{one}_from_start" for one in BOTH_WAYS)}
+            else:
+                self._measure(values, way)
+        if self.reference is not None:
+            away = self._against(self.reference, explanation)
+            values |= change_from(away, "reference") or {}
+            if (mean := away.mean()) is not None:
+                values["changed_from_reference"] = mean["changed"]
+        self._take_shares(explanation, counts, values)
+        values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
+        self.settling.take(
+            explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
+            self.gate, self.relevant_change,
+        )  # fmt: skip
+        self.series.add(explanation, epochs_trained, values, step, counts)
+        self.series.settled = values["settled"] = self.settling.since
+        if self.settling.since >= 0:
+            self.unmeasured.discard("settled")
+        self.metrics = values
+        self.first = self.first or explanation
+        self.last = explanation
+
+    def _take_shares(self, explanation: Explanation, counts: Tensor, values: dict[str, float]) -> None:
+        for name, share in watched_shares(explanation, self.watched, counts).items():
+            error = f"watch_error/{name}"
+            values[f"watch_reference/{name}"] = float(self.watched[name].share.mean())
+            if share is not None:
+                self.shares[name] = share
+                values |= {f"watch/{name}": share.mean, error: share.error}
+            else:  # nothing that could be relied on: the last value stands, or the worst
+                values |= {f"watch/{name}": self.metrics.get(f"watch/{name}", 1.0), error: self.metrics.get(error, 0.0)}
+
+    def rely(self, found: Reliance | None) -> None:
+        """Note what hiding the watches changed; nothing new stands where it could not be measured.
+
+        Monitors find the worst there can be until it was.
+        """
+        self.reliance = found
+        for name in self.watched:
+            if found is not None and name not in found.names:  # a mask for each probe says nothing of other samples
+                continue
+            now = None if found is None else found.names.index(name)
+            for what, nothing in (("changed", 1.0), ("expected", 0.0)):
+                metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
+                before = self.metrics.get(metric, nothing)
+                self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
+
+    def trust(self, faithfulness: Tensor | None) -> None:
+        """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
+        if faithfulness is None or self.last is None:
+            return
+        counts = counted(self.last, self.gate)[:, 0]
+        if bool(counts.any()):
+            self._measure(self.metrics, {"faithfulness": float(faithfulness.cpu()[counts].double().mean())})
+
+    def hear(self, outputs: Tensor, *, classes: bool) -> None:
+        """Take in what the model says of the probes itself, after :meth:`take`.
+
+        Args:
+            outputs: all of the model's outputs for them, ``[P, K]``, on the CPU.
+            classes: whether these are of classes, see :func:`~lime_callback.comparing.prediction_change.has_classes`.
+        """
+        if self.answers is not None and self.answers.shape == outputs.shape:
+            changed = prediction_changed(self.answers, outputs, classes=classes)
+            self._measure(self.metrics, {"prediction_changed": changed})
+        self.answers = outputs
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The metrics that were measured by the last explanation; what stands for the others is for monitors alone."""
+        left_out = self.unmeasured | (OF_CHANGE if self.anew else set())
+        return {name: value for name, value in self.metrics.items() if name not in left_out}
+
+    def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:
+        values |= found
+        self.unmeasured -= found.keys()
+
+    def _against(self, before: Explanation, explanation: Explanation) -> Drift:
+        return compare(before, explanation, self.gate, self.relevant_change)
+
+    def _anchor_state(self) -> Any:
+        """The anchor by its name where it is the first or the last explanation, which is most of the time."""
+        anchor = self.settling.anchor
+        named = "last" if anchor is self.last else "first" if anchor is self.first else None
+        return named if anchor is None or named else explanation_state(anchor)
+
+    def _anchor(self, state: Any) -> Explanation | None:
+        if state is None or isinstance(state, str):
+            return {"first": self.first, "last": self.last}.get(state or "last")
+        return explanation_of(state, self.features) if self.features is not None else None
+
+    def drift_from_reference(self) -> Drift:
+        """The last explanation against the reference.
+
+        Raises:
+            ValueError: if there is no reference, or nothing has been explained.
+        """
+        if self.reference is None or self.last is None:
+            raise ValueError(f"View {self.view.name!r} has no reference, or was not explained yet. Pass `reference=`.")
+        return compare(self.reference, self.last, self.gate, self.relevant_change)
+
+    def reference_table(self) -> list[ReferenceRow]:
+        """The last explanation against the reference, one row a feature.
+
+        Raises:
+            ValueError: as :meth:`drift_from_reference`.
+        """
+        return reference_rows(self.reference, self.last, self.drift_from_reference())

@@ -1,0 +1,142 @@
+"""What the model says of the probes now, and what is true: beside what is explained, which stays the same over a run.
+
+Letters: ``P`` probes, ``K`` outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.outputs.output_kinds import Kind, those_that_fit
+from lime_callback.outputs.probabilities_and_losses import are_chances, are_probabilities
+from lime_callback.outputs.targets import target_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+_DIFFERENT = "≠"
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """The model's predictions for the probes at an explained epoch.
+
+    Attributes:
+        kind: what the outputs are, see :data:`~lime_callback.outputs.output_kinds.Kind`.
+        outputs: on the scale that is explained, float ``[P, K]``.
+        classes: the class that is predicted, int64 ``[P]``: the largest output, or of a single logit 0 or 1; ``None``
+            where outputs are values.
+        probabilities: of that class, ``[P]``; NaN where the scale does not tell.
+        truth: the class of the label, int64 ``[P]``, -1 where there is none; of values the labels, float ``[P, K]``;
+            ``None`` where the labels do not tell.
+    """
+
+    kind: Kind
+    outputs: Tensor
+    classes: Tensor | None
+    probabilities: Tensor
+    truth: Tensor | None
+
+    def cells(self, probe: int, target: int, class_names: Sequence[str] | None) -> tuple[str, float, str]:
+        """What is predicted, its probability (NaN where unknown), and the truth, for a table: ``""`` where unknown.
+
+        Args:
+            probe: its number.
+            target: the output that is explained.
+            class_names: of the outputs, or ``None``.
+        """
+        if self.classes is None:
+            truth = None if self.truth is None else float(self.truth[probe, target])
+            known = truth is not None and not math.isnan(truth)
+            return f"{float(self.outputs[probe, target]):.6g}", math.nan, f"{truth:.6g}" if known else ""
+        true = -1 if self.truth is None else int(self.truth[probe])
+        return (
+            self._name(int(self.classes[probe]), class_names),
+            float(self.probabilities[probe]),
+            "" if true < 0 else self._name(true, class_names),
+        )
+
+    def text(self, probe: int, target: int, class_names: Sequence[str] | None) -> str:
+        """The same beside the name of the explained output, for a picture: what is other than it is marked with ``≠``.
+
+        ``"predicted 93 %, true"`` needs no name: both are the explained class.
+        """
+        name, probability, truth = self.cells(probe, target, class_names)
+        chance = "" if math.isnan(probability) else f" {_percent(probability)}"
+        if self.classes is None:
+            return f"predicted {float(name):.3g}" + (f", truth {float(truth):.3g}" if truth else "")
+        if self.kind == "binary":
+            other = "" if truth == name else f"{_DIFFERENT} "
+            return f"predicted {name}{chance}" + (f", {other}truth {truth}" if truth else "")
+        explained = self._name(target, class_names)
+        if name != explained and name == truth:
+            return f"{_DIFFERENT} predicted and true {name}{chance}"
+        parts = [f"predicted{chance}" if name == explained else f"{_DIFFERENT} predicted {name}{chance}"]
+        if truth:
+            parts.append("true" if truth == explained else f"{_DIFFERENT} truth {truth}")
+        return ", ".join(parts)
+
+    def _name(self, index: int, class_names: Sequence[str] | None) -> str:
+        """Of a class; of a single logit, whose name is that of class 1, there are two."""
+        if self.kind == "binary" and class_names is not None:
+            return class_names[0] if index else f"not {class_names[0]}"
+        return target_name(index, class_names)
+
+
+def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -> Predicted:
+    """What outputs say.
+
+    Args:
+        outputs: of the model for the probes, on the CPU, ``[P, K]``.
+        labels: of the probes, on the CPU, or ``None``.
+        kind: of the outputs.
+        output: their scale: a name, or a function, of which only probabilities are known by their sum.
+    """
+    probes, size = outputs.shape
+    nothing = torch.full((probes,), math.nan, dtype=outputs.dtype)
+    if kind == "values":
+        return Predicted(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
+    if kind == "binary":
+        known = output == "sigmoid" or are_chances(outputs)
+        chance = (outputs if known else outputs.sigmoid())[:, 0]
+        classes = (chance > 0.5).long()
+        return Predicted(kind, outputs, classes, torch.where(classes == 1, chance, 1 - chance), _truth(labels, 2))
+    if size == 1:
+        return Predicted("values", outputs, None, nothing, None)
+    classes = outputs.argmax(1)
+    chances = _chances(outputs, kind, output)
+    chance = nothing if chances is None else chances.gather(1, classes.unsqueeze(1))[:, 0]
+    return Predicted(kind, outputs, classes, chance, _truth(labels, size) if kind == "classes" else None)
+
+
+def _chances(outputs: Tensor, kind: Kind, output: Any) -> Tensor | None:
+    """Probabilities ``[P, K]``; ``None`` where the scale does not tell."""
+    if output in ("softmax", "sigmoid") and isinstance(output, str):
+        return outputs
+    if output == "log_softmax":
+        return outputs.exp()
+    if kind == "several":
+        return None if callable(output) else outputs.sigmoid()
+    if are_probabilities(outputs):
+        return outputs
+    return outputs.softmax(1) if kind == "classes" and not callable(output) else None
+
+
+def _truth(labels: Tensor | None, size: int) -> Tensor | None:
+    if labels is None:
+        return None
+    return torch.where(those_that_fit(labels, size), labels.reshape(-1).long(), -1)
+
+
+def _percent(share: float) -> str:
+    """In whole percent; what is not all is not said to be."""
+    whole = round(100 * share)
+    if whole == 100 and share < 1:
+        return ">99 %"
+    return "<1 %" if whole == 0 and share > 0 else f"{whole} %"

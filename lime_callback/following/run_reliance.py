@@ -1,0 +1,151 @@
+"""What a run's reliance is measured on: the watches and superbands of its views, and the background, pinned once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.explaining.hidden_sets import measure
+from lime_callback.probes.batch_entries import entry, label_key
+from lime_callback.sampling.seeds import key
+from lime_callback.sampling.value_swaps import pinned_swaps
+from lime_callback.views.watch import elements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from lime_callback.explaining.reliance_result import Reliance
+    from lime_callback.following.callback_config import Plan
+    from lime_callback.following.followed_view import Track
+    from lime_callback.forwards.processes import Ranks
+    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.probe_samples import Probes
+    from lime_callback.sampling.value_swaps import Swaps
+
+_MOST_BANDS = 32  # features of a view; more of them are no superbands that a person reads one by one
+
+
+@dataclass
+class Relying:
+    """Measures what hiding watches and superbands changes, at each explained epoch by the same swaps.
+
+    Args:
+        plan: what the user asked for.
+
+    Attributes:
+        last: what was found last; its bands are named ``<view>/<band>``.
+        forwards: inputs that the model is asked about at each epoch; 0 before the first.
+        impossible: why it cannot be measured, if it cannot.
+    """
+
+    plan: Plan
+    last: Reliance | None = None
+    forwards: int = 0
+    impossible: str = ""
+    _swaps: Swaps | None = field(default=None, repr=False)
+    _pinned: bool = False
+
+    def sets(self, tracks: Mapping[str, Track]) -> bool:
+        """Whether there is anything to hide."""
+        return self.plan.reliance and any(track.watched or _bands(track) for track in tracks.values())
+
+    @property
+    def expected(self) -> bool:
+        """Whether there will be something to hide, as far as is known before the views are cut."""
+        plan = self.plan
+        return bool(
+            plan.reliance and plan.background and (plan.watch or any(hasattr(view, "bands") for view in plan.views))
+        )
+
+    def measure(
+        self, model: Model, background: Probes, tracks: Mapping[str, Track], budget: int, batch_size: int, ranks: Ranks,
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        """Hide what is to be hidden; the first time choose what that is.
+
+        Args:
+            model: with the background as its probes.
+            background: on the CPU, or on the model's device.
+            tracks: of the views, with their features.
+            budget: inputs that the model may be asked about.
+            batch_size: rows a forward at most.
+            ranks: the processes.
+            device: where the model is.
+
+        Raises:
+            ValueError: if the model's outputs are not finite.
+            RankError: if something failed in another process.
+        """
+        if not self._pinned:
+            self._swaps = ranks.together(lambda: self._pin(background, tracks, budget))
+            self.forwards = 0 if self._swaps is None else self._swaps.forwards
+            self._pinned = True
+            if self._swaps is None:
+                self.impossible = (
+                    f"{len(background)} samples and {budget} forwards, as many as one view has, are too few for it"
+                )
+        self.last = None  # what was found before is not what is so now
+        if self._swaps is not None:
+            self.last = measure(
+                model,
+                background.inputs,
+                self.plan.layout,
+                self._swaps,
+                _labels(background, self.plan),
+                self.plan.settings,
+                batch_size,
+                ranks,
+                device=device,
+            )
+
+    def of(self, track: Track) -> Reliance | None:
+        """What was found last of a view's watches and superbands; ``None`` if there is nothing."""
+        if self.last is None:
+            return None
+        prefix = f"{track.view.name}/"
+        names = [name for name in self.last.names if name in track.watched or name.startswith(prefix)]
+        return self.last.only(names).renamed([name.removeprefix(prefix) for name in names]) if names else None
+
+    def _pin(self, background: Probes, tracks: Mapping[str, Track], budget: int) -> Swaps | None:
+        plan, count = self.plan, len(background)
+        inputs, batch = background.inputs, background.batch if isinstance(background.batch, dict) else None
+        watched: dict[str, Tensor] = {}
+        bands: dict[str, Tensor] = {}
+        order: Sequence[float] | None = plan.wavelengths
+        for track in tracks.values():
+            own = getattr(track.view, "wavelengths", None)
+            nm = plan.wavelengths if own is None else own
+            order = nm if order is None else order
+            for name in track.watched.keys() - watched.keys():
+                # It fitted the probes: what does not fit here is an array with a mask for each of them.
+                with suppress(ValueError):
+                    watched[name] = elements(plan.watch[name], inputs, plan.layout, nm, batch)
+            bands |= {f"{track.view.name}/{name}": mask for name, mask in _bands(track).items()}
+        watched = {name: watched[name] for name in plan.watch if name in watched}
+        by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])
+        return pinned_swaps(watched, bands, count, budget, key(plan.seed, "reliance"), by_length)
+
+
+def _bands(track: Track) -> dict[str, Tensor]:
+    """The superbands of a view as masks ``[1, C, 1, 1]``; none of a view that is cut in another way."""
+    features = track.whole
+    if features is None:
+        return {}
+    mask = features.canonical
+    if mask.shape[0] > 1 or mask.shape[1] == 1 or mask.shape[2] * mask.shape[3] > 1 or len(features) > _MOST_BANDS:
+        return {}
+    return {name: mask == label for label, name in enumerate(features.names) if bool((mask == label).any())}
+
+
+def _labels(background: Probes, plan: Plan) -> Tensor | None:
+    """The background's labels: integers, or a regression's numbers."""
+    if background.labels is not None:
+        return background.labels
+    at = label_key(background.batch, plan.label_key)
+    found: Any = None if at is None else entry(background.batch, at)
+    return found if isinstance(found, torch.Tensor) and len(found) == len(background) else None

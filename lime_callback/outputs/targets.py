@@ -1,0 +1,228 @@
+"""Outputs and targets: what the model returned, on which scale, and which of it is explained.
+
+A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are indices into K, ``[B, T]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.numbers import checked_count
+from lime_callback.outputs.segmentation_reducers import Reducer
+
+Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
+Output = Literal["raw", "centered", "softmax", "sigmoid", "log_softmax"]
+LEAST_PROBABILITY = 1e-12
+"""A smaller one counts as this, so that its logarithm is finite, and no single row outweighs all others."""
+# How near to 1 the sum of each row's probabilities is: rows of logits do not all come so near by chance.
+_SUMS = {torch.float64: 1e-4, torch.float32: 1e-4}
+_SUMS_OF_HALF = 1e-2
+
+
+def log_probabilities(y: Tensor) -> Tensor:
+    """Logarithms of the probabilities that outputs ``[m, K]`` of classes state: logits, or probabilities already.
+
+    Which they are is decided for all rows together, without waiting for the device.
+    """
+    wide = _wide(y)
+    stated = (wide >= 0).all() & ((wide.sum(-1) - 1).abs() < _SUMS.get(y.dtype, _SUMS_OF_HALF)).all()
+    least = math.log(LEAST_PROBABILITY)
+    return torch.where(stated, wide.clamp(min=LEAST_PROBABILITY).log(), wide.log_softmax(-1).clamp(min=least))
+
+
+def _wide(y: Tensor) -> Tensor:
+    return y if y.dtype in (torch.float32, torch.float64) else y.float()
+
+
+_SCALES: dict[str, Callable[[Tensor], Tensor]] = {
+    "raw": lambda y: _wide(y),
+    # What is added to all logits moves no probability, and here nothing either.
+    "centered": lambda y: _wide(y) - _wide(y).mean(-1, keepdim=True),
+    "softmax": lambda y: _wide(y).softmax(-1),
+    "sigmoid": lambda y: _wide(y).sigmoid(),
+    "log_softmax": log_probabilities,
+}
+
+
+def check_output(output: Any, *more: str) -> None:
+    """Raise if ``output`` is neither a known scale, or one of ``more`` names, nor a function.
+
+    Raises:
+        ValueError: if it is an unknown name.
+        TypeError: if it is neither a name nor a function.
+    """
+    known = (*more, *_SCALES)
+    if (callable(output) and not isinstance(output, type)) or (isinstance(output, str) and output in known):
+        return
+    found = (
+        f"the class {output.__name__}; make an object of it" if isinstance(output, type) else f"`output = {output!r}`"
+    )
+    names = ", ".join(map(repr, known))
+    message = f"`output` should be one of {names}, a Reducer, or a function of the model's output. Found {found}."
+    raise ValueError(message) if isinstance(output, str) else TypeError(message)
+
+
+def scores(
+    raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor] | Reducer, pinned: Tensor | None = None
+) -> Tensor:
+    """A forward's output on the wanted scale, ``[m, K]``.
+
+    Args:
+        raw: what the forward returned for ``rows`` inputs: ``[m]`` or ``[m, K]``, or anything that a callable
+            ``output`` turns into such a tensor.
+        rows: m.
+        output: the scale.
+        pinned: for each row what a reducer pinned; ``None`` of inputs that are as they are.
+
+    Raises:
+        TypeError: if there is no tensor.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax, its logarithm
+            or centering is asked of a single one.
+    """
+    if isinstance(output, Reducer):
+        y = output(raw, output.pin(raw) if pinned is None else pinned)
+    else:
+        y = output(raw) if callable(output) else raw
+    last = "output" if callable(output) else "forward"
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"`{last}` should return a tensor [m] or [m, K]. Found a {type(y).__name__}. Pick the tensor inside "
+            f"`{last}`."
+        )
+    if y.ndim not in (1, 2) or len(y) != rows or y.numel() == 0:
+        raise ValueError(
+            f"`{last}` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}. "
+            f"For one value "
+            "a pixel or a token, reduce it with a callable `output`, for example `output=lambda y: y.mean((2, 3))`."
+        )
+    if y.is_complex():
+        raise ValueError(f"`{last}` should return real numbers. Found dtype {y.dtype}; take its `.abs()` or `.real`.")
+    y = y.reshape(rows, -1)
+    if output == "log_softmax" and y.shape[1] == 1:
+        raise ValueError("`output = 'log_softmax'` of a single output is always 0. Use 'raw' or 'sigmoid'.")
+    if output == "softmax" and y.shape[1] == 1:
+        raise ValueError("`output = 'softmax'` of a single output is always 1. Use 'raw' or 'sigmoid'.")
+    if output == "centered" and y.shape[1] == 1:
+        raise ValueError("`output = 'centered'` of a single output is always 0. Use 'raw' or 'sigmoid'.")
+    return _wide(y) if callable(output) else _SCALES[output](y)
+
+
+@dataclass(frozen=True)
+class TopLabels:
+    """Each input's k largest outputs, largest first: a ``target`` of ``explain`` and of the callback.
+
+    Args:
+        k: how many, at least 1.
+
+    Raises:
+        ValueError: if ``k`` is below 1.
+        TypeError: if it is no whole number.
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        checked_count("k", self.k)
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Indices ``[B, k]`` of outputs ``[B, K]``; of equal ones the first comes first.
+
+        Raises:
+            ValueError: if there are fewer outputs than ``k``.
+        """
+        if outputs.ndim != 2 or outputs.shape[1] < self.k:
+            raise ValueError(
+                f"`k` should be at most the number of outputs K of [B, K]. Found `k = {self.k}` and outputs of shape "
+                f"{tuple(outputs.shape)}."
+            )
+        return outputs.argsort(dim=1, descending=True, stable=True)[:, : self.k]
+
+
+def select(target: Target, outputs: Tensor) -> Tensor:
+    """Which outputs are explained, int64 ``[B, T]``.
+
+    Args:
+        target: one index for all, a list [T] for all, a tensor [B] or [B, T] of one for each input, a function of the
+            outputs that returns such a tensor, or ``None`` for every output.
+        outputs: for the unperturbed inputs, ``[B, K]``.
+
+    Raises:
+        ValueError: if an index is not below K or its shape does not fit.
+        TypeError: if it is not made of integers, or the function returns no tensor.
+    """
+    batch, size = outputs.shape
+    if callable(target):
+        target = target(outputs.clone())
+        if not isinstance(target, Tensor):
+            raise TypeError(
+                f"`target` should return a tensor [B] or [B, T] of indices. Found a {type(target).__name__}."
+            )
+    values: list[Any] = []
+    if target is None:
+        chosen = torch.arange(size)
+    elif isinstance(target, Tensor):
+        chosen = target.detach()
+    else:
+        values = list(target) if isinstance(target, Iterable) else [target]
+        if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+            raise TypeError(
+                f"`target` should be an integer, a list of integers, a tensor, a function of the outputs or None. "
+                f"Found `target = {target!r}`."
+            )
+        # No model has so many outputs; what is beyond them is told below.
+        chosen = torch.tensor([max(-1, min(value, size)) for value in values])
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+        raise TypeError(f"`target` should hold integers, the indices of outputs. Found dtype {chosen.dtype}.")
+    if isinstance(target, Tensor):
+        chosen = chosen.reshape(1, 1) if chosen.ndim == 0 else chosen.unsqueeze(1) if chosen.ndim == 1 else chosen
+        if chosen.ndim != 2 or len(chosen) not in (1, batch) or chosen.numel() == 0:
+            raise ValueError(
+                f"`target` should have shape [B] or [B, T] with B = {batch} inputs; give a list for targets shared by "
+                f"all. Found "
+                f"shape {tuple(target.shape)}."
+            )
+    # Where it is, and numbers without a tensor: what is on a device makes it wait.
+    given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
+    wrong = sorted({t for t in given if not 0 <= t < size})
+    if wrong:
+        raise ValueError(
+            f"`target` should be an index from 0 to {size - 1}: the model has {size} "
+            f"output{'s' * (size != 1)}. "
+            f"Found {wrong}."
+        )
+    return chosen.to(device=outputs.device, dtype=torch.int64).expand(batch, -1)
+
+
+def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
+    """The outputs that are explained, int64 ``[P, T]``.
+
+    Args:
+        target: ``"predicted"``, ``"label"``, ``"all"``, an index, a list of indices, or a function of the outputs.
+        outputs: of the model for the probes, ``[P, K]``.
+        labels: of the probes, ``[P]``, or ``None`` if there are none.
+
+    Raises:
+        ValueError: if labels are asked for and there are none, or a target is not below K.
+    """
+    if target == "predicted":
+        return outputs.argmax(1, keepdim=True)
+    if target == "label":
+        if labels is None:
+            raise ValueError(
+                "`target = 'label'` needs one integer label for each sample. Found none in the validation batch; pass "
+                "`label_key=`, or `target='predicted'`."
+            )
+        single = outputs.shape[1] == 1 and bool(((labels == 0) | (labels == 1)).all())
+        target = torch.zeros_like(labels) if single else labels  # of a single logit the label is no index
+    return select(None if isinstance(target, str) else target, outputs)
+
+
+def target_name(index: int, class_names: Sequence[str] | None) -> str:
+    """The output's name, or its number."""
+    return class_names[index] if class_names is not None and index < len(class_names) else str(index)

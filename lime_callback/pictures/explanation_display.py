@@ -1,0 +1,140 @@
+"""An explanation in a notebook: a table of what counts most, and the figure that fits its features.
+
+Letters: ``B`` inputs, ``T`` targets, ``d`` features.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.following.epoch_series import means_over_probes
+from lime_callback.pictures.input_panels import bars, each, panels
+from lime_callback.surrogates.confidence_intervals import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from lime_callback.explaining.explanation import Explanation
+
+_ROWS = 16
+_CELL = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
+
+
+def explanation_html(explanation: Explanation) -> str:
+    """A row for each input and target, up to 16: prediction, score, and the three features that count most."""
+    batch, targets, size = explanation.coefficients.shape
+    pairs = [(b, t) for b in range(batch) for t in range(targets)]
+    head = ("input", "target", "output", "R² of rows left out", "strongest, ± 95 % interval of all features at once")
+    rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
+    lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
+    more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
+    about = (
+        f"{batch} inputs, targets of each: {targets}, features: {size}, perturbations: {explanation.n_perturbations}"
+    )
+    caption = f"Explanation: {about}{more}"
+    return (
+        f"<table><caption style='text-align:left;font-weight:bold'>{html.escape(caption)}</caption>"
+        f"<tr>{''.join(_cell('th', one) for one in head)}</tr>{lines}</table>"
+    )
+
+
+def explanation_figure(
+    explanation: Explanation, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Figure:  # fmt: skip
+    """The figure that fits: superband bars where channels are told apart, overlays or bars where pixels are.
+
+    Args:
+        explanation: to be shown.
+        images: the inputs ``[B, *dims]``; ``None``: bars are drawn in place of overlays.
+        wavelengths: of the channels, in nm.
+        class_names: of the outputs.
+
+    Raises:
+        ValueError: if the images or the wavelengths do not fit.
+    """
+    from lime_callback import figures
+
+    explanation = explanation.to("cpu")
+    mask = explanation.features.canonical
+    coefficients, errors = explanation.coefficients.detach(), explanation.standard_error.detach()
+    limit = float(coefficients.abs().max())
+    if mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1 and mask.shape[0] == 1:
+        same = bool((explanation.targets == explanation.targets[:1]).all())
+        names = [_target(int(t), class_names) if same else "each input's target" for t in explanation.targets[0]]
+        return figures.superband_bars(
+            explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
+            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
+            limit=float(coefficients.mean(0).abs().max()), quantile=float(reach(explanation.freedom.double().cpu())[0]),
+            sizes=means_over_probes(explanation).sizes.nan_to_num(0.0).numpy(),
+        )  # fmt: skip
+    if images is not None:
+        return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
+    shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
+    several = explanation.features.present.sum(1).expand(len(coefficients)).tolist()
+    freedom = explanation.freedom.double().cpu()
+    quantiles = [float(reach(freedom[b], of=several[b])) for b, _ in each(explanation)]
+    return figures.feature_bars(list(shown), limit=limit, quantiles=quantiles)
+
+
+def _row(explanation: Explanation, b: int, t: int) -> list[str]:
+    present = explanation.features.present.expand(len(explanation.score), -1)[b].cpu()
+    values, errors = (x[b, t].detach().cpu() for x in (explanation.coefficients, explanation.standard_error))
+    order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
+    names = explanation.features.names
+    # They were chosen for being strong: their intervals are those of all features together.
+    quantile = float(reach(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
+    halves = torch.where(errors > 0, quantile * errors, 0.0)
+    strongest = ", ".join(
+        f"{_short(names[i])} {float(values[i]):+.3g}" + (f" ± {float(halves[i]):.2g}" if halves[i].isfinite() else "")
+        for i in order
+        if present[i]
+    )
+    if not bool(errors[present].isfinite().all()):
+        strongest += "; no intervals: too few perturbations"
+    output, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
+    return [str(b), str(int(explanation.targets[b, t])), f"{output:.3g}", f"{score:.2f}", strongest]
+
+
+def _short(name: str, most: int = 40) -> str:
+    """A name without its middle where it is long."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
+
+
+def _cell(kind: str, text: str) -> str:
+    return f"<{kind} style='{_CELL}'>{html.escape(text)}</{kind}>"
+
+
+def _target(index: int, class_names: Sequence[str] | None) -> str:
+    return str(class_names[index]) if class_names is not None and index < len(class_names) else f"output {index}"
+
+
+def _texts(explanation: Explanation, b: int, t: int, class_names: Sequence[str] | None) -> dict[str, Any]:
+    prediction, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
+    title = f"input {b} · {_target(int(explanation.targets[b, t]), class_names)}"
+    return {"title": title, "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}"}
+
+
+def _panels(
+    explanation: Explanation, images: Tensor, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+) -> list[Any]:
+    from lime_callback.figures import composite
+
+    layout = explanation.features.layout
+    layout.check(tuple(images.shape), "images")
+    if tuple(images.shape) != (len(explanation.score), *explanation.shape):
+        raise ValueError(
+            f"`images` should be the inputs, of shape {(len(explanation.score), *explanation.shape)}. Found "
+            f"{tuple(images.shape)}."
+        )
+    pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
+    heat = explanation.on_elements(explanation.coefficients.detach())
+    return list(
+        panels(explanation, pictures, each(explanation), lambda b, t: _texts(explanation, b, t, class_names), heat)
+    )

@@ -1,0 +1,80 @@
+"""The strongest superpixels as a figure: the field's label2rgb colouring, and what is left with the rest hidden."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from lime_callback.explaining.image_and_mask import chosen, shown
+from lime_callback.pictures.input_panels import checked, cut, each, fit, title
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from lime_callback.explaining.explanation import Explanation
+
+_ROWS = 16
+
+
+def draw_features(
+    explanation: Explanation,
+    pictures: NDArray[np.uint8],
+    *,
+    num_features: int = 5,
+    positive_only: bool = True,
+    negative_only: bool = False,
+    hide_color: float | Sequence[float] | Tensor = 127.0,
+    min_weight: float = 0.0,
+    class_names: Sequence[str] | None = None,
+    caption: str = "",
+) -> Figure:
+    """Draw the strongest superpixels of each input and target: tinted, and by themselves with the rest hidden.
+
+    Orange raises the output, blue lowers it. The options are those of
+    :meth:`~lime_callback.Explanation.image_and_mask`.
+
+    Args:
+        explanation: of superpixels; up to 16 inputs and targets are drawn.
+        pictures: of its inputs, uint8 ``[B, H, W, 3]``.
+        num_features: how many superpixels, at most.
+        positive_only: only those that raise the output.
+        negative_only: only those that lower it.
+        hide_color: of the rest, from 0 to 255: a number, or red, green and blue.
+        min_weight: absolute coefficient that a superpixel has to exceed.
+        class_names: of the outputs.
+        caption: what is shown.
+
+    Raises:
+        ValueError: if an option is out of range, or the pictures do not fit.
+        TypeError: if an option is of another kind.
+    """
+    from lime_callback.figures import Tile, label2rgb, tiles
+
+    explanation = checked(explanation, pictures)
+    signs = chosen(
+        explanation.coefficients, explanation.features.present, num_features=num_features,
+        positive_only=positive_only, negative_only=negative_only, min_weight=min_weight,
+    )  # fmt: skip
+    flat = explanation.features.layout.canonical(explanation.on_elements(signs).flatten(0, 1))
+    masks = flat.view(*signs.shape[:2], *flat.shape[1:]).expand(-1, -1, -1, *pictures.shape[1:3])
+    images = torch.from_numpy(pictures).movedim(-1, 1)
+    alone = shown(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
+    which, caption = cut(each(explanation), _ROWS, caption)
+    rows = []
+    for b, t in which:
+        mask, found = masks[b, t, 0].numpy(), signs[b, t]
+        counts = f"{int((found > 0).sum())} raise it, {int((found < 0).sum())} lower it"
+        whole = Tile(pictures[b], title(explanation, b, t, class_names), _output(explanation, b, t))
+        tinted = Tile(label2rgb(pictures[b], mask), "strongest superpixels", counts, mask)
+        rows.append(("", [whole, tinted, Tile(alone[b, t], "by themselves", "the rest hidden", mask)]))
+    return tiles(rows, caption=caption)
+
+
+def _output(explanation: Explanation, b: int, t: int) -> str:
+    return f"output {float(explanation.prediction[b, t]):.3g}, {fit(explanation, b, t)}"

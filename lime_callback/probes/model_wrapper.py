@@ -1,0 +1,63 @@
+"""The model under training, as the explainer wants it: perturbed inputs in, scores out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.checks.descriptions import describe
+from lime_callback.forwards.sharded_weights import Layers
+from lime_callback.probes.batch_entries import Key, output_tensor, replaced, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor, nn
+
+    from lime_callback.probes.probe_samples import Probes
+
+
+_WITHOUT = (
+    "LimeCallback calls the model with the images alone. Pass `forward=`, a function of the module and a batch, for a "
+    "model that needs more."
+)
+_WITH = "LimeCallback calls `forward` with the module and a batch in which the images are perturbed."
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Runs a module on perturbed inputs.
+
+    Args:
+        module: the LightningModule.
+        context: of one forward, such as autocast: the one that a validation step has.
+        probes: whose batch the other entries are taken from.
+        forward: of the user, takes the module and a batch; ``None``: the module is called with the inputs.
+        output_key: see :func:`~lime_callback.probes.batch_entries.output_tensor`.
+        background: other inputs ``[N, *dims]``, on the CPU, for what hidden elements become; ``None``: there are none.
+    """
+
+    module: nn.Module
+    context: Callable[[], AbstractContextManager[Any]]
+    probes: Probes
+    forward: Callable[[Any, Any], Any] | None = None
+    output_key: Key | None = None
+    background: Tensor | None = None
+    _layers: Layers = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_layers", Layers(self.module))
+
+    def __call__(self, x: Tensor, rows: Tensor) -> Any:
+        """The model's output for inputs ``[m, *dims]`` that were made of the probes ``rows`` [m]."""
+        batch: Any = x
+        if self.forward is not None:
+            batch = replaced(rows_of(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
+        with self.context(), self._layers.forward():
+            try:
+                output = self.module(x) if self.forward is None else self.forward(self.module, batch)
+            except Exception as error:
+                error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {describe(batch)}.")
+                raise
+        return output_tensor(output, self.output_key)

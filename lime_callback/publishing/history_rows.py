@@ -1,0 +1,38 @@
+"""From a track to the rows of the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lime_callback.outputs.targets import target_name
+from lime_callback.publishing.sinks.history_csv import HistoryRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lime_callback.following.followed_view import Track
+
+
+def history_rows(
+    track: Track, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
+) -> Iterator[HistoryRow]:
+    """The last explanation as rows of the history: one for each probe, target and feature that the probe has.
+
+    Probes that were chosen go by the numbers of their samples.
+    """
+    assert track.last is not None, "explain comes first"
+    explanation = track.last
+    names = explanation.features.names
+    present = explanation.features.present.expand(len(explanation.score), -1).tolist()
+    coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
+    for probe, targets in enumerate(explanation.targets.tolist()):
+        number = probe if numbers is None else numbers[probe]
+        for t, target in enumerate(targets):
+            score = float(explanation.score[probe, t])
+            cells = () if track.now is None else track.now.cells(probe, target, class_names)
+            for i, name in enumerate(names):
+                if present[probe][i]:
+                    yield HistoryRow(
+                        epoch, step, track.view.name, number, target_name(target, class_names), name,
+                        coefficients[probe][t][i], errors[probe][t][i], score, *cells,
+                    )  # fmt: skip

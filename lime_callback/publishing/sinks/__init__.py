@@ -1,0 +1,26 @@
+"""Where reports go: each logger that takes pictures, or files where none does; and the history."""
+
+from lime_callback.publishing.sinks.history_csv import HistoryFile, HistoryRow, read_history
+from lime_callback.publishing.sinks.logger_kinds import sinks_for, unserved
+from lime_callback.publishing.sinks.mlflow import MLflowSink
+from lime_callback.publishing.sinks.picture_files import PictureFiles
+from lime_callback.publishing.sinks.sink import Report, Sink, media_tag
+from lime_callback.publishing.sinks.tensorboard import TensorBoardSink
+from lime_callback.publishing.sinks.view_data import ViewData
+from lime_callback.publishing.sinks.wandb import WandbSink
+
+__all__ = [
+    "HistoryFile",
+    "HistoryRow",
+    "MLflowSink",
+    "PictureFiles",
+    "Report",
+    "Sink",
+    "TensorBoardSink",
+    "ViewData",
+    "WandbSink",
+    "media_tag",
+    "read_history",
+    "sinks_for",
+    "unserved",
+]

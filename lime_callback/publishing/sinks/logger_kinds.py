@@ -1,0 +1,60 @@
+"""Which sink each logger has, told by the names of its class and of the classes that it derives from.
+
+``lightning.pytorch`` and ``pytorch_lightning`` each have classes of their own under the same names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.publishing.sinks.mlflow import MLflowSink
+from lime_callback.publishing.sinks.picture_files import PictureFiles
+from lime_callback.publishing.sinks.tensorboard import TensorBoardSink
+from lime_callback.publishing.sinks.wandb import WandbSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from lime_callback.publishing.sinks.sink import Sink
+
+_SINKS: dict[str, Callable[[Any], Sink]] = {
+    "TensorBoardLogger": TensorBoardSink,
+    "WandbLogger": WandbSink,
+    "MLFlowLogger": MLflowSink,
+}
+_NUMBERS_ALONE = {"CSVLogger", "DummyLogger"}  # nobody looks for pictures there
+
+
+def sinks_for(loggers: Iterable[Any], folder: Path) -> list[Sink]:
+    """The sinks of a run, in the order of its loggers. Nothing is created or written before the first report.
+
+    Args:
+        loggers: ``trainer.loggers``: any mix, or none. Kinds without pictures, such as CSV, are passed over.
+        folder: for files, where a logger does not get the pictures, or there is none; usually ``<log_dir>/lime``.
+
+    Returns:
+        At least one sink that takes pictures.
+    """
+    loggers = list(loggers)
+    sinks = [sink for sink in map(_sink_of, loggers) if sink is not None]
+    if unserved(loggers) or not any(sink.takes_pictures for sink in sinks):
+        sinks.append(PictureFiles(folder))
+    return sinks
+
+
+def unserved(loggers: Iterable[Any]) -> list[str]:
+    """The kinds of loggers that could show pictures and do not get any, such as ``CometLogger``."""
+    others = [logger for logger in loggers if _sink_of(logger) is None and not _kinds(logger) & _NUMBERS_ALONE]
+    return sorted({type(logger).__name__ for logger in others})
+
+
+def _sink_of(logger: Any) -> Sink | None:
+    for kind in type(logger).__mro__:
+        if kind.__name__ in _SINKS:
+            return _SINKS[kind.__name__](logger)
+    return None
+
+
+def _kinds(logger: Any) -> set[str]:
+    return {kind.__name__ for kind in type(logger).__mro__}

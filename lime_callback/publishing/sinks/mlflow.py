@@ -1,0 +1,119 @@
+"""Reports in MLflow."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.publishing.sinks.history_csv import HistoryRow
+from lime_callback.publishing.sinks.picture_files import safe_name
+from lime_callback.publishing.sinks.sink import Sink, media_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lime_callback.publishing.sinks.sink import Report
+    from lime_callback.publishing.sinks.view_data import Means, ViewData
+
+_TAG = 5000  # characters that a tag's value may have
+
+
+@dataclass(eq=False)
+class MLflowSink(Sink):
+    """Shows pictures as images with a slider over the steps, coefficients as metrics, a table and files.
+
+    The pictures of the first explanation stand at step 0, too.
+    Among the run's artifacts are, in a folder of the callback's name, the settings, texts, a table
+    ``coefficients.json`` of the means of each view that grows with each report, and a file for each report with the
+    rows of the history.
+
+    Args:
+        logger: an ``MLFlowLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
+    """
+
+    logger: Any
+    _told: set[str] = field(default_factory=set, init=False)
+    _shown: set[str] = field(default_factory=set, init=False)
+
+    def open(self) -> None:
+        """Begin the run."""
+        _ = self.logger.run_id
+
+    def begin(self, report: Report) -> None:
+        """Log the report to the logger's run."""
+        client, run = self.logger.experiment, self.logger.run_id
+        folder = _path(report.name)
+        if report.settings and report.name not in self._told:
+            client.log_dict(run, dict(report.settings), f"{folder}/settings.json")
+            self._told.add(report.name)
+        # The page opens at step 0, where there would be nothing to see.
+        steps = {0, report.step} if report.epoch == 0 and report.name not in self._shown else {report.step}
+        for tag, picture in report.pictures.items():
+            for step in sorted(steps):
+                client.log_image(run, picture, key=_key(media_tag(tag)), step=step)
+        self._shown.add(report.name)
+        for tag, text in report.texts.items():
+            client.log_text(run, text, f"{_path(tag)}.md")
+        for place, text in report.alarms.items():
+            client.set_tag(run, f"{_key(place)}.alarm", text[:_TAG])
+        moment = f"epoch={report.epoch:04d}-step={report.step:06d}"
+        rows = [row for view in report.views.values() for row in view.rows]
+        if rows:
+            columns = dict(zip(HistoryRow._fields, map(list, zip(*rows, strict=True)), strict=True))
+            client.log_dict(run, columns, f"{folder}/explanations/{moment}.json")
+        means = {tag: (view, view.means) for tag, view in report.views.items() if view.means is not None}
+        if means:
+            metrics = [one for tag, (view, part) in means.items() for one in _metrics(tag, view, part, report.step)]
+            client.log_batch(run, metrics=metrics)
+            with _quiet():
+                client.log_table(run, _table(report, means), f"{folder}/coefficients.json")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow from drawing a bar of its own into that of the trainer, when it reads a table to append to it."""
+    name = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+
+
+def _metrics(tag: str, view: ViewData, means: Means, step: int) -> list[Any]:
+    """The features that are followed, for charts over the steps."""
+    from mlflow.entities import Metric
+
+    name, _, rest = tag.partition("/")
+    now = int(1000 * time.time())
+    return [
+        Metric(_key(f"{name}_coefficients/{rest}/{view.names[i]}"), float(means.coefficients[i]), now, step)
+        for i in means.followed
+    ]
+
+
+def _table(report: Report, means: dict[str, tuple[ViewData, Means]]) -> dict[str, list[Any]]:
+    """The means of all features, a row for each."""
+    columns = ("epoch", "step", "view", "target", "feature", "coefficient", "standard_error", "noise", "score")
+    rows = [
+        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, *known, view.score)
+        for tag, (view, part) in means.items()
+        for feature, value, *known in zip(
+            view.names, *(one.tolist() for one in (part.coefficients, part.errors, part.noises)), strict=True
+        )
+    ]
+    return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _key(text: str) -> str:
+    """A name that MLflow takes: letters, digits, and some signs."""
+    return re.sub(r"[^\w\-./ ]", "_", text, flags=re.ASCII)[:240]
+
+
+def _path(tag: str) -> str:
+    return "/".join(map(safe_name, tag.split("/")))

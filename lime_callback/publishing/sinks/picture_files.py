@@ -1,0 +1,63 @@
+"""Reports as files in the run's folder, where no logger takes pictures."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from lime_callback.publishing.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lime_callback.publishing.sinks.sink import Report
+
+_LONGEST = 60  # characters; at four bytes each, within the 255 bytes that file systems allow a name
+_CHECKED = re.compile(r"-[0-9a-f]{8}$")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file on Windows can be called so
+
+
+def safe_name(name: str) -> str:
+    """A file name, on any system, for any text.
+
+    A name that has to change gets its checksum behind it, so that two names never share a file; so does one that looks
+    as if it had one.
+    """
+    safe = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST].strip(".-")
+    if not safe or _DEVICES.fullmatch(safe):
+        safe = f"_{safe}"
+    if safe == name and not _CHECKED.search(name):
+        return name
+    return f"{safe}-{crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+
+
+@dataclass(frozen=True)
+class PictureFiles(Sink):
+    """Writes ``<folder>/spatial/attributions/epoch=0003-step=000120.png`` for ``lime/spatial/attributions``.
+
+    Texts become Markdown files of the same kind. A file of the same epoch and step is written anew.
+
+    Args:
+        folder: need not exist yet. Where a tag begins as it ends, such as with ``lime``, that part is left out.
+    """
+
+    folder: Path
+
+    def begin(self, report: Report) -> None:
+        """Write a file for every picture and text."""
+        from PIL import Image
+
+        for tag, picture in report.pictures.items():
+            Image.fromarray(picture).save(self._path(report, tag, ".png"))
+        for tag, text in report.texts.items():
+            self._path(report, tag, ".md").write_text(text, encoding="utf-8")
+
+    def _path(self, report: Report, tag: str, suffix: str) -> Path:
+        parts = tag.split("/")
+        own = next((n for n in range(len(parts) - 1, 0, -1) if self.folder.parts[-n:] == tuple(parts[:n])), 0)
+        parts = parts[own:]
+        folder = self.folder.joinpath(*map(safe_name, parts))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"epoch={report.epoch:04d}-step={report.step:06d}{suffix}"

@@ -1,0 +1,97 @@
+"""The page itself: template, style and script of this folder, with a run's data in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lime_callback.report.page_data import packed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from lime_callback.report.run_contents import RunContents
+
+SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "sections.js", "page.js")
+"""In the order in which they stand on the page."""
+
+
+def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Path:
+    """Write one HTML file that shows the runs, and needs nothing else.
+
+    Args:
+        runs: one or several; the page shows one of them at a time.
+        path: of the file; one that is there is replaced as a whole.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if there is no run.
+    """
+    if not runs:
+        raise ValueError("`runs` should hold at least one run. Found none.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_text(page(runs), encoding="utf-8", errors="replace")  # half characters, in names of folders
+    partial.replace(path)
+    return path
+
+
+def page(runs: Sequence[RunContents]) -> str:
+    """The page's text. Its own script is the only one that a browser will run, and nothing is loaded from elsewhere."""
+    script = "\n".join(_part(name) for name in SCRIPTS)
+    title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
+    parts = {
+        "title": html.escape(title),
+        "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": _colours() + _part("page.css"),
+        "data": as_json({"runs": [packed(run) for run in runs], "scale": _scale()}),
+        "script": script,
+    }
+    # In one pass: what is filled in has no places to be filled.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _part("page.html"))
+
+
+def as_json(value: Any) -> str:
+    """JSON that can stand in a script element: no text in it can end the element."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _part(name: str) -> str:
+    return files("lime_callback.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _colours() -> str:
+    """The figures' colours for plus and minus, as the style's variables."""
+    from lime_callback.figures import style
+
+    pairs = {"plus": style.PLUS, "minus": style.MINUS, "plus-unsure": style.PLUS_UNSURE,
+             "minus-unsure": style.MINUS_UNSURE}  # fmt: skip
+    return ":root{" + "".join(f"--{name}:{value};" for name, value in pairs.items()) + "}\n"
+
+
+def _scale() -> dict[str, Any]:
+    """The figures' diverging scale from minus to plus, their water bands, and the colours of the visible spectrum."""
+    from matplotlib.colors import to_hex
+
+    from lime_callback.figures.colour_scale import DIVERGING
+    from lime_callback.figures.spectral_axis import VISIBLE, WATER, spectrum_colours
+
+    wavelengths = np.linspace(VISIBLE[0], VISIBLE[-1], 38)
+    colours = [to_hex(rgb) for rgb in spectrum_colours(wavelengths)]
+    return {
+        "diverging": [to_hex(DIVERGING(x)) for x in np.linspace(0, 1, 25)],
+        "water": WATER,
+        "visible": [[round(float(nm), 1), rgb] for nm, rgb in zip(wavelengths, colours, strict=True)],
+    }

@@ -1,0 +1,84 @@
+"""From a run to what its page holds: plain values, and arrays as text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.report.base64_arrays import floats
+from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
+from lime_callback.report.history_tables import measures_of, moments_of, tables_of, trained
+from lime_callback.report.interval_widths import alarm_reaches, quantiles
+
+if TYPE_CHECKING:
+    from lime_callback.report.history_tables import Moment, Table
+    from lime_callback.report.run_contents import RunContents
+
+
+def packed(run: RunContents) -> dict[str, Any]:
+    """Everything of a run that its page shows.
+
+    Returns:
+        ``moments`` (epoch, step and epochs trained of each), ``views``, ``probes``, and what is known of the run.
+    """
+    moments = moments_of(run)
+    when = trained(run, moments)
+    about = run.about
+    found: dict[str, Any] = finite(
+        {
+            "name": run.name,
+            "path": str(run.path),
+            "notes": run.notes,
+            "moments": [[*moment, round(epochs, 4)] for moment, epochs in zip(moments, when, strict=True)],
+            "settings": about.get("settings", {}),
+            "watch": about.get("watch", {}),
+            "gate": about.get("gate"),
+            "anew": about.get("anew", False),
+            "probes": about.get("probes", []),
+            "views": [_view(run, table, moments) for table in tables_of(run, moments)],
+        }
+    )
+    return found
+
+
+def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, Any]:
+    axis, maps = _places(run, table)
+    return {
+        "name": table.view,
+        "features": table.features,
+        "slots": table.scores.shape[1],
+        "lists": table.who,
+        "which": table.which,
+        "coefficients": floats(table.coefficients),
+        "errors": floats(table.errors),
+        "scores": floats(table.scores),
+        "quantiles": quantiles(table, run.explanations.get(table.view)),
+        "alarms": alarm_reaches(run, table),
+        "measures": measures_of(run, table.view, moments),
+        "axis": axis,
+        "maps": maps,
+    }
+
+
+def _places(run: RunContents, table: Table) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Where the features lie on a wavelength axis, or else on pictures, as far as it is known."""
+    explanation = run.explanations.get(table.view)
+    if explanation is None or list(explanation.features.names) != table.features:
+        return named_places(table.features), None
+    mask = explanation.features.canonical
+    if mask.shape[2] * mask.shape[3] > 1:
+        return None, spatial_places(explanation)
+    if mask.shape[1] > 1 and mask.shape[0] == 1:
+        own: dict[str, Any] = next((one for one in run.about.get("views", []) if one["name"] == table.view), {})
+        places = spectral_places(explanation, own.get("wavelengths") or run.about.get("wavelengths"))
+        return places if places["nanometres"] else named_places(table.features) or places, None
+    return None, None
+
+
+def finite(value: Any) -> Any:
+    """The same without numbers that JSON does not have: they become ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, (list, tuple)) else value

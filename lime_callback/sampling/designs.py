@@ -1,0 +1,268 @@
+"""Designs: which features are on in which perturbation.
+
+A design is a bool matrix ``[n, d]``, drawn on the CPU from a generator of its own, so that it is the same on every
+device and on every rank, and so that the run's random state is not touched.
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.arguments import check_flag
+from lime_callback.checks.numbers import check_number
+from lime_callback.sampling import orthogonal_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Design(ABC):
+    """Draws the on/off rows."""
+
+    @abstractmethod
+    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; its first half is a design as well."""
+
+    def enough(self, n: int, d: int) -> int:
+        """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
+        return n
+
+    def suits(self, n: int, d: int) -> bool:
+        """Whether so few rows are drawn as well as more would be."""
+        return True
+
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """How many neighbouring rows of ``n`` are drawn together and so depend on each other.
+
+        Args:
+            n: rows of the design.
+            d: features.
+            used: so many of the rows are fitted; ``None``: all. Where this makes a group smaller than that of all rows,
+                the first rows of each group are taken, and the others left out.
+        """
+        return 1
+
+    def settled(self, n: int, d: int) -> Design:
+        """The design for inputs of up to ``d`` features each: what depends on ``d`` is the same for all of them."""
+        return self
+
+
+@dataclass(frozen=True)
+class Bernoulli(Design):
+    """Each feature is on with the same probability, independently.
+
+    Args:
+        p: the probability, above 0 and below 1.
+        whole: whether the first row is the unperturbed input.
+
+    Raises:
+        ValueError: if ``p`` is out of range.
+        TypeError: if ``p`` is no number, or ``whole`` is neither ``True`` nor ``False``.
+
+    References:
+        Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
+    """
+
+    p: float = 0.5
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if check_number("p", self.p, above=0) >= 1:
+            raise ValueError(f"`p` should be below 1. Found `p = {self.p}`; features would always be on.")
+        check_flag("whole", self.whole)
+
+    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
+        """See :meth:`Design.sample`."""
+        if self.p == 0.5:  # a bit is enough
+            rows = torch.randint(0, 2, (n, d), generator=generator, dtype=torch.uint8).bool()
+        else:
+            rows = torch.rand(n, d, generator=generator) < self.p
+        rows[:1] |= self.whole
+        return rows
+
+
+@dataclass(frozen=True)
+class Paired(Design):
+    """Each row is followed by its complement, which removes the even-order interactions from a linear fit's error.
+
+    References:
+        Covert and Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via Linear Regression", AISTATS 2021,
+        where paired sampling is used for the same reason.
+    """
+
+    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
+        """See :meth:`Design.sample`; with an odd n the last complement is left out."""
+        half = Bernoulli().sample((n + 1) // 2, d, generator)
+        return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
+
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """See :meth:`Design.group`: a row and its complement."""
+        return 2
+
+
+@dataclass(frozen=True)
+class Orthogonal(Design):
+    """Rows of an orthogonal array in which no interaction passes for a feature.
+
+    See :mod:`lime_callback.sampling.orthogonal_arrays`.
+
+    Each feature takes a column at random, with a random sign, and rows come in random order, so that interactions reach
+    the coefficients as noise does, whose size the residuals tell. Each row by itself is on or off with probability one
+    half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where all
+    ``2**d`` rows are no more than n, they are taken instead, and no others.
+
+    Rows come in pairs of complements, which takes interactions of an even number of features out of the error, where
+    there are at least 128 pairs and enough of them to spare: odd interactions, such as thresholds, are known from half
+    as many rows then. So few rows that an array tells no more than chance are drawn independently. What serves where
+    was measured: ``benchmarks/honesty.py``.
+
+    Args:
+        pairs: whether each row is followed by its complement; ``None``: where that serves.
+
+    Raises:
+        TypeError: if ``pairs`` is neither ``None`` nor true nor false.
+
+    References:
+        Hedayat, Sloane and Stufken, "Orthogonal Arrays", Springer 1999; Box and Wilson, Journal of the Royal
+        Statistical Society B 13 (1951), for the complements.
+    """
+
+    pairs: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.pairs is not None:
+            check_flag("pairs", self.pairs)
+
+    def enough(self, n: int, d: int) -> int:
+        """See :meth:`Design.enough`."""
+        return min(n, 1 << min(d, 62))
+
+    def suits(self, n: int, d: int) -> bool:
+        """See :meth:`Design.suits`: not where they are too few for an array."""
+        return 2**d <= n or (n >= _LEAST_ROWS and n > d)
+
+    def settled(self, n: int, d: int) -> Orthogonal:
+        """See :meth:`Design.settled`."""
+        return Orthogonal(self._is_paired(n, d))
+
+    def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
+        """See :meth:`Design.sample`."""
+        if 2**d <= n:
+            block = orthogonal_arrays.all_rows(d)
+            times = -(-n // (2 * len(block)))
+            half = torch.cat([block[torch.randperm(len(block), generator=generator)] for _ in range(times)])
+        elif self._is_paired(n, d):
+            half = _of_array((n + 1) // 2, d, 0, generator)
+        elif n >= _LEAST_ROWS and n > d:
+            return _of_array(n, d, 1, generator)
+        else:
+            return Bernoulli().sample(n, d, generator)
+        # Either row of a pair may be the first, so that these are a design by themselves.
+        half = half ^ torch.randint(0, 2, (len(half), 1), generator=generator, dtype=torch.uint8).bool()
+        return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
+
+    def group(self, n: int, d: int, used: int | None = None) -> int:
+        """See :meth:`Design.group`: a row and its complement, where there are enough of them."""
+        return 2 if self._is_paired(n if used is None else used, d) and self._is_paired(n, d) else 1
+
+    def _is_paired(self, n: int, d: int) -> bool:
+        pairs = n // 2
+        serves = pairs >= _LEAST_PAIRS and pairs - d >= max(_SPARE, d / 4)
+        return serves if self.pairs is None else self.pairs
+
+
+# Measured by `benchmarks/honesty.py`: with fewer pairs, thresholds make phantoms more often than with independent rows.
+_LEAST_PAIRS = 128
+# Pairs beyond the number of features, without which the residuals do not tell how large the noise is.
+_SPARE = 24
+# An array of fewer rows than this is no better than chance.
+_LEAST_ROWS = 64
+
+
+def _of_array(m: int, d: int, first: int, generator: torch.Generator) -> Tensor:
+    """Rows of the smallest array that has enough, bool ``[m, d]``; of its columns those from the ``first`` on."""
+    order = orthogonal_arrays.least_order(max(m, d + first))
+    columns = first + torch.randperm(order - first, generator=generator)[:d]
+    signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
+    return orthogonal_arrays.rows_of(order, torch.randperm(order, generator=generator)[:m], columns) ^ signs
+
+
+DesignName = Literal["bernoulli", "paired", "orthogonal"]
+DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired, "orthogonal": Orthogonal}
+
+
+def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
+    """One design an input, bool ``[B or 1, n, d]`` on the device of ``present``.
+
+    Args:
+        design: how rows are drawn.
+        n: rows at most, see :meth:`Design.enough`.
+        present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
+        seeds: B numbers; inputs with the same seed and the same features get the same rows.
+        repeated: whether there are n rows all the same where a design has no more that differ.
+
+    Raises:
+        TypeError: if a seed is no whole number.
+        ValueError: if it is not one of 64 bits.
+    """
+    seeds = [_checked_seed(seed) for seed in seeds]
+    shared = len(set(seeds)) == 1 and len(present) == 1
+    rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
+    counts = [int(has.sum()) for has in rows]
+    design = design.settled(n, max(counts))
+    n = n if repeated else max(design.enough(n, count) for count in counts)
+    out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
+    for one, has, count, seed in zip(out, rows, counts, seeds, strict=False):
+        one[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))
+    return out.to(present.device)
+
+
+def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, int]:
+    """Which rows of a design are fitted, and how many neighbours among them depend on each other.
+
+    Args:
+        design: as it was drawn.
+        n: its rows; more of them may follow, which repeat them.
+        d: features.
+        used: how many rows are fitted; ``None``: all.
+    """
+    if used is None or used >= n:
+        return slice(0, used), design.group(n, d)
+    group = design.group(n, d, used)
+    step = design.group(n, d) // group
+    return slice(0, min(used * step, n), step), group
+
+
+def is_exhaustive(design: Tensor) -> Tensor:
+    """Whether rows ``[B, n, d]`` are all that there are of the features present, equally often; bool ``[B]``.
+
+    Nothing is left to chance then. Features that are off in every row are not present.
+    """
+    present = design.any(1, keepdim=True)
+    place = (present.cumsum(-1) - 1).clamp(max=_MOST_DIGITS)
+    wide = torch.float32 if design.device.type == "mps" else torch.float64
+    numbers = (design * 2.0 ** place.to(wide)).sum(-1).sort(-1).values
+    count = 2.0 ** present.sum((1, 2)).clamp(max=_MOST_DIGITS).to(wide)
+    n = design.shape[1]
+    expected = (torch.arange(n, device=design.device, dtype=wide) * count.unsqueeze(1) / n).floor()
+    # Of a part of a further set of rows nothing says which are missing.
+    return (numbers == expected).all(1) & (n % count == 0)
+
+
+_MOST_DIGITS = 40  # there are never as many rows as numbers of so many binary digits
+
+
+def _checked_seed(seed: Any) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"`seed` should be a whole number, or one for each input. Found {seed!r}.") from None
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"`seed` should be a whole number of 64 bits. Found `seed = {seed}`.")
+    return number

@@ -1,0 +1,117 @@
+"""A kernel on the inputs themselves: how far a perturbed input lies from the unperturbed one, element by element.
+
+No perturbed input is made for it. With ``x`` the input, ``b`` the baseline, ``z`` a row of the design and ``k`` a
+feature,
+
+    <x, x'> = sum_k z_k sum_k(x x) + (1 - z_k) sum_k(x b) + always
+
+and so on, where ``sum_k`` runs over the feature's elements and ``always`` over those that are never hidden: d + 1 sums
+an input are all that is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from lime_callback.checks.numbers import check_number
+from lime_callback.sampling.locality_kernels import Kernel
+from lime_callback.sampling.precision import wide
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lime_callback.views.features import Features
+
+# Sums are made of whole numbers up to this one.
+_FINEST = 2.0**52
+
+
+@dataclass(frozen=True)
+class InputCosine(Kernel):
+    """Exponential kernel on the cosine distance between the inputs, ``exp(-distance² / (2 width²))``.
+
+    All elements of an input are one vector. The distance to an input that is zero throughout is 1.
+
+    Args:
+        width: kernel width, without unit, above 0.
+
+    Raises:
+        ValueError: if ``width`` is not above 0, or infinite.
+        TypeError: if it is no number.
+
+    References:
+        The default of ``captum.attr.Lime``.
+    """
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("width", self.width, above=0, hint="`kernel='none'` counts every perturbation the same")
+
+    def bound(self, inputs: Tensor, baseline: Tensor, features: Features) -> Kernel:
+        """See :meth:`~lime_callback.sampling.Kernel.bound`."""
+        return _Bound(self.width, *feature_sums(inputs, baseline, features))
+
+    def __call__(self, design: Tensor, present: Tensor) -> Tensor:
+        """Not without inputs.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            "`InputCosine` measures the inputs, not the on/off rows. Call what its `bound(inputs, baseline, features)` "
+            "returns."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound(Kernel):
+    width: float
+    xx: Tensor  # each [B, d + 1], first what is never hidden
+    xb: Tensor
+    bb: Tensor
+
+    def __call__(self, design: Tensor, present: Tensor) -> Tensor:
+        xx, xb, bb = (each.unsqueeze(-1) for each in (self.xx, self.xb, self.bb))
+        on = torch.cat([torch.ones_like(design[..., :1]), design], dim=-1).to(xx.dtype)
+        product, own = on @ xx + (1 - on) @ xb, on @ xx + (1 - on) @ bb
+        lengths = (own * xx.sum(1, keepdim=True)).sqrt()
+        cosine = torch.where(lengths > 0, product / lengths, 0.0)
+        tiny = torch.finfo(xx.dtype).tiny
+        squared = (1 - cosine).square().squeeze(-1)
+        return torch.exp(-squared / max(2 * self.width * self.width, tiny)).clamp(min=tiny)
+
+
+def feature_sums(inputs: Tensor, baseline: Tensor, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of x², xb and b² over the elements of each feature.
+
+    Args:
+        inputs: ``[B, *dims]``.
+        baseline: of the same shape.
+        features: of the inputs.
+
+    Returns:
+        Three tensors ``[B, d + 1]``, whose first column is over the elements that are never hidden.
+    """
+    dtype = wide(inputs.device)
+    found = []
+    for b, (values, hidden) in enumerate(zip(inputs, baseline, strict=True)):  # one at a time, for the memory
+        x, base = values.to(dtype), hidden.to(dtype)
+        labels = features.mask[b if len(features.mask) > 1 else 0]
+        found.append(torch.stack([_sums(part, labels, len(features)) for part in (x * x, x * base, base * base)]))
+    xx, xb, bb = torch.stack(found, dim=1)
+    return xx, xb, bb
+
+
+def _sums(values: Tensor, labels: Tensor, d: int) -> Tensor:
+    alike = [axis for axis, size in enumerate(labels.shape) if size == 1]
+    values = (values.sum(alike, keepdim=True) if alike else values).flatten()
+    # Whole numbers add up to the same in any order, in which a GPU has none: so weights are the same at every epoch.
+    total = values.abs().sum()
+    unit = torch.where(total > 0, total, 1.0) / _FINEST
+    counts = torch.zeros(d + 1, dtype=torch.int64, device=values.device)
+    counts.scatter_add_(0, labels.flatten().long() + 1, (values / unit).round().long())
+    return counts * unit

@@ -1,0 +1,169 @@
+"""Swaps: which values of which samples are hidden by which others', pinned for a run.
+
+A set is a bool mask ``[1 or N, C, H, W]`` over ``N`` samples, in which axes may have size 1 and broadcast. To hide it,
+its elements take the values that another sample has there. Rows go set by set: row ``r`` is sample ``r % m`` with set
+``r // m`` hidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.sampling.random_sets import elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lime_callback.views.layout import Layout
+
+REFERENCES = (19, 15, 11, 7, 5, 3)  # random sets for each watched set, the more the better
+ENOUGH, FEWEST = 32, 4  # samples: so many before there are more random sets, and fewer than that say nothing
+_ALIKE = 0.8  # sets whose sizes differ by less stand in for each other's random sets
+_FEWEST_ALIKE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Swaps:
+    """What is hidden, and by what.
+
+    Attributes:
+        names: of the S sets that are asked about.
+        masks: of these sets, then of the random sets.
+        references: for each of the S sets the places of its random sets in ``masks``.
+        samples: which samples are asked, int64 ``[m]``.
+        donors: whose values they take, int64 ``[m]``: none takes its own.
+    """
+
+    names: tuple[str, ...]
+    masks: tuple[Tensor, ...]
+    references: tuple[tuple[int, ...], ...]
+    samples: Tensor
+    donors: Tensor
+
+    @property
+    def forwards(self) -> int:
+        """Inputs that the model is asked about, those as they are among them."""
+        return len(self.samples) * (len(self.masks) + 1)
+
+
+def pinned_swaps(
+    watched: Mapping[str, Tensor],
+    bands: Mapping[str, Tensor],
+    count: int,
+    budget: int,
+    seed: int,
+    order: Sequence[int] | None = None,
+    references: int | None = None,
+) -> Swaps | None:
+    """Choose samples, donors and random sets, by the seed alone.
+
+    A watched set has random sets of its own, made of the same ranges or patches elsewhere. Bands that are about equally
+    large are each other's random sets; what has fewer than three gets three of its own.
+
+    Args:
+        watched: masks by name.
+        bands: likewise; left out where the budget does not suffice for them.
+        count: samples that there are, N.
+        budget: inputs that the model may be asked about at most.
+        seed: of all that is random.
+        order: of the channels by their wavelengths.
+        references: random sets for each watched set; ``None``: as many as the budget allows.
+
+    Returns:
+        The choice, or ``None`` if the budget suffices for no set, or there are too few samples.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    choices = REFERENCES if references is None else (references,)
+    enough = max(min(count, ENOUGH), FEWEST)
+    if watched:
+        # What a person has named comes first: bands are left out before there are too few random sets for it.
+        tries = [(bands, choices[:4], enough), ({}, choices, enough), ({}, choices[-1:], FEWEST)]
+    else:
+        tries = [(bands, (0,), FEWEST)] if bands else []
+    found = None
+    for kept, numbers, least in tries:
+        own = _own(kept)
+        found = _afforded(len(watched), len(kept) + sum(own.values()) + 1, count, budget, numbers, least)
+        if found is not None:
+            bands = kept
+            break
+    if found is None:
+        return None
+    random_sets, samples = found
+    order_of = torch.randperm(count, generator=generator)[:samples]
+    asked = {**watched, **{name: mask for name, mask in bands.items() if name not in watched}}
+    masks, places = list(asked.values()), []
+    for name, mask in asked.items():
+        few = random_sets if name in watched else own[name]
+        alike = [] if few else [i for i, other in enumerate(asked) if other in bands and _are_alike(name, other, bands)]
+        places.append((*alike, *range(len(masks), len(masks) + few)))
+        masks += [elsewhere(mask, generator, order) for _ in range(few)]
+    return Swaps(tuple(asked), tuple(masks), tuple(places), order_of, order_of.roll(1))
+
+
+def _afforded(
+    watched: int, fixed: int, count: int, budget: int, numbers: Sequence[int], least: int
+) -> tuple[int, int] | None:
+    """How many random sets a watched set has, the first of ``numbers`` that leaves enough samples, and how many."""
+    for references in numbers:
+        samples = min(count, budget // (fixed + watched * (1 + references)))
+        if samples >= least:
+            return references, samples
+    return None
+
+
+def _own(bands: Mapping[str, Tensor]) -> dict[str, int]:
+    """How many random sets of its own each band needs."""
+    return {
+        name: 0 if sum(_are_alike(name, other, bands) for other in bands) >= _FEWEST_ALIKE else _FEWEST_ALIKE
+        for name in bands
+    }
+
+
+def _are_alike(name: str, other: str, bands: Mapping[str, Tensor]) -> bool:
+    sizes = sorted(int(bands[one].sum()) for one in (name, other))
+    return name != other and sizes[0] >= _ALIKE * sizes[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Swapped:
+    """Rows for :func:`~lime_callback.forwards.batched_forwards.sweep`: samples with sets of theirs hidden.
+
+    Args:
+        inputs: ``[N, *dims]``.
+        layout: the axes of one input.
+        swaps: what is hidden by what.
+        device: where the model is.
+    """
+
+    inputs: Tensor
+    layout: Layout
+    swaps: Swaps
+    device: torch.device
+
+    @property
+    def per_input(self) -> int:
+        """Rows a set, m."""
+        return len(self.swaps.samples)
+
+    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+        """Outputs of the rows ``start`` to ``stop - 1``, ``[stop - start, K]``."""
+        device = self.inputs.device
+        within = torch.arange(start, stop) % self.per_input
+        samples, donors = (which[within].to(device) for which in (self.swaps.samples, self.swaps.donors))
+        x, other = (self.layout.canonical(self.inputs[which]) for which in (samples, donors))
+        parts: list[Tensor] = []
+        for number in range(start // self.per_input, (stop - 1) // self.per_input + 1):
+            begin = number * self.per_input
+            part = slice(max(begin, start) - start, min(begin + self.per_input, stop) - start)
+            mask = self.swaps.masks[number].to(device)
+            parts.append(torch.where(mask if len(mask) == 1 else mask[samples[part]], other[part], x[part]))
+        hidden = self.layout.restore(torch.cat(parts)).contiguous()
+        return forward(hidden.to(self.device), samples.to(self.device))
+
+    def release(self, *_: Any) -> None:
+        """Nothing is kept between batches."""

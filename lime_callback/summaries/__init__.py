@@ -1,0 +1,28 @@
+"""Summaries: many explanations in one.
+
+Begin with :mod:`~lime_callback.summaries.aggregate`, the sums over any number of inputs, and
+:mod:`~lime_callback.summaries.dataset`, which explains a data set batch by batch. The others combine several
+segmentations, and say how far seeds agree.
+"""
+
+from typing import TYPE_CHECKING
+
+from lime_callback.checks.lazy_names import lazily
+
+if TYPE_CHECKING:
+    from lime_callback.summaries.aggregate import Aggregate
+    from lime_callback.summaries.dataset import explain_all
+    from lime_callback.summaries.seed_stability import Stability, stability
+    from lime_callback.summaries.segmentation_ensemble import Ensemble, ensemble
+
+__all__ = ["Aggregate", "Ensemble", "Stability", "ensemble", "explain_all", "stability"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "aggregate": ["Aggregate"],
+        "dataset": ["explain_all"],
+        "segmentation_ensemble": ["Ensemble", "ensemble"],
+        "seed_stability": ["Stability", "stability"],
+    },
+)

@@ -1,0 +1,283 @@
+"""Global attributions: the explanations of many inputs in one, in memory that does not grow with their number.
+
+Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are told apart by their names, so what is aggregated
+has to mean the same in every input: superbands do, a grid and a mask that all inputs share, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.arguments import check_gate
+from lime_callback.checks.numbers import checked_count
+from lime_callback.explaining.effects import effects
+from lime_callback.explaining.explanation import Explanation
+from lime_callback.summaries.running_statistics import Moments
+from lime_callback.surrogates.confidence_intervals import LEVEL, reach, skewed
+
+if TYPE_CHECKING:
+    from lime_callback.views.features import Features
+
+_NOTHING = "An aggregate should have at least one explanation. Found none; `add` one first."
+_NO_COMMON_NAMES = (
+    "An aggregate's features should mean the same in every input, since they are told apart by their names. Found "
+    "superpixels that inputs were cut into, each its own way. Use `Superpixels('grid')`, a `mask` for all of "
+    "them, `Validity` or `Superbands`; or, where pixels mean the same in all inputs, average `explanation.heatmap()`."
+)
+
+
+class Aggregate:
+    """Mean and spread of each feature's coefficient over explanations, as they come.
+
+    A feature counts where an input has it. Superpixels that are cut for each input by itself have no common names; they
+    can be aggregated over explanations of one and the same input, and are refused otherwise.
+
+    Args:
+        gate: fits whose R² is below it do not count; ``None``: all do.
+
+    Attributes:
+        names: of the features, d, in the order in which they came.
+        inputs: explained so far, those below the gate among them.
+
+    Raises:
+        ValueError: if the gate is no bound of R².
+    """
+
+    def __init__(self, gate: float | None = None) -> None:
+        self.gate = check_gate(gate)
+        self.names: tuple[str, ...] = ()
+        self.inputs = 0
+        self._moments: Moments | None = None
+        self._sizes: Moments | None = None  # of absolute effects
+        self._scores: Moments | None = None
+        self._targets = torch.empty(0, dtype=torch.int64)
+        self._channels: tuple[str | None, ...] | None = None
+        self._cut = ""  # which mask the names of features that were numbered for one input belong to
+
+    def add(self, explanation: Explanation) -> Aggregate:
+        """Take an explanation in, of one input or of several; nothing of it is kept.
+
+        Raises:
+            TypeError: if it is none.
+            ValueError: if it has another number of targets than those before it, or :meth:`check` refuses its features.
+        """
+        if not isinstance(explanation, Explanation):
+            raise TypeError(f"`explanation` should be an Explanation. Found a {type(explanation).__name__}.")
+        score, values = explanation.score.cpu().unsqueeze(-1), explanation.coefficients
+        counted = explanation.features.present.cpu().unsqueeze(1).expand(values.shape)
+        if self.gate is not None:
+            counted = counted & (score >= self.gate)
+        part = Aggregate(self.gate)
+        part.names, part.inputs = explanation.features.names, len(values)
+        part._moments = Moments.of(values, explanation.standard_error, counted)
+        sizes = effects(values, explanation.standard_error).abs()
+        part._sizes = Moments.of(sizes, torch.zeros_like(sizes), counted)
+        part._scores = Moments.of(score, torch.zeros_like(score), torch.ones_like(score, dtype=torch.bool))
+        targets = explanation.targets.cpu()
+        part._targets = torch.where((targets == targets[0]).all(0), targets[0], -1)
+        part._channels = _channels(explanation)
+        part._cut = _cut(explanation.features)
+        return self.merge(part)
+
+    def check(self, features: Features) -> None:
+        """Raise if features cannot be told apart by their names.
+
+        Raises:
+            ValueError: if they were numbered for each input by itself, and the inputs, or those that came before, were
+                not cut alike.
+        """
+        self._check_cut(_cut(features), features.names)
+
+    def merge(self, other: Aggregate) -> Aggregate:
+        """Take in what another aggregate has, as of another process or another part of the data.
+
+        Raises:
+            TypeError: if ``other`` is none.
+            ValueError: if the number of targets differs, or equal names of features mean different things.
+        """
+        if not isinstance(other, Aggregate):
+            raise TypeError(f"`other` should be an Aggregate. Found a {type(other).__name__}.")
+        if other._moments is None or other._sizes is None or other._scores is None:
+            return self
+        if self._moments is None or self._sizes is None or self._scores is None:
+            self.names, self._channels, self._targets = other.names, other._channels, other._targets
+            self._moments, self._sizes, self._scores = other._moments, other._sizes, other._scores
+        else:
+            if len(other._targets) != len(self._targets):
+                raise ValueError(
+                    f"An aggregate's explanations should have the same number of targets. Found {len(self._targets)} "
+                    f"and then {len(other._targets)}."
+                )
+            self._check_cut(other._cut, other.names)
+            names = tuple(dict.fromkeys(self.names + other.names))
+            own, theirs = ([names.index(name) for name in part] for part in (self.names, other.names))
+            self.names = names
+            self._moments, self._sizes = (
+                one.placed(own, len(names)).joined(two.placed(theirs, len(names)))
+                for one, two in ((self._moments, other._moments), (self._sizes, other._sizes))
+            )
+            self._scores = self._scores.joined(other._scores)
+            self._targets = torch.where(self._targets == other._targets, self._targets, -1)
+            self._channels = self._channels if self._channels == other._channels else None
+        self._cut = self._cut or other._cut
+        self.inputs += other.inputs
+        return self
+
+    @property
+    def targets(self) -> Tensor:
+        """Index of the output that is explained, int64 ``[T]``; -1 where it is not the same for all inputs."""
+        return self._targets
+
+    @property
+    def count(self) -> Tensor:
+        """How many inputs count, int64 ``[T, d]``."""
+        return self._known.count.long()
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean coefficient over the inputs, float64 ``[T, d]``; NaN where none counts."""
+        return self._where_some(self._known.mean)
+
+    @property
+    def magnitude(self) -> Tensor:
+        """Mean absolute coefficient, ``[T, d]``: also of features that raise one input's output and lower another's."""
+        return self._where_some(self._known.magnitude)
+
+    @property
+    def importance(self) -> Tensor:
+        """Mean absolute effect, ``[T, d]``: which share of an input's attribution the feature has on average."""
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        return self._where_some(self._sizes.mean)
+
+    @property
+    def importance_error(self) -> Tensor:
+        """Standard error of the importance as an estimate for all inputs alike, ``[T, d]``; NaN for fewer than two."""
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        return self._sizes.spread / self._sizes.count.sqrt()
+
+    def importance_interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+        """Lower and upper end of the interval of the importance for all inputs alike, each ``[T, d]``, from 0 to 1.
+
+        Absolute values lean to one side, which :func:`~lime_callback.surrogates.confidence_intervals.skewed` allows
+        for. NaN for fewer than two inputs.
+
+        Args:
+            level: probability that the interval holds the importance; between 0 and 1.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        if self._sizes is None:
+            raise ValueError(_NOTHING)
+        sizes = self._sizes
+        low, high = skewed(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
+        return low.clamp(0, 1), high.clamp(0, 1)
+
+    def half_width(self, level: float = LEVEL) -> Tensor:
+        """Half of the interval of the mean for all inputs alike, by Student's t, ``[T, d]``; NaN for fewer than two.
+
+        Args:
+            level: probability that the interval holds the mean; between 0 and 1.
+
+        Raises:
+            ValueError: if the level does not lie between 0 and 1.
+        """
+        return self.standard_error * reach(self._known.count - 1, level)
+
+    @property
+    def spread(self) -> Tensor:
+        """Standard deviation of the coefficient over the inputs, ``[T, d]``; NaN where fewer than two count."""
+        return self._known.spread
+
+    @property
+    def standard_error(self) -> Tensor:
+        """Of the mean as an estimate for all inputs alike, ``[T, d]``: the spread by the root of the count."""
+        return self._known.spread / self._known.count.sqrt()
+
+    @property
+    def surrogate_error(self) -> Tensor:
+        """Of the mean over just these inputs, ``[T, d]``: the noise of the perturbations, and no more."""
+        return self._where_some(self._known.variance.sqrt() / self._known.count)
+
+    @property
+    def score(self) -> Tensor:
+        """Mean R² over all inputs, those below the gate among them, ``[T]``."""
+        if self._scores is None:
+            raise ValueError(_NOTHING)
+        return self._scores.mean.squeeze(-1)
+
+    @property
+    def channels(self) -> Tensor | None:
+        """Each channel's feature, int64 ``[C]``, -1: never hidden; ``None`` where inputs or pixels differ."""
+        if self._channels is None:
+            return None
+        return torch.tensor([-1 if name is None else self.names.index(name) for name in self._channels])
+
+    def on_channels(self, values: Tensor) -> Tensor:
+        """Lay values of the features, ``[T, d]``, onto the channels: ``[T, C]``, 0 where they are never hidden.
+
+        Raises:
+            ValueError: if the features are not groups of channels, the same for all inputs.
+        """
+        labels = self.channels
+        if labels is None:
+            raise ValueError(
+                "Values on channels need features that are the same groups of channels in every input, as those of "
+                "Superbands. Found others."
+            )
+        return torch.where(labels < 0, 0.0, values[:, labels.clamp(min=0)])
+
+    def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
+        """For each target the k features of largest mean absolute effect, as (name, mean coefficient).
+
+        So a feature that raises one input's output and lowers another's is not overlooked.
+
+        Raises:
+            ValueError: if ``k`` is below 1, or nothing was explained.
+            TypeError: if it is no whole number.
+        """
+        k = checked_count("k", k)
+        mean = self.mean
+        order = self.importance.nan_to_num(-1.0).argsort(dim=-1, descending=True, stable=True)[:, :k].tolist()
+        return [
+            [(self.names[i], float(mean[t, i])) for i in row if not mean[t, i].isnan()] for t, row in enumerate(order)
+        ]
+
+    def _check_cut(self, cut: str, names: tuple[str, ...]) -> None:
+        if cut != self._cut and not set(names).isdisjoint(self.names):
+            raise ValueError(_NO_COMMON_NAMES)
+
+    @property
+    def _known(self) -> Moments:
+        if self._moments is None:
+            raise ValueError(_NOTHING)
+        return self._moments
+
+    def _where_some(self, values: Tensor) -> Tensor:
+        return torch.where(self._known.count > 0, values, torch.nan)
+
+
+def _channels(explanation: Explanation) -> tuple[str | None, ...] | None:
+    """The name of each channel's feature, if the features are groups of channels and the same for all inputs."""
+    mask, names = explanation.features.canonical, explanation.features.names
+    channels = explanation.features.layout.canonical(torch.empty(1, *explanation.shape, device="meta")).shape[1]
+    if mask.shape[0] != 1 or mask.shape[2:] != (1, 1) or mask.shape[1] != channels:
+        return None
+    return tuple(None if label < 0 else names[label] for label in mask.flatten().tolist())
+
+
+def _cut(features: Features) -> str:
+    """Says which mask the names belong to, if they were numbered for one input; empty where they are common names."""
+    if not features.per_input:
+        return ""
+    rows = features.mask.cpu().flatten(1).contiguous().numpy()
+    found = {hashlib.sha256(f"{features.mask.shape[1:]}".encode() + row.tobytes()).hexdigest() for row in rows}
+    if len(found) > 1:
+        raise ValueError(_NO_COMMON_NAMES)
+    return found.pop()

@@ -1,0 +1,163 @@
+"""A whole data set explained, batch by batch, of which only the aggregate is kept."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from lime_callback.checks.arguments import check_count, check_function, check_target
+from lime_callback.explaining.explainer import run
+from lime_callback.explaining.input_checks import check_background, check_inputs
+from lime_callback.explaining.strategies import Settings
+from lime_callback.forwards.batched_forwards import predictions
+from lime_callback.outputs.targets import pinned_targets
+from lime_callback.probes import batch_entries
+from lime_callback.probes.probe_samples import Captured, Probes, probes_of
+from lime_callback.summaries.aggregate import Aggregate
+from lime_callback.views import View
+from lime_callback.views.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from lime_callback.explaining.package_presets import Like
+    from lime_callback.outputs.segmentation_reducers import Reducer
+    from lime_callback.outputs.targets import Output
+    from lime_callback.sampling.baselines import Baseline
+    from lime_callback.sampling.designs import Design
+    from lime_callback.sampling.locality_kernels import Kernel
+
+
+def explain_all(
+    forward: Callable[[Tensor], Any],
+    loader: Iterable[Any],
+    view: View,
+    target: Literal["predicted", "label", "all"] | int | list[int] | Callable[[Tensor], Tensor] = "all",
+    *,
+    layout: str | Layout = "CHW",
+    wavelengths: Sequence[float] | None = None,
+    n_perturbations: int = 256,
+    design: str | Design | None = None,
+    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None = None,
+    kernel: str | Kernel | None = None,
+    surrogate: Any = None,
+    like: Like | None = None,
+    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
+    batch_size: int = 64,
+    stem: Literal["auto", "off"] = "auto",
+    background: Tensor | None = None,
+    seed: int = 0,
+    gate: float | None = None,
+    input_key: batch_entries.Key | None = None,
+    label_key: batch_entries.Key | None = None,
+    device: torch.device | str | None = None,
+) -> Aggregate:
+    """Explain every sample that a loader gives: which features count in the whole of a data set?
+
+    A batch is explained and forgotten, so memory does not grow with their number. Sample ``i`` has the perturbations of
+    the seed ``seed + i``: what they happen to be averages out, and how the samples are batched does not matter. For a
+    bar of progress wrap the loader, as in ``tqdm(loader)``.
+
+    Args:
+        forward: as for :func:`~lime_callback.explain`; put a model into evaluation mode yourself.
+        loader: gives batches: a tensor, a sequence or a mapping, whose entries have one row a sample.
+        view: how each batch is cut into features. They are told apart by their names, so the view has to give the same
+            ones to every sample, see :class:`~lime_callback.Aggregate`.
+        target: which output of each sample: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
+            or a function of a batch's outputs, such as ``TopLabels(3)``.
+        layout: the axes of one sample.
+        wavelengths: of the channels, in nm.
+        n_perturbations: of each sample.
+        design: see :func:`~lime_callback.explain`, as for the arguments up to ``background``.
+        baseline: what hidden elements become.
+        kernel: how much each perturbation counts.
+        surrogate: the linear model.
+        like: sets design, baseline, kernel and surrogate as another package has them by default.
+        output: scale of the output, a function of it, or a reducer.
+        batch_size: perturbed inputs a forward at most; fewer from there on where memory does not suffice.
+        stem: whether the model's first layer is folded.
+        background: other inputs of the same data, ``[N, *dims]``, for the baselines ``"data"`` and ``"background"``.
+        seed: of the first sample's design.
+        gate: explanations whose R² is below this do not count; ``None``: all do.
+        input_key: the batch's entry with the images; ``None`` looks for it.
+        label_key: the batch's entry with the labels; ``None`` looks for it.
+        device: where the work is done; ``None``: where the batches are.
+
+    Returns:
+        The aggregate of all explanations; it can be merged with those of other loaders and processes.
+
+    Raises:
+        ValueError: if an argument's value or shape does not fit, an output is not finite, there is no sample, or the
+            view cuts each sample for itself, so that names mean nothing in another.
+        TypeError: if an argument is of another kind.
+
+    Warns:
+        UserWarning: with the number of samples whose fit is degenerate.
+    """
+    check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
+    if not isinstance(loader, Iterable):
+        raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
+    if not isinstance(view, View):
+        raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
+    usual = "mean" if background is None else "data"
+    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
+    target, layout = check_target(target), Layout.of(layout)
+    seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
+    aggregate, reasons = Aggregate(gate), list[str]()
+
+    def rows(x: Tensor, _: Tensor) -> Any:
+        return forward(x)
+
+    for batch in loader:
+        samples = _samples(batch, input_key, label_key, device)
+        layout.check(tuple(samples.inputs.shape), "the loader's batch")
+        check_inputs(samples.inputs)
+        check_background(background, samples.inputs)
+        entries = samples.batch if isinstance(samples.batch, dict) else None
+        features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
+        aggregate.check(features)
+        with torch.no_grad():
+            outputs, pinned = predictions(rows, samples.inputs, settings.output, batch_size)
+        found = run(
+            rows,
+            samples.inputs,
+            features,
+            pinned_targets(target, outputs, samples.labels),
+            settings=settings,
+            batch_size=batch_size,
+            seeds=[seed + aggregate.inputs + i for i in range(len(samples))],
+            module=forward if isinstance(forward, nn.Module) else None,
+            pinned=pinned,
+            background=background,
+        )
+        aggregate.add(found.explanation)
+        reasons += found.degenerate.values()
+        batch_size = found.batch_size
+    if not aggregate.inputs:
+        raise ValueError("`loader` should give at least one batch. Found none.")
+    if reasons:
+        warnings.warn(
+            f"The explanations of {len(reasons)} of {aggregate.inputs} samples are degenerate, the first because "
+            f"{reasons[0]}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return aggregate
+
+
+def _samples(
+    batch: Any,
+    input_key: batch_entries.Key | None,
+    label_key: batch_entries.Key | None,
+    device: torch.device | str | None,
+) -> Probes:
+    inputs = batch_entries.entry(batch, batch_entries.input_key(batch, input_key))
+    everything = Captured([batch], [len(inputs)], list(range(len(inputs))))
+    samples = probes_of([everything], input_key, label_key)
+    return samples if device is None else samples.to(torch.device(device))

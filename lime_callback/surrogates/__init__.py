@@ -1,0 +1,27 @@
+"""Surrogates: the linear models, their errors and their scores.
+
+Begin with :mod:`~lime_callback.surrogates.linear_models`, what is fitted, and
+:mod:`~lime_callback.surrogates.fitting`, how. The errors are in
+:mod:`~lime_callback.surrogates.standard_errors`, R² of rows left out in
+:mod:`~lime_callback.surrogates.predictive_score`.
+"""
+
+from typing import TYPE_CHECKING
+
+from lime_callback.checks.lazy_names import lazily
+
+if TYPE_CHECKING:
+    from lime_callback.surrogates.fitted_rows import Samples
+    from lime_callback.surrogates.linear_models import Lasso, Problem, Ridge, Surrogate
+    from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate
+
+__all__ = ["Lasso", "Problem", "Ridge", "Samples", "SklearnSurrogate", "Surrogate"]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "linear_models": ["Lasso", "Problem", "Ridge", "Surrogate"],
+        "sklearn_regressor": ["SklearnSurrogate"],
+        "fitted_rows": ["Samples"],
+    },
+)

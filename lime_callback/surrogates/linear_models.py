@@ -1,0 +1,203 @@
+"""Surrogates: weighted linear models, fitted to all inputs and targets at once on the device.
+
+Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets. A problem is centred, so that the intercept is out
+of the way, and its rows are scaled by the root of their weight. Where all problems share one design, what depends on
+the design alone has size 1 in place of B and is computed once. Everything is float64 (float32 on devices without it),
+also under autocast.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.arguments import check_flag
+from lime_callback.checks.numbers import check_number, checked_count
+
+if TYPE_CHECKING:
+    from lime_callback.surrogates.fitted_rows import Samples
+
+
+class Problem(NamedTuple):
+    """Centred and weighted least-squares problems."""
+
+    x: Tensor  # [B or 1, n, d] rows less their weighted mean, times the root of the weight
+    y: Tensor  # [B, n, T] outputs, likewise
+    weights: Tensor  # [B or 1, n]
+    gram: Tensor  # [B or 1, d, d]
+    cross: Tensor  # [B, d, T]
+    direction: Tensor  # [B or 1, n] of the intercept, of length 1
+    z_mean: Tensor  # [B or 1, 1, d]
+    y_mean: Tensor  # [B, 1, T]
+
+
+class Surrogate(ABC):
+    """A linear model and its penalty."""
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether coefficients are drawn towards 0, away from least squares, by more than rounding."""
+        return True
+
+    @abstractmethod
+    def solve(self, problem: Problem) -> Tensor:
+        """Coefficients ``[B, d, T]``."""
+
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor | None:
+        """How far each coefficient follows when its least-squares one moves, from 0 to 1, ``[B or 1, d, T or 1]``.
+
+        ``None`` where that has no closed form, so that the surrogate has to be fitted again to know how it predicts.
+
+        Args:
+            problem: that was solved.
+            beta: its coefficients ``[B, d, T]``.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Ridge(Surrogate):
+    """Least squares with a squared penalty: ``Σ w (y - Xβ - β₀)² / Σ w + alpha ‖β‖²``.
+
+    The penalty is relative to the sum of the weights, so that it means the same under every kernel and for every number
+    of perturbations. The default does no more than keep the solution unique.
+
+    Args:
+        alpha: strength of the penalty, at least 0.
+        absolute: whether the penalty stands beside the sum ``Σ w (...)²`` itself, as in scikit-learn's ``Ridge`` and in
+            ``lime``. It then grows where weights are small.
+
+    Raises:
+        ValueError: if ``alpha`` is negative or infinite.
+        TypeError: if it is no number, or ``absolute`` is neither true nor false.
+    """
+
+    alpha: float = 1e-8
+    absolute: bool = False
+
+    def __post_init__(self) -> None:
+        check_number("alpha", self.alpha, least=0)
+        check_flag("absolute", self.absolute)
+
+    @property
+    def shrinks(self) -> bool:
+        """See :class:`Surrogate`; a relative penalty takes four times its strength off a coefficient."""
+        return (self.absolute and self.alpha > 0) or self.alpha > _NO_PENALTY
+
+    def solve(self, problem: Problem) -> Tensor:
+        """See :class:`Surrogate`."""
+        return solution(problem, self._penalty(problem))
+
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor:
+        """See :meth:`Surrogate.kept`."""
+        factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, self._penalty(problem)))
+        return torch.cholesky_solve(problem.gram, factor).diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+
+    def _penalty(self, problem: Problem) -> Tensor:
+        total = problem.weights.sum(-1, keepdim=True)
+        return self.alpha * (torch.ones_like(total) if self.absolute else total)
+
+
+@dataclass(frozen=True)
+class Lasso(Surrogate):
+    """Least squares with an absolute penalty: ``Σ w (y - Xβ - β₀)² / (2 Σ w) + alpha ‖β‖₁``, as scikit-learn's.
+
+    Solved by the accelerated proximal gradient method with restarts, for all problems at once.
+
+    Args:
+        alpha: strength of the penalty, above 0, in units of the output.
+        tolerance: the largest violation of the optimality conditions, as a share of the largest ``|Xᵀy| / Σw``.
+        max_iterations: after which the last is taken. On the CPU fewer do, once the tolerance is met; elsewhere so many
+            are always made, since to look would make the device wait.
+
+    Raises:
+        ValueError: if ``alpha`` or ``tolerance`` is not above 0 and finite, or ``max_iterations`` is below 1.
+        TypeError: if one is no number.
+
+    References:
+        Beck and Teboulle, SIAM Journal on Imaging Sciences 2 (2009), for the method; O'Donoghue and Candès, Foundations
+        of Computational Mathematics 15 (2015), for the restarts.
+    """
+
+    alpha: float = 1e-3
+    tolerance: float = 1e-9
+    max_iterations: int = 5000
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "tolerance"):
+            check_number(name, getattr(self, name), above=0)
+        checked_count("max_iterations", self.max_iterations)
+
+    def solve(self, problem: Problem) -> Tensor:
+        """See :class:`Surrogate`."""
+        total = problem.weights.sum(-1)[:, None, None]
+        gram, cross = problem.gram / total, problem.cross / total
+        step = 1 / torch.linalg.matrix_norm(gram, ord=2).clamp(min=1e-30)[:, None, None]
+        scale = cross.abs().amax((1, 2), keepdim=True).clamp(min=1e-30)
+        tolerance = max(self.tolerance, 10 * torch.finfo(cross.dtype).eps) * scale
+        beta = ahead = torch.zeros_like(cross)
+        momentum = cross.new_ones(len(cross), 1, cross.shape[2])
+        for iteration in range(self.max_iterations):
+            proposal = ahead - step * (gram @ ahead - cross)
+            new = proposal.sign() * (proposal.abs() - self.alpha * step).clamp(min=0)
+            restart = ((ahead - new) * (new - beta)).sum(1, keepdim=True) > 0
+            previous = torch.where(restart, 1.0, momentum)
+            momentum = (1 + (1 + 4 * previous**2).sqrt()) / 2
+            ahead = new + torch.where(restart, 0.0, (previous - 1) / momentum) * (new - beta)
+            beta = new
+            if iteration % 20 == 19 and _is_free_to_read(cross):
+                # Asked in this way, outputs that are not finite, which is told later, hold nothing up.
+                wrong = self._violation(gram @ beta - cross, beta) > tolerance
+                if not bool(wrong.any()):
+                    break
+        return beta
+
+    def kept(self, problem: Problem, beta: Tensor) -> Tensor:
+        """See :meth:`Surrogate.kept`: the penalty moves what is not 0 by a constant.
+
+        References:
+            Zou, Hastie and Tibshirani, "On the Degrees of Freedom of the Lasso", Annals of Statistics 35 (2007).
+        """
+        return (beta != 0).to(beta.dtype)
+
+    def _violation(self, gradient: Tensor, beta: Tensor) -> Tensor:
+        """How far each coefficient is from optimal: the distance of 0 to the objective's subgradient."""
+        active = (gradient + self.alpha * beta.sign()).abs()
+        return torch.where(beta == 0, (gradient.abs() - self.alpha).clamp(min=0), active)
+
+
+def _is_free_to_read(values: Tensor) -> bool:
+    """Whether a value can be looked at without waiting for a device."""
+    return values.device.type == "cpu"
+
+
+# Relative penalties up to this one take less than a thousandth off a coefficient.
+_NO_PENALTY = 1e-4
+
+
+def solution(problem: Problem, penalty: Tensor) -> Tensor:
+    """Least squares with ``penalty`` ``[B or 1, 1]`` on the Gram matrix's diagonal, ``[B, d, T]``."""
+    factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, penalty))
+    return torch.cholesky_solve(problem.cross, factor)
+
+
+def penalised(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
+    """Add ``penalty`` to the Gram matrix's diagonal, and as much as features that never vary need to do no harm."""
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    tiny = 1e-10 if gram.dtype == torch.float64 else 1e-6
+    extra = penalty + tiny * diagonal.mean(-1, keepdim=True) + torch.finfo(gram.dtype).tiny ** 0.5
+    return gram + torch.diag_embed(extra.expand_as(diagonal))
+
+
+def centred(samples: Samples) -> Problem:
+    """The least-squares problems of the samples, without their means and weighted."""
+    z, y = samples.design.to(samples.weights.dtype), samples.outputs.to(samples.weights.dtype)
+    weights = samples.weights.unsqueeze(-1)
+    share = weights / weights.sum(1, keepdim=True)
+    z_mean, y_mean = (share * z).sum(1, keepdim=True), (share * y).sum(1, keepdim=True)
+    x, y = weights.sqrt() * (z - z_mean), weights.sqrt() * (y - y_mean)
+    return Problem(x, y, samples.weights, x.mT @ x, x.mT @ y, share.sqrt().squeeze(-1), z_mean, y_mean)

@@ -1,0 +1,165 @@
+"""The callback's hooks: when probes are captured and explained. The work, and what is kept, is in a study."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lime_callback.forwards.no_trace_guard import guarded
+from lime_callback.training.first_sample import first_sample, has_validation
+from lime_callback.training.logged_metrics import measured_metrics, settled_texts, stand_ins
+from lime_callback.training.probe_session import Study
+
+if TYPE_CHECKING:
+    from lime_callback.following.callback_config import Plan
+
+
+class Hooks(Callback):
+    """What Lightning calls, and when.
+
+    Args:
+        plan: what the user asked for.
+        on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
+    """
+
+    def __init__(self, plan: Plan, on_error: Literal["warn", "raise"]) -> None:
+        self.plan = plan
+        self._on_error = on_error
+        self._validation = Study(plan, on_error)
+        self._test: Study | None = None
+        self._inquiry = self._validation.inquiry
+        self._rehearsed = self._without_validation = False
+
+    @property
+    def state_key(self) -> str:
+        """Different for callbacks of different names, so that several can be in one trainer."""
+        return self._generate_state_key(name=self.plan.name)
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Go first among the callbacks.
+
+        So the weights are explained that were validated, before weight averaging puts others back, probes are as the
+        loader gave them, and monitors find their values.
+        """
+        trainer.callbacks.remove(self)
+        trainer.callbacks.insert(0, self)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Where there was no sanity check, try everything once; where there is no validation, do without."""
+        self._validation.begin_lap()
+        self._without_validation = not has_validation(trainer)
+        if not self._without_validation and self._validation.probes is None and not self._rehearsed:
+            sample = None
+            # What is wrong with the data shows in validation itself.
+            with suppress(Exception), guarded(pl_module):
+                sample = first_sample(trainer)
+            self._validation.begin(trainer, pl_module, rehearsal=True)
+            if sample is not None:
+                self._validation.offer([1], sample, 0)
+            self._validation.rehearse(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin to listen."""
+        self._validation.begin(trainer, pl_module, rehearsal=trainer.sanity_checking)
+
+    def on_validation_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Capture the probes, before a validation step can write into the batch."""
+        batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
+        self._validation.offer(batches, batch, batch_idx, dataloader_idx)
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
+        if trainer.sanity_checking:
+            self._validation.rehearse(trainer, pl_module)
+            self._rehearsed = True
+        else:
+            self._explain(self._validation, trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Without validation: begin to listen to training batches, if probes are wanted."""
+        if self._without_validation:
+            self._validation.begin(trainer, pl_module)
+            if self._validation.listens:
+                # Only here is there a hook on training batches, and only until the epoch ends.
+                self.on_train_batch_start = self._capture_from_training  # type: ignore[method-assign]
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Without validation: explain samples of the training set."""
+        if self._without_validation:
+            self.__dict__.pop("on_train_batch_start", None)
+            self._explain(self._validation, trainer, pl_module)
+
+    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
+        """Begin to listen, with probes of their own."""
+        self._test = Study(replace(self.plan, name=f"{self.plan.name}/test"), self._on_error)
+        self._test.begin(trainer, pl_module)
+
+    def on_test_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Capture the probes of the test set."""
+        if self._test is not None:
+            self._test.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
+        if self._test is not None:
+            self._explain(self._test, trainer, pl_module)
+
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Say when the explanations settled."""
+        for text in settled_texts(self._validation.inquiry.tracks):
+            self._validation.console.info(text)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """The run ends early: what was explained still reaches the loggers."""
+        self._finish()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """The loggers are about to be closed: wait for what is on its way to them."""
+        self._finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs, in tensors and plain values; small, and without images."""
+        return self._validation.state()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written; checked against the probes at the next validation."""
+        self._validation.restore(state_dict)
+
+    def _explain(self, study: Study, trainer: Any, pl_module: Any) -> None:
+        study.explain(trainer, pl_module)
+        self._inquiry = study.inquiry
+        pl_module.log_dict(
+            measured_metrics(study.plan.name, study.inquiry.tracks, study.costs),
+            on_step=False,
+            on_epoch=True,
+            batch_size=1,
+            sync_dist=trainer.world_size > 1,
+        )
+        if study is self._validation:
+            # Logged with `logger=False` they could not be logged with it later: Lightning wants one way a name.
+            values = stand_ins(study.plan.name, study.inquiry.tracks)
+            trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+        if study is self._validation and not study.finish(wait=False):
+            # As long as pictures are on their way, and no longer, each batch asks whether they are there.
+            self.on_train_batch_end = self._finish_what_is_there  # type: ignore[method-assign]
+
+    def _finish_what_is_there(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._validation.finish(wait=False):
+            self.__dict__.pop("on_train_batch_end", None)
+
+    def _finish(self) -> None:
+        self.__dict__.pop("on_train_batch_end", None)
+        for study in (self._validation, self._test):
+            if study is not None:
+                study.close()
+
+    def _capture_from_training(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._validation.offer([trainer.num_training_batches], batch, batch_idx)

@@ -1,0 +1,108 @@
+"""How many perturbations are used over a run: as many as were asked for, or as its budget of time affords."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.following.time_budget import affordable
+from lime_callback.forwards.batched_forwards import in_batches
+from lime_callback.forwards.no_trace_guard import guarded
+from lime_callback.outputs.targets import scores
+
+if TYPE_CHECKING:
+    from lime_callback.following.callback_config import Plan
+    from lime_callback.forwards.processes import Ranks
+    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.publishing.sinks.console import Console
+
+
+@dataclass
+class Pace:
+    """Uses fewer perturbations where time is short, and says so.
+
+    Args:
+        plan: what the user asked for.
+        console: for what is said.
+
+    Attributes:
+        used: perturbations of each probe and view.
+        begun: whether what an explanation takes has been measured.
+    """
+
+    plan: Plan
+    console: Console
+    used: int = field(init=False)
+    begun: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.used = self.plan.settings.n_perturbations
+
+    def begin(self, model: Model, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
+        """Before the first explanation, find out what the budget of time affords.
+
+        Args:
+            model: with the probes.
+            inputs: that are explained, over all views.
+            allowed: seconds that the explanation may take.
+            batch_size: rows a forward.
+            ranks: the processes.
+        """
+        each = inputs / ranks.shares * seconds_per_row(model, self.plan.settings.output, batch_size, ranks)
+        self.keep(0.0, each, max(ranks.gather(allowed)))
+        self.begun = True
+
+    def keep(self, fixed: float, each: float, allowed: float) -> None:
+        """Use fewer from now on if those of now take too long; never more, so that epochs compare.
+
+        Args:
+            fixed: seconds that an explained epoch takes besides.
+            each: seconds a perturbation of all probes and views.
+            allowed: seconds in all.
+        """
+        most, settings, budget = self.used, self.plan.settings, self.plan.time_budget
+        self.used = affordable(most, max(settings.design.group(most, 2), 1), fixed, each, allowed)
+        if self.used < most:
+            self.console.info(
+                f"the time budget of {budget} affords {self.used} of {settings.n_perturbations} perturbations, the "
+                "first ones of each design; the errors grow accordingly."
+            )
+        if fixed + each * self.used > allowed:
+            self.console.once(
+                f"the time budget of {budget} is too small: {self.used} perturbations take {each * self.used:.3g} s, "
+                f"and the rest {fixed:.3g} s. Explain less often with `every_n_epochs`, fewer `probes` or `views`, or "
+                "pass `pictures=False`.",
+                key="time budget",
+            )
+
+    def compare(self, seconds: float, lap: float) -> None:
+        """Say so where explaining took longer than the training before it."""
+        if seconds > lap:
+            self.console.remark(
+                f"explaining took {seconds:.3g} s, longer than the {lap:.3g} s of training before it. Less often with "
+                "`every_n_epochs`, fewer `n_perturbations`, `probes` or `views`, `pictures=False`, or a `time_budget` "
+                "would make it cheaper.",
+                key="cost",
+            )
+
+
+def seconds_per_row(model: Model, output: Any, batch_size: int, ranks: Ranks) -> float:
+    """What a perturbed input costs in a forward, measured: the slowest process counts."""
+    inputs = model.probes.inputs
+    rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
+    x, took = inputs[rows], 0.0
+
+    def work(start: int, stop: int) -> None:
+        nonlocal took
+        started = time.perf_counter()
+        outputs = scores(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
+        float(outputs.sum())  # waits for the device
+        took = (time.perf_counter() - started) / (stop - start)
+
+    with guarded(model.module):
+        for _ in range(2):  # the first one warms up
+            ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
+    return max(ranks.gather(took))

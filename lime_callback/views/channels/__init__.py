@@ -1,0 +1,1 @@
+"""How channels are named, and how groups of them become features."""

@@ -1,0 +1,159 @@
+"""How a user names groups of channels, and which channels that are.
+
+A group is a union of parts: intervals of wavelengths, single wavelengths, channel numbers. :func:`parse_group` reads a
+group and checks all that can be known without data; :meth:`Group.pick` finds its channels on a sensor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.views.channels.named_bands import bands_of
+from lime_callback.views.channels.parts import Interval, Nearest, Numbers, Part, Picked
+from lime_callback.views.view_checks import MICROMETRES_BELOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FORMS = (
+    "a band or index name such as 'R' or 'NDVI', a list of names, a list of wavelengths in nm [462.08, 465.27], a "
+    "range of wavelengths (400.0, 500.0) or {'from': 400, 'to': 500}, or a list, range or slice of channel numbers"
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A union of parts under one name; an empty name is derived from the parts."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def label(self, count: int) -> str:
+        """The group's name, for a sensor of ``count`` channels."""
+        return self.name or "+".join(dict.fromkeys(part.label(count) for part in self.parts))
+
+    def pick(self, wavelengths: Sequence[float] | None, count: int) -> Picked:
+        """The group's channels on a sensor of ``count`` channels.
+
+        Raises:
+            ValueError: if a part needs wavelengths and there are none, or a channel number is too high.
+        """
+        if wavelengths is None and any(part.needs_wavelengths for part in self.parts):
+            raise ValueError(
+                f"`bands` names {self.label(count)!r} by wavelength. Found no wavelengths; pass `wavelengths=` to the "
+                f"callback or to the view, one in nm for each channel, or name channels by number."
+            )
+        picked = Picked()
+        for part in self.parts:
+            part.pick(wavelengths or (), count, picked)
+        return picked
+
+
+def parse_group(spec: Any, name: str = "") -> Group:
+    """Read one group.
+
+    Args:
+        spec: a name, a list, a range, see :class:`~lime_callback.views.Superbands`.
+        name: what the user calls it; empty to derive a name.
+
+    Raises:
+        ValueError: if a name is unknown, if a number cannot be a wavelength or channel, or if wavelengths and numbers
+            mix.
+        TypeError: if it is nothing that names channels.
+    """
+    parts = tuple(_parts(spec))
+    if not name and isinstance(spec, str):
+        name = spec
+    elif not name and _is_list(spec) and all(isinstance(item, str) for item in spec):
+        name = "+".join(dict.fromkeys(spec))
+    return Group(name, parts)
+
+
+def _parts(spec: Any) -> Iterable[Part]:
+    spec = spec.tolist() if hasattr(spec, "tolist") else spec
+    if isinstance(spec, str):
+        return [Interval(band.low, band.high, band.name) for band in bands_of(spec)]
+    if isinstance(spec, Mapping):
+        return [_interval(*_ends(spec))]
+    if isinstance(spec, slice):
+        return [Numbers(_slice(spec))]
+    if _is_number(spec):
+        return [_numbers([spec])]
+    if not _is_list(spec):
+        raise TypeError(f"`bands` should hold {_FORMS}. Found {spec!r}, a {type(spec).__name__}.")
+    items = [item.tolist() if hasattr(item, "tolist") else item for item in spec]
+    if not items:
+        raise ValueError(f"`bands` should hold groups of at least one channel. Found the empty group {spec!r}.")
+    if not any(_is_number(item) for item in items):
+        return [part for item in items for part in _parts(item)]
+    if isinstance(spec, tuple):
+        if len(items) != 2 or not all(isinstance(item, float) for item in items):
+            raise ValueError(
+                f"`bands` takes a tuple of two floats as a range of wavelengths, such as (400.0, 500.0). Found "
+                f"{spec!r}; write single wavelengths [462.08, 465.27] and channel numbers [0, 1] as lists."
+            )
+        return [_interval(*items)]
+    return [_numbers(items)]
+
+
+def _numbers(items: list[Any]) -> Part:
+    """Wavelengths if all are floats, channels if all are whole numbers."""
+    if all(isinstance(item, float) for item in items):
+        wrong = [item for item in items if not (math.isfinite(item) and item > 0)]
+        if wrong:
+            raise ValueError(f"`bands` should hold wavelengths that are finite and above 0, in nm. Found {wrong[0]}.")
+        _check_unit(max(items))
+        return Nearest(tuple(items))
+    if not all(_is_number(item) and isinstance(item, int) for item in items):
+        raise ValueError(
+            f"`bands` takes whole numbers as channels and numbers with a decimal point as wavelengths in nm, not both "
+            f"in one group. Found {items!r}; write a whole wavelength as 460.0."
+        )
+    if min(items) < 0:
+        raise ValueError(f"`bands` should hold channel numbers of 0 or above. Found {min(items)}.")
+    return Numbers(tuple(items))
+
+
+def _slice(spec: slice) -> slice:
+    ends = (spec.start, spec.stop, spec.step)
+    if not all(end is None or hasattr(end, "__index__") for end in ends) or spec.step == 0:
+        raise ValueError(
+            f"`bands` takes a slice of channel numbers, with a step other than 0. Found {spec!r}; write a range of "
+            f"wavelengths as (400.0, 500.0)."
+        )
+    return spec
+
+
+def _check_unit(highest: float) -> None:
+    if highest < MICROMETRES_BELOW:
+        raise ValueError(
+            f"`bands` should hold wavelengths in nm. Found values up to {highest:g}, which look like micrometres; "
+            f"multiply them by 1000."
+        )
+
+
+def _ends(spec: Mapping[Any, Any]) -> tuple[Any, Any]:
+    if set(spec) != {"from", "to"}:
+        raise ValueError(f"`bands` takes a range of wavelengths as {{'from': 400, 'to': 500}}. Found {dict(spec)!r}.")
+    return spec["from"], spec["to"]
+
+
+def _interval(low: Any, high: Any) -> Interval:
+    if not (_is_number(low) and _is_number(high) and 0 < low < high < math.inf):
+        raise ValueError(
+            f"`bands` should hold ranges of wavelengths in nm that start above 0 and below their end. Found {low!r} to "
+            f"{high!r}."
+        )
+    _check_unit(high)
+    return Interval(float(low), float(high))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple, range))

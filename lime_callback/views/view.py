@@ -1,0 +1,73 @@
+"""What every view is: settings in, features out. A view holds no state and never changes its inputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.checks.arguments import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from lime_callback.views.features import Features
+    from lime_callback.views.layout import Layout
+
+
+class View(ABC):
+    """One way to cut an input into features."""
+
+    name: str
+
+    @abstractmethod
+    def features(
+        self,
+        inputs: Tensor,
+        *,
+        layout: str | Layout = "CHW",
+        wavelengths: Sequence[float] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> Features:
+        """Cut ``inputs`` into features.
+
+        Args:
+            inputs: ``[B, *dims]``, on any device; they are only read.
+            layout: the axes of one input.
+            wavelengths: of the channels, in nm; a view's own wavelengths come first.
+            batch: further entries of the batch that the inputs come from, one row an input, for masks named by their
+                key.
+
+        Returns:
+            Features on the inputs' device.
+
+        Raises:
+            ValueError: if the inputs and the view's settings do not fit.
+        """
+
+
+def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:
+    """Views with different names; the default for ``None``.
+
+    Raises:
+        TypeError: if ``value`` is no view and no sequence of views.
+        ValueError: if there is none, or two have the same name.
+    """
+    views = tuple(default) if value is None else (value,) if isinstance(value, View) else value
+    if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(view, View) for view in views):
+        raise TypeError(
+            f"`views` should be a view or several, such as `[Superpixels(), Superbands()]`. Found `views = {value!r}`."
+        )
+    if not views:
+        raise ValueError("`views` should hold at least one view. Found an empty sequence; `None` takes the default.")
+    # A view of the user's own may have none.
+    names = [check_name("name", getattr(view, "name", None)) for view in views]
+    twice = [name for name, number in Counter(names).items() if number > 1]
+    if twice:
+        raise ValueError(
+            f"`views` should have different names. Found {twice} more than once; pass `name=` to the views."
+        )
+    return tuple(views)

@@ -1,0 +1,234 @@
+"""Drift tells change from noise: by exact answers, by references, and by simulation."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from lime_callback import Features, Superbands, Superpixels, explain
+from lime_callback.comparing.coefficient_similarity import (
+    cosine_distance,
+    map_similarity,
+    norm_change,
+    rank_correlation,
+    sign_changes,
+    top_overlap,
+)
+from lime_callback.comparing.drift import check_comparable, compare
+from lime_callback.comparing.significance import discoveries, p_values
+
+D = 12
+
+
+def interacting(strength=1.0, seed=0, change=0.0):
+    """A model of main effects and of interactions of second and third order, on inputs [m, 12]."""
+    generator = torch.Generator().manual_seed(seed)
+    main = torch.randn(D, generator=generator, dtype=torch.float64)
+    pairs = torch.randn(D, D, generator=generator, dtype=torch.float64) / D**0.5
+    triples = torch.randn(D, 3, generator=generator, dtype=torch.float64)
+    main[0] += change
+
+    def forward(x):
+        third = (x @ triples[:, :1] * (x @ triples[:, 1:2]) * (x @ triples[:, 2:])).squeeze(1) / D
+        return x @ main + strength * (((x @ pairs) * x).sum(1) + third)
+
+    return forward
+
+
+def explained(forward, n, seed, design="paired", **settings):
+    x = torch.ones(1, D, dtype=torch.float64)
+    return explain(
+        forward, x, torch.arange(D), baseline="zero", n_perturbations=n, design=design, seed=seed, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return {change: explained(interacting(change=change), 40_000, 99) for change in (0.0, 2.0)}
+
+
+def test_an_unchanged_model_has_drift_zero_exactly():
+    one, two = (explained(interacting(), 128, 3) for _ in range(2))
+    found = compare(one, two)
+    for name in ("cosine", "noise_floor", "drift", "sign_changes", "norm_change", "changed"):
+        assert (getattr(found, name) == 0).all(), name
+    assert float(found.rank_correlation) == pytest.approx(1)
+    assert (found.top_overlap == 1).all()
+    assert (found.change_error == 0).all()
+    assert (found.p_value == 1).all()
+
+
+def test_a_change_that_is_linear_is_found_without_error():
+    """What both models have in common, interactions among it, cancels on a shared design."""
+    found = compare(explained(interacting(), 128, 3), explained(interacting(change=2.0), 128, 3))
+    expected = torch.zeros(D, dtype=torch.float64)
+    expected[0] = 2.0
+    torch.testing.assert_close(found.change[0, 0], expected, atol=1e-4, rtol=0)
+    assert found.change_error.max() < 1e-4
+    assert found.significant()[0, 0].tolist() == [True] + [False] * (D - 1)
+
+
+@pytest.mark.parametrize("design", ["bernoulli", "paired"])
+def test_calibration_without_a_change(design):
+    """Independent designs, unchanged model: 5 in 100 features are called changed at level 0.05."""
+    forward = interacting()
+    share = [
+        compare(explained(forward, 12 * D, 2 * i, design), explained(forward, 12 * D, 2 * i + 1, design))
+        .significant(0.05, "none").double().mean()
+        for i in range(300)
+    ]  # fmt: skip
+    assert 0.02 <= float(np.mean(share)) <= 0.07
+    found = compare(explained(forward, 12 * D, 1, design), explained(forward, 12 * D, 2, design))
+    assert found.noise_floor > 0
+
+
+@pytest.mark.parametrize("design", ["bernoulli", "paired"])
+@pytest.mark.parametrize("rows", [8, 16])
+def test_intervals_cover_the_large_sample_value(design, rows, truth):
+    value = truth[0.0].coefficients[0, 0]
+    covered = []
+    for seed in range(200):
+        found = explained(interacting(), rows * D, seed, design)
+        half = 1.96 * found.standard_error[0, 0]
+        covered.append(((found.coefficients[0, 0] - value).abs() <= half).double().mean())
+    assert 0.92 <= float(np.mean(covered)) <= 0.98
+
+
+@pytest.mark.parametrize("change", [0.0, 2.0])
+def test_the_bias_of_noise_is_taken_out(change, truth):
+    """Over independent designs the cosine distance is too large by the noise floor, and the drift is not."""
+    true = float(cosine_distance(truth[0.0].coefficients, truth[change].coefficients))
+    raw, drift, floor = [], [], []
+    for i in range(200):
+        found = compare(explained(interacting(), 96, 2 * i), explained(interacting(change=change), 96, 2 * i + 1))
+        raw.append(float(found.cosine)), drift.append(float(found.drift)), floor.append(float(found.noise_floor))
+    bias = np.mean(raw) - true
+    assert bias > 4 * np.std(raw) / 200**0.5
+    assert abs(np.mean(drift) - true) < 0.25 * bias + 2 * np.std(drift) / 200**0.5
+    if change == 0:
+        assert np.mean(floor) == pytest.approx(np.mean(raw), rel=0.2)
+
+
+def test_pinned_perturbations_are_closer_to_the_truth_than_fresh_ones(truth):
+    true = float(cosine_distance(truth[0.0].coefficients, truth[2.0].coefficients))
+    fresh, ours = [], []
+    for i in range(50):
+        after = explained(interacting(change=2.0), 96, i)
+        ours.append(float(compare(explained(interacting(), 96, i), after).drift) - true)
+        anew = explained(interacting(), 96, 1000 + i, "bernoulli")
+        other = explained(interacting(change=2.0), 96, 2000 + i, "bernoulli")
+        fresh.append(float(compare(anew, other).cosine) - true)
+    assert np.sqrt(np.mean(np.square(ours))) < 0.25 * np.sqrt(np.mean(np.square(fresh)))
+
+
+def test_the_gate_keeps_poor_fits_out():
+    one, two = explained(interacting(5.0), 200, 1), explained(interacting(5.0), 200, 2)
+    score = float(one.score)
+    assert compare(one, two, gate=score - 0.5).mean() is not None
+    assert compare(one, two, gate=1.0).mean() is None
+
+
+def vectors(seed=0, ties=False):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(2, 4, 3, 9, generator=generator, dtype=torch.float64)
+    return (a.round(decimals=0), b.round(decimals=0)) if ties else (a, b)
+
+
+ALL = torch.ones(1, 9, dtype=torch.bool)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_measures_agree_with_scipy(ties):
+    a, b = vectors(ties=ties)
+    for i in range(4):
+        for t in range(3):
+            cosine = scipy.spatial.distance.cosine(a[i, t], b[i, t])
+            assert float(cosine_distance(a, b)[i, t]) == pytest.approx(cosine)
+            rank = scipy.stats.spearmanr(a[i, t], b[i, t]).statistic
+            assert float(rank_correlation(a, b, ALL)[i, t]) == pytest.approx(rank)
+
+
+def test_measures_by_hand():
+    a = torch.tensor([[[3.0, -2.0, 1.0, 0.0]]])
+    b = torch.tensor([[[-3.0, 2.0, 0.5, 0.0]]])
+    present = torch.tensor([[True, True, True, False]])
+    assert sign_changes(a, b, present).item() == pytest.approx(2 / 3)
+    assert top_overlap(a, b, present, 2).item() == 1
+    assert top_overlap(a, torch.tensor([[[0.0, 1.0, 2.0, 0.0]]]), present, 2).item() == 0.5
+    assert norm_change(a, 2 * a).item() == pytest.approx(0.5)
+    assert norm_change(a, 0 * a).item() == -1
+    assert norm_change(0 * a, 0 * a).item() == 0
+    assert cosine_distance(a, -a).item() == pytest.approx(2)
+    assert cosine_distance(a, 0 * a).item() == 1
+    assert cosine_distance(0 * a, 0 * a).item() == 0
+    assert rank_correlation(0 * a, 0 * a, present).item() == 1
+
+
+def test_false_discovery_control_agrees_with_scipy():
+    p = torch.rand(50, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64) ** 3
+    expected = scipy.stats.false_discovery_control(p.numpy(), axis=-1) <= 0.1
+    assert (discoveries(p, 0.1, "fdr").numpy() == expected).all()
+    assert torch.equal(discoveries(p, 0.1, "none"), p <= 0.1)
+    with pytest.raises(ValueError, match="`level` should lie between 0 and 1"):
+        discoveries(p, 1.5, "fdr")
+    with pytest.raises(ValueError, match="`correction` should be one of 'fdr', 'none'"):
+        discoveries(p, 0.1, "bonferroni")
+
+
+def test_p_values_are_those_of_students_t():
+    change = torch.tensor([0.0, 1.0, -2.0, 1.0], dtype=torch.float64)
+    error = torch.tensor([0.0, 0.5, 1.0, 0.0], dtype=torch.float64)
+    expected = [1.0, *scipy.stats.t.sf([2.0, 2.0], 10) * 2, 0.0]
+    np.testing.assert_allclose(p_values(change, error, 10), expected)
+
+
+def test_map_similarity():
+    a, b = torch.randn(2, 3, 2, 16, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(map_similarity(a, a), torch.ones(3, 2, dtype=torch.float64))
+    torch.testing.assert_close(map_similarity(7 * a, 7 * b), map_similarity(a, b))
+    assert (map_similarity(a, b).abs() < 0.3).all()
+    assert (map_similarity(a, a + 0.1 * b) > 0.9).all()
+    from skimage.metrics import structural_similarity
+
+    span = max(float(a[0, 0].max() - a[0, 0].min()), float(b[0, 0].max() - b[0, 0].min()))
+    expected = structural_similarity(a[0, 0].numpy(), b[0, 0].numpy(), data_range=span, use_sample_covariance=False)
+    assert float(map_similarity(a, b)[0, 0]) == pytest.approx(expected, abs=0.02)
+    with pytest.raises(ValueError, match="`a` and `b` should be maps"):
+        map_similarity(a, b[..., :5])
+
+
+def images(seed=0):
+    return torch.rand(2, 6, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def of(x, view=Superbands(3), **settings):  # noqa: B008
+    return explain(lambda x: x.flatten(1)[:, :3], x, view.features(x), n_perturbations=20, baseline=0.0, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: of(images(1)), "Found different inputs, or the same ones in another order: see input"),
+        (lambda: of(images().flip(0)), "Found different inputs"),
+        (lambda: of(images()[:1]), r"different numbers of inputs and targets: \(2, 3\) and \(1, 3\)"),
+        (lambda: of(images(), target=1), r"different numbers of inputs and targets: \(2, 3\) and \(2, 1\)"),
+        (lambda: of(images(), target=[0, 2, 1]), "Found different targets"),
+        (lambda: of(images(), Superbands(2)), "Found different features: .*'channels 0-1'.* and .*'channels 0-2'"),
+        (lambda: of(images(), Superbands({"a": [0, 1], "b": [2, 3], "c": [4, 5]})), "Found different features"),
+        (lambda: of(images()[..., :4]), r"different shapes of one input: \(6, 8, 8\) and \(6, 8, 4\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*degenerate")
+def test_what_cannot_be_compared_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        compare(of(images()), change())
+
+
+@pytest.mark.filterwarnings("ignore:.*degenerate")
+def test_masks_of_the_same_names_are_compared_too():
+    x = images()
+    features = Superpixels("grid", n_segments=4).features(x)
+    moved = Features(features.mask.flip(-1), features.names, features.layout)
+    one, two = (explain(lambda x: x.flatten(1).sum(1), x, f, n_perturbations=20) for f in (features, moved))
+    with pytest.raises(ValueError, match="Found different feature masks"):
+        check_comparable(one, two)

@@ -1,0 +1,187 @@
+"""What moved, how much longer and how far turned: exact answers, noise by simulation, and what a run says of it."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from lime_callback import explain
+from lime_callback.comparing.attribution_shift import LONGEST, scale, without_noise
+from lime_callback.comparing.drift import compare, over_inputs
+from lime_callback.comparing.prediction_change import has_classes, prediction_changed
+from lime_callback.comparing.significance import p_beyond
+
+
+def linear(weights):
+    weights = torch.tensor(weights, dtype=torch.float64)
+    return lambda x: x @ weights
+
+
+def interacting(d, seed=0, times=1.0, change=0.0):
+    """Main effects and interactions of second and third order on inputs [m, d]."""
+    generator = torch.Generator().manual_seed(seed)
+    main = torch.randn(d, generator=generator, dtype=torch.float64)
+    pairs = torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5
+    triples = torch.randn(d, 3, generator=generator, dtype=torch.float64)
+    main[0] += change
+
+    def forward(x):
+        third = (x @ triples[:, :1] * (x @ triples[:, 1:2]) * (x @ triples[:, 2:])).squeeze(1) / d
+        return times * (x @ main + ((x @ pairs) * x).sum(1) + third)
+
+    return forward
+
+
+def explained(forward, d, n, seed=0, design="paired", inputs=1, **settings):
+    x = torch.ones(inputs, d, dtype=torch.float64)
+    return explain(
+        forward, x, torch.arange(d), baseline="zero", n_perturbations=n, design=design, seed=seed, **settings
+    )
+
+
+def test_what_moved_by_hand():
+    """A quarter of the attribution goes from the first feature to the third, and nothing else happens."""
+    one, two = (explained(linear(w), 4, 96) for w in ([2.0, -1.0, 0.0, 1.0], [1.0, -1.0, 1.0, 1.0]))
+    found = compare(one, two)
+    assert float(found.moved) == pytest.approx(0.25, abs=1e-5)
+    assert float(found.scale) == pytest.approx(0, abs=1e-5)
+    assert float(found.flipped) == 0
+    assert float(found.changed) == 0.5
+    assert float(compare(one, two, relevant_change=0.3).changed) == 0
+
+
+def test_a_sign_that_turns_has_flipped_and_moved():
+    one, two = (explained(linear(w), 4, 96) for w in ([2.0, -1.0, 0.0, 1.0], [2.0, 1.0, 0.0, 1.0]))
+    found = compare(one, two)
+    assert float(found.flipped) == pytest.approx(0.25, abs=1e-5)
+    assert float(found.moved) == pytest.approx(0.25, abs=1e-5)
+
+
+@pytest.mark.parametrize("times", [3.0, 1 / 3, 1000.0])
+def test_outputs_that_are_multiplied_are_longer_and_nothing_moves(times):
+    found = compare(explained(interacting(12), 12, 96), explained(interacting(12, times=times), 12, 96))
+    assert float(found.scale) == pytest.approx(math.log2(times), abs=1e-6)
+    assert float(found.moved) == pytest.approx(0, abs=1e-6)
+    assert float(found.changed) == float(found.flipped) == 0
+    assert found.moved_bound() < 1e-5
+
+
+def test_an_unchanged_model_has_shifts_of_zero_exactly():
+    found = compare(*(explained(interacting(12), 12, 96, 3) for _ in range(2)))
+    for name in ("moved", "scale", "flipped", "changed"):
+        assert (getattr(found, name) == 0).all(), name
+    assert found.moved_bound() == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*degenerate")
+def test_without_any_attribution_everything_moved():
+    one, none = explained(linear([1.0, 2.0]), 2, 24), explained(linear([0.0, 0.0]), 2, 24)
+    assert float(compare(one, none).moved) == float(compare(none, one).moved) == 1
+    assert float(compare(one, none).scale) == -LONGEST
+    assert float(compare(none, none).moved) == float(compare(none, none).scale) == 0
+    zero = torch.zeros(1)
+    assert scale(zero, zero).item() == 0
+
+
+@pytest.mark.parametrize(("d", "n"), [(20, 128), (20, 100), (50, 150)])
+def test_noise_of_different_designs_is_taken_out(d, n):
+    """Of 150 rows for 50 features, fewer than four each, too: of the noise a tenth is left at most."""
+    forward, raw, moved, cosine, drift = interacting(d, 3), [], [], [], []
+    for i in range(30):
+        found = compare(explained(forward, d, n, 2 * i), explained(forward, d, n, 2 * i + 1))
+        raw.append(float(found.shift.apart)), moved.append(float(found.moved))
+        cosine.append(float(found.cosine)), drift.append(float(found.drift))
+    for biased, mended in ((raw, moved), (cosine, drift)):
+        assert abs(np.mean(mended)) < 0.1 * np.mean(biased) + 2 * np.std(mended) / 30**0.5
+    assert np.mean(raw) > 5 * np.std(raw) / 30**0.5
+
+
+def test_few_features_are_called_changed_that_are_not():
+    shares = [
+        float(compare(explained(interacting(12), 12, 96, 2 * i), explained(interacting(12), 12, 96, 2 * i + 1)).changed)
+        for i in range(60)
+    ]
+    assert np.mean(shares) < 0.01
+    moved = compare(explained(interacting(12), 12, 96, 5), explained(interacting(12, change=30.0), 12, 96, 5))
+    assert float(moved.changed) > 0
+
+
+def test_sizes_without_noise_are_zero_on_average_and_whole_far_from_it():
+    noise = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    error = torch.ones_like(noise)
+    assert float(without_noise(noise, error).mean()) == pytest.approx(0, abs=0.01)
+    assert float(without_noise(noise + 4, error).mean()) == pytest.approx(4, abs=0.02)
+    assert torch.equal(without_noise(noise, 0 * error), noise.abs())
+
+
+def test_p_values_of_changes_beyond_what_matters():
+    change, error = torch.tensor([0.03, 0.04, -0.09, 0.09, 0.0]).double(), torch.tensor([0.02] * 4 + [0.0]).double()
+    p = p_beyond(change, error, 0.05, torch.tensor(10.0))
+    assert p.tolist() == pytest.approx([1, 1, *[scipy.stats.t.sf(2, 10)] * 2, 1])
+    assert (p_beyond(change, error * torch.inf, 0.05, torch.tensor(10.0)) == 1).all()
+    assert (p_beyond(change, error, 0.05, torch.tensor(0.0)) == 1).all()
+    two_sided = p_beyond(torch.tensor([0.04]).double(), torch.tensor([0.02]).double(), 0.0, torch.tensor(10.0))
+    assert float(two_sided) == pytest.approx(2 * scipy.stats.t.sf(2, 10))
+
+
+def test_targets_of_one_input_count_as_one():
+    values = torch.tensor([[1.0, 3.0], [5.0, 100.0], [9.0, 9.0]])
+    kept = torch.tensor([[True, True], [True, False], [False, False]])
+    found = over_inputs(values, kept, torch.ones(3, 2))
+    assert float(found.mean) == pytest.approx((2 + 5) / 2)
+    assert float(found.error) == pytest.approx(np.std([2, 5], ddof=1) / 2**0.5)
+    assert float(found.noise) == pytest.approx(2**0.5 / 2)
+    assert int(found.probes) == 2
+
+
+def test_predictions_that_changed():
+    before = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.2, 0.1]])
+    turned = before + torch.tensor([-10.0, 10.0])
+    assert prediction_changed(before, before, classes=True) == 0
+    assert prediction_changed(before, turned, classes=True) == 0.75
+    assert prediction_changed(before[:1], turned[:1], classes=True) == 1
+    logit = torch.tensor([[-1.0], [2.0]])
+    assert prediction_changed(logit, -logit, classes=True) == 1
+    assert prediction_changed(logit.sigmoid(), (logit + 2).sigmoid(), classes=True) == 0.5
+    numbers = torch.tensor([[0.0], [2.0]])
+    assert prediction_changed(numbers, numbers + 3, classes=False) == pytest.approx(3)
+    assert prediction_changed(numbers[:1], numbers[:1] + 3, classes=False) == 1
+    assert prediction_changed(numbers[:1], numbers[:1], classes=False) == 0
+    with pytest.raises(ValueError, match=r"`before` and `after` should be outputs \[P, K\] of the same probes"):
+        prediction_changed(before, before[:2], classes=True)
+
+
+def test_what_has_classes():
+    two, one = torch.zeros(3, 2), torch.zeros(3, 1)
+    assert has_classes(two, None)
+    assert has_classes(two, torch.tensor([0, 1, 1]))
+    assert not has_classes(two, torch.zeros(3, 2))
+    assert has_classes(one, torch.tensor([0, 1, 1]))
+    assert not has_classes(one, torch.tensor([0, 7, 1]))
+    assert not has_classes(one, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (-0.1, ValueError, "`relevant_change` should be at least 0"),
+        (1.0, ValueError, "`relevant_change` should be a share of the attribution"),
+        ("much", TypeError, "`relevant_change` should be a number"),
+    ],
+)
+def test_a_relevant_change_is_a_share(value, error, message):
+    one = explained(linear([1.0, 2.0]), 2, 96)
+    with pytest.raises(error, match=message):
+        compare(one, one, relevant_change=value)
+
+
+def test_bounds_of_what_moved():
+    one = explained(interacting(12), 12, 96, list(range(6)), inputs=6)
+    two = explained(interacting(12, change=3.0), 12, 96, list(range(6)), inputs=6)
+    found = compare(one, two)
+    assert found.moved_bound(0.99) > found.moved_bound() > float(found.shift.apart.mean())
+    assert compare(one, two, gate=1.0).moved_bound() == math.inf
+    with pytest.raises(ValueError, match=r"`level` should lie between 0\.5 and 1"):
+        found.moved_bound(0.5)

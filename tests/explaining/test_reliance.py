@@ -1,0 +1,438 @@
+"""What hiding a set changes, beside random sets: exact on models whose answers are known, and in whole runs."""
+
+import copy
+import itertools
+import warnings
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
+
+from lime_callback import LimeCallback, Superbands, Superpixels, Watch
+from lime_callback.explaining.answer_changes import Answers
+from lime_callback.explaining.chance_probabilities import by_count, by_value
+from lime_callback.explaining.hidden_sets import concluded
+from lime_callback.explaining.model_reliance import reliance
+from lime_callback.following.watch_alarms import level, reliance_alarm
+from lime_callback.sampling.random_sets import elsewhere
+from lime_callback.sampling.value_swaps import pinned_swaps
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+X = torch.randn(64, 50, 4, 4, generator=seeded())
+TWO = torch.tensor([1.0, -1.0])
+
+
+def by_bands(x):
+    """Two classes by the mean of channels 10 to 13, and nothing else."""
+    return x[:, 10:14].mean((1, 2, 3)).unsqueeze(1) * TWO
+
+
+def bands(*channels, count=50):
+    mask = torch.zeros(1, count, 1, 1, dtype=torch.bool)
+    mask[:, list(channels)] = True
+    return mask
+
+
+# --- elsewhere
+
+
+def test_elsewhere_has_as_many_ranges_of_the_same_widths_away_from_the_set():
+    inside = bands(3, 4, 5, 20, 21, 40)
+    for seed in range(50):
+        found = elsewhere(inside, seeded(seed))
+        assert found.shape == inside.shape
+        assert not (found & inside).any()
+        row = found.flatten().int()
+        assert row.sum() == 6
+        ends = torch.nn.functional.pad(row, (1, 1)).diff()
+        widths = ((ends == -1).nonzero() - (ends == 1).nonzero()).flatten()
+        assert len(widths) <= 3  # ranges may come to stand beside each other
+        assert widths.max() >= 3
+
+
+def test_elsewhere_goes_by_the_wavelength_and_not_by_the_channel():
+    order = torch.randperm(50, generator=seeded(1)).tolist()
+    inside = bands(*order[10:15])
+    row = elsewhere(inside, seeded(2), order).flatten()[order].nonzero().flatten()
+    assert (row.diff() == 1).all()
+    assert len(row) == 5
+
+
+@pytest.mark.parametrize("channels", [range(30), range(50), range(0, 50, 2)])
+def test_elsewhere_is_as_large_where_there_is_no_room(channels):
+    inside = bands(*channels)
+    assert elsewhere(inside, seeded()).sum() == inside.sum()
+
+
+def test_patches_move_as_they_are():
+    inside = torch.zeros(1, 1, 12, 12, dtype=torch.bool)
+    inside[..., :3, :3] = inside[..., 9:, 5:7] = True
+    for seed in range(20):
+        found = elsewhere(inside, seeded(seed))
+        assert found.sum() == 15
+        assert not (found & inside).any()
+
+
+def test_masks_that_differ_between_inputs_move_as_a_whole():
+    inside = torch.zeros(3, 1, 8, 8, dtype=torch.bool)
+    for i in range(3):
+        inside[i, 0, i, :2] = True
+    found = elsewhere(inside, seeded())
+    assert found.sum((1, 2, 3)).tolist() == [2, 2, 2]
+    assert not (found & inside).any()
+
+
+# --- what is measured
+
+
+def test_a_set_that_decides_changes_half_of_two_classes_and_no_other_does():
+    labels = by_bands(X).argmax(1)
+    found = reliance(by_bands, X, {"used": [10, 11, 12, 13], "unused": [30, 31, 32]}, labels)
+    assert found.names == ("used", "unused")
+    donors = pinned_swaps({"used": bands(10, 11, 12, 13), "unused": bands(30, 31, 32)}, {}, 64, 9999, 0, None, 19)
+    other = labels[donors.donors] != labels[donors.samples]
+    assert found.changed.tolist() == [float(other.double().mean()), 0.0]
+    torch.testing.assert_close(found.accuracy_drop, found.changed)
+    assert found.expected[0] == 0
+    assert found.loss_increase[0] > 0
+    assert found.loss_increase[1] == 0
+    assert found.share.tolist() == [0.08, 0.06]
+    assert found.relies().tolist() == [True, False]
+    assert found.relies(0.9).tolist() == [False, False]
+    assert found.text("used").startswith(f"hiding it changes {found.changed[0]:.0%} of the predictions, where 0% are")
+
+
+def test_a_mask_is_the_same_as_the_channels_that_it_holds():
+    mask = torch.zeros(50, 1, 1, dtype=torch.bool)
+    mask[10:13] = True
+    by_mask, by_channels = (reliance(by_bands, X, {"a": one}) for one in (mask, [10, 11, 12]))
+    assert by_mask.changed == by_channels.changed
+    assert by_mask.expected == by_channels.expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 5000])
+def test_the_batch_size_changes_nothing(batch_size):
+    one = reliance(by_bands, X[:12], {"a": [10, 11], "b": [2]}, references=3)
+    other = reliance(by_bands, X[:12], {"a": [10, 11], "b": [2]}, references=3, batch_size=batch_size)
+    for name in ("changed", "expected", "spread", "excess_error"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+
+
+def test_layouts_change_nothing():
+    one = reliance(by_bands, X, {"a": [10, 11]})
+    other = reliance(lambda x: by_bands(x.movedim(-1, 1)), X.movedim(1, -1), {"a": [10, 11]}, layout="HWC")
+    assert one.changed == other.changed
+    assert one.expected == other.expected
+
+
+def test_a_regression_counts_by_its_spread_and_its_variance():
+    generator = seeded(3)
+    x = torch.randn(400, 12, generator=generator)
+    found = reliance(lambda x: 5 * x[:, 3], x, {"all": [3], "none": [5]}, 5 * x[:, 3], layout="C")
+    # Of two independent normal values the difference is 2 / sqrt(pi) on average, and its square 2.
+    assert found.changed[0] == pytest.approx(2 / torch.pi**0.5, abs=0.1)
+    assert found.loss_increase[0] == pytest.approx(2, abs=0.3)
+    assert found.accuracy_drop is None
+    assert not found.classes
+    assert found.changed[1] == found.loss_increase[1] == 0
+    assert "standard deviations" in found.text("all")
+    assert found.relies().tolist() == [True, False]
+
+
+def test_global_random_state_is_left_alone():
+    before = torch.get_rng_state()
+    reliance(by_bands, X[:8], {"a": [1]}, references=3)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "output", "kind"),
+    [
+        (3, torch.tensor([0, 1, 2, 2]), "raw", "classes"),
+        (3, None, "raw", "classes"),
+        (1, None, "raw", "values"),
+        (1, torch.tensor([0, 1, 1, 0]), "raw", "sides"),
+        (1, torch.tensor([0, 7, 1, 0]), "raw", "values"),
+        (2, torch.rand(4, 2), "raw", "values"),
+        (2, torch.tensor([0, 9, 1, 0]), "softmax", "classes"),
+        (2, torch.tensor([0, 9, 1, 0]), "log_softmax", "classes"),
+    ],
+)
+def test_how_outputs_are_read(outputs, labels, output, kind):
+    assert Answers.of(torch.rand(4, outputs), labels, output).kind == kind
+
+
+def test_losses_are_those_of_torch():
+    y, labels = torch.randn(6, 3, generator=seeded()).double(), torch.tensor([0, 1, 2, 0, 1, 2])
+    expected = nn.functional.cross_entropy(y, labels, reduction="none")
+    torch.testing.assert_close(Answers.of(y, labels).loss(y), expected)
+    torch.testing.assert_close(Answers.of(y, labels, "softmax").loss(y.softmax(1)), expected)
+    torch.testing.assert_close(Answers.of(y, labels, "log_softmax").loss(y.log_softmax(1)), expected)
+    sides = labels.clamp(max=1)
+    by_side = nn.functional.binary_cross_entropy_with_logits(y[:, 0], sides.double(), reduction="none")
+    torch.testing.assert_close(Answers.of(y[:, :1], sides).loss(y[:, :1]), by_side)
+
+
+# --- what is pinned
+
+
+@pytest.mark.parametrize("budget", [40, 200, 600, 2048, 10_000])
+@pytest.mark.parametrize("watched", [0, 1, 3])
+def test_no_more_is_asked_than_the_budget_allows(budget, watched):
+    sets = {f"w{i}": bands(*range(5 * i, 5 * i + 4)) for i in range(watched)}
+    superbands = {f"b{i}": bands(2 * i, 2 * i + 1) for i in range(20)}
+    swaps = pinned_swaps(sets, superbands, 64, budget, 0)
+    if budget < 100 and (not watched or watched == 3):
+        assert swaps is None
+        return
+    assert swaps is not None
+    assert swaps.forwards <= budget
+    assert set(sets) <= set(swaps.names)
+    assert all(len(places) >= 3 for places in swaps.references)
+    if budget >= 2048:
+        assert len(swaps.names) == 20 + watched
+        assert len(swaps.samples) >= 32
+
+
+def test_samples_take_the_values_of_others_and_the_seed_alone_decides():
+    one, same, other = (pinned_swaps({"a": bands(1)}, {}, 64, 2048, seed) for seed in (0, 0, 1))
+    assert (one.samples != one.donors).all()
+    assert sorted(one.samples.tolist()) == sorted(one.donors.tolist())
+    assert torch.equal(one.samples, same.samples)
+    assert all(torch.equal(a, b) for a, b in zip(one.masks, same.masks, strict=True))
+    assert not torch.equal(one.samples, other.samples)
+
+
+def test_equal_bands_are_each_others_random_sets():
+    superbands = {"a": bands(0, 1), "b": bands(2, 3), "c": bands(4, 5), "d": bands(6, 7), "wide": bands(*range(20, 40))}
+    swaps = pinned_swaps({}, superbands, 64, 2048, 0)
+    assert swaps.references[0] == (1, 2, 3)
+    assert len(swaps.references[4]) == 3
+    assert all(place >= 5 for place in swaps.references[4])
+    assert all(swaps.masks[place].sum() == 20 for place in swaps.references[4])
+
+
+def test_false_alarms_of_random_sets_over_a_whole_run():
+    """Sets that are like their random sets, of ten epochs whose samples and sets all are new, in 200 runs."""
+    generator, raised, runs = seeded(5), 0, 200
+    swaps = pinned_swaps({name: bands(0) for name in "abc"}, {}, 48, 48 * 37, 0, None, 11)
+    answers = Answers("classes", None)
+    for _ in range(runs):
+        for epoch in range(1, 11):
+            rates = 0.25 + 0.05 * torch.randn(len(swaps.masks), 1, generator=generator)
+            flipped = torch.rand(len(swaps.masks), 48, generator=generator) < rates
+            hidden = torch.stack([1.0 - flipped.double(), flipped.double()], -1)
+            found = concluded(torch.tensor([[1.0, 0.0]]).expand(48, -1).double(), hidden, swaps, answers)
+            if found.relies(None, level(epoch, 3)).any():
+                raised += 1
+                break
+    assert raised <= 0.05 * runs
+
+
+def test_the_chance_of_a_count_is_that_of_all_ways_to_choose_the_set():
+    """Of three sets that are alike any may be the one that is asked about, in each of four samples."""
+    changed = torch.randint(0, 2, (3, 4), generator=seeded(3)).double()
+    counts = [sum(float(changed[which[i], i]) for i in range(4)) for which in itertools.product(range(3), repeat=4)]
+    expected = sum(count >= float(changed[0].sum()) for count in counts) / len(counts)
+    assert by_count(changed[0], changed[1:]) == pytest.approx(expected)
+
+
+def test_the_chance_of_a_count_is_found_where_few_samples_change():
+    """Ten of 64 samples, and not one by any random set: no interval over the samples is as sure."""
+    changed = (torch.arange(64) < 10).double()
+    assert by_count(changed, torch.zeros(19, 64, dtype=torch.float64)) < 1e-10
+    assert by_count(torch.zeros(64).double(), torch.zeros(19, 64).double()) == 1
+
+
+def test_the_chance_of_values_is_that_of_a_paired_t_test():
+    changed, random = torch.rand(64, generator=seeded(4)).double(), torch.rand(5, 64, generator=seeded(5)).double()
+    expected = stats.ttest_rel(changed, random.mean(0), alternative="greater").pvalue
+    assert expected < by_value(changed, random) < 1.3 * expected  # what is always left counts, too
+    alike = torch.full((64,), 2.0, dtype=torch.float64)
+    assert 0 < by_value(alike, random) < 1e-10
+
+
+def test_single_probabilities_decide_at_a_half():
+    """As a sigmoid gives them, beside labels of 0 and 1 of any type; logits decide at 0."""
+    p = torch.tensor([[0.1], [0.4], [0.6], [0.9]]).double()
+    for labels in (torch.tensor([0, 1, 1, 1]), torch.tensor([0.0, 1.0, 1.0, 1.0])):
+        answers = Answers.of(p, labels)
+        assert answers.right(p).tolist() == [1, 0, 1, 1]
+        assert answers.changed(p, 1 - p).tolist() == [1, 1, 1, 1]
+        torch.testing.assert_close(answers.loss(p), Answers.of(p.logit(), labels).loss(p.logit()))
+
+
+def test_samples_without_a_label_do_not_count_and_leave_the_others_alone():
+    y = torch.randn(6, 3, generator=seeded(6)).double()
+    labels = torch.tensor([0, -100, 2, 1, -1, 0])
+    answers, known = Answers.of(y, labels), labels >= 0
+    assert answers.kind == "classes"
+    for found, alone in (
+        (answers.right(y), Answers.of(y, labels.clamp(min=0)).right(y)),
+        (answers.loss(y), Answers.of(y, labels.clamp(min=0)).loss(y)),
+    ):
+        assert torch.equal(found[known], alone[known])
+        assert found[~known].isnan().all()
+
+
+# --- in a run
+
+
+class Planted(Samples):
+    """Images whose label is told by one channel."""
+
+    def __init__(self, size=96):
+        super().__init__(size)
+        self.x[:, 1] += 3 * (self.y.float() - 1).view(-1, 1, 1)
+
+
+def callback(**settings):
+    watch = {"plant": [1], "calm": [4]}
+    base = {"views": Superbands(6), "wavelengths": WAVELENGTHS, "watch": watch, "pictures": False}
+    return LimeCallback(**base | settings)
+
+
+def warned(tmp_path, lime, **settings):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        one, model = fit(tmp_path, lime, data=Planted(), **settings)
+    return one, model, [str(w.message) for w in caught if "rests on" in str(w.message)]
+
+
+def test_a_run_says_once_what_its_model_rests_on(tmp_path):
+    lime = callback()
+    one, _, said = warned(tmp_path, lime, epochs=5)
+    assert len(said) == 1
+    assert "'plant' is what the model rests on, since hiding it changes " in said[0]
+    assert "0.17 of the channels." in said[0]
+    metrics = one.callback_metrics
+    assert metrics["lime/spectral/reliance/plant"] > metrics["lime/spectral/reliance/plant_expected"] + 0.3
+    assert metrics["lime/spectral/reliance/calm"] < 0.3
+    found = lime.reliance("spectral")
+    assert found.names[:2] == ("plant", "calm")
+    assert len(found.names) == 8  # and six superbands
+    assert found.changed[0] == pytest.approx(float(metrics["lime/spectral/reliance/plant"]))
+    assert int(found.changed[2:].argmax()) == 1
+    assert not any("reliance/45" in name for name in metrics)  # superbands are not for the loggers
+    assert metrics["lime/forwards"] <= 2 * 8 * 257
+
+
+def test_an_alarm_needs_no_explanation_that_passes_the_gate(tmp_path):
+    """What hiding changes is measured by itself, also where perturbations are too few for a fit."""
+    lime = callback(gate=1.0)
+    _, _, said = warned(tmp_path, lime, epochs=5)
+    assert len(said) == 1
+    assert said[0].endswith("; it is 0.17 of the channels.")
+
+
+def test_without_reliance_nothing_is_measured(tmp_path):
+    lime = callback(reliance=False)
+    one, _, said = warned(tmp_path, lime, epochs=2)
+    assert said == []
+    assert lime.reliance("spectral") is None
+    assert not any("reliance" in name for name in one.callback_metrics)
+    assert one.callback_metrics["lime/forwards"] == 8 * (2**6 + 2 + 4)
+
+
+def test_a_set_that_the_model_should_use_raises_no_alarm(tmp_path):
+    assert warned(tmp_path, callback(watch={"plant": Watch([1], below=0.05)}), epochs=4)[2] == []
+
+
+def test_a_bound_of_its_own_stops_the_run(tmp_path):
+    one, _, said = warned(tmp_path, callback(watch={"plant": Watch([1], reliance=0.2, stop=True)}), epochs=20)
+    assert "more than 0.2 beyond that, in view" in said[0]
+    assert one.current_epoch < 20
+
+
+def test_superpixels_follow_pixels(tmp_path):
+    mask = torch.zeros(12, 12, dtype=torch.bool)
+    mask[:4, :4] = True
+    lime = LimeCallback(Superpixels("grid", n_segments=9), watch={"corner": Watch(pixels=mask)}, pictures=False)
+    one, _ = fit(tmp_path, lime, epochs=1)
+    assert lime.reliance("spatial").names == ("corner",)
+    assert one.callback_metrics["lime/spatial/watch_reference/corner"] == pytest.approx(16 / 144)
+
+
+def test_measuring_leaves_no_trace(tmp_path):
+    _, alone = fit(tmp_path / "a", data=Planted(), epochs=2)
+    _, watched, _ = warned(tmp_path / "b", callback(), epochs=2)
+    for a, b in zip(alone.state_dict().values(), watched.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_an_unchanged_model_relies_on_the_same_at_every_epoch(tmp_path):
+    class Still(Classifier):
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.0)
+
+    seen = []
+
+    class Look(pl.Callback):
+        def on_validation_end(self, trainer, pl_module):
+            seen.append(copy.copy(lime.reliance("spectral")))
+
+    lime = callback()
+    pl.seed_everything(0, verbose=False)
+    model = Still()
+    model.net[1].momentum = 0.0
+    one = trainer(tmp_path, lime, Look(), epochs=2, num_sanity_val_steps=0)
+    one.fit(model, loader(shuffle=True), loader())
+    assert torch.equal(seen[0].changed, seen[1].changed)
+    assert torch.equal(seen[0].expected, seen[1].expected)
+
+
+def test_a_resumed_run_counts_the_epochs_before_it(tmp_path):
+    lime = callback()
+    one, _, _ = warned(tmp_path, lime, epochs=2)
+    one.save_checkpoint(tmp_path / "last.ckpt")
+    again = callback()
+    two = trainer(tmp_path, again, epochs=3)
+    two.fit(Classifier(), loader(Planted(), shuffle=True), loader(Planted()), ckpt_path=tmp_path / "last.ckpt")
+    assert again._inquiry.asked == 3
+    assert again.reliance("spectral") is not None
+
+
+def test_a_failure_leaves_the_run_alone(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr("lime_callback.following.run_reliance.measure", broken)
+    with pytest.warns(UserWarning, match="the measurement of reliance failed and is left out.*no such luck"):
+        one, _ = fit(tmp_path, callback(), epochs=2)
+    assert one.callback_metrics["lime/spectral/reliance/plant"] == 1  # the worst there can be
+    assert one.callback_metrics["lime/spectral/reliance/plant_expected"] == 0
+
+
+def test_nothing_is_said_of_what_was_not_measured():
+    assert reliance_alarm("a", Watch([0]), None, 0.05) is None
+    found = reliance(by_bands, X, {"used": [10, 11, 12, 13]})
+    assert reliance_alarm("other", Watch([0]), found, 0.05) is None
+    assert reliance_alarm("used", Watch([0], below=0.1), found, 0.05) is None
+    assert "rests on" in reliance_alarm("used", Watch([0]), found, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: reliance(by_bands, X, {}), ValueError, "`sets` should be a dictionary.*Found an empty one"),
+        (lambda: reliance(by_bands, X, [[1]]), TypeError, "`sets` should be a dictionary.*Found a list"),
+        (lambda: reliance(by_bands, X[:3], {"a": [1]}), ValueError, "at least four samples.*Found 3"),
+        (lambda: reliance(by_bands, X, {"a": [1]}, torch.ones(3)), ValueError, "one for each of the 64 inputs"),
+        (lambda: reliance(by_bands, X, {"a": torch.zeros(50, 1, 1).bool()}), ValueError, "at least one true element"),
+        (lambda: reliance(by_bands, X, {"a": torch.ones(9, 1, 1).bool()}), ValueError, "broadcasts to the inputs'"),
+        (lambda: reliance(by_bands, X, {"a": [1]}, references=2), ValueError, "of at least 3. Found `references = 2`"),
+        (lambda: reliance(lambda x: by_bands(x) / 0, X, {"a": [1]}), ValueError, "`forward` should return finite"),
+        (lambda: reliance(by_bands, X, {"a": [1]}).text("b"), ValueError, "`name` should be one of"),
+        (lambda: callback(reliance=3), TypeError, "`reliance` should be"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()

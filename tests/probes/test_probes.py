@@ -1,0 +1,134 @@
+"""Probes are spread over the validation set, whatever its batches look like."""
+
+import math
+from collections import namedtuple
+
+import pytest
+import torch
+
+from lime_callback.probes.batch_entries import input_key, joined, label_key, output_tensor, replaced, rows_of
+from lime_callback.probes.probe_samples import Collector, planned, probes_of
+
+
+def collect(sizes, count, known=True, shares=1):
+    """The probes that are taken from batches of these sizes, dealt out to ``shares`` processes."""
+    batches = [len(sizes)] if known else [math.inf]
+    collectors, start = [Collector(count, batches, share=share, shares=shares) for share in range(shares)], 0
+    for i, size in enumerate(sizes):
+        for share, collector in enumerate(collectors):
+            numbers = torch.arange(start, start + size)[share::shares]
+            collector.offer({"image": numbers.float().view(-1, 1), "label": numbers}, i)
+        start += size
+    return probes_of([collector.captured for collector in collectors])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "expected"),
+    [
+        ([16, 16, 16], 3, [8, 24, 40]),
+        ([16, 16, 16], 4, [8, 20, 28, 40]),
+        ([16], 4, [2, 6, 10, 14]),
+        ([4], 8, [0, 1, 2, 3]),
+        ([1] * 10, 5, [1, 3, 5, 7, 9]),
+        ([2, 2, 30], 6, [0, 1, 2, 3, 11, 26]),
+    ],
+)
+def test_samples_are_spread_evenly(sizes, count, expected):
+    probes = collect(sizes, count)
+    assert probes.labels.tolist() == expected
+    assert probes.inputs.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize("shares", [2, 3, 4])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_several_processes_take_what_one_takes(shares, count):
+    """Of batches as large as theirs together, in the same order."""
+    sizes = [12, 12, 12, 24]
+    assert collect(sizes, count, shares=shares).labels.tolist() == collect(sizes, count).labels.tolist()
+
+
+def test_ragged_shares_still_give_probes():
+    """The last batch of one process is smaller, or is not there at all."""
+    probes = collect([8, 8, 3], 6, shares=4)
+    assert 4 <= len(probes) <= 6
+    assert len(set(probes.labels.tolist())) == len(probes)
+
+
+def test_what_a_small_batch_lacks_comes_from_the_next():
+    assert len(collect([1, 1, 20], 9)) == 9
+
+
+def test_loaders_of_unknown_length_give_their_first_samples():
+    assert collect([4, 4, 4, 4], 3, known=False).labels.tolist() == [2, 6, 10]
+
+
+def test_several_loaders():
+    assert planned(4, [2, 0, 6]) == {(0, 1): 1, (2, 1): 1, (2, 3): 1, (2, 5): 1}
+    assert planned(3, [0, 0]) == {}
+
+
+def test_nothing_to_take_from():
+    with pytest.raises(ValueError, match=r"`probes` are taken from validation batches. Found no batch"):
+        probes_of([Collector(3, [0]).captured])
+
+
+def test_probes_are_copies():
+    collector = Collector(2, [1])
+    batch = torch.zeros(4, 3)
+    collector.offer(batch, 0)
+    batch += 1
+    assert probes_of([collector.captured]).inputs.sum() == 0
+
+
+def test_images_of_another_shape_are_passed_over():
+    collector = Collector(3, [3])
+    for i, size in enumerate((4, 5, 4)):
+        collector.offer(torch.rand(6, 1, size, size), i)
+    assert probes_of([collector.captured]).inputs.shape == (3, 1, 4, 4)
+
+
+def test_integer_images_are_refused():
+    collector = Collector(1, [1])
+    collector.offer({"image": torch.zeros(4, 3).long()}, 0)
+    with pytest.raises(ValueError, match=r"`input_key` should name floating-point images. Found a tensor of shape"):
+        probes_of([collector.captured])
+
+
+Pair = namedtuple("Pair", "image label")
+
+
+@pytest.mark.parametrize(
+    ("batch", "image", "label"),
+    [
+        (torch.rand(4, 3), None, None),
+        ((torch.rand(4, 3), torch.arange(4)), 0, 1),
+        ([torch.rand(4, 3)], 0, None),
+        (Pair(torch.rand(4, 3), torch.arange(4)), 0, 1),
+        ({"Image": torch.rand(4, 3), "Target": torch.arange(4), "id": ["a"] * 4}, "Image", "Target"),
+    ],
+)
+def test_keys_are_found_and_structures_kept(batch, image, label):
+    assert input_key(batch, None) == image
+    assert label_key(batch, None) == label
+    rows = torch.tensor([3, 1])
+    picked = rows_of(batch, rows, 4)
+    assert type(picked) is type(batch)
+    again = joined([picked, picked], [2, 2])
+    entry = again if image is None else again[image]
+    original = batch if image is None else batch[image]
+    assert torch.equal(entry, original[[3, 1, 3, 1]])
+    new = replaced(batch, image, torch.zeros(4, 3))
+    assert type(new) is type(batch)
+    assert ((new if image is None else new[image]) == 0).all()
+    assert (original != 0).any()
+    if isinstance(batch, dict):
+        assert again["id"] == ["a"] * 4
+
+
+def test_output_tensor():
+    y = torch.rand(2)
+    assert output_tensor((y, 1), None) is y
+    assert output_tensor({"logits": y, "loss": 1}, None) is y
+    assert output_tensor({"a": y}, "a") is y
+    with pytest.raises(ValueError, match=r"`output_key` should name the prediction.*'a': tensor"):
+        output_tensor({"a": y}, None)

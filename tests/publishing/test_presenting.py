@@ -1,0 +1,294 @@
+"""Pictures are drawn in another process and logged in a thread: all of them, in order, whatever happens there."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import current_thread, main_thread
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
+
+from lime_callback import LimeCallback, Superbands, Superpixels, figures
+from lime_callback.figures.figure_requests import drawn
+from lime_callback.publishing import delivery_thread, drawing_process
+from lime_callback.publishing.drawing_process import Studio, StudioError
+from lime_callback.publishing.sinks import Report, Sink
+from lime_callback.publishing.sinks.console import Console
+
+BARS = partial(figures.feature_bars, [("probe 0", ["a", "b"], np.array([1.0, -2.0]), np.array([0.1, 0.2]))], limit=2.0)
+
+
+def unable():
+    raise ValueError("no ink")
+
+
+class StrangeError(Exception):
+    """Cannot be made anew of what it keeps."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def strangely_unable():
+    raise StrangeError("one", "two")
+
+
+def quits():
+    os._exit(3)
+
+
+def sleeps():
+    time.sleep(60)
+
+
+@pytest.fixture
+def house():
+    one = Studio()
+    yield one
+    one.close()
+
+
+def children():
+    """How many processes draw for this one."""
+    numbers = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
+    return sum(b"lime_callback.figures" in Path(f"/proc/{one}/cmdline").read_bytes() for one in numbers)
+
+
+def test_it_draws_what_would_be_drawn_here(house):
+    found, here = house.draw({"bars": BARS}), drawn({"bars": BARS})
+    assert np.array_equal(found["bars"], here["bars"])
+    assert found["bars"].dtype == np.uint8
+
+
+def test_a_figure_that_fails_leaves_the_others(house):
+    found = house.draw({"first": BARS, "bad": unable, "strange": strangely_unable, "last": BARS})
+    assert list(found) == ["first", "bad", "strange", "last"]
+    assert np.array_equal(found["first"], found["last"])
+    assert isinstance(found["bad"], ValueError)
+    assert str(found["bad"]) == "no ink"
+    assert "In test_presenting.py, line" in found["bad"].__notes__[0]
+    assert isinstance(found["strange"], RuntimeError)
+    assert "StrangeError: one and two In test_presenting.py" in str(found["strange"])
+
+
+def test_one_process_serves_for_long_and_ends_when_asked():
+    before, house = children(), Studio()
+    assert children() == before  # none before it is needed
+    for _ in range(3):
+        house.draw({"bars": BARS})
+        assert children() == before + 1
+    house.close()
+    assert children() == before
+    assert "bars" in house.draw({"bars": BARS})
+    house.close()
+    house.close()
+
+
+def test_it_needs_neither_torch_nor_lightning():
+    heavy = ["torch", "lightning", "skimage", "sklearn", "matplotlib.pyplot"]
+    code = f"import sys, lime_callback.figures.__main__; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_it_ends_with_the_process_that_asks():
+    """Even when that one is killed."""
+    code = (
+        "import os, signal; from lime_callback.publishing.drawing_process import Studio;"
+        "house = Studio(); house.draw({});"
+        "print(house._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    gone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert gone.returncode == -signal.SIGKILL
+    until = time.monotonic() + 20
+    while time.monotonic() < until and Path(f"/proc/{int(gone.stdout)}").exists():
+        time.sleep(0.05)
+    assert not Path(f"/proc/{int(gone.stdout)}").exists()
+
+
+def test_an_interrupt_of_the_terminal_does_not_reach_it(house):
+    house.draw({"bars": BARS})
+    house._process.send_signal(signal.SIGINT)
+    assert "bars" in house.draw({"bars": BARS})
+
+
+@pytest.mark.parametrize(
+    ("requests", "patience", "told"),
+    [
+        ({"bars": quits}, 300.0, "it has ended, with exit code 3"),
+        ({"bars": lambda: None}, 300.0, "pickle"),
+        ({"bars": sleeps}, 1.0, "it has ended, with exit code -9"),
+    ],
+    ids=["ends", "cannot be sent", "hangs"],
+)
+def test_what_it_cannot_do_is_told(house, monkeypatch, requests, patience, told):
+    house.draw({})  # so that the start does not count
+    monkeypatch.setattr(drawing_process, "_PATIENCE", patience)
+    with pytest.raises(StudioError, match=told):
+        house.draw(requests)
+    monkeypatch.undo()
+    assert "bars" in house.draw({"bars": BARS})  # by a new one
+
+
+def test_it_cannot_be_started(house, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(StudioError, match="there is no Python interpreter to start"):
+        house.draw({"bars": BARS})
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(StudioError, match="No such file"):
+        house.draw({"bars": BARS})
+
+
+class Kept(Sink):
+    """Keeps what it is given; the rest on the training's thread."""
+
+    def __init__(self):
+        self.reports, self.rest, self.threads = [], [], []
+
+    def begin(self, report):
+        self.reports.append(report)
+        self.threads.append(current_thread())
+        return partial(self.finally_, report.epoch)
+
+    def finally_(self, epoch):
+        self.rest.append((epoch, current_thread()))
+
+
+def test_reports_come_whole_and_one_behind_the_other():
+    sink, presenter = Kept(), delivery_thread.Presenter(Console("lime", "raise"))
+    for epoch in range(4):
+        presenter.present([sink], Report(epoch, epoch), {"spatial": {"lime/spatial/bars": BARS}})
+        assert [one for one, _ in sink.rest] == list(range(epoch))  # what came before is done
+    presenter.close()
+    assert [report.epoch for report in sink.reports] == [0, 1, 2, 3]
+    assert all(set(report.pictures) == {"lime/spatial/bars"} for report in sink.reports)
+    assert main_thread() not in sink.threads
+    assert sink.rest == [(epoch, main_thread()) for epoch in range(4)]
+    assert presenter.is_idle
+
+
+@pytest.fixture
+def gone(monkeypatch):
+    """No process can be started."""
+    monkeypatch.setattr(drawing_process, "_started", lambda: (_ for _ in ()).throw(PermissionError("not allowed")))
+
+
+def fit(folder, epochs=3, **settings):
+    pl.seed_everything(0, verbose=False)
+    lime = LimeCallback(
+        [Superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=2,
+        n_perturbations=24, **settings,
+    )  # fmt: skip
+    one = trainer(folder, lime, epochs=epochs, logger=TensorBoardLogger(folder, name="", version="run"))
+    one.fit(Classifier(), loader(Samples(32), shuffle=True), loader(Samples(32)))
+    return lime
+
+
+TAGS = {
+    "lime/spatial/attributions", "lime/spatial/superpixels", "lime/spatial/drift_chart", "lime/spectral/attributions",
+    "lime/spectral/superbands", "lime/spectral/waterfall", "lime/spectral/coefficients", "lime/spectral/drift_chart",
+}  # fmt: skip
+
+
+def pictures(folder):
+    found = events(folder)
+    return {tag: [(one.step, one.encoded_image_string) for one in found.Images(tag)] for tag in found.Tags()["images"]}
+
+
+def test_without_a_process_they_are_the_same(tmp_path, gone, caplog):
+    with caplog.at_level("INFO"):
+        fit(tmp_path / "here")
+    assert caplog.text.count("the pictures are drawn by the training's own process") == 1
+    assert "PermissionError: not allowed" in caplog.text
+    assert pictures(tmp_path / "here").keys() == TAGS
+
+
+def test_every_picture_of_every_epoch_is_there(tmp_path, monkeypatch):
+    fit(tmp_path / "there")
+    there = pictures(tmp_path / "there")
+    assert there.keys() == TAGS
+    assert all([step for step, _ in of_tag] == [1, 3, 5] for of_tag in there.values())
+    monkeypatch.setattr(drawing_process, "_started", lambda: (_ for _ in ()).throw(PermissionError("not allowed")))
+    fit(tmp_path / "here")
+    assert pictures(tmp_path / "here") == there
+
+
+def test_nothing_is_left_when_the_run_has_ended(tmp_path):
+    import threading
+
+    before = threading.active_count(), children()
+    lime = fit(tmp_path)
+    assert (threading.active_count(), children()) == before
+    assert "on_train_batch_end" not in vars(lime)
+
+
+def test_an_interrupted_run_shows_what_it_has_explained(tmp_path):
+    class Interrupts(pl.Callback):
+        def on_train_batch_start(self, one, module, batch, batch_idx):
+            if one.current_epoch == 1:
+                raise KeyboardInterrupt
+
+    pl.seed_everything(0, verbose=False)
+    lime = LimeCallback(Superpixels("grid", n_segments=4), probes=2, n_perturbations=24)
+    one = trainer(tmp_path, lime, Interrupts(), epochs=3, logger=TensorBoardLogger(tmp_path, name="", version="run"))
+    with pytest.raises(SystemExit, match=r"^1$"):  # Lightning's own
+        one.fit(Classifier(), loader(Samples(32)), loader(Samples(32)))
+    assert [step for step, _ in pictures(tmp_path)["lime/spatial/attributions"]] == [1]
+
+
+def test_a_failure_is_told_while_the_run_goes_on(tmp_path, monkeypatch):
+    """By the first batch that comes after it, not at the next explanation."""
+    told = []
+
+    class Listens(pl.Callback):
+        def on_train_batch_end(self, one, module, outputs, batch, batch_idx):
+            until = time.monotonic() + 20
+            while one.current_epoch == 1 and not told and time.monotonic() < until:
+                told.extend(str(each.message) for each in found if "no disk" in str(each.message))
+                lime._finish_what_is_there(one, module, outputs, batch, batch_idx)
+
+    monkeypatch.setattr(
+        delivery_thread, "replace", lambda *_, **__: (_ for _ in ()).throw(OSError("no disk")) if not told else None
+    )
+    lime = LimeCallback(Superpixels("grid", n_segments=4), probes=2, n_perturbations=24, every_n_epochs=5)
+    one = trainer(tmp_path, lime, Listens(), epochs=2)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        one.fit(Classifier(), loader(Samples(32)), loader(Samples(32)))
+    assert len(told) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_what_a_checkpoint_came_before_is_shown_by_the_run_that_goes_on_with_it(tmp_path, monkeypatch):
+    """Once: not again by a run that goes on with the same checkpoint after it was shown."""
+
+    def run(folder, epochs, checkpoint=None):
+        pl.seed_everything(0, verbose=False)
+        kept = ModelCheckpoint(tmp_path / f"kept {next(runs)}", filename="{epoch}", save_top_k=-1)
+        lime = LimeCallback(Superpixels("grid", n_segments=4), probes=2, n_perturbations=24, on_error="raise")
+        logger = TensorBoardLogger(folder, name="", version="run")
+        one = trainer(folder, lime, kept, epochs=epochs, logger=logger, enable_checkpointing=True)
+        one.fit(Classifier(), loader(Samples(32)), loader(Samples(32)), ckpt_path=checkpoint)
+        return [step for step, _ in pictures(folder)["lime/spatial/attributions"]]
+
+    runs, draw = count(), Studio.draw
+    monkeypatch.setattr(Studio, "draw", lambda *given: time.sleep(1) or draw(*given))  # the checkpoint is there first
+    assert run(tmp_path / "whole", 3) == [1, 3, 5]
+    checkpoint = tmp_path / "kept 0" / "epoch=1.ckpt"
+    (state,) = [one for name, one in torch.load(checkpoint, weights_only=True)["callbacks"].items() if "Lime" in name]
+    assert state["owed"] == {}
+    assert run(tmp_path / "whole", 3, checkpoint) == [1, 3, 5, 5]  # of the second run the last epoch alone
+    mark = tmp_path / "whole" / "run" / "lime" / "shown.json"
+    assert mark.read_text() == '{"step": 5}'
+    mark.unlink()  # as if that run had been killed before it was shown
+    assert run(tmp_path / "whole", 3, checkpoint) == [1, 3, 5, 5, 3, 5]

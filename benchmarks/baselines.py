@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.outputs.output_kinds import scale_of
-from lime_callback.sampling.default_baseline import Usual
+from lime_callback.sampling.default_baseline import DefaultBaseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,7 +242,7 @@ def first(made: Made, model: nn.Module, n: int) -> tuple[list[float], float]:
     right = predicted == labels
     shares, output = [], scale_of("classes", outputs, made.features.layout)
     for name in BASELINES:
-        baseline = Usual() if name == "default" else name
+        baseline = DefaultBaseline() if name == "default" else name
         found = explain(
             model, probes[right], made.features, predicted[right], baseline=baseline, background=background,
             n_perturbations=n, output=output,

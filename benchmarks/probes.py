@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from lime_callback import Explanation, Superbands, Superpixels, explain
 from lime_callback.explaining.effects import effects
-from lime_callback.summaries.running_statistics import Moments
+from lime_callback.summaries.running_statistics import RunningStatistics
 from lime_callback.surrogates.confidence_intervals import over_probes, skewed
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: 
         off = (mean.mean - truth).abs()
         over = off <= mean.half_width()
         if leaning:  # to one side, as absolute values do
-            few = Moments.of(values[rows].unsqueeze(1), errors[rows].unsqueeze(1), torch.ones(PROBES, 1, 1).bool())
+            few = RunningStatistics.of(
+                values[rows].unsqueeze(1), errors[rows].unsqueeze(1), torch.ones(PROBES, 1, 1).bool()
+            )
             low, high = skewed(few.mean, few.spread, few.skewness, few.count)
             over = ((low <= truth) & (truth <= high))[0]
         inside.append(torch.stack([over, off <= 1.96 * mean.noise]))

@@ -12,17 +12,17 @@ from lime_callback.comparing.reference import Reference, ReferenceRow
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.package_presets import Like
 from lime_callback.explaining.reliance_result import Reliance
-from lime_callback.explaining.strategies import Settings
-from lime_callback.following.callback_config import Plan
-from lime_callback.following.probe_predictions import Predicted
-from lime_callback.following.time_budget import Budget
+from lime_callback.explaining.strategies import Strategies
+from lime_callback.following.callback_config import CallbackConfig
+from lime_callback.following.probe_predictions import ProbePredictions
+from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import Output, check_output
 from lime_callback.probes.batch_entries import Key
 from lime_callback.probes.probe_choices import ChoiceName, resolve_choice
 from lime_callback.probes.ranked_samples import Choice
 from lime_callback.sampling.baselines import Baseline, BaselineName
-from lime_callback.sampling.default_baseline import Usual
+from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.designs import Design, DesignName
 from lime_callback.sampling.locality_kernels import Kernel, KernelName
 from lime_callback.surrogates.linear_models import Surrogate
@@ -175,15 +175,15 @@ class LimeCallback(Hooks):
         scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
         count = check.check_count("background", background, 0)
-        usual = Usual() if count else "mean"
-        plan = Plan(
+        usual = DefaultBaseline() if count else "mean"
+        plan = CallbackConfig(
             views=views,
             wavelengths=wavelengths,
             layout=Layout.of(layout),
             choice=resolve_choice(probes),
             target=check.check_target(target, "auto"),
             every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
-            settings=Settings(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
+            settings=Strategies(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
             watch=check_watch(watch),
             reliance=check.check_flag("reliance", reliance),
             gate=check.check_gate(gate),
@@ -191,7 +191,7 @@ class LimeCallback(Hooks):
             reference=Reference.of(reference, [view.name for view in views]),
             class_names=check.check_class_names(class_names),
             max_batch_size=None if max_batch_size is None else check.check_count("max_batch_size", max_batch_size, 1),
-            time_budget=Budget.of(time_budget),
+            time_budget=TimeBudget.of(time_budget),
             pictures=check.check_flag("pictures", pictures),
             seed=check.check_count("seed", seed, 0),
             name=check.check_name("name", name),
@@ -212,7 +212,7 @@ class LimeCallback(Hooks):
         """
         return self._inquiry.track(view).last
 
-    def predictions(self, view: str) -> Predicted | None:
+    def predictions(self, view: str) -> ProbePredictions | None:
         """What the model said of each probe when it was explained last, and what is true; ``None`` before the first.
 
         Raises:

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from lime_callback.publishing.drawing_process import Studio
+from lime_callback.publishing.drawing_process import DrawingProcess
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def offline(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def drawing_process():
     """One for all tests, since its start takes a second; ``test_presenting.py`` has those of its own."""
-    studio = Studio()
-    yield partial(Studio.draw, studio)
+    studio = DrawingProcess()
+    yield partial(DrawingProcess.draw, studio)
     studio.close()
 
 
@@ -41,4 +41,4 @@ def lightning_says_as_much_as_before():
 @pytest.fixture(autouse=True)
 def shared_drawing_process(request, monkeypatch, drawing_process):
     if request.module.__name__ != "test_presenting":
-        monkeypatch.setattr(Studio, "draw", lambda _, requests: drawing_process(requests))
+        monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests: drawing_process(requests))

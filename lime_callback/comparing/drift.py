@@ -25,11 +25,11 @@ from lime_callback.comparing.coefficient_similarity import (
     sign_changes,
     top_overlap,
 )
-from lime_callback.comparing.perturbation_noise import Noise
+from lime_callback.comparing.perturbation_noise import PerturbationNoise
 from lime_callback.comparing.same_question import check_explanation, difference
 from lime_callback.comparing.significance import discoveries, p_beyond, p_values
 from lime_callback.explaining.score_gate import counted
-from lime_callback.surrogates.confidence_intervals import Mean, over_probes, reach
+from lime_callback.surrogates.confidence_intervals import MeanOverProbes, over_probes, reach
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -156,7 +156,7 @@ class Drift:
         return float(found.mean + found.half_width(2 * level - 1))
 
 
-def over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> Mean:
+def over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> MeanOverProbes:
     """The mean over inputs of values ``[B, T]``, where targets of one input, which depend on each other, count as one.
 
     Args:
@@ -192,7 +192,7 @@ def compare(
     after = after.to(before.coefficients.device)
     present = after.features.present.expand(len(after.score), -1)
     a, b = before.coefficients, after.coefficients
-    noise = Noise.of(before, after)
+    noise = PerturbationNoise.of(before, after)
     known = before.standard_error.isfinite() & after.standard_error.isfinite()
     freedom = torch.minimum(before.freedom.double().cpu(), after.freedom.double().cpu())
     shifted = shift(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Noise:
+class PerturbationNoise:
     """Influences of the groups of rows on two explanations' coefficients, ``[B, G, T, d]`` each.
 
     ``shared`` says whether the groups are the same in both, so that noise cancels; if not, it is independent.
@@ -32,7 +32,7 @@ class Noise:
     freedom: int
 
     @classmethod
-    def of(cls, before: Explanation, after: Explanation) -> Noise:
+    def of(cls, before: Explanation, after: Explanation) -> PerturbationNoise:
         """The noise of two explanations of the same inputs, features and targets.
 
         Raises:

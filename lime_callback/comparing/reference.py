@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lime_callback.comparing.drift import Drift
-    from lime_callback.surrogates.confidence_intervals import Mean
+    from lime_callback.surrogates.confidence_intervals import MeanOverProbes
 
 
 class ReferenceRow(NamedTuple):
@@ -226,7 +226,7 @@ def reference_rows(
     return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]
 
 
-def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> Mean:
+def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> MeanOverProbes:
     """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
     number = counts.sum(1)
     means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]

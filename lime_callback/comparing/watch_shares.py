@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
 
 
-class Shares(NamedTuple):
+class WatchShares(NamedTuple):
     """A set's share of each explanation's attribution.
 
     Attributes:
@@ -33,7 +33,7 @@ class Shares(NamedTuple):
     known: Tensor
 
 
-def shares(explanation: Explanation, inside: Tensor) -> Shares:
+def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
     """The share of the attribution that lies in a set, of sizes that are freed of what their noise adds.
 
     A feature that lies partly in the set counts by that part.
@@ -55,10 +55,10 @@ def shares(explanation: Explanation, inside: Tensor) -> Shares:
     slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
     moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
     known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
-    return Shares(share, moved.square().sum(1).sqrt(), known)
+    return WatchShares(share, moved.square().sum(1).sqrt(), known)
 
 
-class Share(NamedTuple):
+class MeanWatchShare(NamedTuple):
     """A set's mean share over the probes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Share(NamedTuple):
     reference: float
 
 
-def mean_share(found: Shares, reference: float, freedom: float = math.inf) -> Share:
+def mean_share(found: WatchShares, reference: float, freedom: float = math.inf) -> MeanWatchShare:
     """The mean over probes; several targets of a probe depend on each other, and are averaged first.
 
     Args:
@@ -88,7 +88,7 @@ def mean_share(found: Shares, reference: float, freedom: float = math.inf) -> Sh
     mean = over_probes(by_probe, errors, found.known.any(1))
     probes = int(mean.probes)
     if not probes:
-        return Share(reference, 1.0, 0.0, reference)
+        return MeanWatchShare(reference, 1.0, 0.0, reference)
     if probes == 1:
-        return Share(float(mean.mean), float(mean.noise), freedom, reference)
-    return Share(float(mean.mean), float(mean.error), float(probes - 1), reference)
+        return MeanWatchShare(float(mean.mean), float(mean.noise), freedom, reference)
+    return MeanWatchShare(float(mean.mean), float(mean.error), float(probes - 1), reference)

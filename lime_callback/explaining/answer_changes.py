@@ -16,7 +16,7 @@ from lime_callback.outputs.probabilities_and_losses import are_chances, are_prob
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class AnswerChanges:
     """How outputs are read.
 
     Attributes:
@@ -32,7 +32,7 @@ class Answers:
     output: Any = "raw"
 
     @classmethod
-    def of(cls, outputs: Tensor, labels: Tensor | None, output: Any = "raw") -> Answers:
+    def of(cls, outputs: Tensor, labels: Tensor | None, output: Any = "raw") -> AnswerChanges:
         """How outputs ``[m, K]`` are read beside these labels, or without any.
 
         Integers that fit the outputs make a classifier, and 0 and 1 beside a single output; other numbers a regression.

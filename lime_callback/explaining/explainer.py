@@ -15,10 +15,10 @@ from lime_callback.explaining.deletion_insertion import area, curves, steps_for
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import of_fit
 from lime_callback.explaining.input_checks import check_background, check_inputs, features_of, fingerprint
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards.batched_forwards import predictions, sweep
 from lime_callback.forwards.folded_stem import Folded, StemFinder, fold
-from lime_callback.forwards.perturbed_inputs import Perturber
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import stage, unheard
 from lime_callback.outputs.targets import Output, Target, scores, select
@@ -115,7 +115,7 @@ def explain(
         Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
     """
     usual = "mean" if background is None else "data"
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
+    settings = Strategies(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
     check_background(background, inputs)
@@ -142,7 +142,7 @@ def explain(
     return found.explanation
 
 
-class Outcome(NamedTuple):
+class ExplainerResult(NamedTuple):
     """What :func:`run` found.
 
     Attributes:
@@ -174,7 +174,7 @@ def run(
     features: Features,
     target: Target,
     *,
-    settings: Settings,
+    settings: Strategies,
     batch_size: int,
     seeds: Sequence[int],
     used: int | None = None,
@@ -183,7 +183,7 @@ def run(
     pinned: Tensor | None = None,
     background: Tensor | None = None,
     checked: bool = False,
-) -> Outcome:
+) -> ExplainerResult:
     """Explain checked inputs.
 
     Args:
@@ -215,7 +215,7 @@ def run(
             )
         return found
 
-    def prepare() -> tuple[Tensor, Tensor | None, Tensor, Perturber, Rows, int, Tensor]:
+    def prepare() -> tuple[Tensor, Tensor | None, Tensor, PerturbedInputs, Rows, int, Tensor]:
         with finder.looking(forward) as watched:
             whole, region = predictions(watched, inputs, settings.output, batch_size, ranks, pinned)
         targets = select(target, whole)
@@ -225,7 +225,7 @@ def run(
         design = again(design, asked)
         hidden = baseline.hide(inputs, features, design.shape[1], seeds, asked.period)
         rows, group = used_rows(settings.design, asked.period, len(features), used)
-        perturber = Perturber(inputs, of_rows(hidden, rows), features, design[:, rows])
+        perturber = PerturbedInputs(inputs, of_rows(hidden, rows), features, design[:, rows])
         grounds = (perturber.nothing(k) for k in range(perturber.grounds))
         empty = torch.stack(
             [predictions(forward, x, settings.output, batch_size, ranks, region)[0] for x in grounds]
@@ -235,7 +235,7 @@ def run(
     def folded() -> tuple[Folded | None, str]:
         return fold(finder, score, perturber, batch_size, whole[:1]) if foldable else (None, "")
 
-    def conclude() -> Outcome:
+    def conclude() -> ExplainerResult:
         samples = gathered(settings, perturber, features, outputs, group, asked.period)
         try:
             found = fit(settings.surrogate, samples)
@@ -256,7 +256,7 @@ def run(
             samples=samples,
         )
         looks = perturber.per_input + 1 + perturber.grounds
-        return Outcome(explanation, whole, reasons, weak, sufficed, unfolded, forwards=looks)
+        return ExplainerResult(explanation, whole, reasons, weak, sufficed, unfolded, forwards=looks)
 
     # With sharded weights each process would have to decide alike.
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep
@@ -279,7 +279,7 @@ def run(
         return concluded
 
 
-def _asked(settings: Settings, baseline: Baseline, features: Features) -> Rows:
+def _asked(settings: Strategies, baseline: Baseline, features: Features) -> Rows:
     n = settings.n_perturbations
     if not baseline.varies:
         return Rows(n, n)
@@ -287,7 +287,7 @@ def _asked(settings: Settings, baseline: Baseline, features: Features) -> Rows:
 
 
 def gathered(
-    settings: Settings, perturber: Perturber, features: Features, outputs: Tensor, group: int, period: int
+    settings: Strategies, perturber: PerturbedInputs, features: Features, outputs: Tensor, group: int, period: int
 ) -> Samples:
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
     design, n = perturber.design, perturber.per_input

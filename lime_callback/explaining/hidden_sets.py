@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.explaining.answer_changes import Answers
+from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.chance_probabilities import by_count, by_value
 from lime_callback.explaining.reliance_result import Reliance
 from lime_callback.forwards.batched_forwards import predictions, sweep
@@ -21,7 +21,7 @@ from lime_callback.sampling.value_swaps import Swapped, Swaps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lime_callback.explaining.strategies import Settings
+    from lime_callback.explaining.strategies import Strategies
     from lime_callback.views.layout import Layout
 
 
@@ -31,7 +31,7 @@ def measure(
     layout: Layout,
     swaps: Swaps,
     labels: Tensor | None,
-    settings: Settings,
+    settings: Strategies,
     batch_size: int,
     ranks: Ranks = ALONE,
     device: torch.device | None = None,
@@ -77,12 +77,12 @@ def measure(
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
-        return concluded(both[0], both[1:], swaps, Answers.of(both[0], known, settings.output))
+        return concluded(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
 
     return ranks.together(conclude)
 
 
-def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: Answers) -> Reliance:
+def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:
     """What the outputs say.
 
     Args:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_count, check_function
 from lime_callback.explaining.input_checks import check_inputs
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.value_swaps import pinned_swaps
 from lime_callback.views.layout import Layout
 from lime_callback.views.watch import check_watch, elements
@@ -82,7 +82,7 @@ def reliance(
     budget = len(inputs) * (1 + len(masks) * (1 + references))
     swaps = pinned_swaps(masks, {}, len(inputs), budget, seed, order, references)
     assert swaps is not None, "there are sets, and samples enough"
-    settings = Settings(output=output)
+    settings = Strategies(output=output)
     return measure(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
 
 

@@ -27,7 +27,7 @@ _DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Strategies:
     """How explanations are made: every strategy resolved and checked.
 
     A strategy that is ``None`` is the one of ``like``, or the default, which for the baseline is ``usual``.

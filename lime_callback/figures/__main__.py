@@ -1,6 +1,6 @@
 """The process that draws: reads requests from its input, answers with pictures, and ends when the input does.
 
-Started by :class:`lime_callback.publishing.drawing_process.Studio`. It imports neither torch nor Lightning.
+Started by :class:`lime_callback.publishing.drawing_process.DrawingProcess`. It imports neither torch nor Lightning.
 """
 
 from __future__ import annotations

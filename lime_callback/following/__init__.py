@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
-    from lime_callback.following.probe_predictions import Predicted
+    from lime_callback.following.probe_predictions import ProbePredictions
 
-__all__ = ["Predicted"]
+__all__ = ["ProbePredictions"]
 
 __getattr__, __dir__ = lazily(
     __name__,
-    {"probe_predictions": ["Predicted"]},
+    {"probe_predictions": ["ProbePredictions"]},
 )

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lime_callback.comparing.reference import Reference
-    from lime_callback.explaining.strategies import Settings
-    from lime_callback.following.time_budget import Budget
+    from lime_callback.explaining.strategies import Strategies
+    from lime_callback.following.time_budget import TimeBudget
     from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.ranked_samples import Choice
     from lime_callback.views import View
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CallbackConfig:
     """The callback's arguments in the form in which they are used, see :class:`~lime_callback.LimeCallback`."""
 
     views: Sequence[View]
@@ -30,14 +30,14 @@ class Plan:
     choice: Choice
     target: Any
     every_n_epochs: int
-    settings: Settings
+    settings: Strategies
     watch: Mapping[str, Watch]
     gate: float | None
     relevant_change: float
     reference: Reference | None
     class_names: Sequence[str] | None
     max_batch_size: int | None
-    time_budget: Budget | None
+    time_budget: TimeBudget | None
     pictures: bool
     seed: int
     name: str

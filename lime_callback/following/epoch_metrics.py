@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from lime_callback.comparing.watch_shares import Share
+    from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.views.watch import Overlap
 
@@ -52,9 +52,11 @@ def change_from(drift: Drift, origin: str) -> dict[str, float] | None:
     return None if away is None else {f"{name}_from_{origin}": max(0.0, away[name]) for name in BOTH_WAYS}
 
 
-def watched_shares(explanation: Explanation, watched: Mapping[str, Overlap], counts: Tensor) -> dict[str, Share | None]:
+def watched_shares(
+    explanation: Explanation, watched: Mapping[str, Overlap], counts: Tensor
+) -> dict[str, MeanWatchShare | None]:
     """The watches' shares of the attribution, of the explanations that count; ``None`` where none does."""
-    found: dict[str, Share | None] = {}
+    found: dict[str, MeanWatchShare | None] = {}
     for name, place in watched.items():
         of_all = shares(explanation, place.parts)
         of_all = of_all._replace(known=of_all.known & counts)

@@ -24,7 +24,7 @@ _LONGEST = 240
 
 
 @dataclass
-class Series:
+class EpochSeries:
     """Values of the explained epochs, one behind the other.
 
     Attributes:
@@ -89,7 +89,7 @@ class Series:
         return {**plain, **stacked, "longest": self.longest, "settled": self.settled}
 
     @classmethod
-    def of_state(cls, state: Mapping[str, Any]) -> Series:
+    def of_state(cls, state: Mapping[str, Any]) -> EpochSeries:
         """The inverse of :meth:`state`, also of earlier versions, which knew no errors over the probes."""
         lists = {name: list(state[name]) if state.get(name) is not None else [] for name in _LISTS}
         if "noises" not in state:
@@ -102,7 +102,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Means:
-    """Means over the probes, see :class:`Series`; all ``[T, d]``."""
+    """Means over the probes, see :class:`EpochSeries`; all ``[T, d]``."""
 
     coefficients: Tensor
     errors: Tensor

@@ -11,27 +11,27 @@ from lime_callback.comparing.reference import ReferenceRow, reference_rows
 from lime_callback.explaining.explanation_from_fit import shortened
 from lime_callback.explaining.score_gate import counted, described
 from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
-from lime_callback.following.epoch_series import Series
+from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked
 from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
 from lime_callback.following.pinned_view import PinnedView
-from lime_callback.following.probe_predictions import Predicted, predicted
+from lime_callback.following.probe_predictions import ProbePredictions, predicted
 from lime_callback.following.settling import Settling
 from lime_callback.forwards.processes import ALONE, Ranks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lime_callback.comparing.watch_shares import Share
+    from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.surrogates.linear_models import Surrogate
 
 
 @dataclass
-class Track(PinnedView):
+class FollowedView(PinnedView):
     """A view, and what its explanations have been so far.
 
     Attributes:
@@ -53,8 +53,8 @@ class Track(PinnedView):
     """
 
     gate: float | None = None
-    now: Predicted | None = None
-    shares: dict[str, Share] = field(default_factory=dict)
+    now: ProbePredictions | None = None
+    shares: dict[str, MeanWatchShare] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
     reference: Explanation | None = None
@@ -62,14 +62,14 @@ class Track(PinnedView):
     reliance: Reliance | None = None
     metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
     unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
-    series: Series = field(default_factory=Series)
+    series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
     forwards: int = 0
     relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
-    def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
+    def pin(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks = ALONE) -> None:
         """Pin the view, and take over what a checkpoint holds of it; see :meth:`PinnedView.pin`."""
         super().pin(model, plan, batch_size, ranks)
         assert self.features is not None, "it was pinned"
@@ -84,7 +84,7 @@ class Track(PinnedView):
             self._know(self._saved["now"], plan)
         self._saved = {}
 
-    def _know(self, outputs: Tensor, plan: Plan) -> None:
+    def _know(self, outputs: Tensor, plan: CallbackConfig) -> None:
         assert self.kind is not None, "pin comes first"
         self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
 
@@ -115,7 +115,7 @@ class Track(PinnedView):
         self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
         # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
         self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
-        self.series = Series.of_state(state["series"])
+        self.series = EpochSeries.of_state(state["series"])
         early = OF_CHANGE if len(self.series.epochs) < 2 else ()
         self.unmeasured = set(state.get("unmeasured", early))
         # What an earlier version called settled was another thing: it is found out anew.
@@ -127,7 +127,7 @@ class Track(PinnedView):
         """Begin anew, because the probes are not the same any more."""
         self.targets = self.pinned = self.first = self.last = self.answers = None
         self.kind = self.scale = self.now = None
-        self.series, self.settling, self._saved = Series(), Settling(), {}
+        self.series, self.settling, self._saved = EpochSeries(), Settling(), {}
 
     def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
@@ -139,7 +139,7 @@ class Track(PinnedView):
         if self.settling.anchor is not None:
             self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, later, surrogate)
 
-    def know(self, outputs: Tensor, plan: Plan) -> None:
+    def know(self, outputs: Tensor, plan: CallbackConfig) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
         self._know(outputs.cpu(), plan)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lime_callback.explaining.explainer import Outcome, run
+from lime_callback.explaining.explainer import ExplainerResult, run
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.forwards.batched_forwards import predictions
 from lime_callback.forwards.processes import ALONE, Ranks
@@ -17,9 +17,9 @@ from lime_callback.views.watch_borders import cut
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lime_callback.explaining.strategies import Settings
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.explaining.strategies import Strategies
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.views import View
     from lime_callback.views.features import Features
     from lime_callback.views.watch import Overlap
@@ -55,7 +55,7 @@ class PinnedView:
     whole: Features | None = None
     watched: dict[str, Overlap] = field(default_factory=dict)
 
-    def pin(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks = ALONE) -> None:
+    def pin(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks = ALONE) -> None:
         """Cut the probes into features, and choose the targets: both stay for the run.
 
         Raises:
@@ -84,7 +84,7 @@ class PinnedView:
             self._ask(model, plan, batch_size, ranks)
         self.features = features
 
-    def _ask(self, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
+    def _ask(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks) -> None:
         """Find out what the outputs are, and choose the targets and their scale, once; what is chosen stays."""
         outputs, pinned = predictions(model, model.probes.inputs, plan.settings.output, batch_size, ranks)
         self.outputs, own = outputs.shape[1], outputs.cpu()
@@ -97,14 +97,20 @@ class PinnedView:
             scale = self.scale if plan.auto_output else None
             self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
 
-    def settings(self, plan: Plan) -> Settings:
+    def settings(self, plan: CallbackConfig) -> Strategies:
         """How this view is explained: on the scale of the outputs that was chosen where the user left it open."""
         return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
 
     def explain(
-        self, model: Model, plan: Plan, batch_size: int, used: int | None = None, ranks: Ranks = ALONE, *,
+        self,
+        model: ModelWrapper,
+        plan: CallbackConfig,
+        batch_size: int,
+        used: int | None = None,
+        ranks: Ranks = ALONE,
+        *,
         checked: bool = False,
-    ) -> Outcome:  # fmt: skip
+    ) -> ExplainerResult:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
 
         Args:

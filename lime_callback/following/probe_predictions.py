@@ -24,7 +24,7 @@ _DIFFERENT = "≠"
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
+class ProbePredictions:
     """The model's predictions for the probes at an explained epoch.
 
     Attributes:
@@ -89,7 +89,7 @@ class Predicted:
         return target_name(index, class_names)
 
 
-def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -> Predicted:
+def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -> ProbePredictions:
     """What outputs say.
 
     Args:
@@ -101,18 +101,20 @@ def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -
     probes, size = outputs.shape
     nothing = torch.full((probes,), math.nan, dtype=outputs.dtype)
     if kind == "values":
-        return Predicted(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
+        return ProbePredictions(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
     if kind == "binary":
         known = output == "sigmoid" or are_chances(outputs)
         chance = (outputs if known else outputs.sigmoid())[:, 0]
         classes = (chance > 0.5).long()
-        return Predicted(kind, outputs, classes, torch.where(classes == 1, chance, 1 - chance), _truth(labels, 2))
+        return ProbePredictions(
+            kind, outputs, classes, torch.where(classes == 1, chance, 1 - chance), _truth(labels, 2)
+        )
     if size == 1:
-        return Predicted("values", outputs, None, nothing, None)
+        return ProbePredictions("values", outputs, None, nothing, None)
     classes = outputs.argmax(1)
     chances = _chances(outputs, kind, output)
     chance = nothing if chances is None else chances.gather(1, classes.unsqueeze(1))[:, 0]
-    return Predicted(kind, outputs, classes, chance, _truth(labels, size) if kind == "classes" else None)
+    return ProbePredictions(kind, outputs, classes, chance, _truth(labels, size) if kind == "classes" else None)
 
 
 def _chances(outputs: Tensor, kind: Kind, output: Any) -> Tensor | None:

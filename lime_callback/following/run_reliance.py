@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.explaining.reliance_result import Reliance
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.sampling.value_swaps import Swaps
 
@@ -31,7 +31,7 @@ _MOST_BANDS = 32  # features of a view; more of them are no superbands that a pe
 
 
 @dataclass
-class Relying:
+class RunReliance:
     """Measures what hiding watches and superbands changes, at each explained epoch by the same swaps.
 
     Args:
@@ -43,14 +43,14 @@ class Relying:
         impossible: why it cannot be measured, if it cannot.
     """
 
-    plan: Plan
+    plan: CallbackConfig
     last: Reliance | None = None
     forwards: int = 0
     impossible: str = ""
     _swaps: Swaps | None = field(default=None, repr=False)
     _pinned: bool = False
 
-    def sets(self, tracks: Mapping[str, Track]) -> bool:
+    def sets(self, tracks: Mapping[str, FollowedView]) -> bool:
         """Whether there is anything to hide."""
         return self.plan.reliance and any(track.watched or _bands(track) for track in tracks.values())
 
@@ -63,9 +63,15 @@ class Relying:
         )
 
     def measure(
-        self, model: Model, background: Probes, tracks: Mapping[str, Track], budget: int, batch_size: int, ranks: Ranks,
+        self,
+        model: ModelWrapper,
+        background: Probes,
+        tracks: Mapping[str, FollowedView],
+        budget: int,
+        batch_size: int,
+        ranks: Ranks,
         device: torch.device,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Hide what is to be hidden; the first time choose what that is.
 
         Args:
@@ -103,7 +109,7 @@ class Relying:
                 device=device,
             )
 
-    def of(self, track: Track) -> Reliance | None:
+    def of(self, track: FollowedView) -> Reliance | None:
         """What was found last of a view's watches and superbands; ``None`` if there is nothing."""
         if self.last is None:
             return None
@@ -111,7 +117,7 @@ class Relying:
         names = [name for name in self.last.names if name in track.watched or name.startswith(prefix)]
         return self.last.only(names).renamed([name.removeprefix(prefix) for name in names]) if names else None
 
-    def _pin(self, background: Probes, tracks: Mapping[str, Track], budget: int) -> Swaps | None:
+    def _pin(self, background: Probes, tracks: Mapping[str, FollowedView], budget: int) -> Swaps | None:
         plan, count = self.plan, len(background)
         inputs, batch = background.inputs, background.batch if isinstance(background.batch, dict) else None
         watched: dict[str, Tensor] = {}
@@ -131,7 +137,7 @@ class Relying:
         return pinned_swaps(watched, bands, count, budget, key(plan.seed, "reliance"), by_length)
 
 
-def _bands(track: Track) -> dict[str, Tensor]:
+def _bands(track: FollowedView) -> dict[str, Tensor]:
     """The superbands of a view as masks ``[1, C, 1, 1]``; none of a view that is cut in another way."""
     features = track.whole
     if features is None:
@@ -142,7 +148,7 @@ def _bands(track: Track) -> dict[str, Tensor]:
     return {name: mask == label for label, name in enumerate(features.names) if bool((mask == label).any())}
 
 
-def _labels(background: Probes, plan: Plan) -> Tensor | None:
+def _labels(background: Probes, plan: CallbackConfig) -> Tensor | None:
     """The background's labels: integers, or a regression's numbers."""
     if background.labels is not None:
         return background.labels

@@ -14,16 +14,16 @@ import torch
 
 from lime_callback.explaining.explainer import run
 from lime_callback.sampling.baselines import Background, Baseline, Data
-from lime_callback.sampling.default_baseline import Usual
+from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.seeds import key
 from lime_callback.surrogates.predictive_score import least_freedom
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.model_wrapper import ModelWrapper
 
 _PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations where those suffice for errors
 _MARGIN = 1.25  # so many times the perturbations that suffice on average, since their weights are left to chance
@@ -37,7 +37,9 @@ def other(baseline: Baseline) -> Baseline:
     return Background() if isinstance(baseline, Data) else Data()
 
 
-def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> tuple[str | None, int]:
+def ask(
+    track: FollowedView, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks
+) -> tuple[str | None, int]:
     """Explain the first probes again, with another baseline; in all processes.
 
     Args:
@@ -62,7 +64,7 @@ def ask(track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -
     inputs = model.probes.inputs[:_PROBES]
     few = replace(features, mask=features.mask[:_PROBES]) if len(features.mask) > 1 else features
     baseline = settings.baseline
-    baseline = baseline.of(features) if isinstance(baseline, Usual) else baseline
+    baseline = baseline.of(features) if isinstance(baseline, DefaultBaseline) else baseline
     second = other(baseline)
     found = run(
         model,

@@ -15,7 +15,7 @@ _LEAST = 16
 
 
 @dataclass(frozen=True)
-class Budget:
+class TimeBudget:
     """A bound for the time of an explained epoch.
 
     Args:
@@ -27,7 +27,7 @@ class Budget:
     share: float | None = None
 
     @classmethod
-    def of(cls, value: Any) -> Budget | None:
+    def of(cls, value: Any) -> TimeBudget | None:
         """Read the user's argument: seconds, a share of the validation's time such as ``"20%"``, or ``None``.
 
         Raises:

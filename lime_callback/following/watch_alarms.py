@@ -14,9 +14,9 @@ from lime_callback.surrogates.confidence_intervals import reach
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lime_callback.comparing.watch_shares import Share
+    from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.reliance_result import Reliance
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.views.watch import Watch
 
 RUN = 0.05  # probability of any alarm without a cause in a run
@@ -35,7 +35,7 @@ def level(epoch: int, questions: int, run: float = RUN) -> float:
     return run * 6 / (math.pi * epoch) ** 2 / max(questions, 1)
 
 
-def share_alarm(watch: Watch, share: Share, alpha: float) -> str | None:
+def share_alarm(watch: Watch, share: MeanWatchShare, alpha: float) -> str | None:
     """What is wrong with a share, beyond its error; ``None`` if nothing is.
 
     Args:
@@ -86,7 +86,7 @@ def questions(followed: Sequence[Iterable[str]], watches: Mapping[str, Watch], m
     return bounds + (len(asked) if measured else 0)
 
 
-def beside(what: str, name: str, watch: Watch, track: Track) -> str:
+def beside(what: str, name: str, watch: Watch, track: FollowedView) -> str:
     """What else is known of a watch, in words, behind its alarm of one kind.
 
     Args:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.forwards.folded_stem import Folded
-    from lime_callback.forwards.perturbed_inputs import Perturber
+    from lime_callback.forwards.perturbed_inputs import PerturbedInputs
     from lime_callback.sampling.value_swaps import Swapped
 
 # What can go wrong with a batch, the worse the higher.
@@ -113,7 +113,7 @@ def predictions(
 
 def sweep(
     forward: Callable[[Tensor, Tensor], Tensor],
-    rows: Perturber | Folded | Swapped,
+    rows: PerturbedInputs | Folded | Swapped,
     targets: Tensor,
     batch_size: int,
     ranks: Ranks = ALONE,

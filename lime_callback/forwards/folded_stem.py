@@ -30,7 +30,7 @@ from lime_callback.forwards.stem_layer import Stem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lime_callback.forwards.perturbed_inputs import Perturber
+    from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 
 _LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # Elements that are written to memory, in products of two numbers that take as long.
@@ -106,13 +106,13 @@ class Folded:
         batch_size: rows at most at a time.
     """
 
-    def __init__(self, stem: Stem, perturber: Perturber, batch_size: int) -> None:
+    def __init__(self, stem: Stem, perturber: PerturbedInputs, batch_size: int) -> None:
         self.stem, self.perturber, self.per_input = stem, perturber, perturber.per_input
         self._input, self._chunk = -1, batch_size
         self._answers: list[Callable[[Tensor], Tensor]] = []
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
-    def other(self, perturber: Perturber) -> Folded:
+    def other(self, perturber: PerturbedInputs) -> Folded:
         """The same stem's answers for other perturbations of the same features."""
         made = copy(self)
         made.perturber, made.per_input = perturber, perturber.per_input
@@ -142,7 +142,10 @@ class Folded:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
-        """What ``forward`` makes of the rows, see :meth:`~lime_callback.forwards.perturbed_inputs.Perturber.score`."""
+        """What ``forward`` makes of the rows.
+
+        See :meth:`~lime_callback.forwards.perturbed_inputs.PerturbedInputs.score`.
+        """
         return self._answered(forward, self.rows(start, stop), self.perturber.inputs_of(start, stop))
 
     def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -193,7 +196,7 @@ class Folded:
 def fold(
     finder: StemFinder,
     forward: Callable[[Tensor, Tensor], Tensor],
-    perturber: Perturber,
+    perturber: PerturbedInputs,
     batch_size: int,
     known: Tensor,
 ) -> tuple[Folded | None, str]:

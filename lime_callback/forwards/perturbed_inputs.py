@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LEAST_SLAB = 16
 
 
-class Perturber:
+class PerturbedInputs:
     """Makes perturbed inputs by the numbers of their rows.
 
     Args:
@@ -70,10 +70,10 @@ class Perturber:
         hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(k)
         return torch.where(self.labels < 0, self.inputs, hidden)
 
-    def other(self, design: Tensor) -> Perturber:
+    def other(self, design: Tensor) -> PerturbedInputs:
         """The same inputs by other rows, bool ``[B, n, d]``; of several samples for hidden elements, with the first."""
         hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(0)
-        return Perturber(self.inputs, hidden, self.features, design)
+        return PerturbedInputs(self.inputs, hidden, self.features, design)
 
     def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.figures.figure_requests import Request
     from lime_callback.following.epoch_series import Means
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
 _PANELS = 16
@@ -37,7 +37,7 @@ _WHOLE = 1.0  # effect of a feature that has all of the attribution
 
 
 def requests(
-    track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+    track: FollowedView, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
 ) -> dict[str, Request]:
     """The pictures of a view's last explanation that are to be drawn, by the last part of their tags.
 
@@ -55,7 +55,11 @@ class _Artist:
     """Says what is on the figures of one track."""
 
     def __init__(
-        self, track: Track, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
+        self,
+        track: FollowedView,
+        probes: Probes,
+        wavelengths: Sequence[float] | None,
+        class_names: Sequence[str] | None,
     ) -> None:
         assert track.last is not None, "explain comes first"
         self.track, self.probes, self.last = track, probes, track.last

@@ -11,14 +11,14 @@ from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.probes.batch_entries import entry, input_key, label_key
 from lime_callback.probes.probe_choices import Evenly, Numbered
 from lime_callback.probes.probe_samples import Captured, Collector, probes_of
-from lime_callback.probes.ranked_samples import Seen, Shortlist
+from lime_callback.probes.ranked_samples import RankedSamples, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lime_callback.forwards.processes import Ranks
     from lime_callback.probes.batch_entries import Key
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.probes.ranked_samples import Choice, Ranked
 
@@ -41,13 +41,13 @@ class Capture:
     """
 
     def __init__(
-        self, choice: Choice, ranks: Ranks, model: Callable[[Probes], Model], background: int = 0, *,
+        self, choice: Choice, ranks: Ranks, model: Callable[[Probes], ModelWrapper], background: int = 0, *,
         input_key: Key | None = None, label_key: Key | None = None,
     ) -> None:  # fmt: skip
         self.choice, self.ranks, self.model = choice, ranks, model
         self.input_key, self.label_key = input_key, label_key
         self.seconds = 0.0
-        self._collector: Collector | Shortlist | None = None
+        self._collector: Collector | RankedSamples | None = None
         self._count = background
         self._background: Collector | None = None
         self._failure: Exception | None = None
@@ -55,7 +55,7 @@ class Capture:
     @property
     def forwards(self) -> int:
         """Samples of this process that the model was asked about."""
-        return self._collector.forwards if isinstance(self._collector, Shortlist) else 0
+        return self._collector.forwards if isinstance(self._collector, RankedSamples) else 0
 
     def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is wanted of it, before anyone can write into it.
@@ -96,11 +96,11 @@ class Capture:
         collector, ranked = self._collector, not isinstance(self.choice, Evenly)
         chosen: list[Ranked] = []
         if ranked:
-            standing = self._of_all(lambda: collector.standing() if isinstance(collector, Shortlist) else [])
+            standing = self._of_all(lambda: collector.standing() if isinstance(collector, RankedSamples) else [])
             chosen = self.choice.leading(one for part in standing for one in part)
 
         def own() -> Captured:
-            if isinstance(collector, Shortlist):
+            if isinstance(collector, RankedSamples):
                 return collector.captured(chosen)
             return Captured([], [], []) if collector is None else collector.captured
 
@@ -169,11 +169,11 @@ class Capture:
 
         return self.ranks.gather(self.ranks.together(own))
 
-    def _begun(self, batches: Sequence[float]) -> Collector | Shortlist:
+    def _begun(self, batches: Sequence[float]) -> Collector | RankedSamples:
         ranks = self.ranks
         if isinstance(self.choice, Evenly):
             return self._evenly(self.choice.count, batches)
-        return Shortlist(
+        return RankedSamples(
             self.choice, batches, self._outputs, self.input_key, self.label_key, ranks.share, ranks.shares,
             ranks.lockstep,
         )  # fmt: skip

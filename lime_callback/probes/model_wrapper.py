@@ -26,7 +26,7 @@ _WITH = "LimeCallback calls `forward` with the module and a batch in which the i
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class ModelWrapper:
     """Runs a module on perturbed inputs.
 
     Args:

@@ -84,7 +84,7 @@ class Choice(ABC):
 
 
 @dataclass
-class Shortlist:
+class RankedSamples:
     """Takes the samples that a choice ranks first; keeps no more of them than the choice takes, on the CPU.
 
     Args:

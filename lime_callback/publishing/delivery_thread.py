@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lime_callback.forwards.profiler_sections import stage
-from lime_callback.publishing.drawing_process import Studio, StudioError
+from lime_callback.publishing.drawing_process import DrawingError, DrawingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Draw = Callable[[Mapping[str, Request]], dict[str, Picture | Exception]]
 
 
-class Outcome(NamedTuple):
+class Delivered(NamedTuple):
     """What is left to be done on the training's thread.
 
     Attributes:
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 def present(
     draw: Draw, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]
-) -> Outcome:
+) -> Delivered:
     """Draw what is asked for, and hand the report with it to the sinks.
 
     Args:
@@ -47,7 +47,7 @@ def present(
         report: without its pictures.
         requests: for each view, by the tags of the pictures.
     """
-    outcome = Outcome([], [])
+    outcome = Delivered([], [])
     pictures = {}
     views = {tag: view for view, of_view in requests.items() for tag in of_view}
     asked = {tag: request for of_view in requests.values() for tag, request in of_view.items()}
@@ -70,7 +70,7 @@ def present(
 
 
 @dataclass
-class Presenter:
+class DeliveryThread:
     """Presents one report at a time; rank zero's alone.
 
     Args:
@@ -78,11 +78,11 @@ class Presenter:
     """
 
     console: Console
-    _studio: Studio = field(default_factory=Studio, init=False)
+    _studio: DrawingProcess = field(default_factory=DrawingProcess, init=False)
     _draws_here: bool = field(default=False, init=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False)
-    _work: Callable[[Draw], Outcome] | None = field(default=None, init=False)
-    _pending: Future[Outcome] | None = field(default=None, init=False)
+    _work: Callable[[Draw], Delivered] | None = field(default=None, init=False)
+    _pending: Future[Delivered] | None = field(default=None, init=False)
     _done: Callable[[], None] = field(default=lambda: None, init=False)
 
     @property
@@ -124,7 +124,7 @@ class Presenter:
         try:
             with stage("waiting"):
                 outcome = self._pending.result()  # interrupted, it is waited for again at the end
-        except StudioError as error:
+        except DrawingError as error:
             self.console.remark(
                 f"the pictures are drawn by the training's own process, which waits for them; another one cannot be "
                 f"used ({error}).",
@@ -133,7 +133,7 @@ class Presenter:
             self._draws_here = True
             outcome = self._present_here()
         except Exception as error:
-            outcome = Outcome([], [("the report for the loggers", error)])
+            outcome = Delivered([], [("the report for the loggers", error)])
         self._pending = None
         self._conclude(outcome)
 
@@ -147,14 +147,14 @@ class Presenter:
                 self._thread = None
             self._studio.close()
 
-    def _present_here(self) -> Outcome:
+    def _present_here(self) -> Delivered:
         from lime_callback.figures.figure_requests import drawn
 
         assert self._work is not None, "there is a report"
         with stage("drawing"):
             return self._work(drawn)
 
-    def _conclude(self, outcome: Outcome) -> None:
+    def _conclude(self, outcome: Delivered) -> None:
         self._work = None
         for what, rest in outcome.rest:
             with stage("logging"), self.console.contained(what):

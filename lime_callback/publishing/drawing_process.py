@@ -24,11 +24,11 @@ _PATIENCE = 300.0  # seconds for the pictures of an epoch
 _GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_TRIM_THRESHOLD_": "262144"}
 
 
-class StudioError(RuntimeError):
+class DrawingError(RuntimeError):
     """The process that draws cannot be used."""
 
 
-class Studio:
+class DrawingProcess:
     """A process that draws, started when it is first asked. It ends with this one, and when :meth:`close` is called."""
 
     def __init__(self) -> None:
@@ -45,9 +45,9 @@ class Studio:
             found = self._answer(asked)
         except Exception as error:
             self.close()
-            raise StudioError(f"{type(error).__name__}: {error}") from error
+            raise DrawingError(f"{type(error).__name__}: {error}") from error
         if isinstance(found, Exception):
-            raise StudioError(str(found))
+            raise DrawingError(str(found))
         return found
 
     def close(self) -> None:

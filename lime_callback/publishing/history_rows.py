@@ -10,11 +10,11 @@ from lime_callback.publishing.sinks.history_csv import HistoryRow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.followed_view import FollowedView
 
 
 def history_rows(
-    track: Track, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
+    track: FollowedView, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
 ) -> Iterator[HistoryRow]:
     """The last explanation as rows of the history: one for each probe, target and feature that the probe has.
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.explaining.explanation import Explanation
-    from lime_callback.following.followed_view import Track
-    from lime_callback.following.probe_predictions import Predicted
+    from lime_callback.following.followed_view import FollowedView
+    from lime_callback.following.probe_predictions import ProbePredictions
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.publishing.sinks.history_csv import HistoryRow
 
@@ -27,7 +27,7 @@ _BANDS, _PLACES = 20, 8
 
 
 def view_data(
-    track: Track,
+    track: FollowedView,
     probes: Probes,
     rows: Sequence[HistoryRow],
     wavelengths: Sequence[float] | None,
@@ -59,7 +59,7 @@ def view_data(
     )
 
 
-def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
+def _means(track: FollowedView, class_names: Sequence[str] | None) -> Means | None:
     """The means that the bars show, and their lines over the epochs; ``None`` where the probes' features differ."""
     last, series = track.last, track.series
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
@@ -86,7 +86,7 @@ def _means(track: Track, class_names: Sequence[str] | None) -> Means | None:
 
 
 def _segmented(
-    last: Explanation, now: Predicted | None, probes: Probes, wavelengths: Sequence[float] | None,
+    last: Explanation, now: ProbePredictions | None, probes: Probes, wavelengths: Sequence[float] | None,
     class_names: Sequence[str] | None,
 ) -> list[Segmented]:  # fmt: skip
     """Each probe with the regions of its picture, and their coefficients for its first target."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.forwards.profiler_sections import stage
 from lime_callback.pictures.view_pictures import requests
 from lime_callback.publishing.delivered_step import forget_shown, go_on_from, mark_shown, shown_up_to
-from lime_callback.publishing.delivery_thread import Presenter
+from lime_callback.publishing.delivery_thread import DeliveryThread
 from lime_callback.publishing.history_rows import history_rows
 from lime_callback.publishing.logger_numbers import view_data
 from lime_callback.publishing.run_description import card
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lime_callback.figures.figure_requests import Request
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
-    from lime_callback.publishing.run_metadata import Record
+    from lime_callback.publishing.run_metadata import RunMetadata
     from lime_callback.publishing.sinks.console import Console
     from lime_callback.publishing.sinks.history_csv import HistoryRow
 
@@ -46,16 +46,16 @@ class Publisher:
     class_names: Sequence[str] | None
     pictures: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
-    record: Record | None = None
+    record: RunMetadata | None = None
     interrupted: tuple[str, int] | None = None
-    presenter: Presenter = field(init=False)
+    presenter: DeliveryThread = field(init=False)
     _history: HistoryFile | None = None
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.presenter = Presenter(self.console)
+        self.presenter = DeliveryThread(self.console)
 
     @property
     def history(self) -> str | None:
@@ -65,9 +65,15 @@ class Publisher:
         return self.interrupted[0] if self.interrupted is not None else None
 
     def publish(
-        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        self,
+        loggers: Sequence[Any],
+        folder: Path,
+        epoch: int,
+        step: int,
+        probes: Probes,
+        tracks: Sequence[FollowedView],
         alarms: Mapping[str, str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Append to the history, save the last explanations, and begin to draw and to tell the loggers.
 
         Args:
@@ -96,9 +102,15 @@ class Publisher:
         self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
 
     def show_owed(
-        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        self,
+        loggers: Sequence[Any],
+        folder: Path,
+        epoch: int,
+        step: int,
+        probes: Probes,
+        tracks: Sequence[FollowedView],
         alarms: Mapping[str, str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Show an epoch whose numbers the interrupted run has written, unless it showed it after its checkpoint, too.
 
         Args: see :meth:`publish`.
@@ -107,13 +119,20 @@ class Publisher:
             rows = {track.view.name: self._rows_of(track, epoch, step, probes) for track in tracks}
             self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
 
-    def _rows_of(self, track: Track, epoch: int, step: int, probes: Probes) -> list[HistoryRow]:
+    def _rows_of(self, track: FollowedView, epoch: int, step: int, probes: Probes) -> list[HistoryRow]:
         return list(history_rows(track, epoch, step, self.class_names, probes.numbers))
 
     def _show(
-        self, loggers: Sequence[Any], folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
-        alarms: Mapping[str, str], rows: Mapping[str, list[HistoryRow]],
-    ) -> None:  # fmt: skip
+        self,
+        loggers: Sequence[Any],
+        folder: Path,
+        epoch: int,
+        step: int,
+        probes: Probes,
+        tracks: Sequence[FollowedView],
+        alarms: Mapping[str, str],
+        rows: Mapping[str, list[HistoryRow]],
+    ) -> None:
         """Begin to draw, and to tell the loggers."""
         name, views = self.console.name, dict[str, ViewData]()
         asked: dict[str, dict[str, Request]] = {}

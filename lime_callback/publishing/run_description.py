@@ -9,8 +9,8 @@ from lime_callback.outputs.targets import target_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
 _LONGEST = 120  # characters of a setting: an array or a function has more to say than anyone reads
@@ -36,7 +36,7 @@ _HOW_TO_READ = """\
 """
 
 
-def settings_of(plan: Plan) -> dict[str, Any]:
+def settings_of(plan: CallbackConfig) -> dict[str, Any]:
     """The callback's settings as plain values, by the names of its arguments."""
     made = plan.settings
     strategies = {name: getattr(made, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
@@ -59,7 +59,11 @@ def settings_of(plan: Plan) -> dict[str, Any]:
 
 
 def card(
-    name: str, settings: Mapping[str, Any], probes: Probes, tracks: Sequence[Track], class_names: Sequence[str] | None
+    name: str,
+    settings: Mapping[str, Any],
+    probes: Probes,
+    tracks: Sequence[FollowedView],
+    class_names: Sequence[str] | None,
 ) -> str:
     """Markdown that explains a run to someone who sees its pictures for the first time.
 
@@ -100,12 +104,12 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def chosen_scale(tracks: Sequence[Track]) -> str | None:
+def chosen_scale(tracks: Sequence[FollowedView]) -> str | None:
     """The scale that ``output="auto"`` became; ``None`` where the user chose one."""
     return next((track.scale for track in tracks if track.scale is not None), None)
 
 
-def _probe_rows(probes: Probes, tracks: Sequence[Track], class_names: Sequence[str] | None) -> list[str]:
+def _probe_rows(probes: Probes, tracks: Sequence[FollowedView], class_names: Sequence[str] | None) -> list[str]:
     targets = next((track.last.targets.tolist() for track in tracks if track.last is not None), [])
     rows = []
     for p in range(len(probes)):

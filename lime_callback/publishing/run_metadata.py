@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lime_callback.following.callback_config import Plan
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
 FORMAT = "lime_callback run 1"
@@ -33,19 +33,19 @@ LARGEST = 256  # pixels along a side of a probe's picture: it is looked at in a 
 
 
 @dataclass
-class Record:
+class RunMetadata:
     """Writes what a report needs; on rank zero alone.
 
     Args:
         plan: what the user asked for.
     """
 
-    plan: Plan
+    plan: CallbackConfig
     _measures: MeasuresFile | None = None
     _probes: Probes | None = field(default=None, repr=False)
 
     def write(
-        self, folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[Track],
+        self, folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[FollowedView],
         interrupted: tuple[str, int] | None = None,
     ) -> None:  # fmt: skip
         """Append an epoch's measures; before the first ones, and whenever the probes are others, tell of the run.
@@ -77,7 +77,7 @@ class Record:
         return self._measures
 
 
-def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
+def measure_rows(track: FollowedView, epoch: int, step: int) -> Iterator[MeasureRow]:
     """The last measures of a view; what has nothing yet to be compared with is left out."""
     yield MeasureRow(epoch, step, track.view.name, "epochs", track.series.epochs[-1])
     for name, value in track.measured.items():
@@ -90,7 +90,7 @@ def measure_rows(track: Track, epoch: int, step: int) -> Iterator[MeasureRow]:
                 yield MeasureRow(epoch, step, track.view.name, f"reliance/{name}_expected", usual)
 
 
-def about(plan: Plan, probes: Probes, tracks: Sequence[Track] = ()) -> dict[str, Any]:
+def about(plan: CallbackConfig, probes: Probes, tracks: Sequence[FollowedView] = ()) -> dict[str, Any]:
     """How a run is explained, in plain values."""
     told = (
         "n_perturbations",
@@ -124,7 +124,7 @@ def about(plan: Plan, probes: Probes, tracks: Sequence[Track] = ()) -> dict[str,
     }
 
 
-def _of_probes(plan: Plan, probes: Probes) -> list[dict[str, Any]]:
+def _of_probes(plan: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
     """Number, label, picture and mean spectrum of each probe."""
     from lime_callback.figures.rgb_composite import composite
 

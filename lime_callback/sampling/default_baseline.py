@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Usual(Baseline):
+class DefaultBaseline(Baseline):
     """What suits how the inputs are cut.
 
     The mean of the data for features that are cut by channel: bands, cubes. The blurred input for features that hold

@@ -16,7 +16,7 @@ from lime_callback.checks.arguments import check_gate
 from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
-from lime_callback.summaries.running_statistics import Moments
+from lime_callback.summaries.running_statistics import RunningStatistics
 from lime_callback.surrogates.confidence_intervals import LEVEL, reach, skewed
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class Aggregate:
         self.gate = check_gate(gate)
         self.names: tuple[str, ...] = ()
         self.inputs = 0
-        self._moments: Moments | None = None
-        self._sizes: Moments | None = None  # of absolute effects
-        self._scores: Moments | None = None
+        self._moments: RunningStatistics | None = None
+        self._sizes: RunningStatistics | None = None  # of absolute effects
+        self._scores: RunningStatistics | None = None
         self._targets = torch.empty(0, dtype=torch.int64)
         self._channels: tuple[str | None, ...] | None = None
         self._cut = ""  # which mask the names of features that were numbered for one input belong to
@@ -73,10 +73,10 @@ class Aggregate:
             counted = counted & (score >= self.gate)
         part = Aggregate(self.gate)
         part.names, part.inputs = explanation.features.names, len(values)
-        part._moments = Moments.of(values, explanation.standard_error, counted)
+        part._moments = RunningStatistics.of(values, explanation.standard_error, counted)
         sizes = effects(values, explanation.standard_error).abs()
-        part._sizes = Moments.of(sizes, torch.zeros_like(sizes), counted)
-        part._scores = Moments.of(score, torch.zeros_like(score), torch.ones_like(score, dtype=torch.bool))
+        part._sizes = RunningStatistics.of(sizes, torch.zeros_like(sizes), counted)
+        part._scores = RunningStatistics.of(score, torch.zeros_like(score), torch.ones_like(score, dtype=torch.bool))
         targets = explanation.targets.cpu()
         part._targets = torch.where((targets == targets[0]).all(0), targets[0], -1)
         part._channels = _channels(explanation)
@@ -254,7 +254,7 @@ class Aggregate:
             raise ValueError(_NO_COMMON_NAMES)
 
     @property
-    def _known(self) -> Moments:
+    def _known(self) -> RunningStatistics:
         if self._moments is None:
             raise ValueError(_NOTHING)
         return self._moments

@@ -12,7 +12,7 @@ from torch import nn
 from lime_callback.checks.arguments import check_count, check_function, check_target
 from lime_callback.explaining.explainer import run
 from lime_callback.explaining.input_checks import check_background, check_inputs
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards.batched_forwards import predictions
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes import batch_entries
@@ -106,7 +106,7 @@ def explain_all(
     if not isinstance(view, View):
         raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
     usual = "mean" if background is None else "data"
-    settings = Settings(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
+    settings = Strategies(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
     target, layout = check_target(target), Layout.of(layout)
     seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
     aggregate, reasons = Aggregate(gate), list[str]()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class RunningStatistics:
     """Of the values of each target and feature, all ``[T, d]``.
 
     Attributes:
@@ -42,7 +42,7 @@ class Moments:
     variance: Tensor
 
     @classmethod
-    def of(cls, values: Tensor, errors: Tensor, counted: Tensor) -> Moments:
+    def of(cls, values: Tensor, errors: Tensor, counted: Tensor) -> RunningStatistics:
         """The moments of some values.
 
         Args:
@@ -59,17 +59,17 @@ class Moments:
         return cls(count, mean, squares, cubes, values.abs().sum(0) / some, errors.square().sum(0))
 
     @classmethod
-    def nothing(cls, targets: int, features: int) -> Moments:
+    def nothing(cls, targets: int, features: int) -> RunningStatistics:
         """The moments of no value."""
         return cls(*(torch.zeros(targets, features, dtype=torch.float64) for _ in fields(cls)))
 
-    def joined(self, other: Moments) -> Moments:
+    def joined(self, other: RunningStatistics) -> RunningStatistics:
         """The moments of these values and of the other ones."""
         count = self.count + other.count
         share = other.count / count.clamp(min=1)
         apart = other.mean - self.mean
         lopsided = apart.square() * self.count * share * (1 - 2 * share)
-        return Moments(
+        return RunningStatistics(
             count,
             self.mean + apart * share,
             self.squares + other.squares + apart.square() * self.count * share,
@@ -78,9 +78,9 @@ class Moments:
             self.variance + other.variance,
         )
 
-    def placed(self, columns: Sequence[int], features: int) -> Moments:
+    def placed(self, columns: Sequence[int], features: int) -> RunningStatistics:
         """The same with feature i in the place ``columns[i]`` of ``features``; there is no value of the others."""
-        wider = Moments.nothing(len(self.count), features)
+        wider = RunningStatistics.nothing(len(self.count), features)
         for part in fields(self):
             getattr(wider, part.name)[:, list(columns)] = getattr(self, part.name)
         return wider

@@ -62,7 +62,7 @@ def skewed(
     return mean - error * studentised(reached), mean - error * studentised(-reached)
 
 
-class Mean(NamedTuple):
+class MeanOverProbes(NamedTuple):
     """A mean over probes, and what is known of it.
 
     Attributes:
@@ -84,7 +84,7 @@ class Mean(NamedTuple):
         return self.error * quantiles.to(self.error.dtype)
 
 
-def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> Mean:
+def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> MeanOverProbes:
     """The mean of values over probes, with its two errors.
 
     Args:
@@ -100,4 +100,4 @@ def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -
     spread = torch.where(among, values - mean, 0.0).square().sum(0) / (count - 1).clamp(min=1)
     error = torch.where(count > 1, (spread / safe).sqrt(), math.inf)
     noise = torch.where(among, errors, 0.0).square().sum(0).sqrt() / safe
-    return Mean(mean, error, noise, count)
+    return MeanOverProbes(mean, error, noise, count)

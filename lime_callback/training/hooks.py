@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import Callback
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.training.first_sample import first_sample, has_validation
 from lime_callback.training.logged_metrics import measured_metrics, settled_texts, stand_ins
-from lime_callback.training.probe_session import Study
+from lime_callback.training.probe_session import ProbeSession
 
 if TYPE_CHECKING:
-    from lime_callback.following.callback_config import Plan
+    from lime_callback.following.callback_config import CallbackConfig
 
 
 class Hooks(Callback):
@@ -26,11 +26,11 @@ class Hooks(Callback):
         on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
     """
 
-    def __init__(self, plan: Plan, on_error: Literal["warn", "raise"]) -> None:
+    def __init__(self, plan: CallbackConfig, on_error: Literal["warn", "raise"]) -> None:
         self.plan = plan
         self._on_error = on_error
-        self._validation = Study(plan, on_error)
-        self._test: Study | None = None
+        self._validation = ProbeSession(plan, on_error)
+        self._test: ProbeSession | None = None
         self._inquiry = self._validation.inquiry
         self._rehearsed = self._without_validation = False
 
@@ -97,7 +97,7 @@ class Hooks(Callback):
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
-        self._test = Study(replace(self.plan, name=f"{self.plan.name}/test"), self._on_error)
+        self._test = ProbeSession(replace(self.plan, name=f"{self.plan.name}/test"), self._on_error)
         self._test.begin(trainer, pl_module)
 
     def on_test_batch_start(
@@ -133,7 +133,7 @@ class Hooks(Callback):
         """Go on where the checkpoint was written; checked against the probes at the next validation."""
         self._validation.restore(state_dict)
 
-    def _explain(self, study: Study, trainer: Any, pl_module: Any) -> None:
+    def _explain(self, study: ProbeSession, trainer: Any, pl_module: Any) -> None:
         study.explain(trainer, pl_module)
         self._inquiry = study.inquiry
         pl_module.log_dict(

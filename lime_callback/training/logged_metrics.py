@@ -9,10 +9,10 @@ from lime_callback.following.monitor_defaults import OF_CHANGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lime_callback.following.followed_view import Track
+    from lime_callback.following.followed_view import FollowedView
 
 
-def measured_metrics(name: str, tracks: Mapping[str, Track], costs: Mapping[str, float]) -> dict[str, float]:
+def measured_metrics(name: str, tracks: Mapping[str, FollowedView], costs: Mapping[str, float]) -> dict[str, float]:
     """The last values of what was measured, for loggers and monitors.
 
     Args:
@@ -26,7 +26,7 @@ def measured_metrics(name: str, tracks: Mapping[str, Track], costs: Mapping[str,
     return metrics
 
 
-def stand_ins(name: str, tracks: Mapping[str, Track]) -> dict[str, float]:
+def stand_ins(name: str, tracks: Mapping[str, FollowedView]) -> dict[str, float]:
     """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
     found: dict[str, float] = {}
     for view, track in tracks.items():
@@ -35,7 +35,7 @@ def stand_ins(name: str, tracks: Mapping[str, Track]) -> dict[str, float]:
     return found
 
 
-def settled_texts(tracks: Mapping[str, Track]) -> Iterator[str]:
+def settled_texts(tracks: Mapping[str, FollowedView]) -> Iterator[str]:
     """A sentence for each view: since when nothing that matters has moved."""
     for name, track in tracks.items():
         if track.last is not None and not track.anew:

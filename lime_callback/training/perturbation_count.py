@@ -14,14 +14,14 @@ from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.outputs.targets import scores
 
 if TYPE_CHECKING:
-    from lime_callback.following.callback_config import Plan
+    from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.publishing.sinks.console import Console
 
 
 @dataclass
-class Pace:
+class PerturbationCount:
     """Uses fewer perturbations where time is short, and says so.
 
     Args:
@@ -33,7 +33,7 @@ class Pace:
         begun: whether what an explanation takes has been measured.
     """
 
-    plan: Plan
+    plan: CallbackConfig
     console: Console
     used: int = field(init=False)
     begun: bool = field(default=False, init=False)
@@ -41,7 +41,7 @@ class Pace:
     def __post_init__(self) -> None:
         self.used = self.plan.settings.n_perturbations
 
-    def begin(self, model: Model, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
+    def begin(self, model: ModelWrapper, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
         """Before the first explanation, find out what the budget of time affords.
 
         Args:
@@ -89,7 +89,7 @@ class Pace:
             )
 
 
-def seconds_per_row(model: Model, output: Any, batch_size: int, ranks: Ranks) -> float:
+def seconds_per_row(model: ModelWrapper, output: Any, batch_size: int, ranks: Ranks) -> float:
     """What a perturbed input costs in a forward, measured: the slowest process counts."""
     inputs = model.probes.inputs
     rows = torch.arange(batch_size, device=inputs.device) % len(inputs)

@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.explaining.input_checks import fingerprint
-from lime_callback.following.followed_view import Track
+from lime_callback.following.followed_view import FollowedView
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import profiled
 from lime_callback.probes.capture import Capture
-from lime_callback.probes.model_wrapper import Model
+from lime_callback.probes.model_wrapper import ModelWrapper
 from lime_callback.probes.probe_choices import Evenly, Numbered
 from lime_callback.publishing.publisher import Publisher
 from lime_callback.publishing.run_description import settings_of
-from lime_callback.publishing.run_metadata import Record
+from lime_callback.publishing.run_metadata import RunMetadata
 from lime_callback.publishing.sinks.console import Console
-from lime_callback.training.perturbation_count import Pace
+from lime_callback.training.perturbation_count import PerturbationCount
 from lime_callback.training.progress_bar import shown
 from lime_callback.training.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
-from lime_callback.training.view_loop import Inquiry
+from lime_callback.training.view_loop import ViewLoop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lime_callback.following.callback_config import Plan
+    from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.probes.ranked_samples import Choice
 
 
-class Study:
+class ProbeSession:
     """Captures probes from batches as they pass, explains them, and writes what was found.
 
     Args:
@@ -47,12 +47,12 @@ class Study:
         costs: what the last explanation took: seconds, forwards of one sample, perturbations of each probe and view.
     """
 
-    def __init__(self, plan: Plan, on_error: Any) -> None:
+    def __init__(self, plan: CallbackConfig, on_error: Any) -> None:
         self.plan = plan
         self.console = Console(plan.name, on_error)
-        self.inquiry = Inquiry(plan, self.console)
+        self.inquiry = ViewLoop(plan, self.console)
         self.publisher = Publisher(
-            self.console, plan.wavelengths, plan.class_names, plan.pictures, settings_of(plan), Record(plan)
+            self.console, plan.wavelengths, plan.class_names, plan.pictures, settings_of(plan), RunMetadata(plan)
         )
         self.probes: Probes | None = None
         self.background: Probes | None = None
@@ -62,7 +62,7 @@ class Study:
         self._epoch: int | None = None
         self._step = 0
         self._batch_size = 1
-        self._pace = Pace(plan, self.console)
+        self._pace = PerturbationCount(plan, self.console)
         self._alarms: dict[str, str] = {}
         self._owed: dict[str, str] | None = None
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
@@ -178,7 +178,9 @@ class Study:
     def _restore(self, state: dict[str, Any]) -> None:
         tracks = {name: track for name, track in state["tracks"].items() if name in self.inquiry.tracks}
         for name, track in tracks.items():
-            Track(self.inquiry.tracks[name].view).restore(track)  # all of it can be read, or nothing is taken over
+            FollowedView(self.inquiry.tracks[name].view).restore(
+                track
+            )  # all of it can be read, or nothing is taken over
         history, said = state["history"], list(state["said"])
         self._epoch, self._step = state["epoch"], state["step"]
         self.costs = self.costs | state["costs"]
@@ -228,7 +230,7 @@ class Study:
             self._pace.compare(seconds, started - self._lap)
         self.begin_lap()
 
-    def _rely(self, trainer: Any, module: Any, budget: int, tracks: Sequence[Track]) -> None:
+    def _rely(self, trainer: Any, module: Any, budget: int, tracks: Sequence[FollowedView]) -> None:
         """Measure what hiding sets changes, if there is a background whose values can stand in for theirs."""
         background, ranks = self.background, self._ranks
         if background is None or not tracks or not self.inquiry.relying.sets(self.inquiry.tracks):
@@ -236,7 +238,9 @@ class Study:
         # Rows of a large one are moved to the device batch by batch, where nothing else of it is asked for.
         small = self.plan.forward is not None or len(background) <= 2 * self._batch_size
         here = background.to(module.device) if small else background
-        model = Model(module, trainer.precision_plugin.val_step_context, here, self.plan.forward, self.plan.output_key)
+        model = ModelWrapper(
+            module, trainer.precision_plugin.val_step_context, here, self.plan.forward, self.plan.output_key
+        )
         self.inquiry.rely(model, here, budget, self._batch_size, ranks, module.device)
 
     def _show_owed(self, trainer: Any, module: Any, probes: Probes) -> None:
@@ -285,9 +289,9 @@ class Study:
                 track.forget()
             self.console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
 
-    def _model(self, trainer: Any, module: Any, probes: Probes, background: Probes | None = None) -> Model:
+    def _model(self, trainer: Any, module: Any, probes: Probes, background: Probes | None = None) -> ModelWrapper:
         autocast, plan, beside = trainer.precision_plugin.val_step_context, self.plan, background or self.background
-        model = Model(module, autocast, probes.to(module.device), plan.forward, plan.output_key)
+        model = ModelWrapper(module, autocast, probes.to(module.device), plan.forward, plan.output_key)
         return model if beside is None else replace(model, background=beside.inputs)
 
     def _announce(self) -> None:

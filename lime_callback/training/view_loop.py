@@ -12,8 +12,8 @@ from lime_callback.comparing.prediction_change import has_classes
 from lime_callback.comparing.reference import check_fits, load_weights, weights_of
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.following import second_baseline
-from lime_callback.following.followed_view import Track
-from lime_callback.following.run_reliance import Relying
+from lime_callback.following.followed_view import FollowedView
+from lime_callback.following.run_reliance import RunReliance
 from lime_callback.following.watch_alarms import beside, level, questions, reliance_alarm, share_alarm
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.forwards.profiler_sections import stage, unheard
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from lime_callback.explaining.explainer import Outcome
-    from lime_callback.following.callback_config import Plan
+    from lime_callback.explaining.explainer import ExplainerResult
+    from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import Model
+    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.publishing.sinks.console import Console
 
 
 @dataclass
-class Inquiry:
+class ViewLoop:
     """Explains the probes by every view, and keeps what was found.
 
     Args:
@@ -48,22 +48,22 @@ class Inquiry:
         aside: forwards of one sample that the last explanation took besides those of its perturbations.
     """
 
-    plan: Plan
+    plan: CallbackConfig
     console: Console
     asked: int = 0
-    relying: Relying = field(init=False)
-    tracks: dict[str, Track] = field(init=False)
+    relying: RunReliance = field(init=False)
+    tracks: dict[str, FollowedView] = field(init=False)
     aside: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         anew = self.plan.choice.anew
-        self.relying = Relying(self.plan)
+        self.relying = RunReliance(self.plan)
         self.tracks = {
-            view.name: Track(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change)
+            view.name: FollowedView(view, gate=self.plan.gate, anew=anew, relevant_change=self.plan.relevant_change)
             for view in self.plan.views
         }
 
-    def track(self, view: str) -> Track:
+    def track(self, view: str) -> FollowedView:
         """The track of a view.
 
         Raises:
@@ -76,7 +76,7 @@ class Inquiry:
     def renew(self) -> None:
         """Forget what is pinned for the probes, since others come; the last values stand until they are explained."""
         for name, track in self.tracks.items():
-            self.tracks[name] = Track(
+            self.tracks[name] = FollowedView(
                 track.view,
                 gate=track.gate,
                 anew=True,
@@ -93,10 +93,10 @@ class Inquiry:
         again = reference is not None and reference.checkpoint is not None
         return sum(1 + (again and track.reference is None) for track in self.tracks.values())
 
-    def rehearse(self, model: Model, batch_size: int, ranks: Ranks) -> None:
+    def rehearse(self, model: ModelWrapper, batch_size: int, ranks: Ranks) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""
         few = replace(self.plan, settings=replace(self.plan.settings, n_perturbations=2))
-        tracks = [Track(view) for view in self.plan.views]
+        tracks = [FollowedView(view) for view in self.plan.views]
         for track in tracks:
             with guarded(model.module):
                 found = self._explain(track, model, few, batch_size, None, ranks)
@@ -108,8 +108,8 @@ class Inquiry:
             ranks.together(lambda: self._reference_weights(model, ranks))
 
     def ask(
-        self, model: Model, batch_size: int, used: int, epochs_trained: float, ranks: Ranks
-    ) -> tuple[list[Track], int]:
+        self, model: ModelWrapper, batch_size: int, used: int, epochs_trained: float, ranks: Ranks
+    ) -> tuple[list[FollowedView], int]:
         """Explain the probes by every view; a failure in one leaves it out, in all processes.
 
         Args:
@@ -144,7 +144,7 @@ class Inquiry:
                 explained.append(track)
         return explained, batch_size
 
-    def recall(self, model: Model, batch_size: int, ranks: Ranks) -> list[Track]:
+    def recall(self, model: ModelWrapper, batch_size: int, ranks: Ranks) -> list[FollowedView]:
         """After a resume, before anything is explained, the tracks of views with an explanation in the checkpoint."""
         recalled = []
         for name, track in self.tracks.items():
@@ -154,7 +154,9 @@ class Inquiry:
                     recalled.append(track)
         return recalled
 
-    def rely(self, model: Model, background: Probes, budget: int, batch_size: int, ranks: Ranks, device: Any) -> None:
+    def rely(
+        self, model: ModelWrapper, background: Probes, budget: int, batch_size: int, ranks: Ranks, device: Any
+    ) -> None:
         """Measure what hiding watches and superbands changes; nothing else waits for it.
 
         Args:
@@ -175,7 +177,7 @@ class Inquiry:
         for track in self.tracks.values():
             track.rely(self.relying.of(track))
 
-    def alarms(self, prefix: str, tracks: Sequence[Track], when: str) -> tuple[dict[str, str], bool]:
+    def alarms(self, prefix: str, tracks: Sequence[FollowedView], when: str) -> tuple[dict[str, str], bool]:
         """Warn of the watches' alarms; each is asked at the level that its epoch has in the whole run.
 
         Args:
@@ -211,25 +213,34 @@ class Inquiry:
         return news, stop
 
     def _explain(
-        self, track: Track, model: Model, plan: Plan, batch_size: int, used: int | None, ranks: Ranks, *,
+        self,
+        track: FollowedView,
+        model: ModelWrapper,
+        plan: CallbackConfig,
+        batch_size: int,
+        used: int | None,
+        ranks: Ranks,
+        *,
         checked: bool = False,
-    ) -> Outcome:  # fmt: skip
+    ) -> ExplainerResult:
         self._pin(track, model, plan, batch_size, ranks)
         return track.explain(model, plan, batch_size, used, ranks, checked=checked)
 
-    def _pin(self, track: Track, model: Model, plan: Plan, batch_size: int, ranks: Ranks) -> None:
+    def _pin(
+        self, track: FollowedView, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks
+    ) -> None:
         if track.features is None:
             with stage("features"):
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
 
-    def _take(self, track: Track, found: Outcome, epochs_trained: float, labels: Tensor | None) -> None:
+    def _take(self, track: FollowedView, found: ExplainerResult, epochs_trained: float, labels: Tensor | None) -> None:
         track.shorten(found.explanation, self.plan.settings.surrogate)
         track.take(found.explanation, epochs_trained)
         track.trust(found.faithfulness)
         track.forwards = found.forwards
         track.hear(found.outputs.cpu(), classes=has_classes(found.outputs, labels))
 
-    def _ask_otherwise(self, track: Track, model: Model, batch_size: int, ranks: Ranks) -> None:
+    def _ask_otherwise(self, track: FollowedView, model: ModelWrapper, batch_size: int, ranks: Ranks) -> None:
         """Once a run, say where another baseline finds the opposite."""
         asked = f"{track.view.name}: baselines"
         if model.background is None or asked in self.console.said:
@@ -242,7 +253,7 @@ class Inquiry:
             self.console.remark(text)
 
     def _find_reference(
-        self, track: Track, model: Model, batch_size: int, explanation: Explanation, ranks: Ranks
+        self, track: FollowedView, model: ModelWrapper, batch_size: int, explanation: Explanation, ranks: Ranks
     ) -> None:
         """Explain by the reference's weights, or load its explanation; once."""
         reference = self.plan.reference
@@ -257,7 +268,7 @@ class Inquiry:
             path = reference.explanations[track.view.name]
             track.reference = ranks.together(lambda: self._load(path, explanation))
 
-    def _reference_weights(self, model: Model, ranks: Ranks) -> dict[str, Tensor]:
+    def _reference_weights(self, model: ModelWrapper, ranks: Ranks) -> dict[str, Tensor]:
         assert self.plan.reference is not None
         assert self.plan.reference.checkpoint is not None
         if ranks.lockstep:

@@ -6,7 +6,7 @@ import torch
 from lime_callback import Features
 from lime_callback.explaining.deletion_insertion import area, curves, steps_for
 from lime_callback.explaining.explainer import run
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 
 
 def explained(model, d=20, n=256, batch=3, **how):
@@ -14,7 +14,7 @@ def explained(model, d=20, n=256, batch=3, **how):
     x = torch.randn(batch, d, generator=generator, dtype=torch.float64)
     features = Features.from_mask(torch.arange(d)[None], layout="C")
     return run(
-        lambda rows, _: model(rows), x, features, None, settings=Settings(n, baseline="zero"), batch_size=64,
+        lambda rows, _: model(rows), x, features, None, settings=Strategies(n, baseline="zero"), batch_size=64,
         seeds=list(range(batch)), checked=True, **how,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from lime_callback.forwards import folded_stem
 from lime_callback.forwards.batched_forwards import sweep
 from lime_callback.forwards.feature_images import ImageMaker, _by_channel, _by_patch, _one_by_one
 from lime_callback.forwards.folded_stem import Folded
-from lime_callback.forwards.perturbed_inputs import Perturber
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.stem_layer import Stem
 from lime_callback.sampling import baselines
 from lime_callback.sampling.baselines import BASELINES
@@ -210,7 +210,7 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
         given = {_by_channel: (channels,), _by_patch: (), _one_by_one: (len(features),)}[make]
         maker = ImageMaker(partial(make, stem, *given), passes=1, sums=1, kept=1)
         monkeypatch.setattr(folded_stem, "image_maker", lambda *_: maker)
-        perturber = Perturber(x, BASELINES["mean"]()(x, features), features, design.to("cuda"))
+        perturber = PerturbedInputs(x, BASELINES["mean"]()(x, features), features, design.to("cuda"))
         folded = Folded(stem, perturber, BATCH)
         outputs, _ = sweep(
             lambda x, _: layer(x).flatten(1)[:, :OUTPUTS], folded, torch.zeros(B, 1, dtype=torch.int64, device="cuda"),

@@ -6,7 +6,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from lime_callback import Explanation, Features, Lasso, Ridge, explain
 from lime_callback.explaining.explainer import run
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state
 from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw
 from lime_callback.sampling.locality_kernels import Cosine, Uniform
@@ -355,7 +355,7 @@ def test_what_a_time_budget_leaves_of_the_rows_states_its_own_errors(d, n, used)
     """A half or a quarter of the rows is a design by itself: its intervals cover, or are not stated."""
     forward = model(d, "saturating", seed=d)
     x, features = torch.ones(40, d, dtype=torch.float64), Features.from_mask(torch.arange(d)[None])
-    settings = Settings(n_perturbations=n, baseline="zero")
+    settings = Strategies(n_perturbations=n, baseline="zero")
     found = run(
         lambda rows, _: forward(rows),
         x,

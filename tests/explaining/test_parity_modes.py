@@ -19,7 +19,7 @@ from toys import Classifier, fit
 
 from lime_callback import Features, Lasso, LimeCallback, Ridge, Superbands, explain
 from lime_callback.explaining.package_presets import PRESETS
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.designs import Bernoulli
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.seeds import key
@@ -197,16 +197,16 @@ def test_what_the_packages_have_as_defaults():
 def test_what_a_mode_sets_cannot_be_set_as_well(like, name):
     value = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge", "baseline": "mean"}[name]
     if (like, name) == ("lime_tabular", "baseline"):
-        assert Settings(baseline="zero", like=like).baseline == Settings(baseline="zero").baseline
+        assert Strategies(baseline="zero", like=like).baseline == Strategies(baseline="zero").baseline
         return
     with pytest.raises(
         ValueError, match=rf"`like = '{like}'` sets `{name}` to .*Found `{name} = '{value}'` as well; l"
     ):
-        Settings(like=like, **{name: value})
+        Strategies(like=like, **{name: value})
 
 
 def test_without_a_mode_the_defaults_are_this_packages():
-    assert Settings() == Settings(design="orthogonal", baseline="mean", kernel="cosine", surrogate=Ridge())
+    assert Strategies() == Strategies(design="orthogonal", baseline="mean", kernel="cosine", surrogate=Ridge())
 
 
 def test_the_callback_has_the_modes(tmp_path):

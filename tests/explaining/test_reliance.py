@@ -12,7 +12,7 @@ from torch import nn
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
-from lime_callback.explaining.answer_changes import Answers
+from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.chance_probabilities import by_count, by_value
 from lime_callback.explaining.hidden_sets import concluded
 from lime_callback.explaining.model_reliance import reliance
@@ -166,18 +166,18 @@ def test_global_random_state_is_left_alone():
     ],
 )
 def test_how_outputs_are_read(outputs, labels, output, kind):
-    assert Answers.of(torch.rand(4, outputs), labels, output).kind == kind
+    assert AnswerChanges.of(torch.rand(4, outputs), labels, output).kind == kind
 
 
 def test_losses_are_those_of_torch():
     y, labels = torch.randn(6, 3, generator=seeded()).double(), torch.tensor([0, 1, 2, 0, 1, 2])
     expected = nn.functional.cross_entropy(y, labels, reduction="none")
-    torch.testing.assert_close(Answers.of(y, labels).loss(y), expected)
-    torch.testing.assert_close(Answers.of(y, labels, "softmax").loss(y.softmax(1)), expected)
-    torch.testing.assert_close(Answers.of(y, labels, "log_softmax").loss(y.log_softmax(1)), expected)
+    torch.testing.assert_close(AnswerChanges.of(y, labels).loss(y), expected)
+    torch.testing.assert_close(AnswerChanges.of(y, labels, "softmax").loss(y.softmax(1)), expected)
+    torch.testing.assert_close(AnswerChanges.of(y, labels, "log_softmax").loss(y.log_softmax(1)), expected)
     sides = labels.clamp(max=1)
     by_side = nn.functional.binary_cross_entropy_with_logits(y[:, 0], sides.double(), reduction="none")
-    torch.testing.assert_close(Answers.of(y[:, :1], sides).loss(y[:, :1]), by_side)
+    torch.testing.assert_close(AnswerChanges.of(y[:, :1], sides).loss(y[:, :1]), by_side)
 
 
 # --- what is pinned
@@ -223,7 +223,7 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
     """Sets that are like their random sets, of ten epochs whose samples and sets all are new, in 200 runs."""
     generator, raised, runs = seeded(5), 0, 200
     swaps = pinned_swaps({name: bands(0) for name in "abc"}, {}, 48, 48 * 37, 0, None, 11)
-    answers = Answers("classes", None)
+    answers = AnswerChanges("classes", None)
     for _ in range(runs):
         for epoch in range(1, 11):
             rates = 0.25 + 0.05 * torch.randn(len(swaps.masks), 1, generator=generator)
@@ -263,20 +263,20 @@ def test_single_probabilities_decide_at_a_half():
     """As a sigmoid gives them, beside labels of 0 and 1 of any type; logits decide at 0."""
     p = torch.tensor([[0.1], [0.4], [0.6], [0.9]]).double()
     for labels in (torch.tensor([0, 1, 1, 1]), torch.tensor([0.0, 1.0, 1.0, 1.0])):
-        answers = Answers.of(p, labels)
+        answers = AnswerChanges.of(p, labels)
         assert answers.right(p).tolist() == [1, 0, 1, 1]
         assert answers.changed(p, 1 - p).tolist() == [1, 1, 1, 1]
-        torch.testing.assert_close(answers.loss(p), Answers.of(p.logit(), labels).loss(p.logit()))
+        torch.testing.assert_close(answers.loss(p), AnswerChanges.of(p.logit(), labels).loss(p.logit()))
 
 
 def test_samples_without_a_label_do_not_count_and_leave_the_others_alone():
     y = torch.randn(6, 3, generator=seeded(6)).double()
     labels = torch.tensor([0, -100, 2, 1, -1, 0])
-    answers, known = Answers.of(y, labels), labels >= 0
+    answers, known = AnswerChanges.of(y, labels), labels >= 0
     assert answers.kind == "classes"
     for found, alone in (
-        (answers.right(y), Answers.of(y, labels.clamp(min=0)).right(y)),
-        (answers.loss(y), Answers.of(y, labels.clamp(min=0)).loss(y)),
+        (answers.right(y), AnswerChanges.of(y, labels.clamp(min=0)).right(y)),
+        (answers.loss(y), AnswerChanges.of(y, labels.clamp(min=0)).loss(y)),
     ):
         assert torch.equal(found[known], alone[known])
         assert found[~known].isnan().all()

@@ -9,7 +9,7 @@ from toys import Classifier, fit
 from traits import batches, limes
 
 from lime_callback import Cubes, Features, Superbands, Superpixels, explain
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards.folded_stem import Folded, StemFinder
 
 IMAGE, SPECTRUM, VOLUME = (12, 16, 16), (40,), (1, 6, 8, 8)
@@ -265,4 +265,4 @@ def test_the_callback_folds_and_says_where_it_cannot(tmp_path, folded, caplog):
 
 def test_the_argument():
     with pytest.raises(ValueError, match=r"`stem` should be one of 'auto', 'off'. Found `stem = 'on'`"):
-        Settings(stem="on")
+        Strategies(stem="on")

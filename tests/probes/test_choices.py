@@ -24,7 +24,7 @@ from lime_callback.probes.probe_choices import (
     resolve_choice,
 )
 from lime_callback.probes.probe_samples import probes_of
-from lime_callback.probes.ranked_samples import Shortlist
+from lime_callback.probes.ranked_samples import RankedSamples
 from lime_callback.publishing.sinks import read_history
 
 V, T = ValueError, TypeError
@@ -43,7 +43,7 @@ def run(choice, y=None, labels=LABELS, batch=16, shares=1, lengths=None, sizes=N
     y = logits() if y is None else y
     sizes = sizes or [batch] * (len(y) // batch) + [len(y) % batch] * bool(len(y) % batch)
     lists = [
-        Shortlist(
+        RankedSamples(
             choice, lengths or [len(sizes)], lambda picked: y[picked["x"].long().flatten()], share=s, shares=shares
         )
         for s in range(shares)
@@ -158,14 +158,14 @@ def test_in_lockstep_all_processes_ask_equally_often():
             asked[share] += 1
             return torch.zeros(len(picked["x"]), 3)
 
-        one = Shortlist(HighestLoss(1, candidates=3), [3], outputs, share=share, shares=2, lockstep=True)
+        one = RankedSamples(HighestLoss(1, candidates=3), [3], outputs, share=share, shares=2, lockstep=True)
         for i in range(3):
             one.offer({"x": torch.zeros(8, 1), "y": torch.zeros(8).long()}, i)
     assert asked == [3, 3]
 
 
 def test_samples_of_another_shape_do_not_fit_the_first():
-    one = Shortlist(OnePerClass(), [2], lambda _: None)
+    one = RankedSamples(OnePerClass(), [2], lambda _: None)
     one.offer({"x": torch.zeros(2, 4), "y": torch.tensor([0, 1])}, 0)
     one.offer({"x": torch.zeros(2, 5), "y": torch.tensor([2, 3])}, 1)
     assert [number for _, number in one.standing()] == [0, 1]

@@ -22,7 +22,7 @@ from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
 from lime_callback import LimeCallback, Superbands, Superpixels, figures
 from lime_callback.figures.figure_requests import drawn
 from lime_callback.publishing import delivery_thread, drawing_process
-from lime_callback.publishing.drawing_process import Studio, StudioError
+from lime_callback.publishing.drawing_process import DrawingError, DrawingProcess
 from lime_callback.publishing.sinks import Report, Sink
 from lime_callback.publishing.sinks.console import Console
 
@@ -54,7 +54,7 @@ def sleeps():
 
 @pytest.fixture
 def house():
-    one = Studio()
+    one = DrawingProcess()
     yield one
     one.close()
 
@@ -83,7 +83,7 @@ def test_a_figure_that_fails_leaves_the_others(house):
 
 
 def test_one_process_serves_for_long_and_ends_when_asked():
-    before, house = children(), Studio()
+    before, house = children(), DrawingProcess()
     assert children() == before  # none before it is needed
     for _ in range(3):
         house.draw({"bars": BARS})
@@ -104,8 +104,8 @@ def test_it_needs_neither_torch_nor_lightning():
 def test_it_ends_with_the_process_that_asks():
     """Even when that one is killed."""
     code = (
-        "import os, signal; from lime_callback.publishing.drawing_process import Studio;"
-        "house = Studio(); house.draw({});"
+        "import os, signal; from lime_callback.publishing.drawing_process import DrawingProcess;"
+        "house = DrawingProcess(); house.draw({});"
         "print(house._process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     gone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -134,7 +134,7 @@ def test_an_interrupt_of_the_terminal_does_not_reach_it(house):
 def test_what_it_cannot_do_is_told(house, monkeypatch, requests, patience, told):
     house.draw({})  # so that the start does not count
     monkeypatch.setattr(drawing_process, "_PATIENCE", patience)
-    with pytest.raises(StudioError, match=told):
+    with pytest.raises(DrawingError, match=told):
         house.draw(requests)
     monkeypatch.undo()
     assert "bars" in house.draw({"bars": BARS})  # by a new one
@@ -142,10 +142,10 @@ def test_what_it_cannot_do_is_told(house, monkeypatch, requests, patience, told)
 
 def test_it_cannot_be_started(house, monkeypatch):
     monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(StudioError, match="there is no Python interpreter to start"):
+    with pytest.raises(DrawingError, match="there is no Python interpreter to start"):
         house.draw({"bars": BARS})
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(StudioError, match="No such file"):
+    with pytest.raises(DrawingError, match="No such file"):
         house.draw({"bars": BARS})
 
 
@@ -165,7 +165,7 @@ class Kept(Sink):
 
 
 def test_reports_come_whole_and_one_behind_the_other():
-    sink, presenter = Kept(), delivery_thread.Presenter(Console("lime", "raise"))
+    sink, presenter = Kept(), delivery_thread.DeliveryThread(Console("lime", "raise"))
     for epoch in range(4):
         presenter.present([sink], Report(epoch, epoch), {"spatial": {"lime/spatial/bars": BARS}})
         assert [one for one, _ in sink.rest] == list(range(epoch))  # what came before is done
@@ -281,8 +281,10 @@ def test_what_a_checkpoint_came_before_is_shown_by_the_run_that_goes_on_with_it(
         one.fit(Classifier(), loader(Samples(32)), loader(Samples(32)), ckpt_path=checkpoint)
         return [step for step, _ in pictures(folder)["lime/spatial/attributions"]]
 
-    runs, draw = count(), Studio.draw
-    monkeypatch.setattr(Studio, "draw", lambda *given: time.sleep(1) or draw(*given))  # the checkpoint is there first
+    runs, draw = count(), DrawingProcess.draw
+    monkeypatch.setattr(
+        DrawingProcess, "draw", lambda *given: time.sleep(1) or draw(*given)
+    )  # the checkpoint is there first
     assert run(tmp_path / "whole", 3) == [1, 3, 5]
     checkpoint = tmp_path / "kept 0" / "epoch=1.ckpt"
     (state,) = [one for name, one in torch.load(checkpoint, weights_only=True)["callbacks"].items() if "Lime" in name]

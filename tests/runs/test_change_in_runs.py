@@ -18,8 +18,8 @@ from lime_callback.figures.colour_scale import t_quantile
 from lime_callback.surrogates.confidence_intervals import reach
 from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
 from lime_callback.comparing.reference import reference_rows
-from lime_callback.following.epoch_series import Series, means_over_probes
-from lime_callback.following.followed_view import Track
+from lime_callback.following.epoch_series import EpochSeries, means_over_probes
+from lime_callback.following.followed_view import FollowedView
 from lime_callback.views.watch import Overlap
 
 CHANGE = [f"lime/spectral/{name}" for name in sorted(OF_CHANGE)]
@@ -122,7 +122,7 @@ def test_what_a_band_adds_to_all_logits_alike_is_no_change_but_of_raw_ones(tmp_p
 def test_a_run_that_creeps_has_not_settled():
     """Each step is small, and the way is long: what moved is measured from where it seemed to settle."""
     x = torch.ones(3, 4, dtype=torch.float64)
-    track = Track(Superbands(4), gate=0.2)
+    track = FollowedView(Superbands(4), gate=0.2)
     said = []
     for epoch in range(8):
         weights = torch.tensor([1.0 - 0.07 * epoch, 0.07 * epoch, 0.0, 1.0], dtype=torch.float64)
@@ -157,7 +157,7 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
     torch.testing.assert_close(means.halves, reach(3.0) * means.errors)
     first = Overlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
-    track = Track(Superbands(5), gate=0.2, watched={"first": first})
+    track = FollowedView(Superbands(5), gate=0.2, watched={"first": first})
     track.take(one, 1.0)
     assert track.metrics["watch/first"] < 1
     assert track.metrics["gated"] == 2
@@ -170,7 +170,7 @@ def test_degenerate_fits_log_no_score():
     with pytest.warns(UserWarning, match="too few to tell 30 features apart"):
         few = explain(lambda z: torch.sin(9 * z.sum(1)), x, torch.arange(30), baseline="zero", n_perturbations=36)
     assert not described(few).any()
-    track = Track(Superbands(30), gate=0.2)
+    track = FollowedView(Superbands(30), gate=0.2)
     track.take(few, 1.0)
     assert track.metrics["score"] == 0
     assert "score" not in track.measured
@@ -181,18 +181,18 @@ def test_degenerate_fits_log_no_score():
 
 
 def test_series_of_former_checkpoints_can_be_read():
-    series = Series()
+    series = EpochSeries()
     one = linear()
     for epoch in range(3):
         series.add(one, float(epoch), {"score": 1.0}, None)
     state = series.state()
-    again = Series.of_state(state)
+    again = EpochSeries.of_state(state)
     for name in ("coefficients", "errors", "noises", "halves", "effects", "sizes"):
         for a, b in zip(getattr(series, name), getattr(again, name), strict=True):
             torch.testing.assert_close(a, b)
     for name in ("noises", "halves", "sizes"):
         del state[name]
-    old = Series.of_state(state)
+    old = EpochSeries.of_state(state)
     assert len(old.coefficients) == len(old.halves) == len(old.sizes) == 3
     assert all(torch.isinf(half).all() for half in old.halves)
     old.add(one, 3.0, {"score": 1.0}, None)
@@ -203,14 +203,14 @@ def test_series_of_former_checkpoints_can_be_read():
 
 
 def test_tracks_of_former_checkpoints_can_be_read():
-    track = Track(Superbands(5), gate=0.2)
+    track = FollowedView(Superbands(5), gate=0.2)
     track.take(linear(), 1.0), track.take(linear(), 2.0)
     assert track.metrics["settled"] == 2
     state = track.state()
     for name in ("unmeasured", "anchor", "since", "answers"):
         del state[name]
     state["metrics"] = {name: value for name, value in state["metrics"].items() if name not in ("moved", "scale")}
-    old = Track(Superbands(5), gate=0.2)
+    old = FollowedView(Superbands(5), gate=0.2)
     old.restore(state)
     assert old.metrics["moved"] == NOTHING_YET["moved"]
     assert old.settling.since == -1

@@ -18,7 +18,7 @@ from toys import SHAPE, WAVELENGTHS, Classifier, loader
 from lime_callback import Contrast, Cubes, Lasso, LimeCallback, Ridge, Superbands, Superpixels, TopLabels, explain
 from lime_callback.probes import probe_choices
 from lime_callback.sampling.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
-from lime_callback.following.time_budget import Budget
+from lime_callback.following.time_budget import TimeBudget
 from lime_callback.sampling.designs import DESIGNS, Bernoulli, DesignName, Paired
 from lime_callback.sampling.locality_kernels import KERNELS, Euclidean, KernelName, Uniform
 from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
@@ -137,7 +137,7 @@ def test_everything_can_be_set(tmp_path):
     assert (one.seed, one.name) == (5, "other")
     assert (one.input_key, one.label_key, one.output_key) == (0, "label", "logits")
     assert one.forward is torch.maximum
-    assert one.time_budget == Budget(share=0.2)
+    assert one.time_budget == TimeBudget(share=0.2)
 
 
 def test_without_arguments_it_is_the_one_of_python():

@@ -12,7 +12,7 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explaining.explainer import explain
 from lime_callback.surrogates.confidence_intervals import reach
-from lime_callback.following.epoch_series import Series
+from lime_callback.following.epoch_series import EpochSeries
 
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
 
@@ -242,12 +242,12 @@ def test_axes_of_means_do_not_shrink_during_a_run():
     )
     half = reach(1.0) * large.coefficients.std(0) / 2**0.5
     expected = (large.coefficients.mean(0).abs() + half).max()
-    series = Series()
+    series = EpochSeries()
     for epoch in range(300):
         series.add(large if epoch == 1 else small, float(epoch), {"score": 1.0}, None)
     assert 1.0 not in series.epochs
     assert series.longest == pytest.approx(float(expected))
     state = series.state()
-    assert Series.of_state(state).longest == series.longest
+    assert EpochSeries.of_state(state).longest == series.longest
     del state["longest"]  # as of a former version
-    assert Series.of_state(state).longest == 0.0
+    assert EpochSeries.of_state(state).longest == 0.0

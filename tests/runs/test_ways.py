@@ -12,12 +12,12 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 from traits import Stream, TwoLoaders, batches, limes
 
 from lime_callback import Features, LimeCallback, Superbands, explain, is_explaining
-from lime_callback.following.time_budget import Budget, affordable
+from lime_callback.following.time_budget import TimeBudget, affordable
 from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.comparing.drift import compare
 from lime_callback.explaining.explainer import run
 from lime_callback.explaining.explanation_from_fit import shortened
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.publishing.sinks import read_history
 from lime_callback.surrogates.linear_models import Lasso, Ridge
 
@@ -148,10 +148,10 @@ def test_the_flag(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(3, Budget(3.0)), ("20%", Budget(share=0.2)), ("7.5 %", Budget(share=0.075))]
+    ("value", "expected"), [(3, TimeBudget(3.0)), ("20%", TimeBudget(share=0.2)), ("7.5 %", TimeBudget(share=0.075))]
 )
 def test_budgets(value, expected):
-    assert Budget.of(value) == expected
+    assert TimeBudget.of(value) == expected
     assert expected.allowed(10.0) == (3.0 if expected.seconds else expected.share * 10)
 
 
@@ -232,7 +232,7 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
     def model(rows, _=None):
         return rows.sum(1).sin() + rows[:, :3].prod(1)
 
-    given = {"settings": Settings(n_perturbations=256, baseline="zero"), "batch_size": 512, "seeds": [1, 2]}
+    given = {"settings": Strategies(n_perturbations=256, baseline="zero"), "batch_size": 512, "seeds": [1, 2]}
     whole, half = (run(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
     assert (whole.samples.group, half.samples.group) == (2, 1)
     short = shortened(whole, half, Ridge())

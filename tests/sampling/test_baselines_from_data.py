@@ -10,9 +10,9 @@ from torch import nn
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import Cubes, Features, LimeCallback, Ridge, Superbands, Superpixels, explain
-from lime_callback.forwards.perturbed_inputs import Perturber
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.sampling.baselines import Background, Baseline, Data
-from lime_callback.sampling.default_baseline import Usual
+from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.designs import Orthogonal, draw
 from lime_callback.sampling.hidden_values import Drawn, drawn, of_rows
 from lime_callback.sampling.input_distance_kernel import InputCosine
@@ -159,7 +159,7 @@ def test_rows_are_made_of_the_input_and_of_their_own_sample(view, dtype, form):
     hidden = drawn(x, data, 11, [1, 2, 3])
     design = draw(Orthogonal(), 11, features.present, [1, 2, 3], repeated=True)[:, :9]
     rows = slice(9)
-    perturber = Perturber(x, of_rows(hidden, rows), features, design)
+    perturber = PerturbedInputs(x, of_rows(hidden, rows), features, design)
     expected = perturbed(x, data, features, design, hidden.choice, hidden.own)
     for batch in (4, 27):
         found = torch.cat([perturber.rows(i, min(i + batch, 27)).clone() for i in range(0, 27, batch)])
@@ -233,7 +233,7 @@ def test_the_kernel_on_inputs_weighs_each_row_by_its_own_sample(view):
 
 def test_memory_does_not_grow_with_the_samples():
     features = VIEWS["bands"].features(X)
-    perturber = Perturber(X, drawn(X, DATA, 400, [0, 0, 0]), features, torch.ones(1, 400, 4, dtype=torch.bool))
+    perturber = PerturbedInputs(X, drawn(X, DATA, 400, [0, 0, 0]), features, torch.ones(1, 400, 4, dtype=torch.bool))
     first = perturber.rows(0, 8)
     assert perturber.rows(8, 16).data_ptr() == first.data_ptr()
     assert isinstance(perturber.hidden, Drawn)
@@ -409,7 +409,7 @@ def test_a_resumed_run_has_the_same_background_and_none_of_it_in_its_checkpoint(
 def test_the_default_is_that_of_each_view(tmp_path):
     """The mean of the data for bands, the blurred input for superpixels."""
     lime = callback()
-    assert isinstance(lime.plan.settings.baseline, Usual)
+    assert isinstance(lime.plan.settings.baseline, DefaultBaseline)
     _, module = fit(tmp_path, lime, epochs=1)
     study = lime._validation
     for view, baseline in (("spectral", study.background.inputs.mean((0, 2, 3))), ("spatial", "blur")):

@@ -23,7 +23,7 @@ from lime_callback import (
     explain_all,
 )
 from lime_callback.figures import superband_bars
-from lime_callback.summaries.running_statistics import Moments
+from lime_callback.summaries.running_statistics import RunningStatistics
 from lime_callback.surrogates.confidence_intervals import reach, skewed
 
 SHAPE = (6, 4, 4)
@@ -120,9 +120,11 @@ def test_a_small_spread_on_a_large_mean_is_not_lost():
     """Sums of squares would lose all of it: the mean is 1e9 times the spread."""
     generator = torch.Generator().manual_seed(0)
     values = 1e6 + 1e-3 * torch.randn(300, 1, 1, generator=generator, dtype=torch.float64)
-    found = Moments.nothing(1, 1)
+    found = RunningStatistics.nothing(1, 1)
     for part in values.split(7):
-        found = found.joined(Moments.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool)))
+        found = found.joined(
+            RunningStatistics.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool))
+        )
     assert float(found.spread) == pytest.approx(statistics.stdev(values.flatten().tolist()), rel=1e-5)
     assert float(found.mean) == pytest.approx(statistics.fmean(values.flatten().tolist()), rel=1e-14)
 
@@ -131,20 +133,22 @@ def test_skewness_is_that_of_all_values_in_parts_of_any_size():
     from scipy.stats import skew
 
     values = torch.randn(300, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64).exp()
-    found = Moments.nothing(1, 1)
+    found = RunningStatistics.nothing(1, 1)
     for part in values.split([1, 2, 50, 7, 100, 140]):
-        found = found.joined(Moments.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool)))
+        found = found.joined(
+            RunningStatistics.of(part, torch.zeros_like(part), torch.ones_like(part, dtype=torch.bool))
+        )
     expected = skew(values.flatten().numpy()) * (299 / 300) ** 1.5
     assert float(found.skewness) == pytest.approx(expected, rel=1e-9)
     same = torch.ones(4, 1, 1, dtype=torch.float64)
-    assert float(Moments.of(same, 0 * same, same.bool()).skewness) == 0
+    assert float(RunningStatistics.of(same, 0 * same, same.bool()).skewness) == 0
 
 
 @pytest.mark.parametrize("size", [8, 20])
 def test_intervals_of_means_of_skewed_values_hold_them_more_often_than_students(size):
     """Absolute values lean to one side: exponential ones here, whose mean is 1."""
     values = torch.empty(size, 4000, 1, dtype=torch.float64).exponential_(generator=torch.Generator().manual_seed(2))
-    found = Moments.of(values, torch.zeros_like(values), torch.ones_like(values, dtype=torch.bool))
+    found = RunningStatistics.of(values, torch.zeros_like(values), torch.ones_like(values, dtype=torch.bool))
     low, high = skewed(found.mean, found.spread, found.skewness, found.count)
     held = ((low <= 1) & (high >= 1)).double().mean()
     half = found.spread / size**0.5 * reach(found.count - 1)
@@ -393,7 +397,7 @@ def test_other_features_are_on_no_channel(view):
 def size_of(aggregate):
     """How many numbers it holds."""
     held = list(vars(aggregate).values())
-    held += [part for one in held if isinstance(one, Moments) for part in vars(one).values()]
+    held += [part for one in held if isinstance(one, RunningStatistics) for part in vars(one).values()]
     return sum(one.numel() for one in held if isinstance(one, torch.Tensor))
 
 

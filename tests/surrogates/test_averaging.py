@@ -11,7 +11,7 @@ from lime_callback import Features, Ridge, explain
 from lime_callback.comparing.drift import compare
 from lime_callback.explaining import explainer
 from lime_callback.explaining.explanation_from_fit import shortened
-from lime_callback.explaining.strategies import Settings
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.baselines import Background
 from lime_callback.sampling.designs import DESIGNS
 from lime_callback.sampling.hidden_values import drawn
@@ -141,7 +141,7 @@ def test_rows_are_asked_again_only_where_there_are_enough(name):
 @pytest.mark.parametrize("used", [128, 64, 32])
 def test_fewer_rows_are_asked_with_fewer_samples_first_and_compare_with_earlier_ones(used):
     model, x, features, data = asked(12)
-    settings = Settings(baseline=Background(), surrogate=EXACT)
+    settings = Strategies(baseline=Background(), surrogate=EXACT)
 
     def explained(model, used=None):
         return explainer.run(

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit
 
 from lime_callback import Cubes, LimeCallback, Superbands, Superpixels, Watch, explain
-from lime_callback.comparing.watch_shares import Share, Shares, mean_share, shares
+from lime_callback.comparing.watch_shares import MeanWatchShare, WatchShares, mean_share, shares
 from lime_callback.explaining.effects import balanced_sizes
 from lime_callback.following.watch_alarms import level, questions, share_alarm
 from lime_callback.views.layout import Layout
@@ -100,24 +100,28 @@ def test_sizes_are_on_average_those_of_the_true_coefficients(strength):
 def test_shares_are_averaged_over_the_probes_where_something_is_known():
     shares_of = torch.tensor([[0.2, 0.4], [0.5, 0.5], [0.0, 0.0]])
     known = torch.tensor([[True, True], [True, True], [False, False]])
-    found = mean_share(Shares(shares_of, torch.full((3, 2), 0.01), known), 0.1)
+    found = mean_share(WatchShares(shares_of, torch.full((3, 2), 0.01), known), 0.1)
     assert found.mean == pytest.approx(0.4)
     assert found.error == pytest.approx(0.1)  # of 0.3 and 0.5, not of the perturbations
     assert found.freedom == 1
-    one = mean_share(Shares(shares_of[:1], torch.full((1, 2), 0.01), known[:1]), 0.1, freedom=30)
+    one = mean_share(WatchShares(shares_of[:1], torch.full((1, 2), 0.01), known[:1]), 0.1, freedom=30)
     assert (one.mean, one.error, one.freedom) == (pytest.approx(0.3), pytest.approx(0.01), 30)
-    none = mean_share(Shares(shares_of[2:], torch.zeros(1, 2), known[2:]), 0.1)
+    none = mean_share(WatchShares(shares_of[2:], torch.zeros(1, 2), known[2:]), 0.1)
     assert (none.mean, none.freedom) == (0.1, 0)
     assert share_alarm(Watch([0], above=0.05), none, 0.05) is None
 
 
 def test_alarms_wait_for_more_than_the_error():
     watch = Watch([0], above=0.5, below=0.2)
-    assert share_alarm(watch, Share(0.6, 0.02, 7, 0.1), 0.05) == "has 0.600 ± 0.020 of the attribution, above 0.5"
-    assert share_alarm(watch, Share(0.6, 0.1, 7, 0.1), 0.05) is None
-    assert share_alarm(watch, Share(0.6, 0.02, 7, 0.1), 0.0005) is None
-    assert share_alarm(watch, Share(0.1, 0.02, 7, 0.1), 0.05) == "has 0.100 ± 0.020 of the attribution, below 0.2"
-    assert share_alarm(watch, Share(0.3, 0.0, 7, 0.1), 0.05) is None
+    assert (
+        share_alarm(watch, MeanWatchShare(0.6, 0.02, 7, 0.1), 0.05) == "has 0.600 ± 0.020 of the attribution, above 0.5"
+    )
+    assert share_alarm(watch, MeanWatchShare(0.6, 0.1, 7, 0.1), 0.05) is None
+    assert share_alarm(watch, MeanWatchShare(0.6, 0.02, 7, 0.1), 0.0005) is None
+    assert (
+        share_alarm(watch, MeanWatchShare(0.1, 0.02, 7, 0.1), 0.05) == "has 0.100 ± 0.020 of the attribution, below 0.2"
+    )
+    assert share_alarm(watch, MeanWatchShare(0.3, 0.0, 7, 0.1), 0.05) is None
 
 
 def test_the_levels_of_a_run_come_to_five_in_a_hundred():
@@ -134,7 +138,9 @@ def test_false_alarms_of_a_bound_over_a_whole_run():
     for _ in range(runs):
         values = 0.3 + 0.1 * torch.randn(20, 3, 8, 1, generator=generator, dtype=torch.float64)
         raised += any(
-            share_alarm(watch, mean_share(Shares(one, torch.zeros(8, 1), torch.ones(8, 1).bool()), 0.1), level(k, 3))
+            share_alarm(
+                watch, mean_share(WatchShares(one, torch.zeros(8, 1), torch.ones(8, 1).bool()), 0.1), level(k, 3)
+            )
             for k, epoch in enumerate(values, 1)
             for one in epoch
         )

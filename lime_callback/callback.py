@@ -60,7 +60,8 @@ class LimeCallback(Hooks):
     What a forward does outside of the modules stays done; :func:`lime_callback.is_explaining` lets the model know.
 
     Args:
-        views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
+        views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given; of
+            samples without pixels ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
         wavelengths: one for each channel, in nm, in any order.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
         probes: how many validation samples are explained, spread evenly over the validation set and then kept; or
@@ -167,10 +168,7 @@ class LimeCallback(Hooks):
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         wavelengths = check.check_wavelengths(wavelengths)
-        default: list[View] = [Superpixels()]
-        if wavelengths is not None:
-            default.append(Superbands(min(20, len(wavelengths))))
-        views = check_views(views, default)
+        views = check_views(views, _usual_views(Layout.of(layout), wavelengths))
         check_output(output, "auto")
         scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
@@ -248,3 +246,11 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
         return self._inquiry.track(view).reference_table()
+
+
+def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:
+    """The views of ``views=None``; a superpixel of samples without pixels would be the whole of them."""
+    spectral = [] if wavelengths is None else [Superbands(min(20, len(wavelengths)))]
+    if layout.has_pixels:
+        return [Superpixels(), *spectral]
+    return list[View](spectral) or [Superbands(None, name="elements")]

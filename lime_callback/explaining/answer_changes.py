@@ -14,6 +14,9 @@ from torch import Tensor
 
 from lime_callback.outputs.probabilities_and_losses import are_chances, are_probabilities
 
+UNLABELLED = -100
+"""What torch's losses leave out; of whole numbers all below 0 stand for no label."""
+
 
 @dataclass(frozen=True, eq=False)
 class AnswerChanges:
@@ -36,8 +39,8 @@ class AnswerChanges:
         """How outputs ``[m, K]`` are read beside these labels, or without any.
 
         Integers that fit the outputs make a classifier, and 0 and 1 beside a single output; other numbers a regression.
-        Integers below 0 are samples without a label. Without labels, several outputs are classes. Raw outputs that are
-        probabilities are taken as such.
+        Integers below 0, and -100, are samples without a label. Without labels, several outputs are classes. Raw
+        outputs that are probabilities are taken as such.
         """
         size = outputs.shape[1]
         if output == "raw" and size > 1 and are_probabilities(outputs):
@@ -45,7 +48,12 @@ class AnswerChanges:
         if labels is None:
             return cls("classes" if size > 1 else "sides" if output == "sigmoid" else "values", None, output)
         labels = labels.detach().cpu()
-        marks = labels.numel() == outputs.numel() == len(outputs) and bool(((labels == 0) | (labels == 1)).all())
+        without = labels == UNLABELLED if labels.is_floating_point() else labels < 0
+        if bool(without.all()):
+            return cls.of(outputs, None, output)
+        marks = labels.numel() == outputs.numel() == len(outputs) and bool(
+            ((labels == 0) | (labels == 1) | without).all()
+        )
         if labels.is_floating_point() and not marks:
             fits = labels.numel() == outputs.numel()
             return cls("values", labels.reshape(outputs.shape).double() if fits else None, output)

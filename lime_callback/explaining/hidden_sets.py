@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
 
 
+_MOST_SHARED = 0.99  # of random sets that are nearly one
+
+
 def measure(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
@@ -108,7 +111,7 @@ def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChange
         changed_error=_error(changed[: len(names)]),
         expected=usual(changed).mean(1),
         excess_error=_error(excess),
-        spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]),
+        spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
         chance=torch.tensor(
             [
                 (by_value if answers.kind == "values" else by_count)(changed[i], changed[list(places)])
@@ -134,3 +137,13 @@ def _error(values: Tensor) -> Tensor:
     """
     count = values.shape[1]
     return (values.var(1) / count + 1 / count**2).sqrt()
+
+
+def _wider(swaps: Swaps) -> Tensor:
+    """How much further sets that do not overlap differ than the random sets, which do, ``[S]``.
+
+    With a share ``r`` of their elements in common, sets have a covariance of ``r`` times their variance: the random
+    sets seem to differ by ``1 - r`` of it, and the set in question differs from them by ``1 + r`` of it.
+    """
+    shared = torch.tensor(swaps.overlaps or (0.0,) * len(swaps.names), dtype=torch.float64).clamp(max=_MOST_SHARED)
+    return ((1 + shared) / (1 - shared)).sqrt()

@@ -30,7 +30,7 @@ class Reliance:
         changed_error: its standard error over the samples.
         expected: the same of random sets of as many elements, made of the same ranges or patches.
         excess_error: standard error of ``changed - expected`` over the samples.
-        spread: standard deviation of ``changed`` between the random sets.
+        spread: standard deviation of ``changed`` between random sets, as if they had no elements in common.
         chance: probability of so much change or more, if in each sample the set were one of its random sets.
         accuracy_drop: by how much the accuracy falls; ``None`` without labels that fit.
         expected_accuracy_drop: likewise, of random sets.

@@ -74,8 +74,8 @@ class Background(Baseline):
     see :mod:`lime_callback.surrogates.averaged_rows`. The rows' errors hold what is left of the samples' differences.
 
     Args:
-        samples: so many are taken, spread evenly over the background, or all of a smaller one. An input is never hidden
-            by itself.
+        samples: so many are taken, spread evenly over the background, or all but one of a smaller one. An input is
+            never hidden by itself. A class that has none among them is not hidden by what it is told apart from.
 
     Raises:
         ValueError: if ``samples`` is below 1.
@@ -86,7 +86,7 @@ class Background(Baseline):
         a background.
     """
 
-    samples: int = 8
+    samples: int = 16
 
     def __post_init__(self) -> None:
         checked_count("samples", self.samples)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_PARTS = 64  # of a mask with more, no part has a meaning of its own, and it is moved as a whole
 _TRIES = 32
+_MOST_TAKEN = 0.2  # of a part, which otherwise is hardly at another place
 
 
 def elsewhere(inside: Tensor, generator: torch.Generator, order: Sequence[int] | None = None) -> Tensor:
@@ -56,20 +57,25 @@ def _moved(inside: Tensor, generator: torch.Generator) -> Tensor:
     windows = [parts[place] == number + 1 for number, place in enumerate(find_objects(parts))]
     taken, found = inside.numpy().copy(), np.zeros(inside.shape, dtype=bool)
     for window in sorted(windows, key=lambda one: -int(one.sum())):
-        top, left = _place(taken, window, generator)
+        place = _place(taken, window, generator)
+        if place is None:
+            continue
+        top, left = place
         where = slice(top, top + window.shape[0]), slice(left, left + window.shape[1])
         found[where] |= window
         taken[where] |= window
-    # Where there was no room, parts may lie on each other.
+    # What found no room, such as a frame, which lies everywhere, is made of single elements.
     _fill(found, int(inside.sum()) - int(found.sum()), taken, generator)
     return torch.from_numpy(found)
 
 
-def _place(taken: NDArray[np.bool_], window: NDArray[np.bool_], generator: torch.Generator) -> tuple[int, int]:
-    """A random place for a part, of those where it lies on the fewest elements that are taken."""
+def _place(taken: NDArray[np.bool_], window: NDArray[np.bool_], generator: torch.Generator) -> tuple[int, int] | None:
+    """A random place for a part, of those where it lies on the fewest elements that are taken; ``None`` if on many."""
     from scipy.signal import fftconvolve
 
     hits = np.rint(fftconvolve(taken.astype(float), window[::-1, ::-1].astype(float), mode="valid"))
+    if hits.min() > _MOST_TAKEN * window.sum():
+        return None
     places = np.argwhere(hits == hits.min())
     top, left = places[int(torch.randint(len(places), (1,), generator=generator))]
     return int(top), int(left)

@@ -36,6 +36,7 @@ class Swaps:
         references: for each of the S sets the places of its random sets in ``masks``.
         samples: which samples are asked, int64 ``[m]``.
         donors: whose values they take, int64 ``[m]``: none takes its own.
+        overlaps: for each of the S sets the part of a random set that another of its random sets has, too, on average.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Swaps:
     references: tuple[tuple[int, ...], ...]
     samples: Tensor
     donors: Tensor
+    overlaps: tuple[float, ...] = ()
 
     @property
     def forwards(self) -> int:
@@ -102,7 +104,17 @@ def pinned_swaps(
         alike = [] if few else [i for i, other in enumerate(asked) if other in bands and _are_alike(name, other, bands)]
         places.append((*alike, *range(len(masks), len(masks) + few)))
         masks += [elsewhere(mask, generator, order) for _ in range(few)]
-    return Swaps(tuple(asked), tuple(masks), tuple(places), order_of, order_of.roll(1))
+    overlaps = tuple(overlap([masks[place] for place in own_places]) for own_places in places)
+    return Swaps(tuple(asked), tuple(masks), tuple(places), order_of, order_of.roll(1), overlaps)
+
+
+def overlap(masks: Sequence[Tensor]) -> float:
+    """The part of one mask that lies in another one, on average over the pairs; 0 where there is no pair."""
+    if len(masks) < 2:
+        return 0.0
+    times = sum((mask.float() for mask in masks[1:]), masks[0].float())
+    shared, size = float((times * (times - 1)).sum()), float(times.sum()) / len(masks)
+    return shared / (len(masks) * (len(masks) - 1) * size)
 
 
 def _afforded(

@@ -165,7 +165,7 @@ class Aggregate:
         """Lower and upper end of the interval of the importance for all inputs alike, each ``[T, d]``, from 0 to 1.
 
         Absolute values lean to one side, which :func:`~lime_callback.surrogates.confidence_intervals.skewed` allows
-        for. NaN for fewer than two inputs.
+        for; of a feature that matters to few inputs alone it holds less often. NaN for fewer than two inputs.
 
         Args:
             level: probability that the interval holds the importance; between 0 and 1.
@@ -177,6 +177,9 @@ class Aggregate:
             raise ValueError(_NOTHING)
         sizes = self._sizes
         low, high = skewed(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
+        # Where all say the same, a share of all inputs may say something else: as much as would not be seen in so many.
+        unseen = torch.where(sizes.spread == 0, 1 - ((1 - level) / 2) ** (1 / sizes.count.clamp(min=1)), 0.0)
+        low, high = low - unseen * sizes.mean, high + unseen * (1 - sizes.mean)
         return low.clamp(0, 1), high.clamp(0, 1)
 
     def half_width(self, level: float = LEVEL) -> Tensor:

@@ -22,13 +22,17 @@ from lime_callback.views.view_checks import check_inputs, check_name, checked_wa
 _log = logging.getLogger("lime_callback")
 
 
+_USUAL = 20  # groups of equal size
+
+
 @dataclass(frozen=True, eq=False)
 class Superbands(View):
     """Cuts an input into groups of channels, the same for every input and pixel.
 
     Args:
-        bands: how many contiguous groups of equal size, in the order of wavelength; or the groups themselves, as a
-            sequence or as a dictionary from name to group, or one group by its name alone. A group is one of
+        bands: how many contiguous groups of equal size, in the order of wavelength (``None``: 20, or one for each
+            channel where there are fewer); or the groups themselves, as a sequence or as a dictionary from name to
+            group, or one group by its name alone. A group is one of
 
             - the name of a band (``"R"``, ``"S1"``) or of a spectral index (``"NDVI"``: the bands of its formula) of
               spyndex,
@@ -51,7 +55,7 @@ class Superbands(View):
         TypeError: if an argument is of a wrong kind.
     """
 
-    bands: int | Sequence[Any] | Mapping[str, Any] | str = 20
+    bands: int | Sequence[Any] | Mapping[str, Any] | str | None = _USUAL
     wavelengths: Sequence[float] | None = None
     name: str = "spectral"
     show_not_included: bool = True
@@ -84,7 +88,7 @@ class Superbands(View):
         check_inputs(inputs, layout)
         count = layout.canonical(inputs).shape[1]
         nm = fitting_wavelengths(self.wavelengths, wavelengths, count, layout)
-        groups = self._groups()
+        groups = min(_USUAL, count) if self.bands is None else self._groups()
         assignment = (
             equal_groups(groups, nm, count)
             if isinstance(groups, int)
@@ -105,6 +109,8 @@ class Superbands(View):
             TypeError: if ``bands`` is neither.
         """
         bands = self.bands
+        if bands is None:
+            return _USUAL
         if isinstance(bands, Mapping):
             groups = self._named(bands)
         elif isinstance(bands, str):

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import warnings
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import pytest
@@ -18,7 +19,7 @@ from lime_callback.explaining.hidden_sets import concluded
 from lime_callback.explaining.model_reliance import reliance
 from lime_callback.following.watch_alarms import level, reliance_alarm
 from lime_callback.sampling.random_sets import elsewhere
-from lime_callback.sampling.value_swaps import pinned_swaps
+from lime_callback.sampling.value_swaps import overlap, pinned_swaps
 
 
 def seeded(seed=0):
@@ -234,6 +235,45 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
                 raised += 1
                 break
     assert raised <= 0.05 * runs
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_frame_which_has_no_other_place_has_random_sets_all_the_same(width):
+    """The border of an image decides; its random sets lie within."""
+    x = torch.randn(64, 1, 16, 16, generator=seeded(7))
+    frame = torch.ones(1, 16, 16, dtype=torch.bool)
+    frame[:, width:-width, width:-width] = False
+    found = reliance(lambda z: (z * frame).mean((1, 2, 3)).unsqueeze(1) * TWO, x, {"frame": frame})
+    assert found.expected < 0.3
+    assert found.relies().tolist() == [True]
+
+
+def test_random_sets_that_overlap_are_known_to_differ_by_less():
+    same, apart = [bands(1, 2)] * 3, [bands(1, 2), bands(3, 4), bands(5, 6)]
+    assert overlap(same) == pytest.approx(1)
+    assert overlap(apart) == 0
+    assert overlap([bands(1, 2), bands(2, 3)]) == pytest.approx(0.5)
+    assert overlap(apart[:1]) == 0
+    one, other = (pinned_swaps({"a": bands(1)}, {}, 48, 4096, 0, None, 11) for _ in range(2))
+    whole, answers = torch.zeros(48, 2).double(), AnswerChanges("classes", None)
+    hidden = torch.randn(len(one.masks), 48, 2, generator=seeded(8)).double()
+    found = [
+        concluded(whole, hidden, replace(swaps, overlaps=(shared,)), answers).spread
+        for swaps, shared in ((one, 0.0), (other, 0.5))
+    ]
+    assert float(found[1] / found[0]) == pytest.approx(3**0.5)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_labels_of_minus_a_hundred_are_none_of_any_type(outputs):
+    y = torch.randn(8, outputs, generator=seeded(9)).double()
+    labels = torch.tensor([0, 1, -100, 1, 0, -100, 1, 0])
+    whole, known = AnswerChanges.of(y, labels), labels >= 0
+    if outputs == 1:
+        assert torch.equal(whole.right(y)[known], AnswerChanges.of(y, labels.float()).right(y)[known])
+        assert AnswerChanges.of(y, labels.double()).kind == "sides"
+    none = AnswerChanges.of(y, torch.full((8,), -100))
+    assert (none.kind, none.labels) == ("classes" if outputs > 1 else "values", None)
 
 
 def test_the_chance_of_a_count_is_that_of_all_ways_to_choose_the_set():

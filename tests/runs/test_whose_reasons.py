@@ -2,10 +2,12 @@
 
 import json
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
@@ -98,7 +100,7 @@ class OfVectors(Classifier):
 
 
 def test_a_vectors_class_is_explained_by_its_log_probability_and_hidden_by_other_samples(tmp_path, caplog):
-    lime = callback([SPECTRAL], layout="C", n_perturbations=64)
+    lime = callback([SPECTRAL], layout="C", n_perturbations=128)
     data = Samples(pack=lambda x, y, i: (x.mean((1, 2)), y))
     _, model = fit(tmp_path, lime, model=OfVectors, data=data)
     probes, now, found = lime._validation.probes, lime.predictions("spectral"), lime.explanation("spectral")
@@ -109,7 +111,7 @@ def test_a_vectors_class_is_explained_by_its_log_probability_and_hidden_by_other
     about = json.loads((tmp_path / "lime" / "run.json").read_text())
     assert about["settings"]["output"] == "log_softmax"
     again = explain(
-        model, probes.inputs, found.features, found.targets, n_perturbations=64, baseline="background",
+        model, probes.inputs, found.features, found.targets, n_perturbations=128, baseline="background",
         background=lime._validation.background.inputs, output="log_softmax",
         seed=[key(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
@@ -184,7 +186,7 @@ def test_of_several_true_classes_the_largest_output_is_explained(tmp_path):
 
 @pytest.mark.parametrize("settings", [{"output": "raw"}, {"like": "captum"}])
 def test_told_otherwise_the_logit_is_explained_as_it_is(tmp_path, settings):
-    lime = callback(n_perturbations=64, **settings)
+    lime = callback(n_perturbations=128, **settings)
     _, model = fit(tmp_path, lime, epochs=1)
     logits = model.eval()(lime._validation.probes.inputs).detach()
     torch.testing.assert_close(lime.predictions("spectral").outputs, logits, atol=1e-5, rtol=0)
@@ -276,3 +278,39 @@ def test_a_view_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"`view` should be one of \['spectral'\]. Found `view = 'other'`"):
         callback().predictions("other")
     assert callback().predictions("spectral") is None
+
+
+class Vectors(pl.LightningModule):
+    """Four classes in a row by the third of twelve elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4))
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, _):
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters(), 0.02)
+
+
+@pytest.mark.parametrize("wavelengths", [None, [400.0 + 10 * i for i in range(12)]])
+def test_vectors_are_cut_into_elements_where_no_view_is_chosen(tmp_path, wavelengths):
+    x = torch.randn(512, 12, generator=torch.Generator().manual_seed(0))
+    y = torch.bucketize(x[:, 2].contiguous(), torch.tensor([-0.7, 0.0, 0.7]))
+    lime = LimeCallback(layout="C", wavelengths=wavelengths, pictures=False, on_error="raise")
+    one = trainer(tmp_path, lime, epochs=12)
+    torch.manual_seed(0)
+    data = DataLoader(TensorDataset(x, y), 64)
+    one.fit(Vectors(), data, data)
+    name = "elements" if wavelengths is None else "spectral"
+    explanation = lime.explanation(name)
+    assert len(explanation.features) == 12
+    assert (explanation.effects[:, 0].abs().argmax(1) == 2).double().mean() >= 0.9
+    assert explanation.score.median() > 0.2

@@ -100,7 +100,7 @@ def test_values_of_other_samples_explain_the_mean_over_them_within_the_stated_er
 
 def test_rows_are_as_many_as_asked_for_even_where_a_design_has_no_more():
     """Each repetition has another sample, until each row has had all of them."""
-    features, how = VIEWS["pixels"].features(X), {"background": DATA, "baseline": "background"}
+    features, how = VIEWS["pixels"].features(X), {"background": DATA, "baseline": Background(8)}
     assert explain(linear, X, features, background=DATA).n_perturbations == 16
     assert explain(linear, X, features, **how, n_perturbations=100).n_perturbations == 100
     assert explain(linear, X, features, **how | {"baseline": Background(17)}).n_perturbations == 256
@@ -221,7 +221,7 @@ def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, n, monkeyp
 def test_the_kernel_on_inputs_weighs_each_row_by_its_own_sample(view):
     features = VIEWS[view].features(X)
     found = explain(
-        linear, X, features, baseline="background", background=DATA, kernel=InputCosine(0.5), n_perturbations=12,
+        linear, X, features, baseline=Background(8), background=DATA, kernel=InputCosine(0.5), n_perturbations=12,
         seed=[1, 2, 3],
     ).samples  # fmt: skip
     data = DATA[[(2 * i + 1) * 20 // 18 for i in range(9)]]

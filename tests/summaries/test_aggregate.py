@@ -157,6 +157,18 @@ def test_intervals_of_means_of_skewed_values_hold_them_more_often_than_students(
     assert 0.925 < held < 0.97
 
 
+def test_what_none_of_a_few_inputs_shows_may_still_matter_to_others():
+    """Of eight inputs that all say the same, one in three others may say something else."""
+    found = Aggregate()
+    x = torch.ones(8, 4, 1, 1, dtype=torch.float64)
+    found.add(
+        explain(lambda z: 2.0 * z[:, 0, 0, 0], x, torch.arange(4).view(4, 1, 1), baseline=0.0, n_perturbations=16)
+    )
+    low, high = found.importance_interval()
+    assert high[0].tolist() == pytest.approx([1.0] + [1 - 0.025 ** (1 / 8)] * 3, abs=1e-6)
+    assert low[0].tolist() == pytest.approx([0.025 ** (1 / 8), 0, 0, 0], abs=1e-6)
+
+
 def test_the_interval_of_the_importance_lies_around_it():
     found = Aggregate().add(at_once(images()))
     low, high = found.importance_interval()

@@ -27,8 +27,8 @@ from lime_callback.comparing.coefficient_similarity import (
 )
 from lime_callback.comparing.perturbation_noise import PerturbationNoise
 from lime_callback.comparing.same_question import check_explanation, difference
+from lime_callback.comparing.score_gate import counted
 from lime_callback.comparing.significance import discoveries, p_beyond, p_values
-from lime_callback.explaining.score_gate import counted
 from lime_callback.surrogates.confidence_intervals import MeanOverProbes, over_probes, reach
 
 if TYPE_CHECKING:

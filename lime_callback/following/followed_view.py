@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.comparing.drift import RELEVANT, Drift, compare
 from lime_callback.comparing.prediction_change import prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
+from lime_callback.comparing.score_gate import counted, described
 from lime_callback.explaining.explanation_from_fit import shortened
-from lime_callback.explaining.score_gate import counted, described
 from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
 from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lime_callback.explaining.score_gate import counted
+from lime_callback.comparing.score_gate import counted
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, bars, effect_limit, panels

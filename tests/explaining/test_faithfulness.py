@@ -5,7 +5,7 @@ import torch
 
 from lime_callback import Features
 from lime_callback.explaining.deletion_insertion import area, curves, steps_for
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.strategies import Strategies
 
 
@@ -13,7 +13,7 @@ def explained(model, d=20, n=256, batch=3, **how):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, d, generator=generator, dtype=torch.float64)
     features = Features.from_mask(torch.arange(d)[None], layout="C")
-    return run(
+    return explain_batch(
         lambda rows, _: model(rows), x, features, None, settings=Strategies(n, baseline="zero"), batch_size=64,
         seeds=list(range(batch)), checked=True, **how,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import torch
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from lime_callback import Explanation, Features, Lasso, Ridge, explain
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state
 from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw
@@ -356,7 +356,7 @@ def test_what_a_time_budget_leaves_of_the_rows_states_its_own_errors(d, n, used)
     forward = model(d, "saturating", seed=d)
     x, features = torch.ones(40, d, dtype=torch.float64), Features.from_mask(torch.arange(d)[None])
     settings = Strategies(n_perturbations=n, baseline="zero")
-    found = run(
+    found = explain_batch(
         lambda rows, _: forward(rows),
         x,
         features,

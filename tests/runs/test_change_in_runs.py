@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Watch, explain
-from lime_callback.explaining.score_gate import counted, described
+from lime_callback.comparing.score_gate import counted, described
 from lime_callback.comparing.drift import compare
 from lime_callback.figures.colour_scale import t_quantile
 from lime_callback.surrogates.confidence_intervals import reach

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
-from lime_callback.explaining.explainer import explain
+from lime_callback.explaining.explain_function import explain
 from lime_callback.surrogates.confidence_intervals import reach
 from lime_callback.following.epoch_series import EpochSeries
 

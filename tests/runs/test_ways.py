@@ -15,7 +15,7 @@ from lime_callback import Features, LimeCallback, Superbands, explain, is_explai
 from lime_callback.following.time_budget import TimeBudget, affordable
 from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.comparing.drift import compare
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.explanation_from_fit import shortened
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.publishing.sinks import read_history
@@ -233,7 +233,7 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
         return rows.sum(1).sin() + rows[:, :3].prod(1)
 
     given = {"settings": Strategies(n_perturbations=256, baseline="zero"), "batch_size": 512, "seeds": [1, 2]}
-    whole, half = (run(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
+    whole, half = (explain_batch(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
     assert (whole.samples.group, half.samples.group) == (2, 1)
     short = shortened(whole, half, Ridge())
     assert torch.equal(short.samples.design, half.samples.design)

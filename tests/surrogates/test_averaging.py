@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lime_callback import Features, Ridge, explain
 from lime_callback.comparing.drift import compare
-from lime_callback.explaining import explainer
+from lime_callback.explaining import explain_batch
 from lime_callback.explaining.explanation_from_fit import shortened
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.baselines import Background
@@ -41,7 +41,7 @@ def asked(d):
 
 
 def ask_once(monkeypatch):
-    monkeypatch.setattr(explainer, "rows_to_ask", lambda design, kernel, n, d, grounds: Rows(n, n))
+    monkeypatch.setattr(explain_batch, "rows_to_ask", lambda design, kernel, n, d, grounds: Rows(n, n))
 
 
 @pytest.mark.parametrize("d", SIZES)
@@ -144,7 +144,7 @@ def test_fewer_rows_are_asked_with_fewer_samples_first_and_compare_with_earlier_
     settings = Strategies(baseline=Background(), surrogate=EXACT)
 
     def explained(model, used=None):
-        return explainer.run(
+        return explain_batch.explain_batch(
             lambda x, _: model(x), x, features, None, settings=settings, batch_size=64, seeds=[3], used=used,
             background=data,
         ).explanation  # fmt: skip

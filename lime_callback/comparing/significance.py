@@ -67,8 +67,7 @@ def discoveries(p: Tensor, level: float, correction: Literal["fdr", "none"]) -> 
         raise ValueError(f"`correction` should be one of 'fdr', 'none'. Found `correction = {correction!r}`.")
     if correction == "none":
         return p <= level
-    d = p.shape[-1]
-    ordered = p.sort(dim=-1).values
-    ladder = level * torch.arange(1, d + 1, device=p.device, dtype=p.dtype) / d
-    last = torch.where(ordered <= ladder, ordered, -1.0).amax(-1, keepdim=True)
-    return p <= last
+    from scipy.stats import false_discovery_control
+
+    adjusted = false_discovery_control(p.double().cpu().numpy(), axis=-1)
+    return torch.from_numpy(adjusted <= level).to(p.device)

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from lime_callback.explaining.effects import balanced_sizes, magnitudes
 from lime_callback.surrogates.confidence_intervals import over_probes
-from lime_callback.surrogates.fitting import coefficient_influences
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -53,7 +52,7 @@ def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
     share = within / safe
     # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
     slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
-    moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
+    moved = (explanation.influences * slope.unsqueeze(1)).sum(-1)
     known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
     return WatchShares(share, moved.square().sum(1).sqrt(), known)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects, magnitudes
 from lime_callback.explaining.image_and_mask import chosen, shown
 from lime_callback.surrogates.confidence_intervals import LEVEL, reach
+from lime_callback.surrogates.fitting import coefficient_influences
 
 if TYPE_CHECKING:
     import os
@@ -105,6 +107,21 @@ class Explanation:
     def whole_effect(self) -> Tensor:
         """The output with everything there less the output with every feature hidden, ``[B, T]``."""
         return self.prediction - self.hidden
+
+    @cached_property
+    def influences(self) -> Tensor:
+        """How far each group of rows moves each coefficient, ``[B, G, T, d]``; computed once, and kept in no file.
+
+        Raises:
+            ValueError: if the explanation was made without its samples.
+        """
+        if self.samples is None:
+            raise ValueError("`influences` need the explanation's `samples`. Found `samples = None`.")
+        return coefficient_influences(self.coefficients, self.samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what can be computed from them travels to no file and no process."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def half_widths(self, level: float = LEVEL, *, simultaneous: bool = False) -> Tensor:
         """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite where no interval can be stated.
@@ -197,7 +214,9 @@ class Explanation:
         return layout.restore(found.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
 
     def to(self, device: torch.device | str) -> Explanation:
-        """The same explanation on another device."""
+        """The same explanation on another device; itself, with what it has computed, where it is there already."""
+        if self.coefficients.device == torch.device(device):
+            return self
         moved = {
             f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }

@@ -27,8 +27,8 @@ from lime_callback.comparing.coefficient_similarity import (
 )
 from lime_callback.comparing.perturbation_noise import PerturbationNoise
 from lime_callback.comparing.same_question import check_explanation, difference
-from lime_callback.comparing.score_gate import counted
-from lime_callback.comparing.significance import discoveries, p_beyond, p_values
+from lime_callback.comparing.score_gate import passes_gate
+from lime_callback.comparing.significance import discoveries, p_values, p_values_beyond
 from lime_callback.surrogates.confidence_intervals import MeanOverProbes, over_probes, reach
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ def compare(
         change_error=error,
         p_value=p_values(b - a, torch.maximum(error, rounding), noise.freedom),
         shift=shifted,
-        relevant_p=p_beyond(shifted.change, shifted.error, relevant_change, freedom[:, None, None]),
-        kept=counted(before, gate) & counted(after, gate),
+        relevant_p=p_values_beyond(shifted.change, shifted.error, relevant_change, freedom[:, None, None]),
+        kept=passes_gate(before, gate) & passes_gate(after, gate),
         present=present,
     )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.comparing.same_question import brief
-from lime_callback.comparing.significance import discoveries, p_beyond
+from lime_callback.comparing.significance import discoveries, p_values_beyond
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.surrogates.confidence_intervals import over_probes
@@ -220,7 +220,7 @@ def reference_rows(
     one, two, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
     noise = _over_probes(drift.change, drift.change_error, counts).noise
     freedom = (change.probes.double() - 1).cpu()
-    p = p_beyond(change.mean, change.error, 0.0, freedom)
+    p = p_values_beyond(change.mean, change.error, 0.0, freedom)
     columns = [part.mean.tolist() for part in (one, two, change)]
     columns += [change.error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist(), noise.tolist()]
     return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]

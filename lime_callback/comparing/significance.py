@@ -22,7 +22,7 @@ def p_values(change: Tensor, error: Tensor, freedom: int) -> Tensor:
     return torch.from_numpy(2 * t.sf(ratio.double().cpu().numpy(), freedom)).to(change.device)
 
 
-def p_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
+def p_values_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
     """P values of the changes' being larger than the smallest one that matters, in the shape of ``change``.
 
     Where the change is no more than that, it is 1.

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lime_callback.explaining.degenerate_fits import check_outputs, verdicts
-from lime_callback.explaining.deletion_insertion import area, curves, steps_for
+from lime_callback.explaining.degenerate_fits import check_outputs, fit_problems
+from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
 from lime_callback.explaining.explanation import Explanation
-from lime_callback.explaining.explanation_from_fit import of_fit
+from lime_callback.explaining.explanation_from_fit import attributes_of_fit
 from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.forwards.batched_forwards import predictions, sweep
 from lime_callback.forwards.folded_stem import Folded, StemFinder, fold
@@ -29,7 +29,7 @@ from lime_callback.forwards.profiler_sections import stage, unheard
 from lime_callback.outputs.targets import Target, scores, select
 from lime_callback.sampling.designs import draw, used_rows
 from lime_callback.sampling.hidden_values import of_rows, weighed
-from lime_callback.surrogates.averaged_rows import Rows, again, rows_to_ask
+from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import fit
 
@@ -170,17 +170,17 @@ def perturbations(batch: _Batch) -> Perturbations:
     settings, features = batch.settings, batch.features
     baseline = settings.baseline.bound(features, batch.background)
     asked = _asked(settings, baseline, features)
-    design = again(draw(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked)
+    design = repeated_rows(draw(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked)
     hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
     rows, group = used_rows(settings.design, asked.period, len(features), batch.used)
     perturber = PerturbedInputs(batch.inputs, of_rows(hidden, rows), features, design[:, rows])
     return Perturbations(perturber, group, asked.period)
 
 
-def _asked(settings: Strategies, baseline: Baseline, features: Features) -> Rows:
+def _asked(settings: Strategies, baseline: Baseline, features: Features) -> RowCounts:
     n = settings.n_perturbations
     if not baseline.varies:
-        return Rows(n, n)
+        return RowCounts(n, n)
     return rows_to_ask(settings.design, settings.kernel, n, len(features), baseline.grounds)
 
 
@@ -234,10 +234,10 @@ def _conclude(
     perturber, features = rows.perturber, batch.features
     samples = weighted_samples(batch.settings, rows, outputs)
     fitted = _fit(batch.settings, samples, whole)
-    degenerate, weak = verdicts(whole, samples.outputs, fitted, features)
+    degenerate, weak = fit_problems(whole, samples.outputs, fitted, features)
     prediction = whole.gather(1, targets)
     explanation = Explanation(
-        **of_fit(fitted, outputs.dtype, prediction),
+        **attributes_of_fit(fitted, outputs.dtype, prediction),
         targets=targets,
         prediction=prediction,
         hidden=hidden.gather(1, targets),
@@ -273,7 +273,7 @@ def _curve_rows(
     explanation: Explanation, perturber: PerturbedInputs, stem: Folded | None, steps: int, seeds: Sequence[int]
 ) -> PerturbedInputs | Folded:
     """The rows along the curves of the faithfulness."""
-    rows = perturber.other(curves(explanation, steps, seeds))
+    rows = perturber.other(curve_rows(explanation, steps, seeds))
     return rows if stem is None else stem.other(rows)
 
 
@@ -286,4 +286,6 @@ def _with_faithfulness(explained: ExplainedBatch, along: Tensor, outputs: Tensor
         outputs: the targets' outputs for the perturbations, ``[B n, T]``, whose spread is the unit.
     """
     spread = outputs.view(len(along), -1, outputs.shape[1])[..., 0].std(1)
-    return explained._replace(faithfulness=area(along, spread), forwards=explained.forwards + along.shape[1])
+    return explained._replace(
+        faithfulness=area_beyond_chance(along, spread), forwards=explained.forwards + along.shape[1]
+    )

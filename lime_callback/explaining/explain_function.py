@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lime_callback.checks.arguments import check_count, check_function, check_seeds
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
-from lime_callback.explaining.input_checks import check_background, check_inputs, features_of
+from lime_callback.explaining.input_checks import check_background, check_inputs, checked_features
 from lime_callback.explaining.strategies import Strategies
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def explain(
         stem=stem,
     )
     arguments.check_inputs(inputs)
-    explained = arguments.explain(inputs, features_of(features, inputs), target, check_seeds(seed, len(inputs)))
+    explained = arguments.explain(inputs, checked_features(features, inputs), target, check_seeds(seed, len(inputs)))
     for b, reason in explained.weak.items():
         warnings.warn(f"The explanation of input {b} is uncertain: {reason}.", UserWarning, stacklevel=2)
     if explained.unfolded:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects, magnitudes
-from lime_callback.explaining.image_and_mask import chosen, shown
+from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
 from lime_callback.surrogates.confidence_intervals import LEVEL, reach
 from lime_callback.surrogates.fitting import coefficient_influences
 
@@ -201,13 +201,13 @@ class Explanation:
             raise ValueError(f"`images` should be one for each of the {batch} inputs explained. Found {len(images)}.")
         self.features.check(tuple(images.shape))
         kinds = {"positive_only": positive_only, "negative_only": negative_only}
-        signs = chosen(
+        signs = strongest_signs(
             self.coefficients, self.features.present, num_features=num_features, min_weight=min_weight, **kinds
         )
         mask = self.on_elements(signs)
         layout = self.features.layout
         flat = layout.canonical(mask.flatten(0, 1))
-        found = shown(
+        found = marked_images(
             layout.canonical(images.detach()), flat.view(batch, targets, *flat.shape[1:]),
             hide_rest=hide_rest, hide_color=hide_color, **kinds,
         )  # fmt: skip

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _MARGIN = 1.25
 
 
-class Rows(NamedTuple):
+class RowCounts(NamedTuple):
     """How many rows are asked, and after how many of them the design begins again; as many, if it never does."""
 
     n: int
     period: int
 
 
-def rows_to_ask(design: Design, kernel: Kernel, n: int, d: int, grounds: int) -> Rows:
+def rows_to_ask(design: Design, kernel: Kernel, n: int, d: int, grounds: int) -> RowCounts:
     """How often each row is asked: as often as the errors of the remaining ones can afford, in powers of two.
 
     Where the design has so few rows that all of them can be asked with all samples, they are, once each: then nothing
@@ -52,16 +52,16 @@ def rows_to_ask(design: Design, kernel: Kernel, n: int, d: int, grounds: int) ->
     """
     full = design.enough(n, d)
     if grounds > 1 and full < n and full * grounds <= n:
-        return Rows(full * grounds, full)
+        return RowCounts(full * grounds, full)
     if type(kernel).bound is Kernel.bound:
         times = 1 << (grounds.bit_length() - 1)
         while times > 1:
             period = -(-n // times)
             period += period % 2  # a row and its complement stay together
             if period < n and _suffices(design, kernel, period, d):
-                return Rows(n, period)
+                return RowCounts(n, period)
             times //= 2
-    return Rows(n, n)
+    return RowCounts(n, n)
 
 
 def _suffices(design: Design, kernel: Kernel, n: int, d: int) -> bool:
@@ -74,7 +74,7 @@ def _suffices(design: Design, kernel: Kernel, n: int, d: int) -> bool:
     return groups >= _MARGIN * max(2 * d, d + 1 + float(least_freedom(torch.tensor(float(d)))))
 
 
-def again(design: Tensor, asked: Rows) -> Tensor:
+def repeated_rows(design: Tensor, asked: RowCounts) -> Tensor:
     """A design ``[B, period, d]`` with its rows again and again, ``[B, n, d]``."""
     if asked.period == asked.n:  # also one that has fewer rows than were asked for
         return design

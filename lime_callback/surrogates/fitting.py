@@ -13,8 +13,13 @@ from torch import Tensor
 
 from lime_callback.sampling.designs import is_exhaustive
 from lime_callback.surrogates.averaged_rows import averaged
-from lime_callback.surrogates.linear_models import centred, penalised, solution
-from lime_callback.surrogates.predictive_score import least_freedom, of_left_out, of_residuals, squared_errors
+from lime_callback.surrogates.linear_models import centred_problem, least_squares, penalised_gram
+from lime_callback.surrogates.predictive_score import (
+    least_freedom,
+    score_of_left_out_rows,
+    score_of_residuals,
+    squared_errors,
+)
 from lime_callback.surrogates.standard_errors import Leverage, effective_groups
 
 if TYPE_CHECKING:
@@ -51,13 +56,13 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     """
     with torch.autocast(samples.outputs.device.type, enabled=False):
         samples = averaged(samples)
-        problem = centred(samples)
+        problem = centred_problem(samples)
         beta = surrogate.solve(problem)
-        unshrunk = solution(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
-        leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
+        unshrunk = least_squares(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
+        leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
         adjusted = leverage.adjusted(problem.y - problem.x @ unshrunk)
         errors = leverage.standard_errors(adjusted)
-        freedom, exhaustive = freedom_of(problem, samples)
+        freedom, exhaustive = degrees_of_freedom(problem, samples)
         errors = torch.where(exhaustive[:, None, None], 0.0, errors)
         spread, left = problem.y.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
         constant = _is_constant(samples.outputs)
@@ -65,9 +70,9 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         moved = (beta - unshrunk).mT
         kept = surrogate.kept(problem, beta) if surrogate.shrinks else beta.new_ones(1, 1, 1)
         if kept is None:
-            score = of_left_out(lambda part: _line(surrogate, part), samples)
+            score = score_of_left_out_rows(lambda part: _line(surrogate, part), samples)
         else:
-            score = of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
+            score = score_of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
         score = torch.where(exhaustive[:, None], fit_score, score.minimum(fit_score))
         enough = freedom[:, None] > 0
         score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
@@ -91,7 +96,7 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
 _LEAST_SCORE = -1.0
 
 
-def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
+def degrees_of_freedom(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
     """Degrees of freedom of the errors ``[B or 1]``, and whether the rows are all that there are, bool ``[B or 1]``.
 
     Freedom is 0 where the rows do not suffice, and infinite where nothing is left to chance.
@@ -106,7 +111,7 @@ def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
 
 def _line(surrogate: Surrogate, samples: Samples) -> tuple[Tensor, Tensor]:
     """Coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` of some rows."""
-    problem = centred(samples)
+    problem = centred_problem(samples)
     beta = surrogate.solve(problem)
     return beta, problem.y_mean - problem.z_mean @ beta
 
@@ -121,9 +126,9 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
         samples: that were fitted.
     """
     samples = averaged(samples)
-    problem = centred(samples)
+    problem = centred_problem(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
-    leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
+    leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
     found = leverage.influences(leverage.adjusted(residuals))
     return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, found)
 

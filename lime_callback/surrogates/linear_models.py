@@ -90,11 +90,11 @@ class Ridge(Surrogate):
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
-        return solution(problem, self._penalty(problem))
+        return least_squares(problem, self._penalty(problem))
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor:
         """See :meth:`Surrogate.kept`."""
-        factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, self._penalty(problem)))
+        factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, self._penalty(problem)))
         return torch.cholesky_solve(problem.gram, factor).diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
 
     def _penalty(self, problem: Problem) -> Tensor:
@@ -179,13 +179,13 @@ def _is_free_to_read(values: Tensor) -> bool:
 _NO_PENALTY = 1e-4
 
 
-def solution(problem: Problem, penalty: Tensor) -> Tensor:
+def least_squares(problem: Problem, penalty: Tensor) -> Tensor:
     """Least squares with ``penalty`` ``[B or 1, 1]`` on the Gram matrix's diagonal, ``[B, d, T]``."""
-    factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, penalty))
+    factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, penalty))
     return torch.cholesky_solve(problem.cross, factor)
 
 
-def penalised(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
+def penalised_gram(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
     """Add ``penalty`` to the Gram matrix's diagonal, and as much as features that never vary need to do no harm."""
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     tiny = 1e-10 if gram.dtype == torch.float64 else 1e-6
@@ -193,7 +193,7 @@ def penalised(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
     return gram + torch.diag_embed(extra.expand_as(diagonal))
 
 
-def centred(samples: Samples) -> Problem:
+def centred_problem(samples: Samples) -> Problem:
     """The least-squares problems of the samples, without their means and weighted."""
     z, y = samples.design.to(samples.weights.dtype), samples.outputs.to(samples.weights.dtype)
     weights = samples.weights.unsqueeze(-1)

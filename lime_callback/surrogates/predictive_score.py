@@ -32,7 +32,7 @@ def least_freedom(features: Tensor) -> Tensor:
     return (_LEAST_SHARE * features).clamp(min=_LEAST_FREEDOM)
 
 
-def of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples) -> Tensor:
+def score_of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples) -> Tensor:
     """R² that fresh rows would give, ``[B, T]``: their noise, and what is wrong with the coefficients.
 
     Args:
@@ -64,7 +64,7 @@ def squared_errors(moved: Tensor, errors: Tensor, kept: Tensor) -> Tensor:
     return moved.square() + (2 * kept - 1) * errors.square()
 
 
-def of_left_out(line: Callable[[Samples], tuple[Tensor, Tensor]], samples: Samples) -> Tensor:
+def score_of_left_out_rows(line: Callable[[Samples], tuple[Tensor, Tensor]], samples: Samples) -> Tensor:
     """R² of rows that were left out, ``[B, T]``: each fifth of the groups is predicted by a fit to the others.
 
     A single group has no others, and is predicted by its own mean: 0.

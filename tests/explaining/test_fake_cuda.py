@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels
 from lime_callback.explaining import explain_batch
-from lime_callback.explaining.degenerate_fits import verdicts
+from lime_callback.explaining.degenerate_fits import fit_problems
 from lime_callback.explaining.explain_batch import Perturbations, weighted_samples
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards import folded_stem
@@ -134,7 +134,7 @@ def explained(
     with monkeypatch.context() as patch, pretended_gpu() if device == "cuda" else nullcontext():
         if device == "cuda":
             patch.setattr(explain_batch, "draw", lambda *_: drawn.to(device))
-            patch.setattr(explain_batch, "verdicts", end)
+            patch.setattr(explain_batch, "fit_problems", end)
             patch.setattr(baselines, "_check_values", lambda _: None)  # of what a function returned
         model = network(device, dtype)
 
@@ -173,7 +173,7 @@ def test_what_is_told_at_the_end_is_what_needs_values(monkeypatch):
 
     def end(*found):
         with pytest.raises((DataDependentOutputException, AssertionError)):
-            verdicts(*found)
+            fit_problems(*found)
         ends.append(found)
         return {}, {}
 

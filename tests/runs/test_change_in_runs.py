@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Watch, explain
-from lime_callback.comparing.score_gate import counted, described
+from lime_callback.comparing.score_gate import passes_gate, is_informative
 from lime_callback.comparing.drift import compare
 from lime_callback.figures.colour_scale import t_quantile
 from lime_callback.surrogates.confidence_intervals import reach
@@ -150,7 +150,7 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     wild = one.coefficients.clone()
     wild[:2] = 1e6
     one = replace(one, score=score, coefficients=wild)
-    counts = counted(one, 0.2)
+    counts = passes_gate(one, 0.2)
     assert counts[:, 0].tolist() == [False] * 2 + [True] * 4
     means = means_over_probes(one, counts)
     torch.testing.assert_close(means.coefficients, one.coefficients[2:].mean(0))
@@ -162,14 +162,14 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     assert track.metrics["watch/first"] < 1
     assert track.metrics["gated"] == 2
     assert track.series.longest < 1e5
-    assert counted(one, None).all()
+    assert passes_gate(one, None).all()
 
 
 def test_degenerate_fits_log_no_score():
     x = torch.rand(1, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with pytest.warns(UserWarning, match="too few to tell 30 features apart"):
         few = explain(lambda z: torch.sin(9 * z.sum(1)), x, torch.arange(30), baseline="zero", n_perturbations=36)
-    assert not described(few).any()
+    assert not is_informative(few).any()
     track = FollowedView(Superbands(30), gate=0.2)
     track.take(few, 1.0)
     assert track.metrics["score"] == 0
@@ -177,7 +177,7 @@ def test_degenerate_fits_log_no_score():
     assert track.measured["gated"] == 1
     with pytest.warns(UserWarning, match="does not change"):
         still = explain(lambda z: 0 * z.sum(1), x, torch.arange(30), baseline="zero", n_perturbations=200)
-    assert not described(still).any()
+    assert not is_informative(still).any()
 
 
 def test_series_of_former_checkpoints_can_be_read():

@@ -14,7 +14,7 @@ from lime_callback.comparing.same_question import brief
 from lime_callback.comparing.significance import discoveries, p_values_beyond
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
-from lime_callback.surrogates.confidence_intervals import over_probes
+from lime_callback.surrogates.confidence_intervals import mean_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -230,4 +230,4 @@ def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> MeanOverProb
     """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
     number = counts.sum(1)
     means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]
-    return over_probes(means[0], means[1], number > 0)
+    return mean_over_probes(means[0], means[1], number > 0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects, magnitudes
 from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
-from lime_callback.surrogates.confidence_intervals import LEVEL, reach
+from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
 from lime_callback.surrogates.fitting import coefficient_influences
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Explanation:
         """
         counts = self.features.present.expand(len(self.freedom), -1).sum(1)
         known = list(zip(self.freedom.tolist(), counts.tolist(), strict=True))
-        factors = torch.stack([reach(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
+        factors = torch.stack([critical_value(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
         factors = factors.to(self.standard_error)[:, None, None]
         return torch.where(self.standard_error > 0, self.standard_error * factors, 0.0)
 

@@ -17,7 +17,7 @@ from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, bars, effect_limit, panels
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +137,7 @@ class _Artist:
 
     def quantiles(self, of: int = 1) -> list[float]:
         """How many standard errors each probe's intervals reach, if ``of`` of them are to hold together."""
-        return reach(self.last.freedom.double().cpu(), of=of).tolist()
+        return critical_value(self.last.freedom.double().cpu(), of=of).tolist()
 
     def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""

@@ -11,7 +11,7 @@ from torch import Tensor
 LEVEL = 0.95
 
 
-def reach(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
+def critical_value(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
     """How many standard errors an interval reaches to either side, by Student's t: float64, shaped as ``freedom``.
 
     Args:
@@ -32,7 +32,7 @@ def reach(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
     return torch.where(known > 0, torch.as_tensor(found, dtype=torch.float64), math.inf)
 
 
-def skewed(
+def skewed_interval(
     mean: Tensor, spread: Tensor, skewness: Tensor, count: Tensor, level: float = LEVEL
 ) -> tuple[Tensor, Tensor]:
     """Ends of the interval of a mean of values that lean to one side, such as absolute ones, which Student's t misses.
@@ -51,7 +51,7 @@ def skewed(
         Hall, "On the Removal of Skewness by Transformation", Journal of the Royal Statistical Society B 54 (1992): a
         cubic of the studentised mean is free of skewness, and has an inverse.
     """
-    reached, g = reach(count - 1, level), skewness / count.sqrt() / 6
+    reached, g = critical_value(count - 1, level), skewness / count.sqrt() / 6
 
     def studentised(x: Tensor) -> Tensor:
         cubed = 1 + 6 * g * (x - g)
@@ -80,11 +80,11 @@ class MeanOverProbes(NamedTuple):
 
     def half_width(self, level: float = LEVEL) -> Tensor:
         """Half of the interval of the mean over all samples of which the probes are some; infinite for one probe."""
-        quantiles = reach(self.probes.double().cpu() - 1, level).to(self.error.device)
+        quantiles = critical_value(self.probes.double().cpu() - 1, level).to(self.error.device)
         return self.error * quantiles.to(self.error.dtype)
 
 
-def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> MeanOverProbes:
+def mean_over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> MeanOverProbes:
     """The mean of values over probes, with its two errors.
 
     Args:

@@ -21,7 +21,7 @@ from lime_callback.comparing.coefficient_similarity import (
 from lime_callback.comparing.drift import check_comparable, compare
 from lime_callback.comparing.significance import discoveries, p_values
 from lime_callback.explaining import explanation
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 D = 12
 
@@ -95,7 +95,7 @@ def test_intervals_cover_the_large_sample_value(design, rows, truth):
     covered = []
     for seed in range(200):
         found = explained(interacting(), rows * D, seed, design)
-        half = float(reach(math.inf)) * found.standard_error[0, 0]
+        half = float(critical_value(math.inf)) * found.standard_error[0, 0]
         covered.append(((found.coefficients[0, 0] - value).abs() <= half).double().mean())
     assert 0.92 <= float(np.mean(covered)) <= 0.98
 

@@ -9,7 +9,7 @@ import torch
 
 from lime_callback import explain
 from lime_callback.comparing.attribution_shift import LONGEST, scale, without_noise
-from lime_callback.comparing.drift import compare, over_inputs
+from lime_callback.comparing.drift import compare, mean_over_inputs
 from lime_callback.comparing.prediction_change import has_classes, prediction_changed
 from lime_callback.comparing.significance import p_values_beyond
 
@@ -129,7 +129,7 @@ def test_p_values_of_changes_beyond_what_matters():
 def test_targets_of_one_input_count_as_one():
     values = torch.tensor([[1.0, 3.0], [5.0, 100.0], [9.0, 9.0]])
     kept = torch.tensor([[True, True], [True, False], [False, False]])
-    found = over_inputs(values, kept, torch.ones(3, 2))
+    found = mean_over_inputs(values, kept, torch.ones(3, 2))
     assert float(found.mean) == pytest.approx((2 + 5) / 2)
     assert float(found.error) == pytest.approx(np.std([2, 5], ddof=1) / 2**0.5)
     assert float(found.noise) == pytest.approx(2**0.5 / 2)

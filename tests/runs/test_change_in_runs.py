@@ -15,7 +15,7 @@ from lime_callback import LimeCallback, Superbands, Watch, explain
 from lime_callback.comparing.score_gate import passes_gate, is_informative
 from lime_callback.comparing.drift import compare
 from lime_callback.figures.colour_scale import t_quantile
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
 from lime_callback.comparing.reference import reference_rows
 from lime_callback.following.epoch_series import EpochSeries, means_over_probes
@@ -155,7 +155,7 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     means = means_over_probes(one, counts)
     torch.testing.assert_close(means.coefficients, one.coefficients[2:].mean(0))
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
-    torch.testing.assert_close(means.halves, reach(3.0) * means.errors)
+    torch.testing.assert_close(means.halves, critical_value(3.0) * means.errors)
     first = Overlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
     track = FollowedView(Superbands(5), gate=0.2, watched={"first": first})
     track.take(one, 1.0)
@@ -262,7 +262,7 @@ def test_intervals_over_the_probes_cover():
 
 def test_the_quantiles_are_students():
     for count in (2, 3, 8, 11, 12, 20, 40, 1000):
-        assert float(t_quantile(count)) == pytest.approx(float(reach(count - 1.0)), rel=1e-4)
+        assert float(t_quantile(count)) == pytest.approx(float(critical_value(count - 1.0)), rel=1e-4)
     assert float(t_quantile(1)) == float("inf")
 
 

@@ -1,4 +1,4 @@
-"""Fits of surrogates: coefficients, and what is known of them.
+"""Fits a surrogate to all inputs and targets: coefficients, their standard errors, and scores.
 
 Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets.
 """
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
 
 class Fit(NamedTuple):
-    """What a surrogate found."""
+    """A fitted surrogate for every input and target."""
 
     coefficients: Tensor  # [B, T, d]
-    standard_error: Tensor  # [B, T, d], infinite where the rows do not tell it: too few, or an output that never varied
+    standard_error: Tensor  # [B, T, d], infinite if the rows are too few, or the output never varied
     intercept: Tensor  # [B, T]
-    score: Tensor  # [B, T], R² of rows that were left out of the fit; at most 0 where the rows do not suffice
+    score: Tensor  # [B, T], R² of rows left out of the fit; at most 0 if the rows are too few
     fit_score: Tensor  # [B, T], weighted R² of the rows that were fitted
     spread: Tensor  # [B, T], weighted standard deviation of the outputs
-    constant: Tensor  # bool [B, T], the output does not vary
-    freedom: Tensor  # [B or 1], degrees of freedom of the errors; 0 where the rows do not suffice
-    effective_rows: Tensor  # [B or 1], how many rows of equal weight would tell as much
+    constant: Tensor  # bool [B, T], whether the output does not vary
+    freedom: Tensor  # [B or 1], the errors' degrees of freedom; 0 if the rows are too few
+    effective_rows: Tensor  # [B or 1], number of rows of equal weight that would tell as much
 
 
 def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     """Fit a surrogate for every input and target.
 
-    Errors are those of the least-squares fit. A surrogate that shrinks is off from that by what can be seen, which is
-    added in squares, so that the interval around a shrunk coefficient holds the true one.
+    The error of a coefficient is ``sqrt(e² + (b - b₀)²)``, with ``e`` the standard error of the least-squares
+    coefficient ``b₀``: the interval around a shrunk coefficient ``b`` then holds the true one.
 
     Args:
         surrogate: the linear model.
-        samples: design, weights and outputs; scores and errors are those of averaged rows, where rows are averaged.
+        samples: design, weights and outputs; rows that are asked several times are averaged first.
 
     Returns:
         Coefficients with errors and scores, in float64 where the device has it.
@@ -75,9 +75,9 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
             score = score_of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
         score = torch.where(exhaustive[:, None], fit_score, score.minimum(fit_score))
         enough = freedom[:, None] > 0
-        score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
+        score, fit_score = (torch.where(constant, 0.0, r_squared) for r_squared in (score, fit_score))
         errors = (errors.square() + moved.square()).sqrt()
-        # Rows in which an output never varied say nothing of how far it varies in others.
+        # An output that never varied in these rows may still vary in others.
         known = enough & (~constant | exhaustive[:, None])
         return Fit(
             coefficients=torch.where(constant.unsqueeze(-1), 0.0, beta.mT),
@@ -92,14 +92,15 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         )
 
 
-# A fit that is worse than this is no use, and how much worse it is says nothing.
+# Scores below this one are cut: how much worse than useless a fit is says nothing.
 _LEAST_SCORE = -1.0
 
 
 def degrees_of_freedom(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Degrees of freedom of the errors ``[B or 1]``, and whether the rows are all that there are, bool ``[B or 1]``.
+    """The errors' degrees of freedom ``[B or 1]``, and whether the rows are exhaustive, bool ``[B or 1]``.
 
-    Freedom is 0 where the rows do not suffice, and infinite where nothing is left to chance.
+    Freedom is 0 if the rows are too few, and infinite if they are exhaustive: all on/off rows, so that nothing is left
+    to chance.
     """
     present = samples.design.any(1).sum(1)
     spare = effective_groups(samples.weights, samples.group) - present - 1
@@ -110,7 +111,7 @@ def degrees_of_freedom(problem: Problem, samples: Samples) -> tuple[Tensor, Tens
 
 
 def _line(surrogate: Surrogate, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` of some rows."""
+    """Fit some rows alone: coefficients ``[B, d, T]`` and intercept ``[B, 1, T]``."""
     problem = centred_problem(samples)
     beta = surrogate.solve(problem)
     return beta, problem.y_mean - problem.z_mean @ beta
@@ -122,19 +123,19 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     See :mod:`lime_callback.surrogates.standard_errors`.
 
     Args:
-        coefficients: of the fit, ``[B, T, d]``.
-        samples: that were fitted.
+        coefficients: the fit's coefficients, ``[B, T, d]``.
+        samples: the data that was fitted.
     """
     samples = averaged(samples)
     problem = centred_problem(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
     leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
-    found = leverage.influences(leverage.adjusted(residuals))
-    return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, found)
+    influences = leverage.influences(leverage.adjusted(residuals))
+    return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, influences)
 
 
 def _is_exhaustive(samples: Samples) -> Tensor:
-    """Whether nothing is left to chance, bool ``[B or 1]``."""
+    """Whether the rows are all on/off rows, and outputs depend on these alone, bool ``[B or 1]``."""
     return is_exhaustive(samples.design) & (not samples.chance)
 
 

@@ -30,7 +30,7 @@ from honesty_models import Model, synthetic, trained
 from lime_callback import Features, Lasso, Ridge, explain
 from lime_callback.sampling import Bernoulli, Cosine, Euclidean, Kernel, Orthogonal, Paired, Uniform
 from lime_callback.sampling.seeds import key
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def cell(
         return Cell(f"{head}{'none stated':>20}{tail}", ", ".join(trouble))
     away = (beta - truth).abs()
     # What rounding leaves of a model that a fit describes exactly, such as a linear one.
-    half = error * reach(found.freedom)[:, None] + 1e-6 * truth.abs().max() + 1e-9
+    half = error * critical_value(found.freedom)[:, None] + 1e-6 * truth.abs().max() + 1e-9
     stated = error.isfinite()  # not of an output that never varied
     covered = float((away <= half)[stated].double().mean())
     ratio = float((error[stated].square().mean() / away[stated].square().mean().clamp(min=1e-30)).sqrt())

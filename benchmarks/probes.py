@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from lime_callback import Explanation, Superbands, Superpixels, explain
 from lime_callback.explaining.effects import effects
 from lime_callback.summaries.running_statistics import RunningStatistics
-from lime_callback.surrogates.confidence_intervals import over_probes, skewed
+from lime_callback.surrogates.confidence_intervals import mean_over_probes, skewed_interval
 
 if TYPE_CHECKING:
     from lime_callback.views import View
@@ -77,7 +77,7 @@ def print_line(case: Case, seed: int, found: Explanation, draws: int) -> None:
     results = [coverage(b, e, draws, seed), coverage(share, 0 * e, draws, seed)]
     results.append(coverage(share.abs(), 0 * e, draws, seed, leaning=True))
     over, alone = results[0]
-    ratio = float((over_probes(b, e).error / over_probes(b, e).noise).median())
+    ratio = float((mean_over_probes(b, e).error / mean_over_probes(b, e).noise).median())
     print(
         f"{case.name:<22}{seed:>4}  {float(over.mean()):9.3f} ({float(alone.mean()):.3f}){float(over.min()):8.3f}  "
         f"{float(results[1][0].mean()):8.3f}{float(results[2][0].mean()):8.3f}{ratio:12.1f} errors",
@@ -96,14 +96,14 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: 
     for _ in range(draws):
         # A draw with replacement: the population stands for all samples there could be.
         rows = torch.randint(len(values), (PROBES,), generator=generator)
-        mean = over_probes(values[rows], errors[rows])
+        mean = mean_over_probes(values[rows], errors[rows])
         off = (mean.mean - truth).abs()
         over = off <= mean.half_width()
         if leaning:  # to one side, as absolute values do
             few = RunningStatistics.of(
                 values[rows].unsqueeze(1), errors[rows].unsqueeze(1), torch.ones(PROBES, 1, 1).bool()
             )
-            low, high = skewed(few.mean, few.spread, few.skewness, few.count)
+            low, high = skewed_interval(few.mean, few.spread, few.skewness, few.count)
             over = ((low <= truth) & (truth <= high))[0]
         inside.append(torch.stack([over, off <= 1.96 * mean.noise]))
     share = torch.stack(inside).double().mean(0)[:, moves]

@@ -27,7 +27,7 @@ from lime_callback.sampling import Cosine, Paired
 from lime_callback.sampling.designs import draw
 from lime_callback.surrogates import Samples, Surrogate
 from lime_callback.surrogates.fitting import fit
-from lime_callback.surrogates.linear_models import centred
+from lime_callback.surrogates.linear_models import centred_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ def problems(inputs: int, targets: int, d: int, n: int, *, shared: bool) -> Samp
 
 def solved(surrogate: Surrogate, samples: Samples) -> torch.Tensor:
     """Our coefficients ``[B, T, d]``, without anything else."""
-    return surrogate.solve(centred(samples)).mT
+    return surrogate.solve(centred_problem(samples)).mT
 
 
 def looped(make: Callable[[], Any], samples: Samples) -> np.ndarray[Any, Any]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lime_callback.callback import LimeCallback
-    from lime_callback.explaining.explainer import explain
+    from lime_callback.explaining.explain_function import explain
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.forwards.no_trace_guard import is_explaining
     from lime_callback.outputs.contrast import Contrast
     from lime_callback.outputs.targets import TopLabels
     from lime_callback.summaries.aggregate import Aggregate
-    from lime_callback.summaries.dataset import explain_all
+    from lime_callback.summaries.explain_dataset import explain_all
     from lime_callback.surrogates.linear_models import Lasso, Ridge
     from lime_callback.views import Cubes, Merged, Superbands, Superpixels, Validity
     from lime_callback.views.features import Features
@@ -56,8 +56,8 @@ _HOMES = {
     "TopLabels": "outputs.targets",
     "Validity": "views",
     "Watch": "views.watch",
-    "explain": "explaining.explainer",
-    "explain_all": "summaries.dataset",
+    "explain": "explaining.explain_function",
+    "explain_all": "summaries.explain_dataset",
     "is_explaining": "forwards.no_trace_guard",
 }
 

@@ -94,7 +94,7 @@ class Shift:
 
 def shift(
     before: Explanation, after: Explanation, influences: tuple[Tensor, Tensor], *, shared: bool, known: Tensor,
-    reach: Tensor, freedom: Tensor,
+    critical: Tensor, freedom: Tensor,
 ) -> Shift:  # fmt: skip
     """Measure the shift from one explanation to another of the same inputs, features and targets.
 
@@ -103,7 +103,7 @@ def shift(
         after: the later one.
         influences: of the groups of rows on the coefficients of each, ``[B, G, T, d]``; 0 where they are not known.
         shared: whether the groups are the same in both, so that their noise cancels.
-        reach: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
+        critical: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
         freedom: degrees of freedom of the coefficients' errors, ``[B]``.
         known: whether the coefficients' errors are known, bool ``[B, T, d]``; the shift's are infinite where not.
     """
@@ -128,7 +128,7 @@ def shift(
         torch.where(known.all(-1), noise.sqrt() / 2, math.inf).to(dtype),
         apart.to(dtype),
         scale(a.total, b.total).to(dtype),
-        flipped(before, after, reach).to(dtype),
+        flipped(before, after, critical).to(dtype),
     )
 
 
@@ -153,7 +153,7 @@ def scale(before: Tensor, after: Tensor) -> Tensor:
     return torch.where((before == 0) & (after == 0), 0.0, found).clamp(-LONGEST, LONGEST)
 
 
-def flipped(before: Explanation, after: Explanation, reach: Tensor) -> Tensor:
+def flipped(before: Explanation, after: Explanation, critical: Tensor) -> Tensor:
     """Share of the attribution whose sign turned, from 0 to 1, ``[B, T]``.
 
     A feature counts if both of its coefficients differ from 0 beyond their noise and their signs differ; it counts as
@@ -162,11 +162,11 @@ def flipped(before: Explanation, after: Explanation, reach: Tensor) -> Tensor:
     Args:
         before: the earlier explanation.
         after: the later one.
-        reach: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
+        critical: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
     """
     told = torch.ones_like(before.coefficients, dtype=torch.bool)
     for one in (before, after):
-        told &= one.coefficients.abs() > reach.to(one.coefficients)[:, None, None] * one.standard_error
+        told &= one.coefficients.abs() > critical.to(one.coefficients)[:, None, None] * one.standard_error
     turned = told & (before.coefficients.sign() != after.coefficients.sign())
     size = (effects(before.coefficients, before.standard_error).abs()) / 2
     size = size + effects(after.coefficients, after.standard_error).abs() / 2

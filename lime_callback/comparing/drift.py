@@ -27,9 +27,9 @@ from lime_callback.comparing.coefficient_similarity import (
 )
 from lime_callback.comparing.perturbation_noise import PerturbationNoise
 from lime_callback.comparing.same_question import check_explanation, difference
-from lime_callback.comparing.significance import discoveries, p_beyond, p_values
-from lime_callback.explaining.score_gate import counted
-from lime_callback.surrogates.confidence_intervals import MeanOverProbes, over_probes, reach
+from lime_callback.comparing.score_gate import passes_gate
+from lime_callback.comparing.significance import discoveries, p_values, p_values_beyond
+from lime_callback.surrogates.confidence_intervals import MeanOverProbes, critical_value, mean_over_probes
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -134,7 +134,7 @@ class Drift:
         """
         if not bool(self.kept.any()):
             return None
-        return {name: float(over_inputs(getattr(self, name), self.kept).mean) for name in MEASURES}
+        return {name: float(mean_over_inputs(getattr(self, name), self.kept).mean) for name in MEASURES}
 
     def moved_bound(self, level: float = 0.95) -> float:
         """Upper bound of what moved on average over inputs such as these; infinite if none passes the gate.
@@ -150,13 +150,16 @@ class Drift:
         """
         if not 0.5 < level < 1:
             raise ValueError(f"`level` should lie between 0.5 and 1. Found `level = {level}`.")
-        found = over_inputs(self.shift.apart, self.kept, self.shift.moved_error)
-        if int(found.probes) < 2:
-            return float(found.mean + reach(math.inf, 2 * level - 1) * found.noise) if int(found.probes) else math.inf
-        return float(found.mean + found.half_width(2 * level - 1))
+        found = mean_over_inputs(self.shift.apart, self.kept, self.shift.moved_error)
+        probes = int(found.probes)
+        if not probes:
+            return math.inf
+        level = 2 * level - 1  # of an interval of which one side counts
+        width = found.half_width(level) if probes > 1 else critical_value(math.inf, level) * found.noise
+        return float(found.mean + width)
 
 
-def over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> MeanOverProbes:
+def mean_over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> MeanOverProbes:
     """The mean over inputs of values ``[B, T]``, where targets of one input, which depend on each other, count as one.
 
     Args:
@@ -168,7 +171,7 @@ def over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> M
     count = kept.sum(1).clamp(min=1)
     parts = [torch.zeros_like(values) if one is None else one for one in (values, errors)]
     means = [torch.where(kept, one.double(), 0.0).sum(1) / count for one in parts]
-    return over_probes(means[0], means[1], kept.any(1))
+    return mean_over_probes(means[0], means[1], kept.any(1))
 
 
 def compare(
@@ -197,7 +200,7 @@ def compare(
     freedom = torch.minimum(before.freedom.double().cpu(), after.freedom.double().cpu())
     shifted = shift(
         before, after, (noise.before, noise.after),
-        shared=noise.shared, known=known, reach=reach(freedom).to(a.device), freedom=freedom,
+        shared=noise.shared, known=known, critical=critical_value(freedom).to(a.device), freedom=freedom,
     )  # fmt: skip
     error = torch.where(known, noise.change_error.to(a.dtype), math.inf)
     # Where all rows there are were taken, there is no noise, but rounding is no change either.
@@ -214,8 +217,8 @@ def compare(
         change_error=error,
         p_value=p_values(b - a, torch.maximum(error, rounding), noise.freedom),
         shift=shifted,
-        relevant_p=p_beyond(shifted.change, shifted.error, relevant_change, freedom[:, None, None]),
-        kept=counted(before, gate) & counted(after, gate),
+        relevant_p=p_values_beyond(shifted.change, shifted.error, relevant_change, freedom[:, None, None]),
+        kept=passes_gate(before, gate) & passes_gate(after, gate),
         present=present,
     )
 

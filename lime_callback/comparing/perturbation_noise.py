@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from lime_callback.comparing.coefficient_similarity import cosine_distance
-from lime_callback.surrogates.fitting import coefficient_influences
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -43,8 +42,8 @@ class PerturbationNoise:
             raise ValueError("Explanations can be compared if they have their `samples`. Found one without them.")
         a, b = (
             # Where the rows do not suffice for an error there is nothing that could be taken out.
-            torch.where(e.standard_error.isfinite().unsqueeze(1), coefficient_influences(e.coefficients, part), 0.0)
-            for e, part in ((before, one), (after, other))
+            torch.where(e.standard_error.isfinite().unsqueeze(1), e.influences, 0.0)
+            for e in (before, after)
         )
         freedom = min(a.shape[1], b.shape[1]) - len(before.features) - 1
         return cls(a, b, shared=_same_design(one, other), freedom=max(1, freedom))

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from lime_callback.comparing.same_question import brief
-from lime_callback.comparing.significance import discoveries, p_beyond
+from lime_callback.comparing.significance import discoveries, p_values_beyond
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
-from lime_callback.surrogates.confidence_intervals import over_probes
+from lime_callback.surrogates.confidence_intervals import mean_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -220,7 +220,7 @@ def reference_rows(
     one, two, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
     noise = _over_probes(drift.change, drift.change_error, counts).noise
     freedom = (change.probes.double() - 1).cpu()
-    p = p_beyond(change.mean, change.error, 0.0, freedom)
+    p = p_values_beyond(change.mean, change.error, 0.0, freedom)
     columns = [part.mean.tolist() for part in (one, two, change)]
     columns += [change.error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist(), noise.tolist()]
     return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]
@@ -230,4 +230,4 @@ def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> MeanOverProb
     """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
     number = counts.sum(1)
     means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]
-    return over_probes(means[0], means[1], number > 0)
+    return mean_over_probes(means[0], means[1], number > 0)

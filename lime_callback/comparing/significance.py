@@ -22,7 +22,7 @@ def p_values(change: Tensor, error: Tensor, freedom: int) -> Tensor:
     return torch.from_numpy(2 * t.sf(ratio.double().cpu().numpy(), freedom)).to(change.device)
 
 
-def p_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
+def p_values_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
     """P values of the changes' being larger than the smallest one that matters, in the shape of ``change``.
 
     Where the change is no more than that, it is 1.
@@ -67,8 +67,7 @@ def discoveries(p: Tensor, level: float, correction: Literal["fdr", "none"]) -> 
         raise ValueError(f"`correction` should be one of 'fdr', 'none'. Found `correction = {correction!r}`.")
     if correction == "none":
         return p <= level
-    d = p.shape[-1]
-    ordered = p.sort(dim=-1).values
-    ladder = level * torch.arange(1, d + 1, device=p.device, dtype=p.dtype) / d
-    last = torch.where(ordered <= ladder, ordered, -1.0).amax(-1, keepdim=True)
-    return p <= last
+    from scipy.stats import false_discovery_control
+
+    adjusted = false_discovery_control(p.double().cpu().numpy(), axis=-1)
+    return torch.from_numpy(adjusted <= level).to(p.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lime_callback.comparing.drift import MEASURES, compare, over_inputs
+from lime_callback.comparing.drift import MEASURES, compare, mean_over_inputs
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -44,7 +44,7 @@ class ExplanationDrift(Metric):
         drift = compare(before, after, self.gate)
         among = drift.kept.any(1)
         # Targets of one input depend on each other: an input counts once.
-        values = torch.stack([over_inputs(getattr(drift, name), drift.kept).mean for name in MEASURES])
+        values = torch.stack([mean_over_inputs(getattr(drift, name), drift.kept).mean for name in MEASURES])
         self.sums += (values * among.sum()).to(self.sums)
         self.count += among.sum().to(self.count)
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.effects import balanced_sizes, magnitudes
-from lime_callback.surrogates.confidence_intervals import over_probes
-from lime_callback.surrogates.fitting import coefficient_influences
+from lime_callback.surrogates.confidence_intervals import mean_over_probes
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -53,7 +52,7 @@ def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
     share = within / safe
     # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
     slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
-    moved = (coefficient_influences(explanation.coefficients, explanation.samples) * slope.unsqueeze(1)).sum(-1)
+    moved = (explanation.influences * slope.unsqueeze(1)).sum(-1)
     known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
     return WatchShares(share, moved.square().sum(1).sqrt(), known)
 
@@ -85,7 +84,7 @@ def mean_share(found: WatchShares, reference: float, freedom: float = math.inf) 
     known = found.known.double()
     count = known.sum(1).clamp(min=1)
     by_probe, errors = ((values.double() * known).sum(1) / count for values in (found.share, found.error))
-    mean = over_probes(by_probe, errors, found.known.any(1))
+    mean = mean_over_probes(by_probe, errors, found.known.any(1))
     probes = int(mean.probes)
     if not probes:
         return MeanWatchShare(reference, 1.0, 0.0, reference)

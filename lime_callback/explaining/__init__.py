@@ -1,6 +1,6 @@
 """Explaining: a batch of inputs, without Lightning.
 
-Begin with :mod:`~lime_callback.explaining.explainer`: perturb, run the model, fit, conclude. Its result is an
+Begin with :mod:`~lime_callback.explaining.explain_batch`: perturb, run the model, fit, conclude. Its result is an
 :class:`~lime_callback.explaining.explanation.Explanation`. Reliance asks another question, what hiding a set
 changes: :mod:`~lime_callback.explaining.model_reliance`.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
-    from lime_callback.explaining.explainer import explain
+    from lime_callback.explaining.explain_function import explain
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.model_reliance import reliance
     from lime_callback.explaining.package_presets import Like
@@ -21,7 +21,7 @@ __all__ = ["Explanation", "Like", "Reliance", "explain", "reliance"]
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        "explainer": ["explain"],
+        "explain_function": ["explain"],
         "explanation": ["Explanation"],
         "model_reliance": ["reliance"],
         "reliance_result": ["Reliance"],

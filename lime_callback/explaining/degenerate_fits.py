@@ -35,7 +35,9 @@ def check_outputs(whole: Tensor, outputs: Tensor) -> None:
     _raise_if_broken(_broken(whole, outputs).tolist(), outputs.shape[1])
 
 
-def verdicts(whole: Tensor, outputs: Tensor, found: Fit, features: Features) -> tuple[dict[int, str], dict[int, str]]:
+def fit_problems(
+    whole: Tensor, outputs: Tensor, found: Fit, features: Features
+) -> tuple[dict[int, str], dict[int, str]]:
     """Why an input's fit explains nothing, and else why it tells little, by the input's number; empty if all is well.
 
     Args:

@@ -31,7 +31,7 @@ def steps_for(n: int) -> int:
     return n // _ROWS
 
 
-def curves(explanation: Explanation, steps: int, seeds: Sequence[int]) -> Tensor:
+def curve_rows(explanation: Explanation, steps: int, seeds: Sequence[int]) -> Tensor:
     """Rows of the curves, bool ``[B, 4 S, d]``: insertion and deletion as ranked, and then in random order.
 
     Args:
@@ -54,11 +54,11 @@ def curves(explanation: Explanation, steps: int, seeds: Sequence[int]) -> Tensor
     return torch.cat(rows, 1) & present.unsqueeze(1)
 
 
-def area(outputs: Tensor, spread: Tensor) -> Tensor:
+def area_beyond_chance(outputs: Tensor, spread: Tensor) -> Tensor:
     """Mean area between the explanation's curves and those of chance, ``[B]``; above 0 where the explanation is better.
 
     Args:
-        outputs: of the rows of :func:`curves`, ``[B, 4 S]``.
+        outputs: of the rows of :func:`curve_rows`, ``[B, 4 S]``.
         spread: standard deviation of the outputs over the perturbations, ``[B]``, the unit of the area.
     """
     insertion, deletion, by_chance, from_chance = outputs.view(len(outputs), 4, -1).mean(2).unbind(1)

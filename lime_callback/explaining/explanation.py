@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects, magnitudes
-from lime_callback.explaining.image_and_mask import chosen, shown
-from lime_callback.surrogates.confidence_intervals import LEVEL, reach
+from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
+from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
+from lime_callback.surrogates.fitting import coefficient_influences
 
 if TYPE_CHECKING:
     import os
@@ -106,6 +108,21 @@ class Explanation:
         """The output with everything there less the output with every feature hidden, ``[B, T]``."""
         return self.prediction - self.hidden
 
+    @cached_property
+    def influences(self) -> Tensor:
+        """How far each group of rows moves each coefficient, ``[B, G, T, d]``; computed once, and kept in no file.
+
+        Raises:
+            ValueError: if the explanation was made without its samples.
+        """
+        if self.samples is None:
+            raise ValueError("`influences` need the explanation's `samples`. Found `samples = None`.")
+        return coefficient_influences(self.coefficients, self.samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what can be computed from them travels to no file and no process."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     def half_widths(self, level: float = LEVEL, *, simultaneous: bool = False) -> Tensor:
         """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite where no interval can be stated.
 
@@ -119,7 +136,7 @@ class Explanation:
         """
         counts = self.features.present.expand(len(self.freedom), -1).sum(1)
         known = list(zip(self.freedom.tolist(), counts.tolist(), strict=True))
-        factors = torch.stack([reach(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
+        factors = torch.stack([critical_value(freedom, level, of=d if simultaneous else 1) for freedom, d in known])
         factors = factors.to(self.standard_error)[:, None, None]
         return torch.where(self.standard_error > 0, self.standard_error * factors, 0.0)
 
@@ -184,20 +201,22 @@ class Explanation:
             raise ValueError(f"`images` should be one for each of the {batch} inputs explained. Found {len(images)}.")
         self.features.check(tuple(images.shape))
         kinds = {"positive_only": positive_only, "negative_only": negative_only}
-        signs = chosen(
+        signs = strongest_signs(
             self.coefficients, self.features.present, num_features=num_features, min_weight=min_weight, **kinds
         )
         mask = self.on_elements(signs)
         layout = self.features.layout
         flat = layout.canonical(mask.flatten(0, 1))
-        found = shown(
+        found = marked_images(
             layout.canonical(images.detach()), flat.view(batch, targets, *flat.shape[1:]),
             hide_rest=hide_rest, hide_color=hide_color, **kinds,
         )  # fmt: skip
         return layout.restore(found.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
 
     def to(self, device: torch.device | str) -> Explanation:
-        """The same explanation on another device."""
+        """The same explanation on another device; itself, with what it has computed, where it is there already."""
+        if self.coefficients.device == torch.device(device):
+            return self
         moved = {
             f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }

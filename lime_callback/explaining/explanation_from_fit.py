@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lime_callback.surrogates.linear_models import Surrogate
 
 
-def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate) -> Explanation:
+def refitted_like(explanation: Explanation, later: Explanation, surrogate: Surrogate) -> Explanation:
     """What the explanation would be with no more rows of its design than a later one has, as fitted again."""
     samples, n = explanation.samples, later.n_perturbations
     if samples is None or later.samples is None or n >= explanation.n_perturbations:
@@ -29,11 +29,11 @@ def shortened(explanation: Explanation, later: Explanation, surrogate: Surrogate
         samples, **kept, group=samples.group // step, chance=samples.chance or later.samples.chance, period=period
     )
     found = fit(surrogate, samples)
-    fewer = of_fit(found, explanation.coefficients.dtype, explanation.prediction)
+    fewer = attributes_of_fit(found, explanation.coefficients.dtype, explanation.prediction)
     return replace(explanation, **fewer, n_perturbations=samples.design.shape[1], samples=samples)
 
 
-def of_fit(found: Fit, dtype: torch.dtype, prediction: Tensor) -> dict[str, Any]:
+def attributes_of_fit(found: Fit, dtype: torch.dtype, prediction: Tensor) -> dict[str, Any]:
     """An explanation's attributes that follow from its fit, and from the outputs ``[B, T]`` for the inputs."""
     whole = found.intercept + found.coefficients.sum(-1)
     away = torch.where(found.constant, 0.0, (whole - prediction) / torch.where(found.constant, 1.0, found.spread))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.answer_changes import AnswerChanges
-from lime_callback.explaining.chance_probabilities import by_count, by_value
+from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.explaining.reliance_result import Reliance
 from lime_callback.forwards.batched_forwards import predictions, sweep
 from lime_callback.forwards.processes import ALONE, Ranks
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MOST_SHARED = 0.99  # of random sets that are nearly one
 
 
-def measure(
+def measure_reliance(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
     layout: Layout,
@@ -80,12 +80,12 @@ def measure(
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
-        return concluded(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
+        return reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
 
     return ranks.together(conclude)
 
 
-def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:
+def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:
     """What the outputs say.
 
     Args:
@@ -114,7 +114,7 @@ def concluded(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChange
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
         chance=torch.tensor(
             [
-                (by_value if answers.kind == "values" else by_count)(changed[i], changed[list(places)])
+                (p_value_of_mean if answers.kind == "values" else p_value_of_count)(changed[i], changed[list(places)])
                 for i, places in enumerate(among)
             ],
             dtype=torch.float64,

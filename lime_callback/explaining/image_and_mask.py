@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _RED, _GREEN = 0, 1
 
 
-def chosen(
+def strongest_signs(
     coefficients: Tensor,
     present: Tensor,
     *,
@@ -64,7 +64,7 @@ def chosen(
     return torch.where(wanted & among, coefficients.sign(), 0.0).long()
 
 
-def shown(
+def marked_images(
     images: Tensor,
     mask: Tensor,
     *,
@@ -81,8 +81,8 @@ def shown(
     Args:
         images: ``[B, C, H, W]``.
         mask: 1, -1 and 0, ``[B, T, C, H, W]`` or of a shape that broadcasts to it.
-        positive_only: see :func:`chosen`.
-        negative_only: see :func:`chosen`.
+        positive_only: see :func:`strongest_signs`.
+        negative_only: see :func:`strongest_signs`.
         hide_rest: whether all that is 0 in the mask is hidden.
         hide_color: what is there then, in units of the images: a number, or one for each channel.
 

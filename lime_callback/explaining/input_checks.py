@@ -45,7 +45,7 @@ def fingerprint(inputs: Tensor) -> Tensor:
     return torch.stack([numbers(one.flatten().to(dtype)) for one in inputs])
 
 
-def features_of(features: Features | Tensor, inputs: Tensor) -> Features:
+def checked_features(features: Features | Tensor, inputs: Tensor) -> Features:
     """Features that fit the inputs, on their device.
 
     Raises:

@@ -63,7 +63,7 @@ def reliance(
         ValueError: if an argument does not fit the inputs, or the outputs are not finite.
         TypeError: if an argument is of another kind.
     """
-    from lime_callback.explaining.hidden_sets import measure
+    from lime_callback.explaining.hidden_sets import measure_reliance
 
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
@@ -83,7 +83,7 @@ def reliance(
     swaps = pinned_swaps(masks, {}, len(inputs), budget, seed, order, references)
     assert swaps is not None, "there are sets, and samples enough"
     settings = Strategies(output=output)
-    return measure(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
+    return measure_reliance(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
 
 
 def _masks(

@@ -8,7 +8,7 @@ is a probability.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -44,7 +44,8 @@ class Preset:
     @property
     def strategies(self) -> dict[str, Design | Kernel | Surrogate | Baseline]:
         """Those that are set, by the argument that they stand for."""
-        return {name: strategy for name, strategy in vars(self).items() if strategy is not None}
+        strategies = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: strategy for name, strategy in strategies.items() if strategy is not None}
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lime_callback.surrogates.confidence_intervals import LEVEL, reach
+from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,7 @@ class Reliance:
 
     def half_width(self, level: float = LEVEL) -> Tensor:
         """Half of the interval of ``changed`` over all samples of which these are some."""
-        return self.changed_error * float(reach(self.samples - 1, level))
+        return self.changed_error * float(critical_value(self.samples - 1, level))
 
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
         """Whether the model rests on each set, bool ``[S]``: more is changed than expected, and not by chance.
@@ -82,10 +82,10 @@ class Reliance:
         among = self.references.double()
         # The mean of the random sets is uncertain; without a bound, one more of them may lie so much further.
         error = self.spread * (1 / among + (bound is None)).sqrt()
-        over_sets = torch.where(error > 0, error * reach(among - 1, level), 0.0)
+        over_sets = torch.where(error > 0, error * critical_value(among - 1, level), 0.0)
         if bound is None:
             return (self.excess > RELEVANT) & (self.chance <= alpha) & (self.excess > over_sets)
-        over_samples = self.excess_error * reach(self.samples - 1, level)
+        over_samples = self.excess_error * critical_value(self.samples - 1, level)
         return (self.excess - over_samples > bound) & (self.excess - over_sets > bound)
 
     def only(self, names: Iterable[str]) -> Reliance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lime_callback.comparing.coefficient_similarity import map_similarity
-from lime_callback.comparing.drift import Drift, over_inputs
+from lime_callback.comparing.drift import Drift, mean_over_inputs
 from lime_callback.comparing.watch_shares import mean_share, shares
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def scores(explanation: Explanation, told: Tensor, counts: Tensor) -> dict[str, 
     found = {"gated": float((~counts).sum())}
     if bool(told.any()):
         score = explanation.score.double()
-        found |= {"score": float(over_inputs(score, told).mean), "score_min": float(score[told].min())}
+        found |= {"score": float(mean_over_inputs(score, told).mean), "score_min": float(score[told].min())}
     return found
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.effects import effects
-from lime_callback.surrogates.confidence_intervals import over_probes, reach
+from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,11 +122,12 @@ def means_over_probes(explanation: Explanation, counts: Tensor | None = None) ->
     b, e = explanation.coefficients, explanation.standard_error
     among = explanation.features.present.to(b.device).unsqueeze(1).expand(b.shape)
     among = among if counts is None else among & counts.unsqueeze(-1)
-    found = over_probes(b, e, among)
+    found = mean_over_probes(b, e, among)
     shares = effects(b, e)
-    effect, size = (over_probes(one, torch.zeros_like(one), among) for one in (shares, shares.abs()))
+    effect, size = (mean_over_probes(one, torch.zeros_like(one), among) for one in (shares, shares.abs()))
     # Of a single probe there is no spread: its own interval is what there is to say, of this probe alone.
-    half = found.half_width() if len(b) > 1 else found.noise * reach(explanation.freedom.double().cpu()).to(b)[:, None]
+    alone = critical_value(explanation.freedom.double().cpu()).to(b)[:, None]
+    half = found.half_width() if len(b) > 1 else found.noise * alone
     some = found.probes > 0
     mean, one, other = (torch.where(some, part.mean, torch.nan) for part in (found, effect, size))
     return Means(mean, found.error, found.noise, half.to(b.dtype), one, other)

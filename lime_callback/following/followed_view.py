@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.comparing.drift import RELEVANT, Drift, compare
 from lime_callback.comparing.prediction_change import prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
-from lime_callback.explaining.explanation_from_fit import shortened
-from lime_callback.explaining.score_gate import counted, described
+from lime_callback.comparing.score_gate import is_informative, passes_gate
+from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
 from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked
@@ -135,9 +135,9 @@ class FollowedView(PinnedView):
         for name in ("first", "last", "reference"):
             earlier = getattr(self, name)
             if earlier is not None:
-                setattr(self, name, shortened(earlier, later, surrogate))
+                setattr(self, name, refitted_like(earlier, later, surrogate))
         if self.settling.anchor is not None:
-            self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, later, surrogate)
+            self.settling.anchor = self.last if anchored else refitted_like(self.settling.anchor, later, surrogate)
 
     def know(self, outputs: Tensor, plan: CallbackConfig) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
@@ -145,7 +145,7 @@ class FollowedView(PinnedView):
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
-        told, counts = described(explanation), counted(explanation, self.gate)
+        told, counts = is_informative(explanation), passes_gate(explanation, self.gate)
         values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
         self._measure(values, scores(explanation, told, counts))
         drift = None if self.last is None else self._against(self.last, explanation)
@@ -209,7 +209,7 @@ class FollowedView(PinnedView):
         """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
         if faithfulness is None or self.last is None:
             return
-        counts = counted(self.last, self.gate)[:, 0]
+        counts = passes_gate(self.last, self.gate)[:, 0]
         if bool(counts.any()):
             self._measure(self.metrics, {"faithfulness": float(faithfulness.cpu()[counts].double().mean())})
 

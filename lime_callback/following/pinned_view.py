@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lime_callback.explaining.explainer import ExplainerResult, run
+from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.forwards.batched_forwards import predictions
 from lime_callback.forwards.processes import ALONE, Ranks
@@ -110,7 +110,7 @@ class PinnedView:
         ranks: Ranks = ALONE,
         *,
         checked: bool = False,
-    ) -> ExplainerResult:
+    ) -> ExplainedBatch:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
 
         Args:
@@ -123,7 +123,7 @@ class PinnedView:
         """
         assert self.features is not None, "pin comes first"
         inputs = model.probes.inputs
-        found = run(
+        found = explain_batch(
             model,
             inputs,
             self.features.to(inputs.device),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.explaining.hidden_sets import measure
+from lime_callback.explaining.hidden_sets import measure_reliance
 from lime_callback.probes.batch_entries import entry, label_key
 from lime_callback.sampling.seeds import key
 from lime_callback.sampling.value_swaps import pinned_swaps
@@ -97,7 +97,7 @@ class RunReliance:
                 )
         self.last = None  # what was found before is not what is so now
         if self._swaps is not None:
-            self.last = measure(
+            self.last = measure_reliance(
                 model,
                 background.inputs,
                 self.plan.layout,

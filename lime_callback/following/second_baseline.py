@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.sampling.baselines import Background, Baseline, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.seeds import key
@@ -66,7 +66,7 @@ def ask(
     baseline = settings.baseline
     baseline = baseline.of(features) if isinstance(baseline, DefaultBaseline) else baseline
     second = other(baseline)
-    found = run(
+    found = explain_batch(
         model,
         inputs,
         few.to(inputs.device),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,8 @@ def share_alarm(watch: Watch, share: MeanWatchShare, alpha: float) -> str | None
         share: of the set.
         alpha: probability to say so without a cause.
     """
-    width = share.error * float(reach(share.freedom, 1 - 2 * alpha)) if share.error or not share.freedom else 0.0
+    factor = float(critical_value(share.freedom, 1 - 2 * alpha))
+    width = share.error * factor if share.error or not share.freedom else 0.0
     for bound, beyond, which in (
         (watch.above, share.mean - width, "above"),
         (watch.below, -(share.mean + width), "below"),

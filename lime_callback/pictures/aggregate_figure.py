@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lime_callback.outputs.targets import target_name
 from lime_callback.summaries.aggregate import Aggregate
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def draw_aggregate_spectra(
 
 def _quantile(aggregate: Aggregate) -> Tensor:
     """How many standard errors the intervals over the inputs reach, ``[T, d]``."""
-    return reach(aggregate.count.double() - 1)
+    return critical_value(aggregate.count.double() - 1)
 
 
 def _check(aggregate: object) -> None:

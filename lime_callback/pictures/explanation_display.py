@@ -12,7 +12,7 @@ import torch
 
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.pictures.input_panels import bars, each, panels
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,8 @@ def explanation_figure(
         return figures.superband_bars(
             explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
             channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
-            limit=float(coefficients.mean(0).abs().max()), quantile=float(reach(explanation.freedom.double().cpu())[0]),
+            limit=float(coefficients.mean(0).abs().max()),
+            quantile=float(critical_value(explanation.freedom.double().cpu())[0]),
             sizes=means_over_probes(explanation).sizes.nan_to_num(0.0).numpy(),
         )  # fmt: skip
     if images is not None:
@@ -79,7 +80,7 @@ def explanation_figure(
     shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
     several = explanation.features.present.sum(1).expand(len(coefficients)).tolist()
     freedom = explanation.freedom.double().cpu()
-    quantiles = [float(reach(freedom[b], of=several[b])) for b, _ in each(explanation)]
+    quantiles = [float(critical_value(freedom[b], of=several[b])) for b, _ in each(explanation)]
     return figures.feature_bars(list(shown), limit=limit, quantiles=quantiles)
 
 
@@ -89,7 +90,7 @@ def _row(explanation: Explanation, b: int, t: int) -> list[str]:
     order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
     names = explanation.features.names
     # They were chosen for being strong: their intervals are those of all features together.
-    quantile = float(reach(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
+    quantile = float(critical_value(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
     halves = torch.where(errors > 0, quantile * errors, 0.0)
     strongest = ", ".join(
         f"{_short(names[i])} {float(values[i]):+.3g}" + (f" ± {float(halves[i]):.2g}" if halves[i].isfinite() else "")

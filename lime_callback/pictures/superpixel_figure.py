@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.explaining.image_and_mask import chosen, shown
+from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
 from lime_callback.pictures.input_panels import checked, cut, each, fit, title
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def draw_features(
     from lime_callback.figures import Tile, label2rgb, tiles
 
     explanation = checked(explanation, pictures)
-    signs = chosen(
+    signs = strongest_signs(
         explanation.coefficients, explanation.features.present, num_features=num_features,
         positive_only=positive_only, negative_only=negative_only, min_weight=min_weight,
     )  # fmt: skip
     flat = explanation.features.layout.canonical(explanation.on_elements(signs).flatten(0, 1))
     masks = flat.view(*signs.shape[:2], *flat.shape[1:]).expand(-1, -1, -1, *pictures.shape[1:3])
     images = torch.from_numpy(pictures).movedim(-1, 1)
-    alone = shown(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
+    alone = marked_images(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
     which, caption = cut(each(explanation), _ROWS, caption)
     rows = []
     for b, t in which:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lime_callback.explaining.score_gate import counted
+from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, bars, effect_limit, panels
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,16 +128,16 @@ class _Artist:
 
     def counting(self, explanation: Explanation) -> Tensor:
         """Coefficients of the explanations that enter means, NaN for the others; all of them where none does."""
-        counts = counted(explanation, self.track.gate)
+        counts = passes_gate(explanation, self.track.gate)
         return explanation.coefficients.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
 
     def means(self, explanation: Explanation) -> Means:
-        counts = counted(explanation, self.track.gate)
+        counts = passes_gate(explanation, self.track.gate)
         return means_over_probes(explanation, counts | ~counts.any(0))
 
     def quantiles(self, of: int = 1) -> list[float]:
         """How many standard errors each probe's intervals reach, if ``of`` of them are to hold together."""
-        return reach(self.last.freedom.double().cpu(), of=of).tolist()
+        return critical_value(self.last.freedom.double().cpu(), of=of).tolist()
 
     def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from lime_callback.explaining.score_gate import counted
+from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
@@ -65,7 +65,7 @@ def _means(track: FollowedView, class_names: Sequence[str] | None) -> Means | No
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
     one = track.first or last
-    first = means_over_probes(one, counted(one, track.gate)).sizes[0]
+    first = means_over_probes(one, passes_gate(one, track.gate)).sizes[0]
     if not bool(torch.isfinite(first).any()):  # none of its probes counts
         first = means_over_probes(one).sizes[0]
     # Strongest first, but in the view's own order: that of the wavelengths.

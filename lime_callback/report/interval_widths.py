@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lime_callback.following.watch_alarms import level
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
@@ -32,7 +32,7 @@ def quantiles(table: Table, last: Explanation | None) -> list[float]:
     known = [] if last is None else [freedom for freedom in last.freedom.tolist() if freedom > 0]
     freedom = min(known, default=FEWEST)
     there = np.isfinite(table.coefficients).sum(-1).max(initial=1)
-    return [float(reach(freedom, of=of)) for of in (1, max(int(there), 1))]
+    return [float(critical_value(freedom, of=of)) for of in (1, max(int(there), 1))]
 
 
 def alarm_reaches(run: RunContents, table: Table) -> list[float | None]:
@@ -50,7 +50,7 @@ def alarm_reaches(run: RunContents, table: Table) -> list[float | None]:
     for k, which in enumerate(table.which, start=1):
         probes = len({probe for probe, _ in table.who[which]}) if which >= 0 else 0
         freedom = probes - 1 if probes > 1 else math.inf
-        found.append(float(reach(freedom, 1 - 2 * level(k, asked))) if probes else None)
+        found.append(float(critical_value(freedom, 1 - 2 * level(k, asked))) if probes else None)
     return found
 
 

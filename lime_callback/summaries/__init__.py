@@ -1,7 +1,7 @@
 """Summaries: many explanations in one.
 
 Begin with :mod:`~lime_callback.summaries.aggregate`, the sums over any number of inputs, and
-:mod:`~lime_callback.summaries.dataset`, which explains a data set batch by batch. The others combine several
+:mod:`~lime_callback.summaries.explain_dataset`, which explains a data set batch by batch. The others combine several
 segmentations, and say how far seeds agree.
 """
 
@@ -11,7 +11,7 @@ from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
     from lime_callback.summaries.aggregate import Aggregate
-    from lime_callback.summaries.dataset import explain_all
+    from lime_callback.summaries.explain_dataset import explain_all
     from lime_callback.summaries.seed_stability import Stability, stability
     from lime_callback.summaries.segmentation_ensemble import Ensemble, ensemble
 
@@ -21,7 +21,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "aggregate": ["Aggregate"],
-        "dataset": ["explain_all"],
+        "explain_dataset": ["explain_all"],
         "segmentation_ensemble": ["Ensemble", "ensemble"],
         "seed_stability": ["Stability", "stability"],
     },

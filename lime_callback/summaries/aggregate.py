@@ -17,7 +17,7 @@ from lime_callback.checks.numbers import checked_count
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.summaries.running_statistics import RunningStatistics
-from lime_callback.surrogates.confidence_intervals import LEVEL, reach, skewed
+from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value, skewed_interval
 
 if TYPE_CHECKING:
     from lime_callback.views.features import Features
@@ -164,8 +164,9 @@ class Aggregate:
     def importance_interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
         """Lower and upper end of the interval of the importance for all inputs alike, each ``[T, d]``, from 0 to 1.
 
-        Absolute values lean to one side, which :func:`~lime_callback.surrogates.confidence_intervals.skewed` allows
-        for; of a feature that matters to few inputs alone it holds less often. NaN for fewer than two inputs.
+        Absolute values lean to one side, which
+        :func:`~lime_callback.surrogates.confidence_intervals.skewed_interval` allows for; of a feature that matters to
+        few inputs alone it holds less often. NaN for fewer than two inputs.
 
         Args:
             level: probability that the interval holds the importance; between 0 and 1.
@@ -176,7 +177,7 @@ class Aggregate:
         if self._sizes is None:
             raise ValueError(_NOTHING)
         sizes = self._sizes
-        low, high = skewed(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
+        low, high = skewed_interval(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
         # Where all say the same, a share of all inputs may say something else: as much as would not be seen in so many.
         unseen = torch.where(sizes.spread == 0, 1 - ((1 - level) / 2) ** (1 / sizes.count.clamp(min=1)), 0.0)
         low, high = low - unseen * sizes.mean, high + unseen * (1 - sizes.mean)
@@ -191,7 +192,7 @@ class Aggregate:
         Raises:
             ValueError: if the level does not lie between 0 and 1.
         """
-        return self.standard_error * reach(self._known.count - 1, level)
+        return self.standard_error * critical_value(self._known.count - 1, level)
 
     @property
     def spread(self) -> Tensor:

@@ -80,10 +80,10 @@ class RunningStatistics:
 
     def placed(self, columns: Sequence[int], features: int) -> RunningStatistics:
         """The same with feature i in the place ``columns[i]`` of ``features``; there is no value of the others."""
+        index = torch.as_tensor(columns, dtype=torch.int64).expand(len(self.count), -1)
         wider = RunningStatistics.nothing(len(self.count), features)
-        for part in fields(self):
-            getattr(wider, part.name)[:, list(columns)] = getattr(self, part.name)
-        return wider
+        parts = [(getattr(wider, f.name), getattr(self, f.name)) for f in fields(self)]
+        return RunningStatistics(*(zeros.scatter(1, index, own) for zeros, own in parts))
 
     @property
     def spread(self) -> Tensor:

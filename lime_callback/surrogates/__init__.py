@@ -1,9 +1,8 @@
 """Surrogates: the linear models, their errors and their scores.
 
-Begin with :mod:`~lime_callback.surrogates.linear_models`, what is fitted, and
-:mod:`~lime_callback.surrogates.fitting`, how. The errors are in
-:mod:`~lime_callback.surrogates.standard_errors`, R² of rows left out in
-:mod:`~lime_callback.surrogates.predictive_score`.
+Begin with :mod:`~lime_callback.surrogates.linear_models`, the models, and :mod:`~lime_callback.surrogates.fitting`,
+which fits them. :mod:`~lime_callback.surrogates.standard_errors` has the coefficients' errors,
+:mod:`~lime_callback.surrogates.predictive_score` the R² of rows left out.
 """
 
 from typing import TYPE_CHECKING

@@ -1,11 +1,11 @@
-"""Rows that are asked several times, each time with another sample in place of what is hidden, and then averaged.
+"""Averaged rows: a design asks each row several times, with another background sample each time, and averages.
 
-Which sample a row takes is noise of the rows, though not of the explanation, which is of the mean over the samples. A
-fit to single answers therefore seems to predict badly. The mean of several answers has less of that noise; the price
-are fewer different rows.
+An explanation is about the mean over the background samples; which sample a row takes adds noise to its output. A fit
+to single outputs therefore seems to predict badly. The mean of several outputs has less noise, at the price of fewer
+different rows.
 
-Rows ``i``, ``i + period``, ``i + 2 period``, ... of a design have the same features on. So any first part of them, as a
-budget of time takes it, has as many different rows for as long as it can, with fewer samples for each.
+Rows ``i``, ``i + period``, ``i + 2 period``, ... of a design have the same features on. The first rows of a design, as
+a time budget takes them, therefore hold as many different rows as possible, with fewer samples for each.
 """
 
 from __future__ import annotations
@@ -26,46 +26,45 @@ if TYPE_CHECKING:
     from lime_callback.sampling.designs import Design
     from lime_callback.surrogates.fitted_rows import Samples
 
-# So many times the rows that errors need: what a row weighs is left to chance.
+# Rows to ask, relative to those that errors need: their weights are random.
 _MARGIN = 1.25
 
 
-class Rows(NamedTuple):
-    """How many rows are asked, and after how many of them the design begins again; as many, if it never does."""
+class RowCounts(NamedTuple):
+    """``n`` rows are asked, and the design begins again after ``period`` of them; ``period = n`` if it never does."""
 
     n: int
     period: int
 
 
-def rows_to_ask(design: Design, kernel: Kernel, n: int, d: int, grounds: int) -> Rows:
-    """How often each row is asked: as often as the errors of the remaining ones can afford, in powers of two.
+def rows_to_ask(design: Design, kernel: Kernel, n: int, d: int, grounds: int) -> RowCounts:
+    """Choose how often each row is asked: the largest power of two that leaves enough different rows for the errors.
 
-    Where the design has so few rows that all of them can be asked with all samples, they are, once each: then nothing
-    is left to chance, and more would say the same again.
+    If the design has so few rows that each can be asked once with every sample, it is: nothing is left to chance then.
 
     Args:
-        design: how rows are drawn.
-        kernel: what they weigh; one that looks at the inputs says it too late, and each row is asked once.
-        n: rows at most.
-        d: features, of the input that has most.
-        grounds: samples that stand in for what is hidden.
+        design: draws the rows.
+        kernel: weighs the rows; if it looks at the inputs, weights are known too late, and each row is asked once.
+        n: largest number of rows.
+        d: number of features, of the input that has most.
+        grounds: number of background samples that replace hidden elements.
     """
     full = design.enough(n, d)
     if grounds > 1 and full < n and full * grounds <= n:
-        return Rows(full * grounds, full)
+        return RowCounts(full * grounds, full)
     if type(kernel).bound is Kernel.bound:
         times = 1 << (grounds.bit_length() - 1)
         while times > 1:
             period = -(-n // times)
             period += period % 2  # a row and its complement stay together
             if period < n and _suffices(design, kernel, period, d):
-                return Rows(n, period)
+                return RowCounts(n, period)
             times //= 2
-    return Rows(n, n)
+    return RowCounts(n, n)
 
 
 def _suffices(design: Design, kernel: Kernel, n: int, d: int) -> bool:
-    """Whether so few rows leave enough freedom, also for those who warn of few, and are drawn as well as more."""
+    """Whether ``n`` rows suit the design, and leave the freedom that errors and warnings ask for."""
     if not design.suits(n, d):
         return False
     rows = design.sample(n, d, torch.Generator().manual_seed(0)).unsqueeze(0)
@@ -74,17 +73,17 @@ def _suffices(design: Design, kernel: Kernel, n: int, d: int) -> bool:
     return groups >= _MARGIN * max(2 * d, d + 1 + float(least_freedom(torch.tensor(float(d)))))
 
 
-def again(design: Tensor, asked: Rows) -> Tensor:
-    """A design ``[B, period, d]`` with its rows again and again, ``[B, n, d]``."""
-    if asked.period == asked.n:  # also one that has fewer rows than were asked for
+def repeated_rows(design: Tensor, asked: RowCounts) -> Tensor:
+    """Repeat the rows of a design ``[B, period, d]`` until there are n: ``[B, n, d]``."""
+    if asked.period == asked.n:  # the design may have fewer rows than that
         return design
     return design[:, torch.arange(asked.n, device=design.device) % asked.period]
 
 
 def averaged(samples: Samples) -> Samples:
-    """One row for those that have the same features on: their weighted mean output, and the sum of their weights.
+    """Replace rows that have the same features on by one, with their weighted mean output and the sum of their weights.
 
-    A weighted fit finds the same in both; what differs is what it takes for noise.
+    The coefficients of a weighted fit stay the same; its residuals, and so its errors, do not.
     """
     n, period = samples.design.shape[1], samples.period
     if period is None or period >= n:
@@ -96,6 +95,6 @@ def averaged(samples: Samples) -> Samples:
 
 
 def _stacked(rows: Tensor, period: int) -> Tensor:
-    """Rows ``[B, n, T]`` as ``[B, times, period, T]``, with zeros where the last time is not whole."""
+    """Rows ``[B, n, T]`` as ``[B, times, period, T]``, padded by zeros."""
     padded = F.pad(rows, (0, 0, 0, -rows.shape[1] % period))
     return padded.view(len(rows), -1, period, rows.shape[-1])

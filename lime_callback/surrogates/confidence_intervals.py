@@ -1,4 +1,4 @@
-"""Confidence intervals: how many standard errors they reach, and those of a mean over probes."""
+"""Confidence intervals: critical values of Student's t, intervals of skewed values, and means over probes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 LEVEL = 0.95
 
 
-def reach(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
-    """How many standard errors an interval reaches to either side, by Student's t: float64, shaped as ``freedom``.
+def critical_value(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
+    """Half an interval's width in standard errors, by Student's t: float64, in the shape of ``freedom``.
 
     Args:
-        freedom: degrees of freedom of the standard errors; infinity where there are none (not above 0).
-        level: probability that the interval holds the true value; between 0 and 1.
-        of: this many intervals hold theirs all together with that probability, however many of them are then looked
-            at (Bonferroni): for the strongest of ``of`` features.
+        freedom: the standard errors' degrees of freedom; the result is infinite where they are not above 0.
+        level: probability that the interval holds the true value, between 0 and 1.
+        of: number of intervals that hold their values together with that probability (Bonferroni), as for the
+            strongest of ``of`` features.
 
     Raises:
         ValueError: if the level does not lie between 0 and 1.
@@ -28,20 +28,20 @@ def reach(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -> Tensor:
     if not 0 < level < 1:
         raise ValueError(f"`level` should lie between 0 and 1. Found `level = {level}`.")
     known = torch.as_tensor(freedom, dtype=torch.float64)
-    found = t.isf((1 - level) / 2 / max(of, 1), known.clamp(min=1e-3).numpy())
-    return torch.where(known > 0, torch.as_tensor(found, dtype=torch.float64), math.inf)
+    values = t.isf((1 - level) / 2 / max(of, 1), known.clamp(min=1e-3).numpy())
+    return torch.where(known > 0, torch.as_tensor(values, dtype=torch.float64), math.inf)
 
 
-def skewed(
+def skewed_interval(
     mean: Tensor, spread: Tensor, skewness: Tensor, count: Tensor, level: float = LEVEL
 ) -> tuple[Tensor, Tensor]:
-    """Ends of the interval of a mean of values that lean to one side, such as absolute ones, which Student's t misses.
+    """Interval of the mean of skewed values, such as absolute ones, for which Student's t is wrong.
 
     Args:
-        mean: of the values.
+        mean: the values' mean.
         spread: their standard deviation.
-        skewness: mean cubed deviation by the cubed standard deviation.
-        count: how many values, at least 2.
+        skewness: their mean cubed deviation, divided by the cubed standard deviation.
+        count: their number, at least 2.
         level: probability that the interval holds the mean.
 
     Returns:
@@ -51,7 +51,7 @@ def skewed(
         Hall, "On the Removal of Skewness by Transformation", Journal of the Royal Statistical Society B 54 (1992): a
         cubic of the studentised mean is free of skewness, and has an inverse.
     """
-    reached, g = reach(count - 1, level), skewness / count.sqrt() / 6
+    reached, g = critical_value(count - 1, level), skewness / count.sqrt() / 6
 
     def studentised(x: Tensor) -> Tensor:
         cubed = 1 + 6 * g * (x - g)
@@ -63,14 +63,14 @@ def skewed(
 
 
 class MeanOverProbes(NamedTuple):
-    """A mean over probes, and what is known of it.
+    """A mean over probes, with its two errors.
 
     Attributes:
-        mean: over the probes.
-        error: standard error from the spread over the probes, which is that of their choice and holds the
-            perturbations' noise, too; infinite for a single probe.
-        noise: standard error from the perturbations alone, as if the probes were all that there are.
-        probes: how many counted.
+        mean: mean over the probes.
+        error: standard error from the spread over the probes, which includes the perturbations' noise; infinite for a
+            single probe.
+        noise: standard error from the perturbations alone, for just these probes.
+        probes: number of probes that count.
     """
 
     mean: Tensor
@@ -79,19 +79,18 @@ class MeanOverProbes(NamedTuple):
     probes: Tensor
 
     def half_width(self, level: float = LEVEL) -> Tensor:
-        """Half of the interval of the mean over all samples of which the probes are some; infinite for one probe."""
-        quantiles = reach(self.probes.double().cpu() - 1, level).to(self.error.device)
+        """Half the interval of the mean over all samples that the probes were drawn from; infinite for one probe."""
+        quantiles = critical_value(self.probes.double().cpu() - 1, level).to(self.error.device)
         return self.error * quantiles.to(self.error.dtype)
 
 
-def over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> MeanOverProbes:
+def mean_over_probes(values: Tensor, errors: Tensor, counted: Tensor | None = None) -> MeanOverProbes:
     """The mean of values over probes, with its two errors.
 
     Args:
-        values: ``[P, ...]``.
-        errors: standard errors of the values, of the perturbations ``[P, ...]``; probes are explained by rows of
-            their own.
-        counted: bool ``[P, ...]``; ``None``: all.
+        values: one for each probe, ``[P, ...]``.
+        errors: the values' standard errors from the perturbations, ``[P, ...]``, independent between probes.
+        counted: which values count, bool ``[P, ...]``; ``None``: all.
     """
     among = torch.ones_like(values, dtype=torch.bool) if counted is None else counted.expand(values.shape)
     count = among.sum(0)

@@ -1,4 +1,4 @@
-"""What a surrogate is fitted to: the design's rows, their weights, and the model's outputs for them."""
+"""The data of a surrogate's fit: a design's rows, their weights, and the model's outputs for them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What the surrogate was fitted to; two explanations on the same design can be compared row by row.
+    """The data that a surrogate was fitted to; explanations on the same design can be compared row by row.
 
     Attributes:
         design: on/off rows, bool ``[B or 1, n, d]``.
-        weights: of the kernel, ``[B or 1, n]``.
-        outputs: of the model, ``[B, n, T]``.
-        group: rows that were drawn together stand together, this many at a time.
-        chance: whether outputs depend on more than which features are on, as on samples that stand in for hidden ones.
-        period: after so many rows the design begins again, with other samples; what is fitted is the mean of rows with
-            the same features on, see :mod:`lime_callback.surrogates.averaged_rows`. ``None``: it never does.
+        weights: the kernel's weights, ``[B or 1, n]``.
+        outputs: the model's outputs, ``[B, n, T]``.
+        group: number of neighbouring rows that were drawn together.
+        chance: whether outputs depend on more than the features that are on, such as on background samples.
+        period: number of rows after which the design begins again, with other background samples; rows with the same
+            features on are then averaged before the fit, see :mod:`lime_callback.surrogates.averaged_rows`. ``None``:
+            it never does.
     """
 
     design: Tensor

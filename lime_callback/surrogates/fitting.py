@@ -1,4 +1,4 @@
-"""Fits of surrogates: coefficients, and what is known of them.
+"""Fits a surrogate to all inputs and targets: coefficients, their standard errors, and scores.
 
 Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets.
 """
@@ -13,8 +13,13 @@ from torch import Tensor
 
 from lime_callback.sampling.designs import is_exhaustive
 from lime_callback.surrogates.averaged_rows import averaged
-from lime_callback.surrogates.linear_models import centred, penalised, solution
-from lime_callback.surrogates.predictive_score import least_freedom, of_left_out, of_residuals, squared_errors
+from lime_callback.surrogates.linear_models import centred_problem, least_squares, penalised_gram
+from lime_callback.surrogates.predictive_score import (
+    least_freedom,
+    score_of_left_out_rows,
+    score_of_residuals,
+    squared_errors,
+)
 from lime_callback.surrogates.standard_errors import Leverage, effective_groups
 
 if TYPE_CHECKING:
@@ -23,41 +28,41 @@ if TYPE_CHECKING:
 
 
 class Fit(NamedTuple):
-    """What a surrogate found."""
+    """A fitted surrogate for every input and target."""
 
     coefficients: Tensor  # [B, T, d]
-    standard_error: Tensor  # [B, T, d], infinite where the rows do not tell it: too few, or an output that never varied
+    standard_error: Tensor  # [B, T, d], infinite if the rows are too few, or the output never varied
     intercept: Tensor  # [B, T]
-    score: Tensor  # [B, T], R² of rows that were left out of the fit; at most 0 where the rows do not suffice
+    score: Tensor  # [B, T], R² of rows left out of the fit; at most 0 if the rows are too few
     fit_score: Tensor  # [B, T], weighted R² of the rows that were fitted
     spread: Tensor  # [B, T], weighted standard deviation of the outputs
-    constant: Tensor  # bool [B, T], the output does not vary
-    freedom: Tensor  # [B or 1], degrees of freedom of the errors; 0 where the rows do not suffice
-    effective_rows: Tensor  # [B or 1], how many rows of equal weight would tell as much
+    constant: Tensor  # bool [B, T], whether the output does not vary
+    freedom: Tensor  # [B or 1], the errors' degrees of freedom; 0 if the rows are too few
+    effective_rows: Tensor  # [B or 1], number of rows of equal weight that would tell as much
 
 
 def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     """Fit a surrogate for every input and target.
 
-    Errors are those of the least-squares fit. A surrogate that shrinks is off from that by what can be seen, which is
-    added in squares, so that the interval around a shrunk coefficient holds the true one.
+    The error of a coefficient is ``sqrt(e² + (b - b₀)²)``, with ``e`` the standard error of the least-squares
+    coefficient ``b₀``: the interval around a shrunk coefficient ``b`` then holds the true one.
 
     Args:
         surrogate: the linear model.
-        samples: design, weights and outputs; scores and errors are those of averaged rows, where rows are averaged.
+        samples: design, weights and outputs; rows that are asked several times are averaged first.
 
     Returns:
         Coefficients with errors and scores, in float64 where the device has it.
     """
     with torch.autocast(samples.outputs.device.type, enabled=False):
         samples = averaged(samples)
-        problem = centred(samples)
+        problem = centred_problem(samples)
         beta = surrogate.solve(problem)
-        unshrunk = solution(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
-        leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
+        unshrunk = least_squares(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
+        leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
         adjusted = leverage.adjusted(problem.y - problem.x @ unshrunk)
         errors = leverage.standard_errors(adjusted)
-        freedom, exhaustive = freedom_of(problem, samples)
+        freedom, exhaustive = degrees_of_freedom(problem, samples)
         errors = torch.where(exhaustive[:, None, None], 0.0, errors)
         spread, left = problem.y.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
         constant = _is_constant(samples.outputs)
@@ -65,14 +70,14 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         moved = (beta - unshrunk).mT
         kept = surrogate.kept(problem, beta) if surrogate.shrinks else beta.new_ones(1, 1, 1)
         if kept is None:
-            score = of_left_out(lambda part: _line(surrogate, part), samples)
+            score = score_of_left_out_rows(lambda part: _line(surrogate, part), samples)
         else:
-            score = of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
+            score = score_of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
         score = torch.where(exhaustive[:, None], fit_score, score.minimum(fit_score))
         enough = freedom[:, None] > 0
-        score, fit_score = (torch.where(constant, 0.0, one) for one in (score, fit_score))
+        score, fit_score = (torch.where(constant, 0.0, r_squared) for r_squared in (score, fit_score))
         errors = (errors.square() + moved.square()).sqrt()
-        # Rows in which an output never varied say nothing of how far it varies in others.
+        # An output that never varied in these rows may still vary in others.
         known = enough & (~constant | exhaustive[:, None])
         return Fit(
             coefficients=torch.where(constant.unsqueeze(-1), 0.0, beta.mT),
@@ -87,14 +92,15 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         )
 
 
-# A fit that is worse than this is no use, and how much worse it is says nothing.
+# Scores below this one are cut: how much worse than useless a fit is says nothing.
 _LEAST_SCORE = -1.0
 
 
-def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Degrees of freedom of the errors ``[B or 1]``, and whether the rows are all that there are, bool ``[B or 1]``.
+def degrees_of_freedom(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
+    """The errors' degrees of freedom ``[B or 1]``, and whether the rows are exhaustive, bool ``[B or 1]``.
 
-    Freedom is 0 where the rows do not suffice, and infinite where nothing is left to chance.
+    Freedom is 0 if the rows are too few, and infinite if they are exhaustive: all on/off rows, so that nothing is left
+    to chance.
     """
     present = samples.design.any(1).sum(1)
     spare = effective_groups(samples.weights, samples.group) - present - 1
@@ -105,8 +111,8 @@ def freedom_of(problem: Problem, samples: Samples) -> tuple[Tensor, Tensor]:
 
 
 def _line(surrogate: Surrogate, samples: Samples) -> tuple[Tensor, Tensor]:
-    """Coefficients ``[B, d, T]`` and intercept ``[B, 1, T]`` of some rows."""
-    problem = centred(samples)
+    """Fit some rows alone: coefficients ``[B, d, T]`` and intercept ``[B, 1, T]``."""
+    problem = centred_problem(samples)
     beta = surrogate.solve(problem)
     return beta, problem.y_mean - problem.z_mean @ beta
 
@@ -117,19 +123,19 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     See :mod:`lime_callback.surrogates.standard_errors`.
 
     Args:
-        coefficients: of the fit, ``[B, T, d]``.
-        samples: that were fitted.
+        coefficients: the fit's coefficients, ``[B, T, d]``.
+        samples: the data that was fitted.
     """
     samples = averaged(samples)
-    problem = centred(samples)
+    problem = centred_problem(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
-    leverage = Leverage(problem.x, problem.direction, penalised(problem.gram), samples.group)
-    found = leverage.influences(leverage.adjusted(residuals))
-    return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, found)
+    leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
+    influences = leverage.influences(leverage.adjusted(residuals))
+    return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, influences)
 
 
 def _is_exhaustive(samples: Samples) -> Tensor:
-    """Whether nothing is left to chance, bool ``[B or 1]``."""
+    """Whether the rows are all on/off rows, and outputs depend on these alone, bool ``[B or 1]``."""
     return is_exhaustive(samples.design) & (not samples.chance)
 
 

@@ -1,9 +1,8 @@
 """Surrogates: weighted linear models, fitted to all inputs and targets at once on the device.
 
-Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets. A problem is centred, so that the intercept is out
-of the way, and its rows are scaled by the root of their weight. Where all problems share one design, what depends on
-the design alone has size 1 in place of B and is computed once. Everything is float64 (float32 on devices without it),
-also under autocast.
+Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets. A problem is centred, which removes the intercept,
+and its rows are multiplied by the root of their weight. If all problems share one design, tensors that depend on the
+design alone have size 1 in place of B. Everything is float64 (float32 on devices without it), also under autocast.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 class Problem(NamedTuple):
     """Centred and weighted least-squares problems."""
 
-    x: Tensor  # [B or 1, n, d] rows less their weighted mean, times the root of the weight
+    x: Tensor  # [B or 1, n, d] rows minus their weighted mean, times the root of the weight
     y: Tensor  # [B, n, T] outputs, likewise
     weights: Tensor  # [B or 1, n]
     gram: Tensor  # [B or 1, d, d]
     cross: Tensor  # [B, d, T]
-    direction: Tensor  # [B or 1, n] of the intercept, of length 1
+    direction: Tensor  # [B or 1, n] the intercept's direction, of length 1
     z_mean: Tensor  # [B or 1, 1, d]
     y_mean: Tensor  # [B, 1, T]
 
@@ -40,7 +39,7 @@ class Surrogate(ABC):
 
     @property
     def shrinks(self) -> bool:
-        """Whether coefficients are drawn towards 0, away from least squares, by more than rounding."""
+        """Whether the penalty moves coefficients away from least squares by more than rounding."""
         return True
 
     @abstractmethod
@@ -48,12 +47,12 @@ class Surrogate(ABC):
         """Coefficients ``[B, d, T]``."""
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor | None:
-        """How far each coefficient follows when its least-squares one moves, from 0 to 1, ``[B or 1, d, T or 1]``.
+        """Derivative of each coefficient by its least-squares coefficient, from 0 to 1, ``[B or 1, d, T or 1]``.
 
-        ``None`` where that has no closed form, so that the surrogate has to be fitted again to know how it predicts.
+        ``None`` if it has no closed form; the score then takes fits to parts of the rows.
 
         Args:
-            problem: that was solved.
+            problem: the solved problem.
             beta: its coefficients ``[B, d, T]``.
         """
         return None
@@ -63,13 +62,13 @@ class Surrogate(ABC):
 class Ridge(Surrogate):
     """Least squares with a squared penalty: ``Σ w (y - Xβ - β₀)² / Σ w + alpha ‖β‖²``.
 
-    The penalty is relative to the sum of the weights, so that it means the same under every kernel and for every number
-    of perturbations. The default does no more than keep the solution unique.
+    The division by ``Σ w`` makes the penalty mean the same under every kernel and for every number of perturbations.
+    The default only keeps the solution unique.
 
     Args:
         alpha: strength of the penalty, at least 0.
-        absolute: whether the penalty stands beside the sum ``Σ w (...)²`` itself, as in scikit-learn's ``Ridge`` and in
-            ``lime``. It then grows where weights are small.
+        absolute: whether to minimise ``Σ w (y - Xβ - β₀)² + alpha ‖β‖²`` instead, as scikit-learn's ``Ridge`` and
+            ``lime`` do; small weights then make the penalty stronger.
 
     Raises:
         ValueError: if ``alpha`` is negative or infinite.
@@ -85,16 +84,16 @@ class Ridge(Surrogate):
 
     @property
     def shrinks(self) -> bool:
-        """See :class:`Surrogate`; a relative penalty takes four times its strength off a coefficient."""
+        """See :class:`Surrogate`; a relative penalty takes the share ``4 alpha`` off a coefficient."""
         return (self.absolute and self.alpha > 0) or self.alpha > _NO_PENALTY
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
-        return solution(problem, self._penalty(problem))
+        return least_squares(problem, self._penalty(problem))
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor:
         """See :meth:`Surrogate.kept`."""
-        factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, self._penalty(problem)))
+        factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, self._penalty(problem)))
         return torch.cholesky_solve(problem.gram, factor).diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
 
     def _penalty(self, problem: Problem) -> Tensor:
@@ -106,13 +105,14 @@ class Ridge(Surrogate):
 class Lasso(Surrogate):
     """Least squares with an absolute penalty: ``Σ w (y - Xβ - β₀)² / (2 Σ w) + alpha ‖β‖₁``, as scikit-learn's.
 
-    Solved by the accelerated proximal gradient method with restarts, for all problems at once.
+    The accelerated proximal gradient method with restarts solves all problems at once. It is written by hand since
+    scikit-learn solves one target after another, on the CPU.
 
     Args:
         alpha: strength of the penalty, above 0, in units of the output.
-        tolerance: the largest violation of the optimality conditions, as a share of the largest ``|Xᵀy| / Σw``.
-        max_iterations: after which the last is taken. On the CPU fewer do, once the tolerance is met; elsewhere so many
-            are always made, since to look would make the device wait.
+        tolerance: largest violation of the optimality conditions, as a share of the largest ``|Xᵀy| / Σw``.
+        max_iterations: number of iterations. On the CPU they end once the tolerance is met; elsewhere all are made,
+            since a look at the violation would make the host wait for the device.
 
     Raises:
         ValueError: if ``alpha`` or ``tolerance`` is not above 0 and finite, or ``max_iterations`` is below 1.
@@ -150,14 +150,14 @@ class Lasso(Surrogate):
             ahead = new + torch.where(restart, 0.0, (previous - 1) / momentum) * (new - beta)
             beta = new
             if iteration % 20 == 19 and _is_free_to_read(cross):
-                # Asked in this way, outputs that are not finite, which is told later, hold nothing up.
+                # NaN is above nothing: outputs that are not finite, for which an error is raised later, end the loop.
                 wrong = self._violation(gram @ beta - cross, beta) > tolerance
                 if not bool(wrong.any()):
                     break
         return beta
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor:
-        """See :meth:`Surrogate.kept`: the penalty moves what is not 0 by a constant.
+        """See :meth:`Surrogate.kept`: the penalty moves coefficients that are not 0 by a constant.
 
         References:
             Zou, Hastie and Tibshirani, "On the Degrees of Freedom of the Lasso", Annals of Statistics 35 (2007).
@@ -175,26 +175,26 @@ def _is_free_to_read(values: Tensor) -> bool:
     return values.device.type == "cpu"
 
 
-# Relative penalties up to this one take less than a thousandth off a coefficient.
+# A relative penalty of at most this takes less than a thousandth off a coefficient.
 _NO_PENALTY = 1e-4
 
 
-def solution(problem: Problem, penalty: Tensor) -> Tensor:
+def least_squares(problem: Problem, penalty: Tensor) -> Tensor:
     """Least squares with ``penalty`` ``[B or 1, 1]`` on the Gram matrix's diagonal, ``[B, d, T]``."""
-    factor, _ = torch.linalg.cholesky_ex(penalised(problem.gram, penalty))
+    factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, penalty))
     return torch.cholesky_solve(problem.cross, factor)
 
 
-def penalised(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
-    """Add ``penalty`` to the Gram matrix's diagonal, and as much as features that never vary need to do no harm."""
+def penalised_gram(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
+    """Add ``penalty`` to the Gram matrix's diagonal, and a little that keeps it regular if a feature never varies."""
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     tiny = 1e-10 if gram.dtype == torch.float64 else 1e-6
     extra = penalty + tiny * diagonal.mean(-1, keepdim=True) + torch.finfo(gram.dtype).tiny ** 0.5
     return gram + torch.diag_embed(extra.expand_as(diagonal))
 
 
-def centred(samples: Samples) -> Problem:
-    """The least-squares problems of the samples, without their means and weighted."""
+def centred_problem(samples: Samples) -> Problem:
+    """Centre and weight the rows of the samples."""
     z, y = samples.design.to(samples.weights.dtype), samples.outputs.to(samples.weights.dtype)
     weights = samples.weights.unsqueeze(-1)
     share = weights / weights.sum(1, keepdim=True)

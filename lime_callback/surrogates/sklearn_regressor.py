@@ -1,4 +1,4 @@
-"""Any scikit-learn linear regressor as a surrogate: fitted one input and target after another, on the CPU."""
+"""Any scikit-learn linear regressor as a surrogate; it fits one input and target after another, on the CPU."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SklearnSurrogate(Surrogate):
-    """Wraps a scikit-learn estimator; the one that is handed in is cloned and never fitted itself.
+    """Fits clones of a scikit-learn estimator; the estimator itself is never fitted.
 
-    Estimators that take sample weights are given them; the others get rows scaled by the root of the weight, which is
-    the same for squared losses.
+    Estimators that take sample weights receive them. Others receive rows multiplied by the root of the weight, which is
+    the same for a squared loss.
 
     Args:
-        estimator: a linear regressor, with the parameter ``fit_intercept``, and with ``coef_`` after its fit.
+        estimator: a linear regressor that has the parameter ``fit_intercept``, and ``coef_`` after its fit.
 
     Raises:
         TypeError: if the estimator is no linear regressor.
@@ -44,7 +44,7 @@ class SklearnSurrogate(Surrogate):
 
     @property
     def shrinks(self) -> bool:
-        """See :class:`~lime_callback.surrogates.Surrogate`: all but plain least squares are taken to."""
+        """See :class:`~lime_callback.surrogates.Surrogate`: true of all but plain least squares."""
         from sklearn.linear_model import LinearRegression
 
         return type(self.estimator) is not LinearRegression or bool(self.estimator.positive)

@@ -1,4 +1,4 @@
-"""Surrogates by their names: those of this package, and any linear regressor of scikit-learn."""
+"""Turns a user's ``surrogate`` into a surrogate: a name, a scikit-learn regressor, or a surrogate itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SURROGATES: dict[str, Callable[[], Surrogate]] = {"ridge": Ridge, "lasso": Lasso
 
 
 def resolve_surrogate(value: Any) -> Surrogate:
-    """A surrogate of its name, a scikit-learn linear regressor, or a :class:`Surrogate`.
+    """The surrogate of a name, of a scikit-learn linear regressor, or of a :class:`Surrogate`, which is returned.
 
     Raises:
         ValueError: if the name is unknown.
-        TypeError: if it is none of these.
+        TypeError: if ``value`` is none of these.
     """
     if hasattr(value, "fit") and hasattr(value, "get_params") and not isinstance(value, type):
         from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from lime_callback.explaining.explainer import ExplainerResult
+    from lime_callback.explaining.explain_batch import ExplainedBatch
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.forwards.processes import Ranks
     from lime_callback.probes.model_wrapper import ModelWrapper
@@ -222,7 +222,7 @@ class ViewLoop:
         ranks: Ranks,
         *,
         checked: bool = False,
-    ) -> ExplainerResult:
+    ) -> ExplainedBatch:
         self._pin(track, model, plan, batch_size, ranks)
         return track.explain(model, plan, batch_size, used, ranks, checked=checked)
 
@@ -233,7 +233,7 @@ class ViewLoop:
             with stage("features"):
                 ranks.together(lambda: track.pin(model, plan, batch_size, ranks))
 
-    def _take(self, track: FollowedView, found: ExplainerResult, epochs_trained: float, labels: Tensor | None) -> None:
+    def _take(self, track: FollowedView, found: ExplainedBatch, epochs_trained: float, labels: Tensor | None) -> None:
         track.shorten(found.explanation, self.plan.settings.surrogate)
         track.take(found.explanation, epochs_trained)
         track.trust(found.faithfulness)

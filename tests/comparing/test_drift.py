@@ -1,5 +1,9 @@
 """Drift tells change from noise: by exact answers, by references, and by simulation."""
 
+import math
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -16,6 +20,8 @@ from lime_callback.comparing.coefficient_similarity import (
 )
 from lime_callback.comparing.drift import check_comparable, compare
 from lime_callback.comparing.significance import discoveries, p_values
+from lime_callback.explaining import explanation
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 D = 12
 
@@ -89,7 +95,7 @@ def test_intervals_cover_the_large_sample_value(design, rows, truth):
     covered = []
     for seed in range(200):
         found = explained(interacting(), rows * D, seed, design)
-        half = 1.96 * found.standard_error[0, 0]
+        half = float(critical_value(math.inf)) * found.standard_error[0, 0]
         covered.append(((found.coefficients[0, 0] - value).abs() <= half).double().mean())
     assert 0.92 <= float(np.mean(covered)) <= 0.98
 
@@ -164,15 +170,31 @@ def test_measures_by_hand():
     assert rank_correlation(0 * a, 0 * a, present).item() == 1
 
 
-def test_false_discovery_control_agrees_with_scipy():
+def test_false_discoveries_are_controlled_by_the_step_up_of_each_family():
+    """Benjamini and Hochberg: of d sorted p values all up to the last one that is at most ``level k / d``."""
     p = torch.rand(50, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64) ** 3
-    expected = scipy.stats.false_discovery_control(p.numpy(), axis=-1) <= 0.1
-    assert (discoveries(p, 0.1, "fdr").numpy() == expected).all()
+    ordered = p.sort(-1).values
+    last = torch.where(ordered <= 0.1 * torch.arange(1, 10) / 9, ordered, -1.0).amax(-1, keepdim=True)
+    assert torch.equal(discoveries(p, 0.1, "fdr"), p <= last)
     assert torch.equal(discoveries(p, 0.1, "none"), p <= 0.1)
     with pytest.raises(ValueError, match="`level` should lie between 0 and 1"):
         discoveries(p, 1.5, "fdr")
     with pytest.raises(ValueError, match="`correction` should be one of 'fdr', 'none'"):
         discoveries(p, 0.1, "bonferroni")
+
+
+def test_the_influences_of_an_explanation_are_computed_once(monkeypatch):
+    computed, compute = [], explanation.coefficient_influences
+    monkeypatch.setattr(explanation, "coefficient_influences", lambda *given: computed.append(1) or compute(*given))
+    first, second = (explained(interacting(change=change), 12 * D, 0) for change in (0.0, 1.0))
+    drift = compare(first, second)
+    assert torch.equal(compare(first, second.to("cpu")).change_error, drift.change_error)
+    assert len(computed) == 2
+    read = pickle.loads(pickle.dumps(first))
+    assert "influences" not in vars(read)
+    assert torch.equal(read.influences, first.influences)
+    with pytest.raises(ValueError, match="`influences` need the explanation's `samples`"):
+        _ = replace(first, samples=None).influences
 
 
 def test_p_values_are_those_of_students_t():

@@ -9,9 +9,9 @@ import torch
 
 from lime_callback import explain
 from lime_callback.comparing.attribution_shift import LONGEST, scale, without_noise
-from lime_callback.comparing.drift import compare, over_inputs
+from lime_callback.comparing.drift import compare, mean_over_inputs
 from lime_callback.comparing.prediction_change import has_classes, prediction_changed
-from lime_callback.comparing.significance import p_beyond
+from lime_callback.comparing.significance import p_values_beyond
 
 
 def linear(weights):
@@ -118,18 +118,18 @@ def test_sizes_without_noise_are_zero_on_average_and_whole_far_from_it():
 
 def test_p_values_of_changes_beyond_what_matters():
     change, error = torch.tensor([0.03, 0.04, -0.09, 0.09, 0.0]).double(), torch.tensor([0.02] * 4 + [0.0]).double()
-    p = p_beyond(change, error, 0.05, torch.tensor(10.0))
+    p = p_values_beyond(change, error, 0.05, torch.tensor(10.0))
     assert p.tolist() == pytest.approx([1, 1, *[scipy.stats.t.sf(2, 10)] * 2, 1])
-    assert (p_beyond(change, error * torch.inf, 0.05, torch.tensor(10.0)) == 1).all()
-    assert (p_beyond(change, error, 0.05, torch.tensor(0.0)) == 1).all()
-    two_sided = p_beyond(torch.tensor([0.04]).double(), torch.tensor([0.02]).double(), 0.0, torch.tensor(10.0))
+    assert (p_values_beyond(change, error * torch.inf, 0.05, torch.tensor(10.0)) == 1).all()
+    assert (p_values_beyond(change, error, 0.05, torch.tensor(0.0)) == 1).all()
+    two_sided = p_values_beyond(torch.tensor([0.04]).double(), torch.tensor([0.02]).double(), 0.0, torch.tensor(10.0))
     assert float(two_sided) == pytest.approx(2 * scipy.stats.t.sf(2, 10))
 
 
 def test_targets_of_one_input_count_as_one():
     values = torch.tensor([[1.0, 3.0], [5.0, 100.0], [9.0, 9.0]])
     kept = torch.tensor([[True, True], [True, False], [False, False]])
-    found = over_inputs(values, kept, torch.ones(3, 2))
+    found = mean_over_inputs(values, kept, torch.ones(3, 2))
     assert float(found.mean) == pytest.approx((2 + 5) / 2)
     assert float(found.error) == pytest.approx(np.std([2, 5], ddof=1) / 2**0.5)
     assert float(found.noise) == pytest.approx(2**0.5 / 2)

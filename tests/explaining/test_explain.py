@@ -1,9 +1,14 @@
 """``explain`` gives exact answers where they are known, and the same answers however the work is cut."""
 
+from dataclasses import fields
+from inspect import signature
+from traceback import extract_stack
+
 import pytest
 import torch
 
-from lime_callback import Cubes, Explanation, Features, Lasso, Superbands, Superpixels, explain
+from lime_callback import Cubes, Explanation, Features, Lasso, Superbands, Superpixels, explain, explain_all
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.views.layout import Layout
 
 LAYOUTS = {
@@ -321,3 +326,28 @@ def test_layout_goes_there_and_back():
             Layout(wrong)
     with pytest.raises(ValueError, match=r"`layout = 'CHW'` describes samples with 3 axes.*\(7,\).*Pass layout='C'"):
         Layout("CHW").check((2, 7))
+
+
+def test_a_data_set_is_explained_with_the_defaults_of_a_batch():
+    """What both take is checked in one place; only what the batch's size may be differs."""
+    one, whole = (signature(function).parameters for function in (explain, explain_all))
+    shared = set(one) & set(whole) - {"forward", "target", "batch_size"}
+    assert shared >= {"n_perturbations", "design", "baseline", "kernel", "surrogate", "like", "output", "stem", "seed"}
+    assert {name: one[name].default for name in shared} == {name: whole[name].default for name in shared}
+    settings = {f.name: f.default for f in fields(Strategies)}
+    assert {name: one[name].default for name in shared & set(settings)} == {
+        name: settings[name] for name in shared & set(settings)
+    }
+
+
+def test_few_frames_lie_between_the_explanation_and_the_forward():
+    frames = []
+
+    def forward(x):
+        names = [frame.name for frame in extract_stack()]
+        frames.append(len(names) - names.index("explain_batch") - 1)
+        return x[:, :3]
+
+    explain(forward, torch.rand(2, 5), torch.arange(5), n_perturbations=32)
+    assert frames[0] <= 7  # the inputs as they are
+    assert max(frames) <= 9  # perturbations, whose batches are shared out and made smaller where memory runs out

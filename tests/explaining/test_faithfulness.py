@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lime_callback import Features
-from lime_callback.explaining.deletion_insertion import area, curves, steps_for
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.strategies import Strategies
 
 
@@ -13,7 +13,7 @@ def explained(model, d=20, n=256, batch=3, **how):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(batch, d, generator=generator, dtype=torch.float64)
     features = Features.from_mask(torch.arange(d)[None], layout="C")
-    return run(
+    return explain_batch(
         lambda rows, _: model(rows), x, features, None, settings=Strategies(n, baseline="zero"), batch_size=64,
         seeds=list(range(batch)), checked=True, **how,
     )  # fmt: skip
@@ -40,17 +40,17 @@ def test_the_unit_is_the_outputs_spread():
 
 def test_curves_go_from_the_strongest_on_and_leave_absent_features_alone():
     found = explained(lambda x: x @ torch.arange(20, dtype=torch.float64)).explanation
-    rows = curves(found, 4, [0, 1, 2]).unflatten(1, (4, 4))
+    rows = curve_rows(found, 4, [0, 1, 2]).unflatten(1, (4, 4))
     assert rows[:, 0].sum(-1).tolist() == [[4, 8, 12, 16]] * 3
     assert torch.equal(rows[:, 0], ~rows[:, 1])
     assert (rows[:, 0, :-1] <= rows[:, 0, 1:]).all()
     best = found.coefficients[:, 0].argmax(1)
     assert rows[:, 0, 0].gather(1, best[:, None]).all()
-    assert torch.equal(curves(found, 4, [0, 1, 2]), curves(found, 4, [0, 1, 2]))
+    assert torch.equal(curve_rows(found, 4, [0, 1, 2]), curve_rows(found, 4, [0, 1, 2]))
 
 
 def test_an_output_that_does_not_vary_has_none():
-    assert area(torch.ones(2, 16), torch.zeros(2)).tolist() == [0, 0]
+    assert area_beyond_chance(torch.ones(2, 16), torch.zeros(2)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(("n", "steps"), [(16, 0), (64, 1), (256, 4), (1024, 16)])

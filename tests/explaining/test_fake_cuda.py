@@ -18,9 +18,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels
-from lime_callback.explaining import explainer
-from lime_callback.explaining.degenerate_fits import verdicts
-from lime_callback.explaining.explainer import Settings, gathered, run
+from lime_callback.explaining import explain_batch
+from lime_callback.explaining.degenerate_fits import fit_problems
+from lime_callback.explaining.explain_batch import Perturbations, weighted_samples
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards import folded_stem
 from lime_callback.forwards.batched_forwards import sweep
 from lime_callback.forwards.feature_images import ImageMaker, _by_channel, _by_patch, _one_by_one
@@ -121,19 +122,19 @@ def explained(
     monkeypatch, device, *, view="superbands", target=None, seeds=(0,) * B, used=None, dtype=torch.float32,
     form=torch.contiguous_format, end=lambda *_: ({}, {}), **how,
 ):  # fmt: skip
-    """An explanation by :func:`run`; on the pretended GPU the test answers what only values can tell.
+    """An explanation by :func:`explain_batch`; on the pretended GPU the test answers what only values can tell.
 
     ``end`` stands there for what is read when all is done.
     """
-    settings = Settings(n_perturbations=N, **how)
+    settings = Strategies(n_perturbations=N, **how)
     x = images()
     features = VIEWS[view](x)
     varies = settings.baseline.bound(features, x.flip(1)).varies
-    drawn = explainer.draw(settings.design, N, features.present, seeds, varies)  # on the CPU, by nature
+    drawn = explain_batch.draw(settings.design, N, features.present, seeds, varies)  # on the CPU, by nature
     with monkeypatch.context() as patch, pretended_gpu() if device == "cuda" else nullcontext():
         if device == "cuda":
-            patch.setattr(explainer, "draw", lambda *_: drawn.to(device))
-            patch.setattr(explainer, "verdicts", end)
+            patch.setattr(explain_batch, "draw", lambda *_: drawn.to(device))
+            patch.setattr(explain_batch, "fit_problems", end)
             patch.setattr(baselines, "_check_values", lambda _: None)  # of what a function returned
         model = network(device, dtype)
 
@@ -141,7 +142,7 @@ def explained(
             assert x.device.type == rows.device.type == device
             return model(x)
 
-        found = run(
+        found = explain_batch.explain_batch(
             forward, x.to(device, dtype, memory_format=form), features.to(device), target,
             settings=settings, batch_size=BATCH, seeds=seeds, used=used, background=x.flip(1),
         )  # fmt: skip
@@ -172,7 +173,7 @@ def test_what_is_told_at_the_end_is_what_needs_values(monkeypatch):
 
     def end(*found):
         with pytest.raises((DataDependentOutputException, AssertionError)):
-            verdicts(*found)
+            fit_problems(*found)
         ends.append(found)
         return {}, {}
 
@@ -216,7 +217,7 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
             lambda x, _: layer(x).flatten(1)[:, :OUTPUTS], folded, torch.zeros(B, 1, dtype=torch.int64, device="cuda"),
             BATCH,
         )  # fmt: skip
-        samples = gathered(Settings(n_perturbations=N), perturber, features, outputs, 1)
+        samples = weighted_samples(Strategies(n_perturbations=N), Perturbations(perturber, 1, N), outputs)
         found = fit(Ridge(), samples)
     assert {one.device.type for one in found} == {"cuda"}
     assert found.coefficients.shape == (B, 1, len(features))

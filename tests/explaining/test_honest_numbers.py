@@ -5,12 +5,12 @@ import torch
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from lime_callback import Explanation, Features, Lasso, Ridge, explain
-from lime_callback.explaining.explainer import run
+from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state
 from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw
 from lime_callback.sampling.locality_kernels import Cosine, Uniform
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import fit
 
@@ -144,7 +144,7 @@ def test_all_intervals_hold_together(d, n):
     """Of pure noise the strongest features are those that chance made strong; their intervals know it."""
     samples = noise(Orthogonal(), n, d, 300)
     found = fit(Ridge(), samples)
-    factors = [float(reach(float(found.freedom), of=of)) for of in (1, d)]
+    factors = [float(critical_value(float(found.freedom), of=of)) for of in (1, d)]
     outside = [(found.coefficients[0].abs() > factor * found.standard_error[0]) for factor in factors]
     assert 0.01 < float(outside[0].double().mean()) < 0.08
     assert float(outside[1].any(1).double().mean()) <= 0.09
@@ -356,7 +356,7 @@ def test_what_a_time_budget_leaves_of_the_rows_states_its_own_errors(d, n, used)
     forward = model(d, "saturating", seed=d)
     x, features = torch.ones(40, d, dtype=torch.float64), Features.from_mask(torch.arange(d)[None])
     settings = Strategies(n_perturbations=n, baseline="zero")
-    found = run(
+    found = explain_batch(
         lambda rows, _: forward(rows),
         x,
         features,

@@ -13,7 +13,7 @@ from lime.lime_image import ImageExplanation
 from toys import Classifier, fit
 
 from lime_callback import Explanation, Features, LimeCallback, Superbands, Superpixels, TopLabels, explain
-from lime_callback.explaining.image_and_mask import chosen
+from lime_callback.explaining.image_and_mask import strongest_signs
 
 SIDE = 12
 BOTH = {"positive_only": False, "negative_only": False}
@@ -70,8 +70,8 @@ def test_a_coefficient_of_zero_is_never_marked():
 def test_features_that_an_input_lacks_are_not_counted():
     present = torch.tensor([[True, True, False, True]])
     coefficients = torch.tensor([[[1.0, 2.0, 9.0, -3.0]]])
-    assert chosen(coefficients, present, num_features=2, **BOTH).tolist() == [[[0, 1, 0, -1]]]
-    assert chosen(coefficients, present, num_features=2).tolist() == [[[1, 1, 0, 0]]]
+    assert strongest_signs(coefficients, present, num_features=2, **BOTH).tolist() == [[[0, 1, 0, -1]]]
+    assert strongest_signs(coefficients, present, num_features=2).tolist() == [[[1, 1, 0, 0]]]
 
 
 def test_elements_that_are_never_hidden_are_not_marked_and_are_the_rest():

@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels
-from lime_callback.explaining import explainer
-from lime_callback.explaining.explainer import Settings, run
+from lime_callback.explaining import explain_batch
 from lime_callback.explaining.package_presets import PRESETS
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards.folded_stem import Folded
 from lime_callback.sampling.baselines import BASELINES
 from lime_callback.sampling.designs import DESIGNS
@@ -128,8 +128,8 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
     """What one explanation reads."""
     x = images()
     features = VIEWS[view](x)
-    settings = Settings(n_perturbations=n, **how)
-    drawn, to_ask = explainer.draw, explainer.rows_to_ask
+    settings = Strategies(n_perturbations=n, **how)
+    drawn, to_ask = explain_batch.draw, explain_batch.rows_to_ask
 
     def draw(design, rows, present, seeds, repeated):
         present = present.cpu()
@@ -141,10 +141,10 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
         with uncounted():
             return to_ask(design, kernel, *numbers)
 
-    monkeypatch.setattr(explainer, "draw", draw)
-    monkeypatch.setattr(explainer, "rows_to_ask", rows_to_ask)
+    monkeypatch.setattr(explain_batch, "draw", draw)
+    monkeypatch.setattr(explain_batch, "rows_to_ask", rows_to_ask)
     with counted() as found:
-        run(
+        explain_batch.explain_batch(
             lambda x, _: forward(x), x, features, TARGETS[target], settings=settings, batch_size=batch_size,
             seeds=seeds, background=x.flip(1),
         )  # fmt: skip
@@ -204,11 +204,11 @@ def test_every_way_to_read_is_counted(read):
 
 def test_where_looking_would_wait_the_lasso_does_not_look(monkeypatch):
     x = images()
-    settings = Settings(surrogate=Lasso(1e-3, max_iterations=500))
+    settings = Strategies(surrogate=Lasso(1e-3, max_iterations=500))
 
     def explained():
         with counted() as found:
-            one = run(
+            one = explain_batch.explain_batch(
                 lambda x, _: model(x), x, VIEWS["superbands"](x), None, settings=settings, batch_size=64, seeds=[0] * B
             )
         return one.explanation.coefficients, found
@@ -245,8 +245,8 @@ def test_a_folded_stem_reads_as_often_however_many_batches(view, monkeypatch):
     def found(n, batch_size):
         scored.clear()
         with counted() as reads:
-            run(
-                lambda x, _: module(x), x, features, 1, settings=Settings(n_perturbations=n, design="paired"),
+            explain_batch.explain_batch(
+                lambda x, _: module(x), x, features, 1, settings=Strategies(n_perturbations=n, design="paired"),
                 batch_size=batch_size, seeds=[0] * B, module=module,
             )  # fmt: skip
         assert len(scored) == -(-B * n // batch_size)

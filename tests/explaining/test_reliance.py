@@ -14,9 +14,9 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explaining.answer_changes import AnswerChanges
-from lime_callback.explaining.chance_probabilities import by_count, by_value
-from lime_callback.explaining.hidden_sets import concluded
+from lime_callback.explaining.hidden_sets import reliance_of_outputs
 from lime_callback.explaining.model_reliance import reliance
+from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.following.watch_alarms import level, reliance_alarm
 from lime_callback.sampling.random_sets import elsewhere
 from lime_callback.sampling.value_swaps import overlap, pinned_swaps
@@ -230,7 +230,7 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
             rates = 0.25 + 0.05 * torch.randn(len(swaps.masks), 1, generator=generator)
             flipped = torch.rand(len(swaps.masks), 48, generator=generator) < rates
             hidden = torch.stack([1.0 - flipped.double(), flipped.double()], -1)
-            found = concluded(torch.tensor([[1.0, 0.0]]).expand(48, -1).double(), hidden, swaps, answers)
+            found = reliance_of_outputs(torch.tensor([[1.0, 0.0]]).expand(48, -1).double(), hidden, swaps, answers)
             if found.relies(None, level(epoch, 3)).any():
                 raised += 1
                 break
@@ -281,22 +281,22 @@ def test_the_chance_of_a_count_is_that_of_all_ways_to_choose_the_set():
     changed = torch.randint(0, 2, (3, 4), generator=seeded(3)).double()
     counts = [sum(float(changed[which[i], i]) for i in range(4)) for which in itertools.product(range(3), repeat=4)]
     expected = sum(count >= float(changed[0].sum()) for count in counts) / len(counts)
-    assert by_count(changed[0], changed[1:]) == pytest.approx(expected)
+    assert p_value_of_count(changed[0], changed[1:]) == pytest.approx(expected)
 
 
 def test_the_chance_of_a_count_is_found_where_few_samples_change():
     """Ten of 64 samples, and not one by any random set: no interval over the samples is as sure."""
     changed = (torch.arange(64) < 10).double()
-    assert by_count(changed, torch.zeros(19, 64, dtype=torch.float64)) < 1e-10
-    assert by_count(torch.zeros(64).double(), torch.zeros(19, 64).double()) == 1
+    assert p_value_of_count(changed, torch.zeros(19, 64, dtype=torch.float64)) < 1e-10
+    assert p_value_of_count(torch.zeros(64).double(), torch.zeros(19, 64).double()) == 1
 
 
 def test_the_chance_of_values_is_that_of_a_paired_t_test():
     changed, random = torch.rand(64, generator=seeded(4)).double(), torch.rand(5, 64, generator=seeded(5)).double()
     expected = stats.ttest_rel(changed, random.mean(0), alternative="greater").pvalue
-    assert expected < by_value(changed, random) < 1.3 * expected  # what is always left counts, too
+    assert expected < p_value_of_mean(changed, random) < 1.3 * expected  # what is always left counts, too
     alike = torch.full((64,), 2.0, dtype=torch.float64)
-    assert 0 < by_value(alike, random) < 1e-10
+    assert 0 < p_value_of_mean(alike, random) < 1e-10
 
 
 def test_single_probabilities_decide_at_a_half():
@@ -443,7 +443,7 @@ def test_a_failure_leaves_the_run_alone(tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr("lime_callback.following.run_reliance.measure", broken)
+    monkeypatch.setattr("lime_callback.following.run_reliance.measure_reliance", broken)
     with pytest.warns(UserWarning, match="the measurement of reliance failed and is left out.*no such luck"):
         one, _ = fit(tmp_path, callback(), epochs=2)
     assert one.callback_metrics["lime/spectral/reliance/plant"] == 1  # the worst there can be

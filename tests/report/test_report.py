@@ -23,7 +23,7 @@ from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
 from lime_callback.report.html_page import page as page_of
 from lime_callback.report.page_data import packed
-from lime_callback.surrogates.confidence_intervals import over_probes, reach
+from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
 from lime_callback.views.features import Features
 
 MINUS = "\N{MINUS SIGN}"
@@ -382,7 +382,7 @@ def test_intervals_are_those_of_the_explanations(run, path, browser):
     for f, half in browser.evaluate(rows, [name, ""]):
         assert half == pytest.approx(float(together[f]), rel=1e-3)
     every = f"{OF_VIEW} view.mean(2, {{ probe: null, target: null }})[what]; }}"
-    mean = over_probes(last.coefficients[:, 0], last.standard_error[:, 0])
+    mean = mean_over_probes(last.coefficients[:, 0], last.standard_error[:, 0])
     np.testing.assert_allclose(browser.evaluate(every, [name, "errors"]), mean.error.numpy(), rtol=1e-3)
     np.testing.assert_allclose(browser.evaluate(every, [name, "halves"]), mean.half_width().numpy(), rtol=1e-3)
 
@@ -424,7 +424,7 @@ def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
     asked = questions([watches], watches, True)
     assert asked == 4
     (view,) = packed(read(tmp_path))["views"]
-    assert view["alarms"] == pytest.approx([float(reach(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)])
+    assert view["alarms"] == pytest.approx([float(critical_value(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)])
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
     assert "Watch “a”: 60 %" in browser.locator("#glance").inner_text()
     assert "Watch “b”" not in browser.locator("#glance").inner_text()  # 0.6 lies within ten errors of 0.5

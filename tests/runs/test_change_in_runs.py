@@ -12,10 +12,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Watch, explain
-from lime_callback.explaining.score_gate import counted, described
+from lime_callback.comparing.score_gate import passes_gate, is_informative
 from lime_callback.comparing.drift import compare
 from lime_callback.figures.colour_scale import t_quantile
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
 from lime_callback.comparing.reference import reference_rows
 from lime_callback.following.epoch_series import EpochSeries, means_over_probes
@@ -150,26 +150,26 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     wild = one.coefficients.clone()
     wild[:2] = 1e6
     one = replace(one, score=score, coefficients=wild)
-    counts = counted(one, 0.2)
+    counts = passes_gate(one, 0.2)
     assert counts[:, 0].tolist() == [False] * 2 + [True] * 4
     means = means_over_probes(one, counts)
     torch.testing.assert_close(means.coefficients, one.coefficients[2:].mean(0))
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
-    torch.testing.assert_close(means.halves, reach(3.0) * means.errors)
+    torch.testing.assert_close(means.halves, critical_value(3.0) * means.errors)
     first = Overlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
     track = FollowedView(Superbands(5), gate=0.2, watched={"first": first})
     track.take(one, 1.0)
     assert track.metrics["watch/first"] < 1
     assert track.metrics["gated"] == 2
     assert track.series.longest < 1e5
-    assert counted(one, None).all()
+    assert passes_gate(one, None).all()
 
 
 def test_degenerate_fits_log_no_score():
     x = torch.rand(1, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with pytest.warns(UserWarning, match="too few to tell 30 features apart"):
         few = explain(lambda z: torch.sin(9 * z.sum(1)), x, torch.arange(30), baseline="zero", n_perturbations=36)
-    assert not described(few).any()
+    assert not is_informative(few).any()
     track = FollowedView(Superbands(30), gate=0.2)
     track.take(few, 1.0)
     assert track.metrics["score"] == 0
@@ -177,7 +177,7 @@ def test_degenerate_fits_log_no_score():
     assert track.measured["gated"] == 1
     with pytest.warns(UserWarning, match="does not change"):
         still = explain(lambda z: 0 * z.sum(1), x, torch.arange(30), baseline="zero", n_perturbations=200)
-    assert not described(still).any()
+    assert not is_informative(still).any()
 
 
 def test_series_of_former_checkpoints_can_be_read():
@@ -262,7 +262,7 @@ def test_intervals_over_the_probes_cover():
 
 def test_the_quantiles_are_students():
     for count in (2, 3, 8, 11, 12, 20, 40, 1000):
-        assert float(t_quantile(count)) == pytest.approx(float(reach(count - 1.0)), rel=1e-4)
+        assert float(t_quantile(count)) == pytest.approx(float(critical_value(count - 1.0)), rel=1e-4)
     assert float(t_quantile(1)) == float("inf")
 
 

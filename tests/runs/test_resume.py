@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
-from lime_callback.explaining.explainer import explain
-from lime_callback.surrogates.confidence_intervals import reach
+from lime_callback.explaining.explain_function import explain
+from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.following.epoch_series import EpochSeries
 
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
@@ -240,7 +240,7 @@ def test_axes_of_means_do_not_shrink_during_a_run():
         explain(lambda x, by=by: by * x.mean((2, 3)), x, bands, baseline="zero", n_perturbations=16)
         for by in (1.0, 9.0)
     )
-    half = reach(1.0) * large.coefficients.std(0) / 2**0.5
+    half = critical_value(1.0) * large.coefficients.std(0) / 2**0.5
     expected = (large.coefficients.mean(0).abs() + half).max()
     series = EpochSeries()
     for epoch in range(300):

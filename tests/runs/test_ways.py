@@ -15,8 +15,8 @@ from lime_callback import Features, LimeCallback, Superbands, explain, is_explai
 from lime_callback.following.time_budget import TimeBudget, affordable
 from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.comparing.drift import compare
-from lime_callback.explaining.explainer import run
-from lime_callback.explaining.explanation_from_fit import shortened
+from lime_callback.explaining.explain_batch import explain_batch
+from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.publishing.sinks import read_history
 from lime_callback.surrogates.linear_models import Lasso, Ridge
@@ -213,8 +213,8 @@ def test_a_shortened_explanation_is_that_of_its_prefix(surrogate, design):
     given = {"design": design, "surrogate": surrogate}
     whole = explain(model, x, features, **given, n_perturbations=256)
     fewer = explain(model, x, features, **given, n_perturbations=128)
-    short = shortened(whole, fewer, surrogate)
-    assert shortened(whole, whole, surrogate) is whole
+    short = refitted_like(whole, fewer, surrogate)
+    assert refitted_like(whole, whole, surrogate) is whole
     assert short.n_perturbations == 128
     for name in ("coefficients", "standard_error", "intercept", "score", "fit_score", "gap", "freedom"):
         torch.testing.assert_close(getattr(short, name), getattr(fewer, name))
@@ -233,9 +233,9 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
         return rows.sum(1).sin() + rows[:, :3].prod(1)
 
     given = {"settings": Strategies(n_perturbations=256, baseline="zero"), "batch_size": 512, "seeds": [1, 2]}
-    whole, half = (run(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
+    whole, half = (explain_batch(model, x, features, 0, **given, used=used).explanation for used in (None, 128))
     assert (whole.samples.group, half.samples.group) == (2, 1)
-    short = shortened(whole, half, Ridge())
+    short = refitted_like(whole, half, Ridge())
     assert torch.equal(short.samples.design, half.samples.design)
     for name in (
         "coefficients",

@@ -199,12 +199,12 @@ def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, n, monkeyp
     mask = (torch.arange(12).view(1, 12, 1, 1) // 4 - 1) if view == "never hidden" else None
     features = VIEWS[view].features(X) if mask is None else Features.from_mask(mask)
     folds = []
-    from lime_callback.explaining import explainer
+    from lime_callback.explaining import explain_batch
     from lime_callback.forwards import folded_stem
 
     monkeypatch.setattr(folded_stem.Folded, "pays", lambda self: True)
-    fold = explainer.fold
-    monkeypatch.setattr(explainer, "fold", lambda *given: folds.append(fold(*given)) or folds[-1])
+    fold = explain_batch.fold
+    monkeypatch.setattr(explain_batch, "fold", lambda *given: folds.append(fold(*given)) or folds[-1])
     found, direct = (
         explain(
             model, X, features, baseline=baseline, background=DATA, n_perturbations=n, batch_size=24, stem=stem,

@@ -24,7 +24,7 @@ from lime_callback import (
 )
 from lime_callback.figures import superband_bars
 from lime_callback.summaries.running_statistics import RunningStatistics
-from lime_callback.surrogates.confidence_intervals import reach, skewed
+from lime_callback.surrogates.confidence_intervals import critical_value, skewed_interval
 
 SHAPE = (6, 4, 4)
 VIEW = Superbands([[0, 3], [1], [2, 4]])
@@ -149,9 +149,9 @@ def test_intervals_of_means_of_skewed_values_hold_them_more_often_than_students(
     """Absolute values lean to one side: exponential ones here, whose mean is 1."""
     values = torch.empty(size, 4000, 1, dtype=torch.float64).exponential_(generator=torch.Generator().manual_seed(2))
     found = RunningStatistics.of(values, torch.zeros_like(values), torch.ones_like(values, dtype=torch.bool))
-    low, high = skewed(found.mean, found.spread, found.skewness, found.count)
+    low, high = skewed_interval(found.mean, found.spread, found.skewness, found.count)
     held = ((low <= 1) & (high >= 1)).double().mean()
-    half = found.spread / size**0.5 * reach(found.count - 1)
+    half = found.spread / size**0.5 * critical_value(found.count - 1)
     by_student = ((found.mean - 1).abs() <= half).double().mean()
     assert by_student < 0.93
     assert 0.925 < held < 0.97

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from lime_callback import Features, Ridge, explain
 from lime_callback.comparing.drift import compare
-from lime_callback.explaining import explainer
-from lime_callback.explaining.explanation_from_fit import shortened
+from lime_callback.explaining import explain_batch
+from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.baselines import Background
 from lime_callback.sampling.designs import DESIGNS
 from lime_callback.sampling.hidden_values import drawn
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import Cosine
-from lime_callback.surrogates.averaged_rows import Rows, averaged, rows_to_ask
+from lime_callback.surrogates.averaged_rows import RowCounts, averaged, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import coefficient_influences, fit
 
@@ -41,7 +41,7 @@ def asked(d):
 
 
 def ask_once(monkeypatch):
-    monkeypatch.setattr(explainer, "rows_to_ask", lambda design, kernel, n, d, grounds: Rows(n, n))
+    monkeypatch.setattr(explain_batch, "rows_to_ask", lambda design, kernel, n, d, grounds: RowCounts(n, n))
 
 
 @pytest.mark.parametrize("d", SIZES)
@@ -144,7 +144,7 @@ def test_fewer_rows_are_asked_with_fewer_samples_first_and_compare_with_earlier_
     settings = Strategies(baseline=Background(), surrogate=EXACT)
 
     def explained(model, used=None):
-        return explainer.run(
+        return explain_batch.explain_batch(
             lambda x, _: model(x), x, features, None, settings=settings, batch_size=64, seeds=[3], used=used,
             background=data,
         ).explanation  # fmt: skip
@@ -152,7 +152,7 @@ def test_fewer_rows_are_asked_with_fewer_samples_first_and_compare_with_earlier_
     whole, few = explained(model), explained(model, used)
     assert few.n_perturbations == used
     assert few.samples.period == (64 if used > 64 else None)
-    again = shortened(whole, few, EXACT)
+    again = refitted_like(whole, few, EXACT)
     torch.testing.assert_close(again.coefficients, few.coefficients)
     torch.testing.assert_close(again.standard_error, few.standard_error)
     for name in ("period", "chance", "group"):

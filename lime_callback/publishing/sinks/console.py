@@ -51,7 +51,7 @@ class Console:
         if self._announced:
             return
         self._announced = True
-        each = perturbations + 2 + 4 * steps_for(perturbations)  # see `explainer.Outcome.forwards`
+        each = perturbations + 2 + 4 * steps_for(perturbations)  # see `ExplainedBatch.forwards`
         often = "each validation" if every == 1 else f"every {every} epochs"
         self.info(
             f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "

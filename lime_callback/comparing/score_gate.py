@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
 
 
-def described(explanation: Explanation) -> Tensor:
+def is_informative(explanation: Explanation) -> Tensor:
     """Which surrogates have something to describe, and rows enough to do so, bool ``[B, T]``."""
     known = (explanation.freedom > 0).unsqueeze(1)
     return known & ~(explanation.coefficients == 0).all(-1)
 
 
-def counted(explanation: Explanation, gate: float | None) -> Tensor:
+def passes_gate(explanation: Explanation, gate: float | None) -> Tensor:
     """Which explanations enter means, lines and drift, bool ``[B, T]``.
 
     Args:
@@ -29,4 +29,4 @@ def counted(explanation: Explanation, gate: float | None) -> Tensor:
     """
     if gate is None:
         return torch.ones_like(explanation.score, dtype=torch.bool)
-    return described(explanation) & (explanation.score >= gate)
+    return is_informative(explanation) & (explanation.score >= gate)

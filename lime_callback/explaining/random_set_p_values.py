@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def by_count(changed: Tensor, random: Tensor) -> float:
+def p_value_of_count(changed: Tensor, random: Tensor) -> float:
     """Probability that at least as many samples change, given how many sets change each sample.
 
     If the set is one of ``R + 1`` alike, a sample that ``k`` of them change is changed by the set itself with
@@ -34,7 +34,7 @@ def by_count(changed: Tensor, random: Tensor) -> float:
     return float(numbers[round(float(changed.sum())) :].sum())
 
 
-def by_value(changed: Tensor, random: Tensor) -> float:
+def p_value_of_mean(changed: Tensor, random: Tensor) -> float:
     """Probability that the set's mean change lies as far above the random sets', by Student's t over the samples.
 
     Args:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import nn
 
-from lime_callback.checks.arguments import check_count, check_function, check_target
-from lime_callback.explaining.explainer import run
-from lime_callback.explaining.input_checks import check_background, check_inputs
-from lime_callback.explaining.strategies import Strategies
+from lime_callback.checks.arguments import check_count, check_target
+from lime_callback.explaining.explain_function import ExplainArguments
 from lime_callback.forwards.batched_forwards import predictions
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes import batch_entries
@@ -100,45 +98,42 @@ def explain_all(
     Warns:
         UserWarning: with the number of samples whose fit is degenerate.
     """
-    check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
+    arguments = ExplainArguments.checked(
+        forward,
+        background,
+        batch_size,
+        n_perturbations=n_perturbations,
+        design=design,
+        baseline=baseline,
+        kernel=kernel,
+        surrogate=surrogate,
+        like=like,
+        output=output,
+        stem=stem,
+    )
     if not isinstance(loader, Iterable):
         raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
     if not isinstance(view, View):
         raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
-    usual = "mean" if background is None else "data"
-    settings = Strategies(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
-    target, layout = check_target(target), Layout.of(layout)
-    seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
+    target, layout, seed = check_target(target), Layout.of(layout), check_count("seed", seed, 0)
     aggregate, reasons = Aggregate(gate), list[str]()
-
-    def rows(x: Tensor, _: Tensor) -> Any:
-        return forward(x)
-
     for batch in loader:
         samples = _samples(batch, input_key, label_key, device)
         layout.check(tuple(samples.inputs.shape), "the loader's batch")
-        check_inputs(samples.inputs)
-        check_background(background, samples.inputs)
+        arguments.check_inputs(samples.inputs)
         entries = samples.batch if isinstance(samples.batch, dict) else None
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
         aggregate.check(features)
         with torch.no_grad():
-            outputs, pinned = predictions(rows, samples.inputs, settings.output, batch_size)
-        found = run(
-            rows,
-            samples.inputs,
-            features,
-            pinned_targets(target, outputs, samples.labels),
-            settings=settings,
-            batch_size=batch_size,
-            seeds=[seed + aggregate.inputs + i for i in range(len(samples))],
-            module=forward if isinstance(forward, nn.Module) else None,
-            pinned=pinned,
-            background=background,
-        )
-        aggregate.add(found.explanation)
-        reasons += found.degenerate.values()
-        batch_size = found.batch_size
+            outputs, pinned = predictions(
+                arguments.row_forward, samples.inputs, arguments.settings.output, arguments.batch_size
+            )
+        targets = pinned_targets(target, outputs, samples.labels)
+        seeds = [seed + aggregate.inputs + i for i in range(len(samples))]
+        explained = arguments.explain(samples.inputs, features, targets, seeds, pinned)
+        aggregate.add(explained.explanation)
+        reasons += explained.degenerate.values()
+        arguments = replace(arguments, batch_size=explained.batch_size)  # for which memory sufficed
     if not aggregate.inputs:
         raise ValueError("`loader` should give at least one batch. Found none.")
     if reasons:

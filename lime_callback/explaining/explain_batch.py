@@ -1,0 +1,291 @@
+"""LIME for one batch of checked inputs, without Lightning: perturb, run the model, fit the surrogates, conclude.
+
+:func:`explain_batch` is a list of steps. Each step that may fail in one process alone runs within
+:meth:`~lime_callback.forwards.processes.Ranks.together`; no step that fails before its first forward shares that with
+the forwards, where processes of sharded weights wait for each other.
+
+Letters: ``B`` inputs, ``K`` outputs, ``T`` targets, ``n`` perturbations, ``d`` features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lime_callback.explaining.degenerate_fits import check_outputs, fit_problems
+from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
+from lime_callback.explaining.explanation import Explanation
+from lime_callback.explaining.explanation_from_fit import attributes_of_fit
+from lime_callback.explaining.input_checks import fingerprint
+from lime_callback.forwards.batched_forwards import predictions, sweep
+from lime_callback.forwards.folded_stem import Folded, StemFinder, fold
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
+from lime_callback.forwards.processes import ALONE, Ranks
+from lime_callback.forwards.profiler_sections import stage, unheard
+from lime_callback.outputs.targets import Target, scores, select
+from lime_callback.sampling.designs import draw, used_rows
+from lime_callback.sampling.hidden_values import of_rows, weighed
+from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
+from lime_callback.surrogates.fitted_rows import Samples
+from lime_callback.surrogates.fitting import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lime_callback.explaining.strategies import Strategies
+    from lime_callback.sampling.baselines import Baseline
+    from lime_callback.surrogates.fitting import Fit
+    from lime_callback.views.features import Features
+
+    RowForward = Callable[[Tensor, Tensor], Any]
+
+
+class ExplainedBatch(NamedTuple):
+    """The result of :func:`explain_batch`.
+
+    Attributes:
+        explanation: on the inputs' device.
+        outputs: the model's outputs for the unperturbed inputs, ``[B, K]``.
+        degenerate: for each input whose fit explains nothing the reason.
+        weak: for each other input whose rows tell little the reason.
+        batch_size: rows a forward for which memory sufficed, in all processes.
+        unfolded: why the model's stem could not be folded, where that was asked for.
+        faithfulness: how much sooner the first output falls and rises than by chance, ``[B]``, see
+            :mod:`lime_callback.explaining.deletion_insertion`; ``None`` where it was not asked for.
+        forwards: how many times the model was asked about each input: its perturbations, of which a design may have
+            fewer than were asked for, itself, itself with everything hidden, and the curves of the faithfulness.
+    """
+
+    explanation: Explanation
+    outputs: Tensor
+    degenerate: dict[int, str]
+    weak: dict[int, str]
+    batch_size: int
+    unfolded: str = ""
+    faithfulness: Tensor | None = None
+    forwards: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """The arguments of :func:`explain_batch` that say what to perturb, and how."""
+
+    inputs: Tensor
+    features: Features
+    settings: Strategies
+    seeds: Sequence[int]
+    used: int | None
+    background: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Perturbations:
+    """The rows of a batch.
+
+    Attributes:
+        perturber: makes the perturbed inputs.
+        group: rows that were drawn together stand together, this many at a time.
+        period: after so many rows the design begins again.
+    """
+
+    perturber: PerturbedInputs
+    group: int
+    period: int
+
+
+def explain_batch(
+    forward: RowForward,
+    inputs: Tensor,
+    features: Features,
+    target: Target,
+    *,
+    settings: Strategies,
+    batch_size: int,
+    seeds: Sequence[int],
+    used: int | None = None,
+    ranks: Ranks = ALONE,
+    module: nn.Module | None = None,
+    pinned: Tensor | None = None,
+    background: Tensor | None = None,
+    checked: bool = False,
+) -> ExplainedBatch:
+    """Explain checked inputs.
+
+    Args:
+        forward: takes ``[m, *dims]`` and the number of the input that each row was made of, int64 ``[m]``.
+        inputs: ``[B, *dims]``, the same in all processes.
+        features: the inputs' features, on their device.
+        target: see :func:`~lime_callback.explain`.
+        settings: how to explain.
+        batch_size: rows a forward at most; fewer where memory does not suffice.
+        seeds: one number an input.
+        used: how many rows of each design are used, from its first; ``None``: all.
+        ranks: processes that share the forwards.
+        module: the module that ``forward`` runs, for its stem; ``None`` leaves the stem alone.
+        pinned: what a reducer has pinned for the inputs, ``[B, ...]``; ``None``: it does so now.
+        background: other inputs ``[N, *dims]``, on any device, for baselines that take their values from the data.
+        checked: whether to measure the faithfulness, too, which takes a sixteenth of the forwards.
+
+    Raises:
+        ValueError: if the outputs' shape does not fit, or they are not finite.
+        RankError: if the forwards failed in another process.
+    """
+    batch = _Batch(inputs, features, settings, seeds, used, background)
+    # With sharded weights each process would have to decide alike.
+    foldable = module is not None and settings.stem != "off" and not ranks.lockstep
+    finder = StemFinder(module if foldable else None)
+    with torch.no_grad():
+        with stage("forwards"):
+            with finder.looking(forward) as watched:
+                whole, pinned = ranks.together(
+                    partial(predictions, watched, inputs, settings.output, batch_size, ranks, pinned)
+                )
+            targets = ranks.together(partial(select, target, whole))
+            rows = ranks.together(partial(perturbations, batch))
+            hidden = _outputs_with_all_hidden(forward, rows.perturber, settings, batch_size, ranks, pinned)
+            evaluate = partial(_evaluate, forward, settings, whole, pinned)
+            stem, unfolded = (
+                ranks.together(partial(fold, finder, evaluate, rows.perturber, batch_size, whole[:1]))
+                if foldable
+                else (None, "")
+            )
+            outputs, sufficed = sweep(evaluate, stem or rows.perturber, targets, batch_size, ranks)
+        with stage("fit"):
+            explained = ranks.together(partial(_conclude, batch, rows, targets, whole, hidden, outputs))
+        explained = explained._replace(batch_size=sufficed, unfolded=unfolded)
+        if checked and (steps := steps_for(rows.perturber.per_input)):
+            curve_rows = ranks.together(partial(_curve_rows, explained.explanation, rows.perturber, stem, steps, seeds))
+            with stage("forwards"), unheard():
+                along, _ = sweep(evaluate, curve_rows, targets[:, :1], sufficed, ranks)
+            explained = _with_faithfulness(explained, along.view(len(inputs), -1), outputs)
+        return explained
+
+
+def perturbations(batch: _Batch) -> Perturbations:
+    """Draw the rows of a batch, and the values that hide its features in each of them."""
+    settings, features = batch.settings, batch.features
+    baseline = settings.baseline.bound(features, batch.background)
+    asked = _asked(settings, baseline, features)
+    design = repeated_rows(draw(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked)
+    hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
+    rows, group = used_rows(settings.design, asked.period, len(features), batch.used)
+    perturber = PerturbedInputs(batch.inputs, of_rows(hidden, rows), features, design[:, rows])
+    return Perturbations(perturber, group, asked.period)
+
+
+def _asked(settings: Strategies, baseline: Baseline, features: Features) -> RowCounts:
+    n = settings.n_perturbations
+    if not baseline.varies:
+        return RowCounts(n, n)
+    return rows_to_ask(settings.design, settings.kernel, n, len(features), baseline.grounds)
+
+
+def _outputs_with_all_hidden(
+    forward: RowForward,
+    perturber: PerturbedInputs,
+    settings: Strategies,
+    batch_size: int,
+    ranks: Ranks,
+    pinned: Tensor | None,
+) -> Tensor:
+    """The outputs with every feature hidden, as the mean over the samples that hide them, ``[B, K]``."""
+    outputs = []
+    for k in range(perturber.grounds):
+        emptied = ranks.together(partial(perturber.nothing, k))
+        part, _ = ranks.together(partial(predictions, forward, emptied, settings.output, batch_size, ranks, pinned))
+        outputs.append(part)
+    return torch.stack(outputs).mean(0)
+
+
+def _evaluate(
+    forward: RowForward, settings: Strategies, whole: Tensor, pinned: Tensor | None, x: Tensor, rows: Tensor
+) -> Tensor:
+    """The model's outputs ``[m, K]`` for rows ``x`` [m, *dims] that were made of the inputs of these numbers.
+
+    Raises:
+        ValueError: if there are not as many as for the unperturbed inputs, or they are of another dtype.
+    """
+    outputs = scores(forward(x, rows), len(x), settings.output, None if pinned is None else pinned[rows])
+    if outputs.shape[1] != whole.shape[1] or outputs.dtype != whole.dtype:
+        raise ValueError(
+            f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
+            f"input, {whole.dtype}, and then {outputs.shape[1]}, {outputs.dtype}."
+        )
+    return outputs
+
+
+def _conclude(
+    batch: _Batch, rows: Perturbations, targets: Tensor, whole: Tensor, hidden: Tensor, outputs: Tensor
+) -> ExplainedBatch:
+    """Fit the surrogates, and make the explanation of their coefficients.
+
+    Args:
+        batch: what was perturbed.
+        rows: its perturbations.
+        targets: int64 ``[B, T]``.
+        whole: outputs for the unperturbed inputs, ``[B, K]``.
+        hidden: outputs with every feature hidden, ``[B, K]``.
+        outputs: targets' outputs for the perturbations, ``[B n, T]``.
+    """
+    perturber, features = rows.perturber, batch.features
+    samples = weighted_samples(batch.settings, rows, outputs)
+    fitted = _fit(batch.settings, samples, whole)
+    degenerate, weak = fit_problems(whole, samples.outputs, fitted, features)
+    prediction = whole.gather(1, targets)
+    explanation = Explanation(
+        **attributes_of_fit(fitted, outputs.dtype, prediction),
+        targets=targets,
+        prediction=prediction,
+        hidden=hidden.gather(1, targets),
+        fingerprint=fingerprint(batch.inputs),
+        features=features,
+        n_perturbations=perturber.per_input,
+        shape=tuple(batch.inputs.shape[1:]),
+        samples=samples,
+    )
+    forwards = perturber.per_input + 1 + perturber.grounds
+    return ExplainedBatch(explanation, whole, degenerate, weak, batch_size=0, forwards=forwards)
+
+
+def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor) -> Samples:
+    """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
+    perturber, period = rows.perturber, rows.period
+    design, n = perturber.design, perturber.per_input
+    weights = weighed(settings.kernel, perturber.inputs, perturber.hidden, perturber.features, design)
+    outputs = outputs.view(len(perturber.inputs), n, -1)
+    some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
+    return Samples(design, weights, outputs, rows.group, chance=some, period=period if period < n else None)
+
+
+def _fit(settings: Strategies, samples: Samples, whole: Tensor) -> Fit:
+    try:
+        return fit(settings.surrogate, samples)
+    except Exception:
+        check_outputs(whole, samples.outputs)  # which may be why
+        raise
+
+
+def _curve_rows(
+    explanation: Explanation, perturber: PerturbedInputs, stem: Folded | None, steps: int, seeds: Sequence[int]
+) -> PerturbedInputs | Folded:
+    """The rows along the curves of the faithfulness."""
+    rows = perturber.other(curve_rows(explanation, steps, seeds))
+    return rows if stem is None else stem.other(rows)
+
+
+def _with_faithfulness(explained: ExplainedBatch, along: Tensor, outputs: Tensor) -> ExplainedBatch:
+    """Add the faithfulness.
+
+    Args:
+        explained: the batch.
+        along: the first target's outputs along the curves, ``[B, 4 S]``.
+        outputs: the targets' outputs for the perturbations, ``[B n, T]``, whose spread is the unit.
+    """
+    spread = outputs.view(len(along), -1, outputs.shape[1])[..., 0].std(1)
+    return explained._replace(
+        faithfulness=area_beyond_chance(along, spread), forwards=explained.forwards + along.shape[1]
+    )

@@ -1,0 +1,203 @@
+"""``explain``: the public function, and the arguments that it shares with ``explain_all``.
+
+The work is done by :func:`~lime_callback.explaining.explain_batch.explain_batch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor, nn
+
+from lime_callback.checks.arguments import check_count, check_function, check_seeds
+from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
+from lime_callback.explaining.input_checks import check_background, check_inputs, checked_features
+from lime_callback.explaining.strategies import Strategies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lime_callback.explaining.explanation import Explanation
+    from lime_callback.explaining.package_presets import Like
+    from lime_callback.outputs.segmentation_reducers import Reducer
+    from lime_callback.outputs.targets import Output, Target
+    from lime_callback.sampling.baselines import Baseline
+    from lime_callback.sampling.designs import Design
+    from lime_callback.sampling.locality_kernels import Kernel
+    from lime_callback.views.features import Features
+
+    Forward = Callable[[Tensor], Any]
+
+_DEFAULT_BATCH = 64
+_log = logging.getLogger("lime_callback")
+
+
+def explain(
+    forward: Forward,
+    inputs: Tensor,
+    features: Features | Tensor,
+    target: Target = None,
+    *,
+    n_perturbations: int = 256,
+    design: str | Design | None = None,
+    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None = None,
+    kernel: str | Kernel | None = None,
+    surrogate: Any = None,
+    like: Like | None = None,
+    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
+    batch_size: int | None = None,
+    stem: Literal["auto", "off"] = "auto",
+    background: Tensor | None = None,
+    seed: int | Sequence[int] = 0,
+) -> Explanation:
+    """Explain a model's outputs by a weighted linear model over features that are switched on and off.
+
+    All inputs and targets share the forwards. The model is called as it is: put it into evaluation mode yourself.
+    Global random state is not touched.
+
+    Args:
+        forward: takes ``[m, *dims]``, returns ``[m]`` or ``[m, K]`` (or what a callable ``output`` turns into that).
+        inputs: ``[B, *dims]``, floating point, finite.
+        features: of a view, or an integer mask that broadcasts to the inputs' shape, -1 where nothing is ever hidden.
+        target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, a function
+            of the outputs ``[B, K]`` that returns one, such as :class:`~lime_callback.TopLabels`, or ``None`` for every
+            output.
+        n_perturbations: rows of the design, at least 2.
+        design: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"``, or a
+            :class:`~lime_callback.sampling.Design`.
+        baseline: what hidden elements become: ``"mean"`` of the input by channel (if ``None`` and there is no
+            background), ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, a tensor, a function of the inputs, or a
+            :class:`~lime_callback.sampling.Baseline`; with a background also ``"data"`` (if ``None``) or
+            ``"background"``.
+        kernel: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.sampling.Kernel`.
+        surrogate: ``"ridge"`` (if ``None``), ``"lasso"``, a scikit-learn linear regressor, or a
+            :class:`~lime_callback.surrogates.Surrogate`.
+        like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see
+            :mod:`lime_callback.explaining.package_presets`. What it sets has to be left out.
+        output: ``"raw"``, ``"centered"`` (less the mean of all outputs, so that what is added to all logits, which
+            changes no probability, counts for nothing), ``"log_softmax"`` (the log-probability, at least that of
+            1e-12; of outputs that are probabilities their logarithm), ``"softmax"``, ``"sigmoid"``, a function of what
+            ``forward`` returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
+            :class:`~lime_callback.outputs.Reducer` for segmentation.
+        batch_size: perturbed inputs a forward; 64 at most if ``None``.
+        stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
+            perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
+        background: other inputs of the same data, ``[N, *dims]``: ``"data"`` hides by their mean, ``"background"`` by
+            their values.
+        seed: of the designs: one number, which gives each input the same rows, so that a batch is explained as its
+            inputs are one by one; or one number an input.
+
+    Returns:
+        The explanation, on the inputs' device.
+
+    Raises:
+        ValueError: if an argument's value or shape does not fit, or the model's outputs are not finite.
+        TypeError: if an argument is of another kind.
+
+    Warns:
+        UserWarning: if a fit is degenerate (the output does not vary, rows are too few for the features, or all
+            coefficients are zero), or uncertain (fewer than two effective rows a feature).
+
+    References:
+        Ribeiro, Singh and Guestrin, "Why Should I Trust You?", KDD 2016.
+    """
+    arguments = ExplainArguments.checked(
+        forward,
+        background,
+        _DEFAULT_BATCH if batch_size is None else batch_size,
+        n_perturbations=n_perturbations,
+        design=design,
+        baseline=baseline,
+        kernel=kernel,
+        surrogate=surrogate,
+        like=like,
+        output=output,
+        stem=stem,
+    )
+    arguments.check_inputs(inputs)
+    explained = arguments.explain(inputs, checked_features(features, inputs), target, check_seeds(seed, len(inputs)))
+    for b, reason in explained.weak.items():
+        warnings.warn(f"The explanation of input {b} is uncertain: {reason}.", UserWarning, stacklevel=2)
+    if explained.unfolded:
+        _log.info("The model's stem is not folded, and perturbed inputs are made, since %s.", explained.unfolded)
+    for b, reason in explained.degenerate.items():
+        warnings.warn(f"The explanation of input {b} is degenerate: {reason}.", UserWarning, stacklevel=2)
+    return explained.explanation
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainArguments:
+    """The arguments that :func:`explain` and :func:`~lime_callback.explain_all` share, checked once.
+
+    Attributes:
+        forward: takes ``[m, *dims]``.
+        settings: every strategy.
+        batch_size: perturbed inputs a forward.
+        background: other inputs ``[N, *dims]``, or ``None``.
+    """
+
+    forward: Forward
+    settings: Strategies
+    batch_size: int
+    background: Tensor | None
+
+    @classmethod
+    def checked(cls, forward: Any, background: Tensor | None, batch_size: int, **strategies: Any) -> ExplainArguments:
+        """Check the user's arguments, but those that need the inputs.
+
+        Args:
+            forward: what the user gave.
+            background: likewise; without it a baseline of ``None`` is ``"mean"``, with it ``"data"``.
+            batch_size: perturbed inputs a forward.
+            **strategies: see :class:`~lime_callback.explaining.strategies.Strategies`.
+
+        Raises:
+            ValueError: if an argument's value does not fit.
+            TypeError: if an argument is of another kind.
+        """
+        check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
+        settings = Strategies(**strategies, usual="mean" if background is None else "data")
+        return cls(forward, settings, check_count("batch_size", batch_size, 1), background)
+
+    def check_inputs(self, inputs: Tensor) -> None:
+        """Raise if inputs are not finite numbers ``[B, *dims]`` of the background's shape.
+
+        Raises:
+            ValueError: if their values or shapes do not fit.
+            TypeError: if they are no floating-point tensors.
+        """
+        check_inputs(inputs)
+        check_background(self.background, inputs)
+
+    def row_forward(self, x: Tensor, rows: Tensor) -> Any:
+        """The user's forward, which does not ask what the rows were made of."""
+        return self.forward(x)
+
+    def explain(
+        self, inputs: Tensor, features: Features, target: Target, seeds: Sequence[int], pinned: Tensor | None = None
+    ) -> ExplainedBatch:
+        """Explain a checked batch.
+
+        Args:
+            inputs: ``[B, *dims]``.
+            features: the inputs' features, on their device.
+            target: see :func:`explain`.
+            seeds: one number an input.
+            pinned: what a reducer has pinned for the inputs, ``[B, ...]``; ``None``: it does so now.
+        """
+        return explain_batch(
+            self.row_forward,
+            inputs,
+            features,
+            target,
+            settings=self.settings,
+            batch_size=self.batch_size,
+            seeds=seeds,
+            module=self.forward if isinstance(self.forward, nn.Module) else None,
+            pinned=pinned,
+            background=self.background,
+        )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lime_callback.explaining.effects import effects
-from lime_callback.figures.colour_scale import t_quantile
+from lime_callback.surrogates.confidence_intervals import reach
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def means(table: Table, moment: int, gate: float | None) -> Means:
     count, mean = there.sum(0), _mean(own, there)
     spread = np.where(there, own - mean, 0.0)
     error = np.sqrt((spread**2).sum(0) / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    half = np.where(count > 1, error * t_quantile(np.maximum(count, 2)), np.nan)
+    half = np.where(count > 1, error * reach(torch.from_numpy(np.maximum(count - 1, 1))).numpy(), np.nan)
     return Means(np.nan_to_num(mean), half, np.nan_to_num(_mean(size, there)))
 
 

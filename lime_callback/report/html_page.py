@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lime_callback.checks.whole_files import replacing
 from lime_callback.report.interval_widths import students
 from lime_callback.report.page_data import packed
 
@@ -43,9 +44,9 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
         raise ValueError("`runs` should hold at least one run. Found none.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(page(runs), encoding="utf-8", errors="replace")  # half characters, in names of folders
-    partial.replace(path)
+    text = page(runs)
+    with replacing(path) as file:
+        file.write(text.encode(errors="replace"))  # half characters, in names of folders
     return path
 
 

@@ -12,9 +12,10 @@ import io
 import os
 import shutil
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from lime_callback.checks.whole_files import move_aside, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,11 +50,7 @@ class RowFile(Generic[Row]):
             Where it is now, ``history.1.csv`` or the next number that is free; ``None`` if there was no file.
         """
         self._sound = True
-        if not os.path.lexists(self.path):
-            return None
-        aside = next(path for path in map(self._numbered, count(1)) if not os.path.lexists(path))
-        self.path.rename(aside)
-        return aside
+        return move_aside(self.path)
 
     def rewind(self, step: int | None = None) -> Path | None:
         """Go on with a run from ``step``: drop the rows after it, and a row that a crash has cut off.
@@ -122,12 +119,9 @@ class RowFile(Generic[Row]):
                 file.truncate(size)
                 raise
 
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
-
     def _keep_up_to(self, step: int | None, columns: int) -> None:
-        new, at = self.path.with_name(f"{self.path.name}.tmp"), fields_of(self._kind).index("step")
-        with self.path.open("rb") as old, new.open("wb") as file:
+        at = fields_of(self._kind).index("step")
+        with replacing(self.path) as file, self.path.open("rb") as old:
             records = records_of(old)
             next(records)
             file.write(self._header)
@@ -139,7 +133,6 @@ class RowFile(Generic[Row]):
                     file.write(record if whole or row is None else _lines([row], self._kind))
             file.flush()
             os.fsync(file.fileno())
-        new.replace(self.path)
 
 
 def read_rows(path: str | os.PathLike[str], kind: type[Row], name: str) -> list[Row]:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from lime_callback import Explanation, Superbands, Superpixels, explain
 from lime_callback.explaining.effects import effects
 from lime_callback.summaries.running_statistics import RunningStatistics
-from lime_callback.surrogates.confidence_intervals import over_probes, skewed
+from lime_callback.surrogates.confidence_intervals import over_probes, reach, skewed
 
 if TYPE_CHECKING:
     from lime_callback.views import View
@@ -105,7 +105,7 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: 
             )
             low, high = skewed(few.mean, few.spread, few.skewness, few.count)
             over = ((low <= truth) & (truth <= high))[0]
-        inside.append(torch.stack([over, off <= 1.96 * mean.noise]))
+        inside.append(torch.stack([over, off <= reach(math.inf) * mean.noise]))
     share = torch.stack(inside).double().mean(0)[:, moves]
     return share[0], share[1]
 

@@ -1,8 +1,9 @@
-"""A module around a network, for benchmarks of a whole run: what it learns does not matter."""
+"""A network and a trainer for benchmarks of a whole run: what it learns does not matter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
@@ -10,6 +11,25 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def keep_wandb_in(folder: str) -> None:
+    """Let W&B write into this folder alone, and offline; before its logger is made."""
+    os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
+    os.environ |= {f"WANDB_{what}_DIR": folder for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+
+
+def quiet_trainer(folder: str, **settings: Any) -> pl.Trainer:
+    """A trainer on the CPU that writes nothing but what its loggers do."""
+    return pl.Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        **settings,
+    )
 
 
 class Network(pl.LightningModule):

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from lime_callback import Explanation, Superbands, Superpixels, explain
 from lime_callback.explaining.effects import effects
 from lime_callback.summaries.running_statistics import RunningStatistics
-from lime_callback.surrogates.confidence_intervals import mean_over_probes, skewed_interval
+from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes, skewed_interval
 
 if TYPE_CHECKING:
     from lime_callback.views import View
@@ -105,7 +105,7 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: 
             )
             low, high = skewed_interval(few.mean, few.spread, few.skewness, few.count)
             over = ((low <= truth) & (truth <= high))[0]
-        inside.append(torch.stack([over, off <= 1.96 * mean.noise]))
+        inside.append(torch.stack([over, off <= critical_value(math.inf) * mean.noise]))
     share = torch.stack(inside).double().mean(0)[:, moves]
     return share[0], share[1]
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
-from network import Network
+from network import Network, keep_wandb_in, quiet_trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -82,25 +81,14 @@ def main() -> int:
 
 def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures: bool) -> float:
     """Train with a logger whose files all are in the folder; seconds that an explanation took the training."""
-    os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    os.environ |= {f"WANDB_{what}_DIR": str(folder) for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+    keep_wandb_in(str(folder))
     pl.seed_everything(0, verbose=False)
     lime = LimeCallback(
         [Superpixels(n_segments=25), Superbands(6)], wavelengths=WAVELENGTHS, probes=PROBES, n_perturbations=64,
         pictures=pictures, on_error="raise",
     )  # fmt: skip
     spent = Spent()
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        callbacks=[lime, spent],
-        logger=make(folder),
-        default_root_dir=folder,
-        accelerator="cpu",
-        log_every_n_steps=1,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-    )
+    trainer = quiet_trainer(str(folder), max_epochs=epochs, callbacks=[lime, spent], logger=make(folder))
     trainer.fit(network(), images(), images())
     if isinstance(trainer.logger, WandbLogger):
         import wandb

@@ -31,7 +31,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from network import Network
+from network import Network, keep_wandb_in, quiet_trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -95,25 +95,20 @@ def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
     """Train until there were ``count`` validations, and read the process after each."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    os.environ |= {f"WANDB_{what}_DIR": folder for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+    keep_wandb_in(folder)
     pl.seed_everything(0, verbose=False)
     watching = LoggersAlone() if alone else LimeCallback(
         [Superpixels("grid", n_segments=9), Superbands(4)], wavelengths=WAVELENGTHS, probes=4, n_perturbations=64,
         on_error="raise",
     )  # fmt: skip
     read = Read()
-    trainer = pl.Trainer(
+    trainer = quiet_trainer(
+        folder,
         max_steps=count,
         max_epochs=-1,
         val_check_interval=1,
         callbacks=[Begin(read), watching, read],
         logger=[TensorBoardLogger(folder), WandbLogger(save_dir=folder, offline=True)],
-        accelerator="cpu",
-        log_every_n_steps=1,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
     )
     trainer.fit(network(), images(), images())
     import wandb

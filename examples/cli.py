@@ -10,10 +10,9 @@ the command line, such as `--trainer.max_epochs=3`. The callback's arguments are
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from quiet_training import ignore_advice
 from scene import IndianPines, PatchViT
 
 from lime_callback import LimeCallback  # imported, so that `LimeCallback` will do where a class path is asked for
@@ -32,8 +31,6 @@ class PinesCLI(LightningCLI):
 
 
 if __name__ == "__main__":
-    # Patches are slices of memory: processes to load them would only cost time, whatever Lightning advises.
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # raised by Lightning, not by this code
+    ignore_advice()
     torch.set_num_threads(1)  # so small a model hardly gains from a second thread, and loses much on a busy machine
     PinesCLI(PatchViT, IndianPines, seed_everything_default=0)

@@ -10,13 +10,11 @@ how much patches differ.
 from __future__ import annotations
 
 import argparse
-import logging
-import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger
+from quiet_training import begin, make_logger, make_trainer
 from scene import CLASS_NAMES, PATCH, IndianPines, Patches, PatchViT, wavelengths
 from torch.utils.data import DataLoader, Subset
 
@@ -33,15 +31,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
     args = parser.parse_args()
-    warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec.* is deprecated)")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    pl.seed_everything(args.seed, workers=True, verbose=False)
+    begin(args.seed)
     epochs, limit = (2, 256) if args.fast else (args.epochs, None)
     data = IndianPines(seed=args.seed)
     weights = data.class_weights()
 
     print("west: training from scratch")
-    pretraining = trainer(epochs, args.output, "finetune_west")
+    logger = make_logger("tensorboard", args.output, "finetune_west")
+    pretraining = make_trainer(epochs, logger, EpochLine(), log_every_n_steps=1)
     pretraining.fit(PatchViT(weights, lr=1e-3), *loaders(data, limit, west=True))
     checkpoint = args.output / "finetune_west" / f"version_{pretraining.logger.version}" / "west.ckpt"
     pretraining.save_checkpoint(checkpoint)
@@ -56,24 +53,11 @@ def main() -> None:
         reference=checkpoint,
     )
     model = PatchViT.load_from_checkpoint(checkpoint, class_weights=weights, lr=3e-4)
-    finetuning = trainer(epochs, args.output, "finetune_east", lime)
+    logger = make_logger("tensorboard", args.output, "finetune_east")
+    finetuning = make_trainer(epochs, logger, lime, EpochLine(), log_every_n_steps=1)
     finetuning.fit(model, *loaders(data, limit, west=False))
     print_table(lime, finetuning)
     print(f"\nSee the run with:  tensorboard --logdir {args.output / 'finetune_east'} --samples_per_plugin=images=500")
-
-
-def trainer(epochs: int, output: Path, name: str, *callbacks: pl.Callback) -> pl.Trainer:
-    """A quiet trainer that prints a line for each epoch."""
-    return pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=TensorBoardLogger(output, name=name),
-        callbacks=[*callbacks, EpochLine()],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=1,
-    )
 
 
 def loaders(data: IndianPines, limit: int | None, *, west: bool) -> tuple[DataLoader, DataLoader]:

@@ -18,7 +18,6 @@ nothing here, since what a parameter does to a field it does to all of its pixel
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 import warnings
 from pathlib import Path
@@ -31,7 +30,7 @@ from hyperview_data import Hyperview
 from hyperview_made import write_fields
 from hyperview_model import SIZES, SoilCLIP, load_checkpoint
 from hyperview_report import charts, print_bands, print_field, save
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from quiet_training import begin, dashboard, make_logger, make_trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Validity, explain_all
 from lime_callback.pictures import draw_aggregate_spectra
@@ -144,12 +143,8 @@ def start(args: argparse.Namespace) -> Run:
         FileNotFoundError: if a file or a folder does not exist.
         ValueError: if one is not what it should be; the message names it.
     """
-    # A field is read in two milliseconds: processes to load them would cost more, whatever Lightning advises.
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # raised by Lightning, not by this code
+    begin(args.seed)
     warnings.filterwarnings("ignore", message=".*logging interval")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    pl.seed_everything(args.seed, workers=True, verbose=False)
     if args.size == "small":
         torch.set_num_threads(1)  # so small a model hardly gains from a second thread
     else:
@@ -185,25 +180,10 @@ def start(args: argparse.Namespace) -> Run:
         baseline=data.baseline(),
         class_names=PARAMETERS,
     )
-    trainer = pl.Trainer(
-        max_epochs=args.epochs,
-        accelerator="cpu" if args.size == "small" else "auto",
-        logger=make_logger(args.logger, args.output),
-        callbacks=[lime, EpochLine(every)],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=5,
-    )
+    logger = make_logger(args.logger, args.output, "hyperview")
+    accelerator = "cpu" if args.size == "small" else "auto"
+    trainer = make_trainer(args.epochs, logger, lime, EpochLine(every), accelerator=accelerator)
     return Run(trainer, model, data, lime, args.folder is None)
-
-
-def make_logger(kind: str, output: Path) -> Logger:
-    """A logger of the kind asked for, below ``output``. W&B writes offline, so no account is needed."""
-    if kind == "wandb":
-        output.mkdir(parents=True, exist_ok=True)
-        return WandbLogger(project="hyperview", save_dir=output, offline=True)
-    return (TensorBoardLogger if kind == "tensorboard" else CSVLogger)(output, name="hyperview")
 
 
 class EpochLine(pl.Callback):
@@ -233,16 +213,6 @@ class EpochLine(pl.Callback):
             scores = " and ".join(f"{value[f'lime/{view}/score']:.2f} {view}" for view in ("spatial", "spectral"))
             line += f", {value['lime/seconds']:.1f} of them to explain (R² {scores})"
         print(line, flush=True)
-
-
-def dashboard(kind: str, trainer: pl.Trainer) -> str:
-    """The line that opens what the run has written."""
-    folder = run_folder(trainer)
-    if kind == "tensorboard":
-        return f"tensorboard --logdir {folder.parent} --samples_per_plugin=images=500"
-    if kind == "wandb":
-        return f"wandb sync {Path(trainer.logger.experiment.dir).parent}"
-    return f"{folder / 'lime'}  (the folder with the PNG files)"
 
 
 if __name__ == "__main__":

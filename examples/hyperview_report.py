@@ -16,6 +16,7 @@ from PIL import Image
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.superband_spans import Groups
 from lime_callback.summaries import Aggregate
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +57,7 @@ def importance_charts(
     mean, fields = importance(explanation).numpy(), explanation.coefficients.abs().numpy()
     lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
     spread = fields.std(axis=0, ddof=1) / len(fields) ** 0.5 if len(fields) > 1 else np.full(fields.shape[1:], np.nan)
-    error = colour_scale.half_interval(spread, colour_scale.t_quantile(len(fields))).max()
+    error = (spread * float(critical_value(len(fields) - 1.0))).max()
     figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
     note = f"95 % interval of each mean over the fields: at most ±{error:.1g}" if np.isfinite(error) else ""

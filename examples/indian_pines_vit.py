@@ -8,28 +8,23 @@ Eight validation patches are explained at every epoch, by 16 squares of pixels a
 from __future__ import annotations
 
 import argparse
-import logging
+import math
 import time
-import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from quiet_training import begin, dashboard, make_logger, make_trainer
 from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
 
 from lime_callback import Aggregate, LimeCallback, Superbands, Superpixels
-from lime_callback.training.trainer_facts import run_folder
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 
 def main() -> None:
     """Train, explain, and print what came of it."""
     args = parse_arguments()
-    # Patches are slices of memory: processes to load them would only cost time, whatever Lightning advises.
-    warnings.filterwarnings("ignore", message=".*does not have many workers")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")  # raised by Lightning, not by this code
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    pl.seed_everything(args.seed, workers=True, verbose=False)
+    begin(args.seed)
     torch.set_num_threads(1)  # so small a model hardly gains from a second thread, and loses much on a busy machine
 
     data = IndianPines(limit=512 if args.fast else None, seed=args.seed)
@@ -44,16 +39,8 @@ def main() -> None:
         n_perturbations=256,
         class_names=CLASS_NAMES,
     )
-    trainer = pl.Trainer(
-        max_epochs=args.epochs or (3 if args.fast else 12),
-        accelerator="cpu",
-        logger=make_logger(args.logger, args.output),
-        callbacks=[lime, EpochLine()],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=5,
-    )
+    logger = make_logger(args.logger, args.output, "indian_pines")
+    trainer = make_trainer(args.epochs or (3 if args.fast else 12), logger, lime, EpochLine())
     print(
         f"{trainer.max_epochs} epochs; at the end of each, {lime.plan.probes} patches are explained by squares and by "
         "bands."
@@ -73,14 +60,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("runs"), help="folder for the runs (default: runs)")
     return parser.parse_args()
-
-
-def make_logger(kind: str, output: Path) -> Logger:
-    """A logger of the kind asked for, below ``output``. W&B writes offline, so no account is needed."""
-    if kind == "wandb":
-        output.mkdir(parents=True, exist_ok=True)
-        return WandbLogger(project="indian-pines", save_dir=output, offline=True)
-    return (TensorBoardLogger if kind == "tensorboard" else CSVLogger)(output, name="indian_pines")
 
 
 class EpochLine(pl.Callback):
@@ -131,22 +110,13 @@ def print_superbands(found: Aggregate, top: int) -> None:
     print("\nsuperband               share of the attribution   adds to the class's logit less the mean logit")
     for i in importance.argsort(descending=True)[:top].tolist():
         print(f"{found.names[i]:<22}  {float(importance[i]):24.1%}   {float(mean[i]):+.3f} ± {float(width[i]):.3f}")
-    over, alone = (int((mean.abs() > one).sum()) for one in (width, 1.96 * found.surrogate_error[0]))
+    alone = critical_value(math.inf) * found.surrogate_error[0]  # half widths that know of no spread over the patches
+    over, noisy = (int((mean.abs() > half).sum()) for half in (width, alone))
     print(
         f"means over {int(count.max())} patches, with 95 % intervals from the spread over the patches: {over} of the "
         f"{len(mean)} superbands\nadd or take something on average over patches such as these. LIME's own error alone, "
-        f"of just these patches,\nwould have called {alone} of them significant."
+        f"of just these patches,\nwould have called {noisy} of them significant."
     )
-
-
-def dashboard(kind: str, trainer: pl.Trainer) -> str:
-    """The line that opens what the run has written."""
-    folder = run_folder(trainer)
-    if kind == "tensorboard":
-        return f"tensorboard --logdir {folder.parent} --samples_per_plugin=images=500"
-    if kind == "wandb":
-        return f"wandb sync {Path(trainer.logger.experiment.dir).parent}"
-    return f"{folder / 'lime'}  (the folder with the PNG files)"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ flight, days and classes have nothing to do with each other. A model that learns
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.loggers import TensorBoardLogger
+from quiet_training import begin, make_trainer
 from scene import CLASS_NAMES, IndianPines, Patches, PatchViT, wavelengths
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -152,27 +152,16 @@ def train(
     output: Path | None = None,
 ) -> Progress:
     """Train on 1024 patches with or without the shortcut, watched or not."""
-    warnings.filterwarnings("ignore", message=".*(does not have many workers|LeafSpec.* is deprecated)")
+    begin(seed)
     warnings.filterwarnings("ignore" if not say else "default", message="LimeCallback 'lime': 'planted'")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    pl.seed_everything(seed, workers=True, verbose=False)
     data = IndianPines(limit=1024, seed=seed)
     train, val = data.train, data.val
     if plant:
         anyone = np.random.default_rng(seed).permutation(val.targets)
         train, val = Planted(train, train.targets), Planted(val, anyone)
     progress = Progress(say=say)
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        default_root_dir=output,
-        accelerator="cpu",
-        logger=logger,
-        callbacks=[progress] if lime is None else [lime, progress],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        log_every_n_steps=5,
-    )
+    callbacks = [progress] if lime is None else [lime, progress]
+    trainer = make_trainer(epochs, logger, *callbacks, default_root_dir=output)
     trainer.fit(ShortcutViT(lr=1e-3), DataLoader(train, 32, shuffle=True), DataLoader(val, 256))
     return progress
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lime_callback.checks.whole_files import replacing
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
@@ -49,15 +50,12 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
         "chance": explanation.samples is not None and explanation.samples.chance,
         "period": None if explanation.samples is None else explanation.samples.period,
     }
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with replacing(Path(path)) as file:
         np.savez(
             file,
             about=np.array(json.dumps(about)),
             **{k: v.detach().cpu().numpy() for k, v in arrays.items()},
         )
-    partial.replace(path)
 
 
 def _check_whole(explanation: Any) -> None:

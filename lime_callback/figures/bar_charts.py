@@ -30,7 +30,7 @@ _ROOM = 1.5  # for the probes around their mean: how much longer an axis is than
 def superband_bars(
     names: Sequence[str],
     coefficients: NDArray[np.floating[Any]],
-    errors: NDArray[np.floating[Any]],
+    halves: NDArray[np.floating[Any]],
     *,
     targets: Sequence[str],
     channels: NDArray[np.integer[Any]] | None,
@@ -40,23 +40,20 @@ def superband_bars(
     quantity: str = colour_scale.COEFFICIENT,
     spread: NDArray[np.floating[Any]] | None = None,
     first: tuple[str, NDArray[np.floating[Any]]] | None = None,
-    quantile: float | NDArray[np.floating[Any]] = colour_scale.NORMAL,
     sizes: NDArray[np.floating[Any]] | None = None,
 ) -> Figure:
     """Draw each superband's coefficient, averaged over the probes, with the wavelengths that it covers.
 
     Where every group is one span of wavelengths the bars stand on the wavelength axis, as wide as their spans.
     Otherwise they are rows in spectral order, beside a chart of the wavelengths that each of them covers.
-    ``not_included`` is grey and comes last. Whiskers are the 95 % interval of the mean over all samples of which the
-    probes are some, from the spread over the probes by Student's t. Of a single probe they say how well its surrogate
-    knows it. A dot far beyond the bars, which would make all of them short, is a triangle at the end of the axis.
-    Values that are not finite are left out. A ``spread`` is drawn as a grey span, for the mean of so many
-    inputs that there is no dot for each.
+    ``not_included`` is grey and comes last. A dot far beyond the bars, which would make all of them short, is a
+    triangle at the end of the axis. Values that are not finite are left out. A ``spread`` is drawn as a grey span,
+    for the mean of so many inputs that there is no dot for each.
 
     Args:
         names: of the features, d.
         coefficients: ``[P, T, d]``.
-        errors: standard errors, ``[P, T, d]``.
+        halves: half of each mean's 95 % interval, ``[T, d]``, drawn as whiskers; not finite: unknown.
         targets: names of the targets, T; the first 6 are drawn.
         channels: each channel's feature, ``[C]``; below 0: never hidden. ``None``: unknown, the names keep their order.
         wavelengths: of the channels, in nm; ``None``: channel numbers stand for them.
@@ -65,17 +62,16 @@ def superband_bars(
         quantity: what is shown instead of coefficients, with its unit in brackets.
         spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
         first: means of an earlier explanation, ``[T, d]``, drawn as a line across each bar, and what they are called.
-        quantile: how many standard errors the whiskers of a single probe reach, a number or ``[T, d]``.
         sizes: what the bars are ranked by where there are too many to be read, ``[T, d]``; ``None``: their length.
 
     Raises:
         ValueError: if the shapes do not fit each other, there is no probe, or the limit is below 0.
     """
     shape = (len(coefficients), len(targets), len(names))
-    if np.shape(coefficients) != shape or np.shape(errors) != shape or 0 in shape:
+    if np.shape(coefficients) != shape or np.shape(halves) != shape[1:] or 0 in shape:
         raise ValueError(
-            f"`coefficients` and `errors` should have the shape [P, T, d] with T = {len(targets)} `targets` and "
-            f"d = {len(names)} `names`. Found {np.shape(coefficients)} and {np.shape(errors)}."
+            f"`coefficients` should have the shape [P, T, d] and `halves` the shape [T, d], with T = {len(targets)} "
+            f"`targets` and d = {len(names)} `names`. Found {np.shape(coefficients)} and {np.shape(halves)}."
         )
     if spread is not None and np.shape(spread) != shape[1:]:
         raise ValueError(f"`spread` should have the shape [T, d], {shape[1:]}. Found {np.shape(spread)}.")
@@ -83,11 +79,10 @@ def superband_bars(
         raise ValueError(f"`first` should hold means [T, d], {shape[1:]}. Found {np.shape(first[1])}.")
     if len(targets) > _TARGETS:
         caption = f"{caption} · first {_TARGETS} of {len(targets)} targets shown".removeprefix(" · ")
-        coefficients, errors, targets = coefficients[:, :_TARGETS], errors[:, :_TARGETS], targets[:_TARGETS]
-        quantile = quantile if np.ndim(quantile) == 0 else np.asarray(quantile)[:_TARGETS]
+        coefficients, halves, targets = coefficients[:, :_TARGETS], halves[:_TARGETS], targets[:_TARGETS]
         sizes = None if sizes is None else sizes[:_TARGETS]
     groups = Groups.of(names, channels, wavelengths)
-    mean, half = _mean(coefficients, errors, quantile)
+    mean, half = _mean(coefficients), colour_scale.known_halves(halves)
     count = len(coefficients)
     # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
     whiskers = np.nan_to_num(half)
@@ -141,20 +136,21 @@ def feature_bars(
     caption: str = "",
     quantity: str = colour_scale.COEFFICIENT,
     first: tuple[str, Sequence[NDArray[np.floating[Any]]]] | None = None,
-    quantiles: Sequence[float] | None = None,
+    together: bool = False,
 ) -> Figure:
     """Draw the strongest features of each probe with their 95 % intervals, for views whose features differ by probe.
 
     Args:
-        panels: title, names of the features, coefficients ``[d]`` and standard errors ``[d]``, for up to 16 probes.
+        panels: title, names of the features, coefficients ``[d]`` and half of their 95 % intervals ``[d]``, for up to
+            16 probes.
         top: how many features of each.
         limit: coefficient at the ends of the axes, which reach further where a coefficient does.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
         first: each panel's coefficients in an earlier explanation, drawn as a line across each bar, and what they are
             called.
-        quantiles: how many standard errors each panel's whiskers reach, so that those of all of its features hold
-            together: the strongest ones were chosen for being so. ``None``: 1.96, for each by itself.
+        together: whether a panel's intervals hold for all of its features at once, as they should, because the
+            strongest are drawn; the key says so.
 
     Raises:
         ValueError: if there is no panel, ``top`` is below 1, or the limit is below 0.
@@ -174,18 +170,18 @@ def feature_bars(
     width = max(style.MARGIN + columns * cell, 660)  # the key
     figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
-    interval = "95 % interval of each" if quantiles is None else "95 % interval, of all features at once"
-    known = all(np.isfinite(errors).all() for _, _, _, errors in panels)
+    interval = "95 % interval, of all features at once" if together else "95 % interval of each"
+    known = all(np.isfinite(halves).all() for _, _, _, halves in panels)
     colour_scale.key(figure, [*colour_scale.signs(known), ("line", style.INK, interval), *bar_marks.entry(first)])
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = colour_scale.reach(limit, shown)
-    for i, (title, names, coefficients, errors) in enumerate(panels):
+    for i, (title, names, coefficients, halves) in enumerate(panels):
         left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + style.LINE + 32)
         style.write(figure, left, y, title, points=style.TITLE, bold=True, width=cell - style.MARGIN)
         values = np.where(np.isfinite(coefficients), coefficients, 0.0)
         order = np.argsort(-np.abs(values), kind="stable")[:rows]
         axes = style.place(figure, left + label, y + style.LINE + 2, chart, tall)
-        half = colour_scale.half_interval(errors, colour_scale.NORMAL if quantiles is None else quantiles[i])[order]
+        half = colour_scale.known_halves(halves)[order]
         grey = np.zeros(len(order), dtype=bool)
         bar_marks.bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, grey, upright=False)
         if first is not None:
@@ -195,20 +191,10 @@ def feature_bars(
     return figure
 
 
-def _mean(
-    coefficients: NDArray[Any], errors: NDArray[Any], quantile: float | NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean over the probes that have a value, and half of its 95 % interval, each ``[T, d]``."""
+def _mean(coefficients: NDArray[Any]) -> NDArray[Any]:
+    """Mean over the probes that have a value, ``[T, d]``."""
     known = np.isfinite(coefficients)
-    count = known.sum(axis=0)
-    mean = np.where(known, coefficients, 0.0).sum(axis=0) / np.maximum(count, 1)
-    if len(coefficients) == 1:
-        return mean, colour_scale.half_interval(errors[0], quantile)
-    variance = np.where(known, coefficients - mean, 0.0) ** 2
-    error = np.sqrt(variance.sum(axis=0) / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    return mean, np.where(
-        count > 1, colour_scale.half_interval(error, colour_scale.t_quantile(np.maximum(count, 2))), np.nan
-    )
+    return np.asarray(np.where(known, coefficients, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
 def _strongest(order: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:

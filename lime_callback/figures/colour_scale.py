@@ -67,15 +67,10 @@ def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_], grey: NDArray[np
     return np.array([to_rgb(c) for c in np.where(grey, plain, np.where(sure, strong, light))]).reshape(-1, 3)
 
 
-NORMAL = 1.96
-"""Standard errors to either side of a value, for its 95 % interval where they are known well."""
-
-
-def half_interval(errors: NDArray[Any], quantile: float | NDArray[Any] = NORMAL) -> NDArray[np.floating[Any]]:
-    """Half of the 95 % interval, ``quantile`` standard errors; NaN where that is unknown."""
-    with np.errstate(invalid="ignore"):
-        half = np.asarray(errors, dtype=np.float64) * quantile
-    return np.where(np.isfinite(half), half, np.nan)
+def known_halves(halves: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Half widths of intervals as float64, NaN where they are not finite."""
+    halves = np.asarray(halves, dtype=np.float64)
+    return np.where(np.isfinite(halves), halves, np.nan)
 
 
 def signs(known: bool = True) -> list[Entry]:
@@ -89,24 +84,6 @@ def signs(known: bool = True) -> list[Entry]:
         ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
         ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), light),
     ]
-
-
-# Student's t for up to ten degrees of freedom. Beyond them it is expanded: the process that draws does without scipy.
-_T = np.array([12.70620, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600, 2.26216, 2.22814])
-
-
-def t_quantile(count: NDArray[Any] | int) -> NDArray[np.floating[Any]]:
-    """How many standard errors the 95 % interval of a mean of ``count`` values reaches; infinite for fewer than 2.
-
-    References:
-        Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5.
-    """
-    freedom = np.asarray(count) - 1
-    z, v = 1.959963985, np.maximum(freedom, 1).astype(np.float64)
-    found = z + (z**3 + z) / (4 * v) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    found = found + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-    few = _T[np.clip(freedom, 1, len(_T)).astype(int) - 1]
-    return np.where(freedom < 1, np.inf, np.where(freedom <= len(_T), few, found))
 
 
 def short(quantity: str) -> str:

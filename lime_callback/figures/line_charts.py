@@ -93,7 +93,7 @@ def coefficient_lines(
     epochs: Sequence[float],
     names: Sequence[str],
     values: NDArray[np.floating[Any]],
-    errors: NDArray[np.floating[Any]],
+    halves: NDArray[np.floating[Any]],
     *,
     top: int = 5,
     highlight: Sequence[str] | None = None,
@@ -101,7 +101,7 @@ def coefficient_lines(
     target: str = "",
     caption: str = "",
     quantity: str = colour_scale.COEFFICIENT,
-    halves: NDArray[np.floating[Any]] | None = None,
+    over_probes: bool = False,
 ) -> Figure:
     """Draw the coefficient of each feature over the epochs, the strongest with their names and 95 % intervals.
 
@@ -109,7 +109,7 @@ def coefficient_lines(
         epochs: the explained epochs, E.
         names: of the features, d.
         values: coefficients, ``[E, d]``; NaN leaves a gap.
-        errors: standard errors, ``[E, d]``.
+        halves: half of the 95 % intervals, ``[E, d]``; not finite: unknown.
         top: how many features are coloured and named, at most 8: those of largest absolute coefficient at the
             newest epoch.
         highlight: names of the features to colour instead.
@@ -117,16 +117,16 @@ def coefficient_lines(
         target: the target's name.
         caption: what is shown.
         quantity: what is shown instead of coefficients, with its unit in brackets.
-        halves: half of the 95 % intervals over the probes, ``[E, d]``, in place of those that the errors give.
+        over_probes: whether the intervals are those of means over probes; the note says so.
 
     Raises:
         ValueError: if the shapes do not fit each other, a highlighted name is unknown, or the limit is below 0.
     """
     shape = (len(epochs), len(names))
-    if np.shape(values) != shape or np.shape(errors) != shape or 0 in shape:
+    if np.shape(values) != shape or np.shape(halves) != shape or 0 in shape:
         raise ValueError(
-            f"`values` and `errors` should have the shape [E, d] with E = {shape[0]} `epochs` and d = {shape[1]} "
-            f"`names`. Found {np.shape(values)} and {np.shape(errors)}."
+            f"`values` and `halves` should have the shape [E, d] with E = {shape[0]} `epochs` and d = {shape[1]} "
+            f"`names`. Found {np.shape(values)} and {np.shape(halves)}."
         )
     unknown = [name for name in highlight or () if name not in names]
     if unknown:
@@ -149,11 +149,7 @@ def coefficient_lines(
     )
     known = False
     for i, colour in zip(chosen, style.LINES, strict=False):
-        half = (
-            colour_scale.half_interval(errors[:, i])
-            if halves is None
-            else colour_scale.half_interval(halves[:, i], 1.0)
-        )
+        half = colour_scale.known_halves(halves[:, i])
         known = known or bool(np.isfinite(half).any())
         low, high = (np.broadcast_to(end, x.shape) for end in (values[:, i] - half, values[:, i] + half))
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0, zorder=2)
@@ -167,7 +163,7 @@ def coefficient_lines(
     axes.set_ylabel(style.fit(quantity, tall), labelpad=2)
     _epoch_axis(axes, epochs)
     _name_lines(axes, lines, colours, tall, width=labels - 16)
-    over = "" if halves is None else " over the probes"
+    over = " over the probes" if over_probes else ""
     note = (f"bands: 95 % interval{over}" if known else f"no interval{over} is known") + (
         f"; grey: the other {len(others)} features" if others else ""
     )

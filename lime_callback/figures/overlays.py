@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from lime_callback.figures.panels import Panel
 
 Box = tuple[float, float, float, float]
-_GREYS = 8  # shades of the composite in an overlay; more only make the file large
-_SHADE = 0.78  # the darkest of them, so that a colour stays readable on it
-_NARROWEST = 5  # features narrower than this many pixels get no line: there would be nothing else to see
+LUMA = (0.299, 0.587, 0.114)  # how much red, green and blue count in a grey
+PERCENTILES = (2, 98)  # of a picture's greys become black and white: a dark one keeps its structure and its colours
+SHADES = 8  # of grey in an overlay; more only make the file large
+DARKEST = 0.78  # of the shades, so that a colour stays readable on it
+NARROWEST = 5  # features narrower than this many pixels get no line: there would be nothing else to see
 
 
 def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
@@ -51,7 +53,7 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
     draw_image(figure, overlay(panel, limit), box)
     features = max(len(np.unique(panel.segments[panel.segments >= 0])), 1)
     left, top, width, height = box
-    if width / features**0.5 >= _NARROWEST:
+    if width / features**0.5 >= NARROWEST:
         draw_lines(figure, panel.segments, box)
     if panel.pale:
         note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
@@ -73,11 +75,11 @@ def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> 
 
 def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:
     """The greyed composite tinted by the coefficients, uint8 ``[H, W, 3]``; white stands for zero."""
-    grey = panel.image.astype(np.float64) @ (0.299, 0.587, 0.114)
-    low, high = np.percentile(grey, (2, 98))  # of this picture: a dark one keeps its structure and its colours
-    grey = np.round(_GREYS * np.clip((grey - low) / max(high - low, 1.0), 0, 1)) / _GREYS
+    grey = panel.image.astype(np.float64) @ LUMA
+    low, high = np.percentile(grey, PERCENTILES)
+    grey = np.round(SHADES * np.clip((grey - low) / max(high - low, 1.0), 0, 1)) / SHADES
     heat = np.where(panel.segments >= 0, panel.heat, 0.0)
-    rgb = colour_scale.colours(heat, limit) * (_SHADE + (1 - _SHADE) * grey)[..., None]
+    rgb = colour_scale.colours(heat, limit) * (DARKEST + (1 - DARKEST) * grey)[..., None]
     return np.asarray(np.round(255 * (colour_scale.pale(rgb) if panel.pale else rgb)), dtype=np.uint8)
 
 

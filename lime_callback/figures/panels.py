@@ -56,12 +56,11 @@ class SpectrumPanel:
         image: RGB composite, uint8 ``[H, W, 3]``, or ``None`` where the input has no picture.
         spectrum: the probe's mean spectrum, ``[C]``; ``None``: not shown.
         coefficients: coefficient of each channel, ``[C]``; not finite: unknown.
-        errors: standard error of each coefficient, ``[C]``; not finite: unknown.
+        halves: half of each coefficient's 95 % interval, ``[C]``; not finite: unknown.
         title: which probe and target.
         subtitle: how it went.
         pale: the surrogate's score is below the gate.
         spread: how much inputs differ, ``[C]``, where their mean is shown; not finite: unknown; ``None``: not shown.
-        quantile: how many standard errors the 95 % intervals reach, one number or one for each channel.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -70,21 +69,20 @@ class SpectrumPanel:
     image: NDArray[np.uint8] | None
     spectrum: NDArray[np.floating[Any]] | None
     coefficients: NDArray[np.floating[Any]]
-    errors: NDArray[np.floating[Any]]
+    halves: NDArray[np.floating[Any]]
     title: str
     subtitle: str
     pale: bool = False
     spread: NDArray[np.floating[Any]] | None = None
-    quantile: float | NDArray[np.floating[Any]] = 1.96
 
     def __post_init__(self) -> None:
         if self.image is not None:
             check_image(self.image)
-        given = {name: getattr(self, name) for name in ("spectrum", "coefficients", "errors", "spread")}
+        given = {name: getattr(self, name) for name in ("spectrum", "coefficients", "halves", "spread")}
         shapes = {name: np.shape(values) for name, values in given.items() if values is not None}
-        if len(set(shapes.values())) > 1 or len(shapes["errors"]) != 1:
+        if len(set(shapes.values())) > 1 or len(shapes["halves"]) != 1:
             raise ValueError(
-                "`spectrum`, `coefficients`, `errors` and `spread` should have one value for each channel, shape [C]. "
+                "`spectrum`, `coefficients`, `halves` and `spread` should have one value for each channel, shape [C]. "
                 f"Found shapes {', '.join(f'{shape} of `{name}`' for name, shape in shapes.items())}."
             )
 

@@ -93,7 +93,7 @@ def _draw(
     span: list[colour_scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
     own = own if any(panel.spectrum is not None for panel in panels) else []
     span = span if any(panel.spread is not None for panel in panels) else []
-    known = all(np.isfinite(panel.errors[np.isfinite(panel.coefficients)]).all() for panel in panels)
+    known = all(np.isfinite(panel.halves[np.isfinite(panel.coefficients)]).all() for panel in panels)
     over = " over the inputs" if any(panel.spread is not None for panel in panels) else ""
     interval: colour_scale.Entry = ("line", style.INK, f"95 % interval{over}")
     colour_scale.key(figure, [*colour_scale.signs(known), interval, *own, *span, *hatch, *again])
@@ -129,14 +129,15 @@ def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width:
 
 def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> None:
     x, y = axis.steps(np.where(np.isfinite(panel.coefficients), panel.coefficients, np.nan))
-    _, half = axis.steps(colour_scale.half_interval(panel.errors, panel.quantile))
+    halves = colour_scale.known_halves(panel.halves)
+    _, half = axis.steps(halves)
     strength = 0.35 if panel.pale else 1.0
     sure = np.abs(y) > half
     for sign, strong, light in ((1, style.PLUS, style.PLUS_UNSURE), (-1, style.MINUS, style.MINUS_UNSURE)):
         axes.fill_between(x, 0, y, where=(sign * y > 0) & sure, color=strong, lw=0, alpha=strength, zorder=2)
         axes.fill_between(x, 0, y, where=(sign * y > 0) & ~sure, color=light, lw=0, alpha=strength, zorder=2)
-    channel, middle = axis.runs(panel.coefficients, panel.errors)
-    value, half = panel.coefficients[channel], colour_scale.half_interval(panel.errors, panel.quantile)[channel]
+    channel, middle = axis.runs(panel.coefficients, panel.halves)
+    value, half = panel.coefficients[channel], halves[channel]
     known = np.isfinite(value) & np.isfinite(half)
     ends = (value - half)[known], (value + half)[known]
     width = 1.1 if len(channel) < 80 else 0.5

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from lime_callback.outputs.targets import target_name
 from lime_callback.summaries.aggregate import Aggregate
-from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
-    from torch import Tensor
 
 
 def draw_aggregate(
@@ -46,14 +44,13 @@ def draw_aggregate(
     return superband_bars(
         aggregate.names,
         aggregate.mean.unsqueeze(0).numpy(),
-        aggregate.standard_error.unsqueeze(0).numpy(),
+        aggregate.half_width().numpy(),
         targets=_targets(aggregate, class_names),
         channels=None if channels is None else channels.numpy(),
         wavelengths=wavelengths,
         limit=_limit(aggregate),
         caption=_caption(aggregate, caption),
         spread=aggregate.spread.numpy() if aggregate.inputs > 1 else None,
-        quantile=_quantile(aggregate).numpy(),
         sizes=aggregate.importance.nan_to_num(0.0).numpy(),
     )
 
@@ -81,28 +78,22 @@ def draw_aggregate_spectra(
     from lime_callback.figures import SpectrumPanel, spectra
 
     _check(aggregate)
-    parts = (aggregate.mean, aggregate.standard_error, aggregate.spread, _quantile(aggregate))
-    mean, error, spread, quantile = (aggregate.on_channels(values).numpy() for values in parts)
+    parts = (aggregate.mean, aggregate.half_width(), aggregate.spread)
+    mean, halves, spread = (aggregate.on_channels(values).numpy() for values in parts)
     score, several = aggregate.score.tolist(), aggregate.inputs > 1
     panels = [
         SpectrumPanel(
             None,
             None,
             mean[t],
-            error[t],
+            halves[t],
             name,
             f"mean R² {score[t]:.2f}",
             spread=spread[t] if several else None,
-            quantile=quantile[t],
         )
         for t, name in enumerate(_targets(aggregate, class_names))
     ]
     return spectra(panels, wavelengths=wavelengths, limit=_limit(aggregate), caption=_caption(aggregate, caption))
-
-
-def _quantile(aggregate: Aggregate) -> Tensor:
-    """How many standard errors the intervals over the inputs reach, ``[T, d]``."""
-    return critical_value(aggregate.count.double() - 1)
 
 
 def _check(aggregate: object) -> None:

@@ -63,25 +63,21 @@ def explanation_figure(
 
     explanation = explanation.to("cpu")
     mask = explanation.features.canonical
-    coefficients, errors = explanation.coefficients.detach(), explanation.standard_error.detach()
+    coefficients = explanation.coefficients.detach()
     limit = float(coefficients.abs().max())
     if mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1 and mask.shape[0] == 1:
         same = bool((explanation.targets == explanation.targets[:1]).all())
         names = [_target(int(t), class_names) if same else "each input's target" for t in explanation.targets[0]]
+        means = means_over_probes(explanation)
         return figures.superband_bars(
-            explanation.features.names, coefficients.numpy(), errors.numpy(), targets=names,
+            explanation.features.names, coefficients.numpy(), means.halves.detach().numpy(), targets=names,
             channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
-            limit=float(coefficients.mean(0).abs().max()),
-            quantile=float(critical_value(explanation.freedom.double().cpu())[0]),
-            sizes=means_over_probes(explanation).sizes.nan_to_num(0.0).numpy(),
+            limit=float(coefficients.mean(0).abs().max()), sizes=means.sizes.nan_to_num(0.0).numpy(),
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
     shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
-    several = explanation.features.present.sum(1).expand(len(coefficients)).tolist()
-    freedom = explanation.freedom.double().cpu()
-    quantiles = [float(critical_value(freedom[b], of=several[b])) for b, _ in each(explanation)]
-    return figures.feature_bars(list(shown), limit=limit, quantiles=quantiles)
+    return figures.feature_bars(list(shown), limit=limit, together=True)
 
 
 def _row(explanation: Explanation, b: int, t: int) -> list[str]:

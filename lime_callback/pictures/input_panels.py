@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from lime_callback.comparing.same_question import check_explanation
 from lime_callback.outputs.targets import target_name
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -68,23 +69,27 @@ def bars(
     *,
     as_effects: bool = False,
 ) -> Iterator[tuple[str, list[str], NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]:
-    """Title, names of the features that are there, coefficients and standard errors for some inputs and targets.
+    """Title, names of the features that are there, coefficients and their halves for some inputs and targets.
+
+    Halves are half widths of 95 % intervals that hold for all features of an input at once, because the strongest are
+    looked at.
 
     Args:
         explanation: on the CPU.
         which: numbers of the inputs and targets.
         title: of each of them.
-        as_effects: give effects and their errors, see :meth:`~lime_callback.Explanation.effects`.
+        as_effects: give effects and their halves, see :meth:`~lime_callback.Explanation.effects`.
     """
     given = (explanation.coefficients, explanation.standard_error)
     if as_effects:
         given = (explanation.effects, explanation.effect_errors)
     present = explanation.features.present.expand(len(explanation.score), -1)
+    freedom = explanation.freedom.double().cpu()
     for b, t in which:
         has = present[b]
         names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
         values, errors = (one[b, t][has].detach() for one in given)
-        yield title(b, t), names, values.numpy(), errors.numpy()
+        yield title(b, t), names, values.numpy(), (errors.double() * critical_value(freedom[b], of=len(names))).numpy()
 
 
 def on_pixels(layout: Layout, values: Tensor, size: tuple[int, ...]) -> NDArray[np.floating[Any]]:

@@ -115,14 +115,13 @@ class _Artist:
             superband_bars,
             self.last.features.names,
             self.counting(self.last).numpy(),
-            self.last.standard_error.numpy(),
+            self.means(self.last).halves.numpy(),
             targets=self.target_names(),
             channels=self.mask[0, :, 0, 0].numpy(),
             wavelengths=self.wavelengths,
             limit=self.track.series.longest,
             caption=self.caption,
             first=None if self.before is None else (self.moments[0], self.means(self.before).coefficients.numpy()),
-            quantile=self.quantiles()[0],
             sizes=self.track.series.sizes[-1].nan_to_num(0.0).numpy(),
         )
 
@@ -134,10 +133,6 @@ class _Artist:
     def means(self, explanation: Explanation) -> Means:
         counts = passes_gate(explanation, self.track.gate)
         return means_over_probes(explanation, counts | ~counts.any(0))
-
-    def quantiles(self, of: int = 1) -> list[float]:
-        """How many standard errors each probe's intervals reach, if ``of`` of them are to hold together."""
-        return critical_value(self.last.freedom.double().cpu(), of=of).tolist()
 
     def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""
@@ -157,15 +152,14 @@ class _Artist:
         from lime_callback.figures import coefficient_lines
 
         series = self.track.series
-        values, errors, halves = (
-            torch.stack([one[0] for one in part]).numpy()
-            for part in (series.coefficients, series.errors, series.halves)
+        values, halves = (
+            torch.stack([one[0] for one in part]).numpy() for part in (series.coefficients, series.halves)
         )
         names = self.last.features.names
         order = series.sizes[-1][0].nan_to_num(0.0).argsort(descending=True, stable=True)[:_LINES].tolist()
         return partial(
-            coefficient_lines, list(series.epochs), names, values, errors,
-            highlight=[names[i] for i in order], halves=halves,
+            coefficient_lines, list(series.epochs), names, values, halves,
+            highlight=[names[i] for i in order], over_probes=True,
             limit=float(np.nan_to_num(abs(values)).max()), target=self.target_names()[0], caption=self.caption,
         )  # fmt: skip
 
@@ -183,12 +177,8 @@ class _Artist:
             caption=self.caption,
             quantity=EFFECT,
             first=first,
-            quantiles=[self.quantiles(of=self.features_of(probe))[probe] for probe, _ in self.chosen()],
+            together=True,
         )
-
-    def features_of(self, probe: int) -> int:
-        """How many features a probe has: the strongest ones are chosen among so many."""
-        return int(self.last.features.present.expand(len(self.last.score), -1)[probe].sum())
 
     def target_names(self) -> list[str]:
         """Names of the T targets, where all probes have the same."""
@@ -236,7 +226,7 @@ class _Artist:
     def spectrum_panels(self, explanation: Explanation) -> Iterator[Any]:
         from lime_callback.figures import SpectrumPanel
 
-        layout, quantiles = explanation.features.layout, self.quantiles()
+        layout, reaches = explanation.features.layout, critical_value(self.last.freedom.double().cpu()).tolist()
         parts = [explanation.on_elements(values) for values in (explanation.effects, explanation.effect_errors)]
         for probe, t in self.chosen():
             effect, error = (layout.canonical(part[probe, t].unsqueeze(0))[0, :, 0, 0].numpy() for part in parts)
@@ -244,8 +234,7 @@ class _Artist:
                 image=None if self.images is None else self.images[probe],
                 spectrum=self.spectra[probe],
                 coefficients=effect,
-                errors=error,
-                quantile=quantiles[probe],
+                halves=error * reaches[probe],
                 **self.texts(explanation, probe, t),
             )
 

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lime_callback.publishing.whole_files import write_whole
+from lime_callback.checks.whole_files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,9 @@ _NAME = "shown.json"
 
 def mark_shown(folder: Path, step: int) -> None:
     """Everything up to this step can be seen."""
-    write_whole(folder / _NAME, json.dumps({"step": step}))
+    folder.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
+    with replacing(folder / _NAME) as file:
+        file.write(json.dumps({"step": step}).encode())
 
 
 def shown_up_to(folder: Path) -> int:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.checks.whole_files import move_aside, replacing
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
-from lime_callback.publishing.whole_files import move_aside, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,9 @@ class RunMetadata:
         """
         self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
         if self._probes is not probes:
-            write_whole(folder / "run.json", json.dumps(about(self.plan, probes, tracks)))
+            folder.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
+            with replacing(folder / "run.json") as file:
+                file.write(json.dumps(about(self.plan, probes, tracks)).encode())
             self._probes = probes
 
     def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:

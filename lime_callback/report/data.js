@@ -108,9 +108,6 @@ class View {
     return this.reaches.get(key);
   }
 
-  // Of effects: as the figures have it.
-  get limit() { return Math.min(1, 1.5 / Math.sqrt(this.size)); }
-
   before(m) {
     for (let i = m - 1; i >= 0; i--) if (this.explained(i)) return i;
     return -1;
@@ -152,11 +149,8 @@ function average(values) {
   return finite.length ? finite.reduce((a, b) => a + b, 0) / finite.length : NaN;
 }
 
-// Student's t of the 97.5th percentile, for one to ten degrees of freedom; beyond them it is close to the expansion.
-const STUDENT = [12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.306, 2.26216, 2.22814];
-
 // Standard errors to either side of a mean of n values, for its 95 % interval.
-const student = (n) => (n < 2 ? NaN : STUDENT[n - 2] || 1.95996 + 2.37227 / (n - 1) + 2.8225 / (n - 1) ** 2);
+const student = (n) => (n < 2 ? NaN : given.students[n - 2]);
 
 // Standard error of a mean over probes, from their spread.
 function errorOf(values) {

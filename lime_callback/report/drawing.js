@@ -23,7 +23,7 @@ const text = (x, y, content, attributes = {}) => svg("text", { x, y, ...attribut
 
 // ---- colours
 
-const stops = given.scale.diverging.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+const stops = given.style.diverging.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
 
 // Red, green and blue from 0 to 255: blue lowers the output, orange raises it, white is zero and unknown.
 function diverging(value, limit) {
@@ -96,7 +96,7 @@ function spectralBackground(root, axis, x, top, bottom) {
 
 function visibleStrip(root, axis, x, y) {
   if (!axis.nanometres) return;
-  const strip = given.scale.visible;
+  const strip = given.style.visible;
   for (let i = 0; i + 1 < strip.length; i++) {
     const [from, to] = [Math.max(strip[i][0], axis.low), Math.min(strip[i + 1][0], axis.high)];
     if (to > from) root.append(svg("rect", { x: x(from), y, width: x(to) - x(from) + 0.4, height: 5, fill: strip[i][1] }));

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from lime_callback.explaining.effects import effects
-from lime_callback.figures.colour_scale import t_quantile
+from lime_callback.surrogates.confidence_intervals import mean_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,12 +80,12 @@ def means(table: Table, moment: int, gate: float | None) -> Means:
     own, size = (
         np.stack([_mean(part[rows], known[rows]) for rows in each]) for part in (values, np.where(known, sizes, np.nan))
     )
-    there = np.isfinite(own)
-    count, mean = there.sum(0), _mean(own, there)
-    spread = np.where(there, own - mean, 0.0)
-    error = np.sqrt((spread**2).sum(0) / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    half = np.where(count > 1, error * t_quantile(np.maximum(count, 2)), np.nan)
-    return Means(np.nan_to_num(mean), half, np.nan_to_num(_mean(size, there)))
+    each_probe, there = torch.from_numpy(own), torch.from_numpy(np.isfinite(own))
+    over = mean_over_probes(each_probe, torch.zeros_like(each_probe), there)
+    half = over.half_width().numpy()
+    return Means(
+        over.mean.numpy(), np.where(np.isfinite(half), half, np.nan), np.nan_to_num(_mean(size, there.numpy()))
+    )
 
 
 def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:

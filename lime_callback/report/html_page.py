@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lime_callback.checks.whole_files import replacing
+from lime_callback.report.interval_widths import students
 from lime_callback.report.page_data import packed
 
 if TYPE_CHECKING:
@@ -42,9 +44,9 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
         raise ValueError("`runs` should hold at least one run. Found none.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(page(runs), encoding="utf-8", errors="replace")  # half characters, in names of folders
-    partial.replace(path)
+    text = page(runs)
+    with replacing(path) as file:
+        file.write(text.encode(errors="replace"))  # half characters, in names of folders
     return path
 
 
@@ -56,7 +58,7 @@ def page(runs: Sequence[RunContents]) -> str:
         "title": html.escape(title),
         "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _colours() + _part("page.css"),
-        "data": as_json({"runs": [packed(run) for run in runs], "scale": _scale()}),
+        "data": as_json({"runs": [packed(run) for run in runs], "students": students(runs), "style": _style()}),
         "script": script,
     }
     # In one pass: what is filled in has no places to be filled.
@@ -81,17 +83,26 @@ def _colours() -> str:
     return ":root{" + "".join(f"--{name}:{value};" for name, value in pairs.items()) + "}\n"
 
 
-def _scale() -> dict[str, Any]:
-    """The figures' diverging scale from minus to plus, their water bands, and the colours of the visible spectrum."""
+def _style() -> dict[str, Any]:
+    """How figures look: their scale from minus to plus, the visible spectrum's colours, and how overlays are made."""
     from matplotlib.colors import to_hex
 
+    from lime_callback.figures import style
     from lime_callback.figures.colour_scale import DIVERGING
-    from lime_callback.figures.spectral_axis import VISIBLE, WATER, spectrum_colours
+    from lime_callback.figures.overlays import DARKEST, LUMA, NARROWEST, PERCENTILES, SHADES
+    from lime_callback.figures.spectral_axis import VISIBLE, spectrum_colours
 
     wavelengths = np.linspace(VISIBLE[0], VISIBLE[-1], 38)
     colours = [to_hex(rgb) for rgb in spectrum_colours(wavelengths)]
     return {
         "diverging": [to_hex(DIVERGING(x)) for x in np.linspace(0, 1, 25)],
-        "water": WATER,
         "visible": [[round(float(nm), 1), rgb] for nm, rgb in zip(wavelengths, colours, strict=True)],
+        "overlay": {
+            "luma": LUMA,
+            "percentiles": PERCENTILES,
+            "shades": SHADES,
+            "darkest": DARKEST,
+            "narrowest": NARROWEST,
+            "line": style.OUTLINE,
+        },
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.pictures.input_panels import effect_limit
 from lime_callback.report.base64_arrays import floats
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
 from lime_callback.report.history_tables import measures_of, moments_of, tables_of, trained
-from lime_callback.report.interval_widths import alarm_reaches, quantiles
+from lime_callback.report.interval_widths import quantiles
+from lime_callback.report.page_alarms import watch_alarms
 
 if TYPE_CHECKING:
     from lime_callback.report.history_tables import Moment, Table
@@ -43,6 +45,7 @@ def packed(run: RunContents) -> dict[str, Any]:
 
 def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, Any]:
     axis, maps = _places(run, table)
+    measures = measures_of(run, table.view, moments)
     return {
         "name": table.view,
         "features": table.features,
@@ -53,8 +56,9 @@ def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, An
         "errors": floats(table.errors),
         "scores": floats(table.scores),
         "quantiles": quantiles(table, run.explanations.get(table.view)),
-        "alarms": alarm_reaches(run, table),
-        "measures": measures_of(run, table.view, moments),
+        "limit": effect_limit(len(table.features)),
+        "alarms": watch_alarms(run, table, measures),
+        "measures": measures,
         "axis": axis,
         "maps": maps,
     }

@@ -1,7 +1,7 @@
 "use strict";
 // The probes' pictures, and the effects laid onto them.
 
-const GREYS = 8;
+const { luma, percentiles, shades, darkest, narrowest, line: lineColour } = given.style.overlay;
 
 // The picture as pixels of a map's size, greyed from 0 to 1, and in a few shades, so that colours stay readable on it.
 async function greyed(run, probe, width, height) {
@@ -17,11 +17,11 @@ async function greyed(run, probe, width, height) {
     pen.drawImage(image, 0, 0, width, height);
     const { data } = pen.getImageData(0, 0, width, height);
     const grey = Float32Array.from({ length: width * height }, (_, i) =>
-      0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2]);
+      luma.reduce((sum, part, c) => sum + part * data[4 * i + c], 0));
     const sorted = Float32Array.from(grey).sort();
-    const [low, high] = [0.02, 0.98].map((part) => sorted[Math.round(part * (sorted.length - 1))]);
+    const [low, high] = percentiles.map((part) => sorted[Math.round((part / 100) * (sorted.length - 1))]);
     known.greys.set(key, grey.map((value) =>
-      Math.round(GREYS * clamp((value - low) / Math.max(high - low, 1), 0, 1)) / GREYS));
+      Math.round(shades * clamp((value - low) / Math.max(high - low, 1), 0, 1)) / shades));
   }
   return known.greys.get(key);
 }
@@ -45,7 +45,7 @@ function paintOverlay(canvas, view, which, effects, grey) {
   const small = html("canvas", { width, height });
   const pixels = new ImageData(width, height);
   regions.forEach((region, i) => {
-    const shade = grey ? 0.78 + 0.22 * grey[i] : 1;
+    const shade = grey ? darkest + (1 - darkest) * grey[i] : 1;
     for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = colours[region][c] * shade;
     pixels.data[4 * i + 3] = 255;
   });
@@ -56,7 +56,7 @@ function paintOverlay(canvas, view, which, effects, grey) {
   const pen = canvas.getContext("2d");
   pen.imageSmoothingEnabled = width > canvas.width;
   pen.drawImage(small, 0, 0, canvas.width, canvas.height);
-  if (view.size * 25 < canvas.width * canvas.height) outline(pen, regions, width, height, canvas);
+  if (view.size * narrowest ** 2 < canvas.width * canvas.height) outline(pen, regions, width, height, canvas);
 }
 
 // A line between pixels of different regions.
@@ -64,7 +64,7 @@ function outline(pen, regions, width, height, canvas) {
   const line = Math.round(ratio());
   const across = (x) => Math.round((x * canvas.width) / width);
   const down = (y) => Math.round((y * canvas.height) / height);
-  pen.fillStyle = "#333333";
+  pen.fillStyle = lineColour;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = y * width + x;

@@ -156,29 +156,9 @@ const answers = {
   },
 };
 
-// Of classes these are shares of the predictions, else standard deviations of the outputs: the numbers fit both.
-const hiding = (changed, expected) =>
-  `Hiding it changes ${number(changed, 2)} of what is predicted; ${number(expected, 2)} is expected of random sets as large.`;
-
 function troubles(view, m, whose) {
   const run = view.run;
-  const found = [];
-  for (const [name, { above, below, reliance }] of Object.entries(run.watch)) {
-    const [share, error] = [view.measure(`watch/${name}`, m), view.measure(`watch_error/${name}`, m)];
-    const half = (view.alarms[m] || 0) * error;
-    const over = above !== null && share - half > above;
-    if (over || (below !== null && share + half < below)) {
-      found.push({
-        big: `Watch “${short(name)}”: ${percent(share)}`,
-        small: `It has ${over ? "more" : "less"} of the attribution than ${percent(over ? above : below)}.`,
-      });
-    }
-    const [changed, expected] = [view.measure(`reliance/${name}`, m), view.measure(`reliance/${name}_expected`, m)];
-    const asked = below === null || (reliance ?? null) !== null;
-    if (asked && changed - expected > (reliance ?? 0.1)) {
-      found.push({ big: `Watch “${short(name)}” may be relied on`, small: hiding(changed, expected) });
-    }
-  }
+  const found = view.alarms[m].map(({ watch, said, text }) => ({ big: `Watch “${short(watch)}”${said}`, small: text }));
   const bound = Math.max(run.gate ?? 0, 0.5);
   const poor = view.chosen(m, whose).filter((s) => view.score(m, s) < bound);
   if (poor.length) {

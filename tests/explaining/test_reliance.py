@@ -258,7 +258,7 @@ def test_random_sets_that_overlap_are_known_to_differ_by_less():
     whole, answers = torch.zeros(48, 2).double(), AnswerChanges("classes", None)
     hidden = torch.randn(len(one.masks), 48, 2, generator=seeded(8)).double()
     found = [
-        concluded(whole, hidden, replace(swaps, overlaps=(shared,)), answers).spread
+        reliance_of_outputs(whole, hidden, replace(swaps, overlaps=(shared,)), answers).spread
         for swaps, shared in ((one, 0.0), (other, 0.5))
     ]
     assert float(found[1] / found[0]) == pytest.approx(3**0.5)

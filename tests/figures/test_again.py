@@ -24,7 +24,7 @@ def marks(figure):
 
 def superbands(**settings):
     return superband_bars(
-        ["a", "b", "c"], np.ones((2, 1, 3)), np.full((2, 1, 3), 0.1), targets=["t"], channels=np.arange(3),
+        ["a", "b", "c"], np.ones((2, 1, 3)), np.full((1, 3), 0.1), targets=["t"], channels=np.arange(3),
         wavelengths=[450.0, 550.0, 650.0], limit=1.0, **settings,
     )  # fmt: skip
 

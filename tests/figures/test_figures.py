@@ -31,25 +31,25 @@ def panel(value=1.0, side=12, *, title="probe 0 · Woods", pale=False):
 
 def spectrum_panel(channels=200, *, pale=False, image=True):
     coefficients = np.repeat([1.0, -0.5, np.nan, 0.1], -(-channels // 4))[:channels]
-    errors = np.full(channels, 0.2)
-    errors[: channels // 4] = np.inf
+    halves = np.full(channels, 0.4)
+    halves[: channels // 4] = np.inf
     picture = np.zeros((12, 12, 3), np.uint8) if image else None
-    return SpectrumPanel(picture, np.linspace(0, 1, channels), coefficients, errors, "probe 0", "R² 0.9", pale=pale)
+    return SpectrumPanel(picture, np.linspace(0, 1, channels), coefficients, halves, "probe 0", "R² 0.9", pale=pale)
 
 
 def bars(names, p=3, t=2, *, channels=None, wavelengths=None, targets=("a", "b"), coefficients=None, spread=None):
     draws = np.random.default_rng(0).normal(size=(p, t, len(names)))
     coefficients = draws if coefficients is None else coefficients
-    errors = np.full((p, t, len(names)), 0.1)
+    halves = np.full((t, len(names)), 0.2)
     return figures.superband_bars(
-        names, coefficients, errors, targets=targets, channels=channels, wavelengths=wavelengths, limit=2.0,
+        names, coefficients, halves, targets=targets, channels=channels, wavelengths=wavelengths, limit=2.0,
         caption="c", spread=spread,
     )  # fmt: skip
 
 
 def every_figure():
     names = [f"{i}-{i + 1} nm" for i in range(4)]
-    values, errors = np.linspace(-1, 1, 12).reshape(3, 4), np.full((3, 4), 0.1)
+    values, halves = np.linspace(-1, 1, 12).reshape(3, 4), np.full((3, 4), 0.2)
     spectral = [spectrum_panel(), spectrum_panel(pale=True)]
     named = np.full(200, 3)
     named[10:20], named[40:50], named[[60, 90]] = 0, 1, 2
@@ -60,11 +60,11 @@ def every_figure():
     yield bars([*names[:3], "not_included"], channels=named, wavelengths=AVIRIS)
     yield bars(names)
     yield bars(names, p=1, spread=np.array([[1.0, np.nan, 0.5, 0.0]] * 2))
-    yield figures.feature_bars([("probe 0", names, values[0], errors[0])] * 2, limit=1.0)
+    yield figures.feature_bars([("probe 0", names, values[0], halves[0])] * 2, limit=1.0)
     yield figures.history_lines(
         [0, 1, 2], {"a": [0.5, np.nan, 0.7]}, {"a": [np.nan, 0.2, 0.1]}, noise_floor={"a": [0.1] * 3}
     )
-    yield figures.coefficient_lines([0, 1, 2], names, values, errors, top=2, limit=1.0)
+    yield figures.coefficient_lines([0, 1, 2], names, values, halves, top=2, limit=1.0)
     yield figures.waterfall([0, 1, 2], np.repeat(values, 50, axis=1), wavelengths=AVIRIS, limit=1.0)
     yield figures.before_after([panel()], [panel(-1.0)], limit=1.0)
     yield figures.before_after(spectral, spectral, wavelengths=AVIRIS, limit=1.0)
@@ -234,7 +234,7 @@ def test_every_mark_of_a_key_is_said_on_the_narrowest_page():
         figures.before_after(one, one, wavelengths=AVIRIS, limit=1.0, moments=("epoch 120", "now")),
         figures.feature_bars([("t", ["a", "b"], np.ones(2), np.ones(2))], limit=1.0, first=first),
         figures.superband_bars(
-            ["a", "b"], np.array([1.0, 1.0, 99.0, -99.0] * 4)[:, None, None] * np.ones(2), np.ones((16, 1, 2)),
+            ["a", "b"], np.array([1.0, 1.0, 99.0, -99.0] * 4)[:, None, None] * np.ones(2), np.ones((1, 2)),
             targets=["t"], channels=None, wavelengths=None, limit=1.0, first=first,
         ),
     ):  # fmt: skip
@@ -295,20 +295,20 @@ def test_bars_whose_interval_includes_zero_are_light():
     np.testing.assert_allclose(rgb, [to_rgb(colour) for colour in expected])
 
 
-def test_an_error_that_is_not_known_draws_no_interval_and_says_so():
-    errors, values = np.array([0.1, np.inf]), np.array([1.0, 0.9])
+def test_a_half_that_is_not_known_draws_no_interval_and_says_so():
+    values = np.array([1.0, 0.9])
     x = np.arange(2) * 100.0 + 500
 
-    def drawn(errors):
-        spectrum = SpectrumPanel(None, None, values, errors, "probe 0", "R² 0.9")
+    def drawn(halves):
+        spectrum = SpectrumPanel(None, None, values, halves, "probe 0", "R² 0.9")
         one = {"targets": ["a"], "channels": np.arange(2), "wavelengths": x, "limit": 1.0}
         return (
-            figures.superband_bars(["b", "c"], values[None, None], errors[None, None], **one),
-            figures.feature_bars([("probe 0", ["b", "c"], values, errors)], limit=1.0),
+            figures.superband_bars(["b", "c"], values[None, None], halves[None], **one),
+            figures.feature_bars([("probe 0", ["b", "c"], values, halves)], limit=1.0),
             figures.spectra([spectrum], wavelengths=x, limit=1.0),
         )
 
-    for known, unknown in zip(drawn(np.full(2, 0.1)), drawn(errors), strict=True):
+    for known, unknown in zip(drawn(np.full(2, 0.2)), drawn(np.array([0.2, np.inf])), strict=True):
         said = [[t.get_text() for axes in figure.axes for t in axes.texts] for figure in (known, unknown)]
         assert "interval includes 0" in said[0]
         assert "interval includes 0, or unknown" in said[1]
@@ -318,12 +318,14 @@ def test_an_error_that_is_not_known_draws_no_interval_and_says_so():
             for figure in (known, unknown)
         ]  # fmt: skip
         assert lines[1] == lines[0] - 1
-    lines = {"names": ["b"], "values": np.ones((2, 1)), "errors": np.ones((2, 1)), "limit": 1.0}
+    lines = {"names": ["b"], "values": np.ones((2, 1)), "limit": 1.0}
     for halves, said in (
         (0.5, "bands: 95 % interval over the probes"),
         (np.nan, "no interval over the probes is known"),
     ):
-        assert said in texts(figures.coefficient_lines(range(2), halves=np.full((2, 1), halves), **lines))
+        assert said in texts(
+            figures.coefficient_lines(range(2), halves=np.full((2, 1), halves), over_probes=True, **lines)
+        )
 
 
 def test_groups_are_in_spectral_order_and_not_included_comes_last():
@@ -453,7 +455,7 @@ def test_composite_of_constant_inputs_and_of_spectra():
         (lambda: bars(["a"], spread=np.ones((2, 3))), r"`spread` should have the shape \[T, d\], \(2, 1\)"),
         (
             lambda: SpectrumPanel(None, None, np.zeros(3), np.zeros(3), "", "", spread=np.zeros(2)),
-            r"\(3,\) of `errors`, \(2,\) of `spread`",
+            r"\(3,\) of `halves`, \(2,\) of `spread`",
         ),
         (lambda: bars(["a", "b"], channels=np.array([0, 2])), "labels up to 2"),
         (lambda: figures.feature_bars([("t", ["a"], np.ones(1), np.ones(1))], top=0, limit=1.0), "`top` should be"),

@@ -63,10 +63,10 @@ def panel(name, shift=0.0, *, pale=False):
 
 
 def spectrum(name, shift=0.0, *, image=True, pale=False, spread=None):
-    coefficients, errors = np.repeat(waves(8, shift=shift), 5), np.repeat(0.2 + 0.1 * waves(8), 5)
+    coefficients, halves = np.repeat(waves(8, shift=shift), 5), 1.96 * np.repeat(0.2 + 0.1 * waves(8), 5)
     own = np.cos(NM / 300)
     return SpectrumPanel(
-        picture() if image else None, own, coefficients, errors, name, "R² 0.83", pale=pale, spread=spread
+        picture() if image else None, own, coefficients, halves, name, "R² 0.83", pale=pale, spread=spread
     )
 
 
@@ -97,8 +97,10 @@ def aggregate(names):
 
 
 def superbands(n, channels, **more):
+    values = waves(3, 2, 4)
+    halves = 4.30265 * values.std(0, ddof=1) / 3**0.5  # Student's t of two degrees of freedom
     return figures.superband_bars(
-        [n(name) for name in NAMES], waves(3, 2, 4), np.full((3, 2, 4), 0.3) + 0.2 * waves(3, 2, 4),
+        [n(name) for name in NAMES], values, halves,
         targets=[n("Corn-notill"), n("Woods")], channels=channels, wavelengths=NM, limit=1.0,
         caption=n("spectral · epoch 12"), **more,
     )  # fmt: skip
@@ -137,7 +139,7 @@ FIGURES = {
         n, np.arange(CHANNELS) % 20 // 5, first=(n("epoch 0"), waves(2, 4, shift=1.0))
     ),
     "feature_bars": lambda n: figures.feature_bars(
-        [(n(f"probe {i}"), [n(f"superpixel {j}") for j in range(9)], waves(9, shift=i), np.full(9, 0.2))
+        [(n(f"probe {i}"), [n(f"superpixel {j}") for j in range(9)], waves(9, shift=i), np.full(9, 1.96 * 0.2))
          for i in (3, 7)],
         top=6, limit=1.0, caption=n("spatial · epoch 12"),
         first=(n("epoch 0"), [waves(9, shift=i + 1) for i in (3, 7)]),
@@ -153,7 +155,7 @@ FIGURES = {
     ),
     "coefficient_lines": lambda n: figures.coefficient_lines(
         range(8), [n(name) for name in (*NAMES, "visible", "water")], waves(8, 6) * np.linspace(0.2, 1, 8)[:, None],
-        np.full((8, 6), 0.08), top=3, limit=1.0, target=n("Corn-notill"), caption=n("spectral · epoch 7"),
+        np.full((8, 6), 1.96 * 0.08), top=3, limit=1.0, target=n("Corn-notill"), caption=n("spectral · epoch 7"),
     ),
     "tiles": marked,
     "draw_features": lambda n: draw_features(

@@ -11,9 +11,9 @@ from toys import WAVELENGTHS, events, fit
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.explaining.effects import effects
-from lime_callback.figures.colour_scale import t_quantile
 from lime_callback.publishing.sinks import read_history
 from lime_callback.publishing.sinks.tensorboard_layout import layout_there, layout_with
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 CONFIG = "custom_scalars__config__"
 EPOCHS = 3
@@ -57,7 +57,8 @@ def test_lines_and_bands_are_the_means_and_their_intervals(run):
     for epoch in range(EPOCHS):
         rows = [row for row in history if (row.epoch, row.feature) == (epoch, name)]
         values = [row.coefficient for row in rows if row.score >= 0.2]  # those that pass the gate
-        mean, half = np.mean(values), t_quantile(len(values)) * np.std(values, ddof=1) / len(values) ** 0.5
+        mean, error = np.mean(values), np.std(values, ddof=1) / len(values) ** 0.5
+        half = float(critical_value(len(values) - 1.0)) * error
         assert [end[epoch].value for end in ends] == pytest.approx([mean - half, mean, mean + half], abs=1e-6)
         assert {end[epoch].step for end in ends} == {steps[epoch]}
 

@@ -14,10 +14,10 @@ from toys import WAVELENGTHS, Classifier, fit
 from wandb_records import history_of, records_of
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels
-from lime_callback.figures.colour_scale import t_quantile
 from lime_callback.publishing.sinks import Report, ViewData, WandbSink, read_history
 from lime_callback.publishing.sinks.history_csv import HistoryRow
 from lime_callback.publishing.sinks.wandb import _value
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 PICTURES = [
     f"lime/{view}/{what}"
@@ -112,7 +112,7 @@ def _bars_are_the_means(place, history, rows):
         for name, (mean, lower, upper) in bars.items():
             part = [one for one in history if (one.epoch, one.view, one.feature) == (epoch, "spectral", name)]
             values = [one.coefficient for one in part if one.score >= 0.2]  # those that pass the gate
-            half = t_quantile(len(values)) * np.std(values, ddof=1) / len(values) ** 0.5
+            half = float(critical_value(len(values) - 1.0)) * np.std(values, ddof=1) / len(values) ** 0.5
             assert mean == pytest.approx(np.mean(values), abs=1e-6)
             assert [mean - lower, upper - mean] == pytest.approx([half] * 2, rel=1e-5, abs=1e-6)
 

@@ -21,7 +21,9 @@ from lime_callback.publishing.sinks import HistoryFile, HistoryRow
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile, read_measures
 from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
+from lime_callback.report.history_tables import moments_of, tables_of
 from lime_callback.report.html_page import page as page_of
+from lime_callback.report.page_alarms import alarm_reaches
 from lime_callback.report.page_data import packed
 from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
 from lime_callback.views.features import Features
@@ -406,6 +408,7 @@ def test_unknown_errors_draw_no_interval_and_say_so(tmp_path, browser):
         "all => all.map((one) => one.getAttribute('fill'))"))  # fmt: skip
     assert "No intervals" in browser.locator("#glance").inner_text()
     browser.locator("summary", has_text="All numbers").first.click()
+    browser.locator("tbody tr").first.wait_for()
     assert browser.locator("td", has_text="not known").count() == 3
 
 
@@ -423,8 +426,12 @@ def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
     watches = {name: Watch(bands=[0], above=0.5, below=0.1 if name == "b" else None) for name in "ab"}
     asked = questions([watches], watches, True)
     assert asked == 4
-    (view,) = packed(read(tmp_path))["views"]
-    assert view["alarms"] == pytest.approx([float(critical_value(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)])
+    there = read(tmp_path)
+    (table,) = tables_of(there, moments_of(there))
+    reaches = [float(critical_value(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)]
+    assert alarm_reaches(there, table) == pytest.approx(reaches)
+    (view,) = packed(there)["views"]
+    assert [[alarm["watch"] for alarm in alarms] for alarms in view["alarms"]] == [["a"]] * 3
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
     assert "Watch “a”: 60 %" in browser.locator("#glance").inner_text()
     assert "Watch “b”" not in browser.locator("#glance").inner_text()  # 0.6 lies within ten errors of 0.5

@@ -384,7 +384,7 @@ def test_superbands_are_laid_onto_their_wavelengths():
     figure = superband_bars(
         found.names,
         found.mean.unsqueeze(0).numpy(),
-        found.standard_error.unsqueeze(0).numpy(),
+        found.half_width().numpy(),
         targets=["0", "1"],
         channels=found.channels.numpy(),
         wavelengths=nm,

@@ -12,9 +12,10 @@ import io
 import os
 import shutil
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from lime_callback.checks.whole_files import move_aside, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,22 +26,55 @@ _ODD = "surrogatepass"  # half a character, as a file's name may hold one, is ke
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
-class RowFile(Generic[Row]):
-    """Appends to a table. With several processes, only the one of rank zero has one.
+class CsvTable(Generic[Row]):
+    """A table: reads it, and appends to it. With several processes, only the one of rank zero appends.
 
     A run calls `start` or `rewind` before it appends. Where neither is called, the first `append` goes on
     with the table that is there.
 
     Args:
         path: need not exist yet, and neither need its folder; nothing is written before the first row.
-        kind: of the rows, a named tuple with a ``step``.
+
+    Attributes:
+        kind: the rows' class, a named tuple with a ``step``; set by each subclass, as the next one is.
+        name: what the table is called, and its file without the suffix.
     """
 
-    def __init__(self, path: str | os.PathLike[str], kind: type[Row]) -> None:
+    kind: type[Row]
+    name: ClassVar[str]
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._kind = kind
-        self._header = header_of(kind)
+        self._header = header_of(self.kind)
         self._sound = False
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> list[Row]:
+        """Read all rows; one that a crash has cut off is passed over.
+
+        Args:
+            path: the file's.
+
+        Raises:
+            ValueError: if the file is no such table, or a whole row in it cannot be read.
+        """
+        with Path(path).open("rb") as file:
+            header, *records = [*records_of(file)] or [b""]
+        if not (columns := columns_of(header, cls.kind)):
+            raise ValueError(
+                f"`path` should be a {cls.name}, which begins with {header_of(cls.kind).decode().strip()!r}. Found "
+                f"{header[:200]!r} in {str(path)!r}; pass the `{cls.name}.csv` of a run."
+            )
+        rows = []
+        for number, record in enumerate(filter(is_whole, records), start=1):
+            row = parse(record, cls.kind, columns)
+            if row is None:
+                raise ValueError(
+                    f"`path` should be a {cls.name} with {columns} cells in every row, numbers where they "
+                    f"belong. Found row {number} of {str(path)!r} to be {record[:200]!r}; mend or remove it."
+                )
+            rows.append(row)
+        return rows
 
     def start(self) -> Path | None:
         """Begin a run afresh: a file that is there already is moved aside.
@@ -49,11 +83,7 @@ class RowFile(Generic[Row]):
             Where it is now, ``history.1.csv`` or the next number that is free; ``None`` if there was no file.
         """
         self._sound = True
-        if not os.path.lexists(self.path):
-            return None
-        aside = next(path for path in map(self._numbered, count(1)) if not os.path.lexists(path))
-        self.path.rename(aside)
-        return aside
+        return move_aside(self.path)
 
     def rewind(self, step: int | None = None) -> Path | None:
         """Go on with a run from ``step``: drop the rows after it, and a row that a crash has cut off.
@@ -70,7 +100,7 @@ class RowFile(Generic[Row]):
             return self.start()
         with self.path.open("rb") as file:
             header = next(records_of(file), b"")
-        if columns := columns_of(header, self._kind):
+        if columns := columns_of(header, self.kind):
             self._keep_up_to(step, columns)
         elif self._header.startswith(header):
             self.path.unlink()  # a crash came before the header was whole: there is no row to keep
@@ -104,7 +134,7 @@ class RowFile(Generic[Row]):
         Raises:
             OSError: if that fails, for example on a full disk; the file is then as it was before.
         """
-        lines = _lines(rows, self._kind)
+        lines = _lines(rows, self.kind)
         if not lines:
             return
         if not self._sound:
@@ -122,54 +152,20 @@ class RowFile(Generic[Row]):
                 file.truncate(size)
                 raise
 
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
-
     def _keep_up_to(self, step: int | None, columns: int) -> None:
-        new, at = self.path.with_name(f"{self.path.name}.tmp"), fields_of(self._kind).index("step")
-        with self.path.open("rb") as old, new.open("wb") as file:
+        at = fields_of(self.kind).index("step")
+        with replacing(self.path) as file, self.path.open("rb") as old:
             records = records_of(old)
             next(records)
             file.write(self._header)
-            whole = columns == len(fields_of(self._kind))
+            whole = columns == len(fields_of(self.kind))
             for record in filter(is_whole, records):
-                row = parse(record, self._kind, columns)
+                row = parse(record, self.kind, columns)
                 # A row that cannot be read is none of ours, and so it stays.
                 if row is None or step is None or row[at] <= step:
-                    file.write(record if whole or row is None else _lines([row], self._kind))
+                    file.write(record if whole or row is None else _lines([row], self.kind))
             file.flush()
             os.fsync(file.fileno())
-        new.replace(self.path)
-
-
-def read_rows(path: str | os.PathLike[str], kind: type[Row], name: str) -> list[Row]:
-    """Read what `RowFile` has written; a row that a crash has cut off is passed over.
-
-    Args:
-        path: of the file.
-        kind: of its rows.
-        name: what the table is called, and its file without the suffix.
-
-    Raises:
-        ValueError: if the file is no such table, or a whole row in it cannot be read.
-    """
-    with Path(path).open("rb") as file:
-        header, *records = [*records_of(file)] or [b""]
-    if not (columns := columns_of(header, kind)):
-        raise ValueError(
-            f"`path` should be a {name}, which begins with {header_of(kind).decode().strip()!r}. Found "
-            f"{header[:200]!r} in {str(path)!r}; pass the `{name}.csv` of a run."
-        )
-    rows = []
-    for number, record in enumerate(filter(is_whole, records), start=1):
-        row = parse(record, kind, columns)
-        if row is None:
-            raise ValueError(
-                f"`path` should be a {name} with {columns} cells in every row, numbers where they "
-                f"belong. Found row {number} of {str(path)!r} to be {record[:200]!r}; mend or remove it."
-            )
-        rows.append(row)
-    return rows
 
 
 def fields_of(kind: type[Row]) -> tuple[str, ...]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from lime_callback.publishing.sinks.csv_tables import RowFile, read_rows
-
-if TYPE_CHECKING:
-    import os
+from lime_callback.publishing.sinks.csv_tables import CsvTable
 
 
 class HistoryRow(NamedTuple):
@@ -44,17 +41,10 @@ class HistoryRow(NamedTuple):
     truth: str = ""
 
 
-class HistoryFile(RowFile[HistoryRow]):
-    """Appends to a history, see `RowFile`."""
+class HistoryFile(CsvTable[HistoryRow]):
+    """A history, see `CsvTable`."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(path, HistoryRow)
+    kind, name = HistoryRow, "history"
 
 
-def read_history(path: str | os.PathLike[str]) -> list[HistoryRow]:
-    """Read what `HistoryFile` has written; a row that a crash has cut off is passed over.
-
-    Raises:
-        ValueError: if the file is no history, or a whole row in it cannot be read.
-    """
-    return read_rows(path, HistoryRow, "history")
+read_history = HistoryFile.read

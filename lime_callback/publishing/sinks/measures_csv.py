@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from lime_callback.publishing.sinks.csv_tables import RowFile, read_rows
-
-if TYPE_CHECKING:
-    import os
+from lime_callback.publishing.sinks.csv_tables import CsvTable
 
 
 class MeasureRow(NamedTuple):
@@ -28,17 +25,10 @@ class MeasureRow(NamedTuple):
     value: float
 
 
-class MeasuresFile(RowFile[MeasureRow]):
-    """Appends to the measures, see `RowFile`."""
+class MeasuresFile(CsvTable[MeasureRow]):
+    """The measures, see `CsvTable`."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        super().__init__(path, MeasureRow)
+    kind, name = MeasureRow, "measures"
 
 
-def read_measures(path: str | os.PathLike[str]) -> list[MeasureRow]:
-    """Read what `MeasuresFile` has written; a row that a crash has cut off is passed over.
-
-    Raises:
-        ValueError: if the file holds no measures, or a whole row in it cannot be read.
-    """
-    return read_rows(path, MeasureRow, "measures")
+read_measures = MeasuresFile.read

@@ -1,0 +1,111 @@
+"""What the page says is wrong with a watch, for each view and explained epoch: decided here, and told there."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lime_callback.explaining.reliance_result import RELEVANT
+from lime_callback.following.watch_alarms import level
+from lime_callback.surrogates.confidence_intervals import critical_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lime_callback.report.history_tables import Table
+    from lime_callback.report.run_contents import RunContents
+
+
+def watch_alarms(run: RunContents, table: Table, measures: Mapping[str, Sequence[float | None]]) -> list[Any]:
+    """A list of alarms for each moment; each has the ``watch``, what is ``said`` behind its name, and a ``text``.
+
+    Args:
+        run: with its watches.
+        table: a view's.
+        measures: the view's, at each moment, see :func:`lime_callback.report.history_tables.measures_of`.
+    """
+    reaches = alarm_reaches(run, table)
+
+    def at(moment: int, name: str) -> float:
+        value = measures[name][moment] if name in measures else None
+        return math.nan if value is None else value
+
+    def of(moment: int) -> Iterator[dict[str, str]]:
+        for name, watch in run.about.get("watch", {}).items():
+            half = (reaches[moment] or 0.0) * at(moment, f"watch_error/{name}")
+            yield from _share_alarm(name, watch, at(moment, f"watch/{name}"), half)
+            changed, expected = at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected")
+            yield from _reliance_alarm(name, watch, changed, expected)
+
+    return [list(of(moment)) for moment in range(len(table.which))]
+
+
+def alarm_reaches(run: RunContents, table: Table) -> list[float | None]:
+    """How many errors beyond its bound a watch's share has to be, at each moment; ``None`` where it is not known.
+
+    It is what the run itself goes by, see :mod:`lime_callback.following.watch_alarms`; of a single probe the
+    perturbations' error counts.
+
+    Args:
+        run: with its watches and measures.
+        table: a view's.
+    """
+    asked = _questions(run)
+    reaches: list[float | None] = []
+    for k, which in enumerate(table.which, start=1):
+        probes = len({probe for probe, _ in table.who[which]}) if which >= 0 else 0
+        freedom = probes - 1 if probes > 1 else math.inf
+        reaches.append(float(critical_value(freedom, 1 - 2 * level(k, asked))) if probes else None)
+    return reaches
+
+
+def _share_alarm(name: str, watch: Mapping[str, Any], share: float, half: float) -> Iterator[dict[str, str]]:
+    above, below = watch.get("above"), watch.get("below")
+    if above is not None and share - half > above:
+        than = f"more of the attribution than {_percent(above)}"
+    elif below is not None and share + half < below:
+        than = f"less of the attribution than {_percent(below)}"
+    else:
+        return
+    yield {"watch": name, "said": f": {_percent(share)}", "text": f"It has {than}."}
+
+
+def _reliance_alarm(name: str, watch: Mapping[str, Any], changed: float, expected: float) -> Iterator[dict[str, str]]:
+    """A run also asks for the chance of so much change, which its measures do not hold: here it is a hint."""
+    bound = watch.get("reliance")
+    if _asks_reliance(watch) and changed - expected > (RELEVANT if bound is None else bound):
+        # Of classes these are shares of the predictions, else standard deviations of the outputs: the words fit both.
+        text = f"Hiding it changes {_number(changed)} of what is predicted; {_number(expected)} is expected of random"
+        yield {"watch": name, "said": " may be relied on", "text": f"{text} sets as large."}
+
+
+def _asks_reliance(watch: Mapping[str, Any]) -> bool:
+    """As :attr:`lime_callback.Watch.asks_reliance`, of a watch in ``run.json``."""
+    return watch.get("reliance") is not None or watch.get("below") is None
+
+
+def _questions(run: RunContents) -> int:
+    """How many questions an epoch asked of the watches."""
+    watches: dict[str, dict[str, Any]] = run.about.get("watch", {})
+    measured = {(row.view, row.measure) for row in run.measures}
+    bounds = sum(
+        (watch.get("above") is not None) + (watch.get("below") is not None)
+        for name, watch in watches.items()
+        for _, measure in measured
+        if measure == f"watch/{name}"
+    )
+    relied = {
+        name
+        for name, watch in watches.items()
+        if _asks_reliance(watch) and any(measure == f"reliance/{name}" for _, measure in measured)
+    }
+    return bounds + len(relied)
+
+
+def _percent(share: float) -> str:
+    return f"{math.floor(100 * share + 0.5)} %"
+
+
+def _number(value: float) -> str:
+    """Two digits."""
+    return f"{float(f'{value:.2g}'):g}".replace("-", "\N{MINUS SIGN}")

@@ -10,10 +10,10 @@ from lime_callback.comparing.prediction_change import prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
 from lime_callback.explaining.explanation_from_fit import shortened
 from lime_callback.explaining.score_gate import counted, described
-from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
+from lime_callback.following.epoch_metrics import change, scores, similarity, watched_shares
 from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked
-from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
+from lime_callback.following.metric_table import change_names, worst_of_watch, worst_values
 from lime_callback.following.pinned_view import PinnedView
 from lime_callback.following.probe_predictions import ProbePredictions, predicted
 from lime_callback.following.settling import Settling
@@ -60,8 +60,8 @@ class FollowedView(PinnedView):
     reference: Explanation | None = None
     anew: bool = False
     reliance: Reliance | None = None
-    metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
-    unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
+    metrics: dict[str, float] = field(default_factory=worst_values)
+    unmeasured: set[str] = field(default_factory=lambda: set(worst_values()))
     series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
@@ -111,12 +111,12 @@ class FollowedView(PinnedView):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave; the explanations follow when the features are known."""
-        self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
+        self.targets, self.metrics = state["targets"], worst_values() | state["metrics"]
         self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
         # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
         self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
         self.series = EpochSeries.of_state(state["series"])
-        early = OF_CHANGE if len(self.series.epochs) < 2 else ()
+        early = change_names() if len(self.series.epochs) < 2 else ()
         self.unmeasured = set(state.get("unmeasured", early))
         # What an earlier version called settled was another thing: it is found out anew.
         self.settling = Settling(since=state.get("since", -1.0))
@@ -146,28 +146,28 @@ class FollowedView(PinnedView):
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
         told, counts = described(explanation), counted(explanation, self.gate)
-        values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
+        values = worst_values()
+        self.unmeasured = set(values)
         self._measure(values, scores(explanation, told, counts))
         drift = None if self.last is None else self._against(self.last, explanation)
-        step = None if drift is None else change(drift)
+        step = None if drift is None else change(drift, "before")
         if step is not None:
             self._measure(values, step)
         elif drift is not None:  # nothing that could be relied on: the last value stands
-            values |= {name: self.metrics[name] for name in OF_CHANGE}
+            values |= {name: self.metrics[name] for name in change_names()}
         if self.last is not None and self.first is not None:
             values |= similarity(self.last, explanation)
-            way = change_from(self._against(self.first, explanation), "start")
+            way = change(self._against(self.first, explanation), "start")
             if way is None:
-                values |= {name: self.metrics[name] for name in (f"{one}_from_start" for one in BOTH_WAYS)}
+                values |= {name: self.metrics[name] for name in change_names("start")}
             else:
                 self._measure(values, way)
         if self.reference is not None:
-            away = self._against(self.reference, explanation)
-            values |= change_from(away, "reference") or {}
-            if (mean := away.mean()) is not None:
-                values["changed_from_reference"] = mean["changed"]
+            values |= change(self._against(self.reference, explanation), "reference") or {}
         self._take_shares(explanation, counts, values)
-        values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
+        reliances = {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
+        values |= reliances
+        self.unmeasured |= reliances.keys()  # until `rely` measures them anew
         self.settling.take(
             explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
             self.gate, self.relevant_change,
@@ -182,28 +182,33 @@ class FollowedView(PinnedView):
 
     def _take_shares(self, explanation: Explanation, counts: Tensor, values: dict[str, float]) -> None:
         for name, share in watched_shares(explanation, self.watched, counts).items():
-            error = f"watch_error/{name}"
+            watch, error = f"watch/{name}", f"watch_error/{name}"
             values[f"watch_reference/{name}"] = float(self.watched[name].share.mean())
             if share is not None:
                 self.shares[name] = share
-                values |= {f"watch/{name}": share.mean, error: share.error}
-            else:  # nothing that could be relied on: the last value stands, or the worst
-                values |= {f"watch/{name}": self.metrics.get(f"watch/{name}", 1.0), error: self.metrics.get(error, 0.0)}
+                values |= {watch: share.mean, error: share.error}
+            else:  # no explanation passes the gate: monitors find the last value, or the worst
+                values[watch] = self.metrics.get(watch, worst_of_watch("watch/<watch>"))
+                values[error] = self.metrics.get(error, worst_of_watch("watch_error/<watch>"))
+                self.unmeasured |= {watch, error}
 
-    def rely(self, found: Reliance | None) -> None:
-        """Note what hiding the watches changed; nothing new stands where it could not be measured.
+    def rely(self, reliance: Reliance | None) -> None:
+        """Note what hiding the watches changed; ``None`` where it could not be measured.
 
-        Monitors find the worst there can be until it was.
+        Monitors then find the last value, or the worst that there can be.
         """
-        self.reliance = found
+        self.reliance = reliance
         for name in self.watched:
-            if found is not None and name not in found.names:  # a mask for each probe says nothing of other samples
+            if reliance is not None and name not in reliance.names:  # a mask for each probe fits no other samples
                 continue
-            now = None if found is None else found.names.index(name)
-            for what, nothing in (("changed", 1.0), ("expected", 0.0)):
-                metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
-                before = self.metrics.get(metric, nothing)
-                self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
+            now = None if reliance is None else reliance.names.index(name)
+            for measure, pattern in (("changed", "reliance/<watch>"), ("expected", "reliance/<watch>_expected")):
+                metric = pattern.replace("<watch>", name)
+                if reliance is not None and now is not None:
+                    self._measure(self.metrics, {metric: float(getattr(reliance, measure)[now])})
+                else:
+                    self.metrics.setdefault(metric, worst_of_watch(pattern))
+                    self.unmeasured.add(metric)
 
     def trust(self, faithfulness: Tensor | None) -> None:
         """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
@@ -228,7 +233,7 @@ class FollowedView(PinnedView):
     @property
     def measured(self) -> dict[str, float]:
         """The metrics that were measured by the last explanation; what stands for the others is for monitors alone."""
-        left_out = self.unmeasured | (OF_CHANGE if self.anew else set())
+        left_out = self.unmeasured | (change_names() if self.anew else set())
         return {name: value for name, value in self.metrics.items() if name not in left_out}
 
     def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lime_callback.following.monitor_defaults import OF_CHANGE
+from lime_callback.following.metric_table import change_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def stand_ins(name: str, tracks: Mapping[str, FollowedView]) -> dict[str, float]
     """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
     found: dict[str, float] = {}
     for view, track in tracks.items():
-        names = track.metrics.keys() - track.measured.keys() - (OF_CHANGE if track.anew else set())
+        names = track.metrics.keys() - track.measured.keys() - (change_names() if track.anew else set())
         found |= {f"{name}/{view}/{what}": track.metrics[what] for what in sorted(names)}
     return found
 

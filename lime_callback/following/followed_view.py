@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.comparing.drift import RELEVANT, Drift, compare
-from lime_callback.comparing.prediction_change import prediction_changed
+from lime_callback.comparing.prediction_change import has_classes, prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
 from lime_callback.explaining.explanation_from_fit import shortened
 from lime_callback.explaining.score_gate import counted, described
@@ -17,16 +17,15 @@ from lime_callback.following.metric_table import change_names, worst_of_watch, w
 from lime_callback.following.pinned_view import PinnedView
 from lime_callback.following.probe_predictions import ProbePredictions, predicted
 from lime_callback.following.settling import Settling
-from lime_callback.forwards.processes import ALONE, Ranks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.comparing.watch_shares import MeanWatchShare
+    from lime_callback.explaining.explainer import ExplainerResult
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
     from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.surrogates.linear_models import Surrogate
 
 
@@ -48,7 +47,6 @@ class FollowedView(PinnedView):
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
-        forwards: inputs that the model was asked about for each probe, by the last explanation.
         relevant_change: smallest change that matters, as a share of the attribution.
     """
 
@@ -65,28 +63,36 @@ class FollowedView(PinnedView):
     series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
-    forwards: int = 0
     relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
-    def pin(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks = ALONE) -> None:
-        """Pin the view, and take over what a checkpoint holds of it; see :meth:`PinnedView.pin`."""
-        super().pin(model, plan, batch_size, ranks)
-        assert self.features is not None, "it was pinned"
+    def recall(self, config: CallbackConfig) -> None:
+        """Take over what a checkpoint holds of the view's explanations, after :meth:`pin`; without one, nothing."""
+        assert self.features is not None, "pin comes first"
+        saved, self._saved = self._saved, {}
+        if not saved:
+            return
         features = self.features
         self.first, self.last = (
-            explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
+            explanation_of(saved[name], features) if saved.get(name) else None for name in ("first", "last")
         )
-        self.settling.anchor = self._anchor(self._saved.get("anchor"))
-        if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
+        self.settling.anchor = self._anchor(saved.get("anchor"))
+        if len(self.series.epochs) == 1:  # nothing comes before it that could be shown beside it
             self.last = self.first
-        if self._saved.get("now") is not None:
-            self._know(self._saved["now"], plan)
-        self._saved = {}
+        if saved.get("now") is not None:
+            self.know(saved["now"], config)
 
-    def _know(self, outputs: Tensor, plan: CallbackConfig) -> None:
-        assert self.kind is not None, "pin comes first"
-        self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
+    def renewed(self) -> FollowedView:
+        """The view for other probes: nothing is pinned, and the last values stand until these are explained."""
+        return FollowedView(
+            self.view,
+            gate=self.gate,
+            anew=True,
+            metrics=self.metrics,
+            relevant_change=self.relevant_change,
+            kind=self.kind,
+            scale=self.scale,
+        )
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -139,9 +145,26 @@ class FollowedView(PinnedView):
         if self.settling.anchor is not None:
             self.settling.anchor = self.last if anchored else shortened(self.settling.anchor, later, surrogate)
 
-    def know(self, outputs: Tensor, plan: CallbackConfig) -> None:
+    def know(self, outputs: Tensor, config: CallbackConfig) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
-        self._know(outputs.cpu(), plan)
+        assert self.kind is not None, "pin comes first"
+        self.now = predicted(outputs.cpu(), self.truth, self.kind, self.settings(config).output)
+
+    def take_result(
+        self, result: ExplainerResult, epochs_trained: float, labels: Tensor | None, surrogate: Surrogate
+    ) -> None:
+        """Take in all that was found about the probes at an epoch.
+
+        Args:
+            result: the explanation, on the CPU, and what came with it.
+            epochs_trained: so far.
+            labels: the probes' labels, int64 ``[P]``, or ``None``.
+            surrogate: the linear model that is fitted.
+        """
+        self.shorten(result.explanation, surrogate)
+        self.take(result.explanation, epochs_trained)
+        self.trust(result.faithfulness)
+        self.hear(result.outputs.cpu(), classes=has_classes(result.outputs, labels))
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""

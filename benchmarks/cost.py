@@ -72,7 +72,7 @@ def main() -> None:
                 split = [stages(sections, epoch, epochs) for epoch in range(epochs)]
                 first.append(split[0])
                 later += split[1:]
-    views = len(callback().plan.views)
+    views = len(callback().config.views)
     print(f"{epochs} epochs, {args.probes} probes, {views} views, {args.perturbations} perturbations, ", end="")
     print(f"{repetitions} rounds, {args.threads} threads; median [quartiles]\n")
     print("extra time, the run without the callback being 1")

@@ -42,8 +42,8 @@ def main() -> None:
     logger = make_logger(args.logger, args.output, "indian_pines")
     trainer = make_trainer(args.epochs or (3 if args.fast else 12), logger, lime, EpochLine())
     print(
-        f"{trainer.max_epochs} epochs; at the end of each, {lime.plan.probes} patches are explained by squares and by "
-        "bands."
+        f"{trainer.max_epochs} epochs; at the end of each, {lime.config.probes} patches are explained by squares and "
+        "by bands."
     )
     model = PatchViT(data.class_weights(), lr=1e-3 if args.fast else 3e-4)
     trainer.fit(model, datamodule=data)
@@ -97,7 +97,7 @@ def print_table(trainer: pl.Trainer, lime: LimeCallback, top: int = 5) -> None:
         print(f"{view:<8}  {value[f'lime/{view}/score']:19.3f}  {value[f'lime/{view}/drift']:25.3f}")
     explanation = lime.explanation("spectral")
     assert explanation is not None, "the last validation is explained"
-    print_superbands(Aggregate(gate=lime.plan.gate).add(explanation), top)
+    print_superbands(Aggregate(gate=lime.config.gate).add(explanation), top)
 
 
 def print_superbands(found: Aggregate, top: int) -> None:

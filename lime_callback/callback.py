@@ -174,7 +174,7 @@ class LimeCallback(Hooks):
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
         count = check.check_count("background", background, 0)
         usual = DefaultBaseline() if count else "mean"
-        plan = CallbackConfig(
+        config = CallbackConfig(
             views=views,
             wavelengths=wavelengths,
             layout=Layout.of(layout),
@@ -200,7 +200,7 @@ class LimeCallback(Hooks):
             background=count,
             auto_output=scale is not output and like is None,
         )
-        super().__init__(plan, check.check_one_of("on_error", on_error, ("warn", "raise")))
+        super().__init__(config, check.check_one_of("on_error", on_error, ("warn", "raise")))
 
     def explanation(self, view: str) -> Explanation | None:
         """The last explanation of a view, on the CPU; ``None`` before the first.
@@ -208,7 +208,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._inquiry.track(view).last
+        return self._latest.loop.view(view).last
 
     def predictions(self, view: str) -> ProbePredictions | None:
         """What the model said of each probe when it was explained last, and what is true; ``None`` before the first.
@@ -216,7 +216,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._inquiry.track(view).now
+        return self._latest.loop.view(view).now
 
     def reliance(self, view: str) -> Reliance | None:
         """What hiding a view's watches and superbands changed last, see :class:`~lime_callback.explaining.Reliance`.
@@ -226,7 +226,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._inquiry.track(view).reliance
+        return self._latest.loop.view(view).reliance
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.comparing.Drift`.
@@ -234,7 +234,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._inquiry.track(view).drift_from_reference()
+        return self._latest.loop.view(view).drift_from_reference()
 
     def reference_table(self, view: str) -> list[ReferenceRow]:
         """How each feature's coefficient has changed against the reference, as means over the probes.
@@ -245,7 +245,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._inquiry.track(view).reference_table()
+        return self._latest.loop.view(view).reference_table()
 
 
 def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:

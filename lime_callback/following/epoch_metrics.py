@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lime_callback.comparing.coefficient_similarity import map_similarity
-from lime_callback.comparing.drift import Drift, mean_over_inputs
+from lime_callback.comparing.drift import mean_over_inputs
 from lime_callback.comparing.watch_shares import mean_share, shares
+from lime_callback.following.metric_table import drift_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
+    from lime_callback.comparing.drift import Drift
     from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.explanation import Explanation
+    from lime_callback.following.metric_table import Origin
     from lime_callback.views.watch import Overlap
-
-BOTH_WAYS = ("drift", "moved")
-"""Measures that are told against the explanation before, the first and a reference."""
 
 
 def scores(explanation: Explanation, told: Tensor, counts: Tensor) -> dict[str, float]:
@@ -36,20 +36,10 @@ def scores(explanation: Explanation, told: Tensor, counts: Tensor) -> dict[str, 
     return found
 
 
-def change(drift: Drift) -> dict[str, float] | None:
-    """Change since the explanation before; ``None`` where nothing could be relied on."""
-    step = drift.mean()
-    if step is None:
-        return None
-    found = {name: step[name] for name in ("noise_floor", "rank_correlation", "changed", "scale", "flipped")}
-    found |= {name: max(0.0, step[name]) for name in BOTH_WAYS}
-    return found | {"top5_overlap": step["top_overlap"]}
-
-
-def change_from(drift: Drift, origin: str) -> dict[str, float] | None:
-    """Change since an ``origin``, by names that end in ``_from_<origin>``; ``None`` likewise."""
-    away = drift.mean()
-    return None if away is None else {f"{name}_from_{origin}": max(0.0, away[name]) for name in BOTH_WAYS}
+def change(drift: Drift, since: Origin) -> dict[str, float] | None:
+    """Change since an earlier explanation or the reference; ``None`` where no explanation passes the gate."""
+    means = drift.mean()
+    return None if means is None else drift_metrics(means, since)
 
 
 def watched_shares(

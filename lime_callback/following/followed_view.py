@@ -6,27 +6,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.comparing.drift import RELEVANT, Drift, compare
-from lime_callback.comparing.prediction_change import prediction_changed
+from lime_callback.comparing.prediction_change import has_classes, prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
 from lime_callback.comparing.score_gate import is_informative, passes_gate
 from lime_callback.explaining.explanation_from_fit import refitted_like
-from lime_callback.following.epoch_metrics import BOTH_WAYS, change, change_from, scores, similarity, watched_shares
+from lime_callback.following.epoch_metrics import change, scores, similarity, watched_shares
 from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state, packed, unpacked
-from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
+from lime_callback.following.metric_table import change_names, worst_of_watch, worst_values
 from lime_callback.following.pinned_view import PinnedView
 from lime_callback.following.probe_predictions import ProbePredictions, predicted
 from lime_callback.following.settling import Settling
-from lime_callback.forwards.processes import ALONE, Ranks
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.comparing.watch_shares import MeanWatchShare
+    from lime_callback.explaining.explain_batch import ExplainedBatch
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
     from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.surrogates.linear_models import Surrogate
 
 
@@ -48,7 +47,6 @@ class FollowedView(PinnedView):
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
-        forwards: inputs that the model was asked about for each probe, by the last explanation.
         relevant_change: smallest change that matters, as a share of the attribution.
     """
 
@@ -60,33 +58,41 @@ class FollowedView(PinnedView):
     reference: Explanation | None = None
     anew: bool = False
     reliance: Reliance | None = None
-    metrics: dict[str, float] = field(default_factory=lambda: dict(NOTHING_YET))
-    unmeasured: set[str] = field(default_factory=lambda: set(NOTHING_YET))
+    metrics: dict[str, float] = field(default_factory=worst_values)
+    unmeasured: set[str] = field(default_factory=lambda: set(worst_values()))
     series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
-    forwards: int = 0
     relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
-    def pin(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks = ALONE) -> None:
-        """Pin the view, and take over what a checkpoint holds of it; see :meth:`PinnedView.pin`."""
-        super().pin(model, plan, batch_size, ranks)
-        assert self.features is not None, "it was pinned"
+    def recall(self, config: CallbackConfig) -> None:
+        """Take over what a checkpoint holds of the view's explanations, after :meth:`pin`; without one, nothing."""
+        assert self.features is not None, "pin comes first"
+        saved, self._saved = self._saved, {}
+        if not saved:
+            return
         features = self.features
         self.first, self.last = (
-            explanation_of(self._saved[name], features) if self._saved.get(name) else None for name in ("first", "last")
+            explanation_of(saved[name], features) if saved.get(name) else None for name in ("first", "last")
         )
-        self.settling.anchor = self._anchor(self._saved.get("anchor"))
-        if len(self.series.epochs) == 1:  # there is nothing before it, to be shown beside it
+        self.settling.anchor = self._anchor(saved.get("anchor"))
+        if len(self.series.epochs) == 1:  # nothing comes before it that could be shown beside it
             self.last = self.first
-        if self._saved.get("now") is not None:
-            self._know(self._saved["now"], plan)
-        self._saved = {}
+        if saved.get("now") is not None:
+            self.know(saved["now"], config)
 
-    def _know(self, outputs: Tensor, plan: CallbackConfig) -> None:
-        assert self.kind is not None, "pin comes first"
-        self.now = predicted(outputs, self.truth, self.kind, self.settings(plan).output)
+    def renewed(self) -> FollowedView:
+        """The view for other probes: nothing is pinned, and the last values stand until these are explained."""
+        return FollowedView(
+            self.view,
+            gate=self.gate,
+            anew=True,
+            metrics=self.metrics,
+            relevant_change=self.relevant_change,
+            kind=self.kind,
+            scale=self.scale,
+        )
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -111,12 +117,12 @@ class FollowedView(PinnedView):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave; the explanations follow when the features are known."""
-        self.targets, self.metrics = state["targets"], NOTHING_YET | state["metrics"]
+        self.targets, self.metrics = state["targets"], worst_values() | state["metrics"]
         self.pinned = None if state.get("pinned") is None else unpacked(state["pinned"])
         # Before there was a choice, outputs were explained as they are: what is compared stays comparable.
         self.kind, self.scale = state.get("kind"), state.get("scale", "raw")
         self.series = EpochSeries.of_state(state["series"])
-        early = OF_CHANGE if len(self.series.epochs) < 2 else ()
+        early = change_names() if len(self.series.epochs) < 2 else ()
         self.unmeasured = set(state.get("unmeasured", early))
         # What an earlier version called settled was another thing: it is found out anew.
         self.settling = Settling(since=state.get("since", -1.0))
@@ -139,35 +145,52 @@ class FollowedView(PinnedView):
         if self.settling.anchor is not None:
             self.settling.anchor = self.last if anchored else refitted_like(self.settling.anchor, later, surrogate)
 
-    def know(self, outputs: Tensor, plan: CallbackConfig) -> None:
+    def know(self, outputs: Tensor, config: CallbackConfig) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
-        self._know(outputs.cpu(), plan)
+        assert self.kind is not None, "pin comes first"
+        self.now = predicted(outputs.cpu(), self.truth, self.kind, self.settings(config).output)
+
+    def take_result(
+        self, result: ExplainedBatch, epochs_trained: float, labels: Tensor | None, surrogate: Surrogate
+    ) -> None:
+        """Take in all that was found about the probes at an epoch.
+
+        Args:
+            result: the explanation, on the CPU, and what came with it.
+            epochs_trained: so far.
+            labels: the probes' labels, int64 ``[P]``, or ``None``.
+            surrogate: the linear model that is fitted.
+        """
+        self.shorten(result.explanation, surrogate)
+        self.take(result.explanation, epochs_trained)
+        self.trust(result.faithfulness)
+        self.hear(result.outputs.cpu(), classes=has_classes(result.outputs, labels))
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
         told, counts = is_informative(explanation), passes_gate(explanation, self.gate)
-        values, self.unmeasured = dict(NOTHING_YET), set(NOTHING_YET)
+        values = worst_values()
+        self.unmeasured = set(values)
         self._measure(values, scores(explanation, told, counts))
         drift = None if self.last is None else self._against(self.last, explanation)
-        step = None if drift is None else change(drift)
+        step = None if drift is None else change(drift, "before")
         if step is not None:
             self._measure(values, step)
         elif drift is not None:  # nothing that could be relied on: the last value stands
-            values |= {name: self.metrics[name] for name in OF_CHANGE}
+            values |= {name: self.metrics[name] for name in change_names()}
         if self.last is not None and self.first is not None:
             values |= similarity(self.last, explanation)
-            way = change_from(self._against(self.first, explanation), "start")
+            way = change(self._against(self.first, explanation), "start")
             if way is None:
-                values |= {name: self.metrics[name] for name in (f"{one}_from_start" for one in BOTH_WAYS)}
+                values |= {name: self.metrics[name] for name in change_names("start")}
             else:
                 self._measure(values, way)
         if self.reference is not None:
-            away = self._against(self.reference, explanation)
-            values |= change_from(away, "reference") or {}
-            if (mean := away.mean()) is not None:
-                values["changed_from_reference"] = mean["changed"]
+            values |= change(self._against(self.reference, explanation), "reference") or {}
         self._take_shares(explanation, counts, values)
-        values |= {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
+        reliances = {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
+        values |= reliances
+        self.unmeasured |= reliances.keys()  # until `rely` measures them anew
         self.settling.take(
             explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
             self.gate, self.relevant_change,
@@ -182,28 +205,33 @@ class FollowedView(PinnedView):
 
     def _take_shares(self, explanation: Explanation, counts: Tensor, values: dict[str, float]) -> None:
         for name, share in watched_shares(explanation, self.watched, counts).items():
-            error = f"watch_error/{name}"
+            watch, error = f"watch/{name}", f"watch_error/{name}"
             values[f"watch_reference/{name}"] = float(self.watched[name].share.mean())
             if share is not None:
                 self.shares[name] = share
-                values |= {f"watch/{name}": share.mean, error: share.error}
-            else:  # nothing that could be relied on: the last value stands, or the worst
-                values |= {f"watch/{name}": self.metrics.get(f"watch/{name}", 1.0), error: self.metrics.get(error, 0.0)}
+                values |= {watch: share.mean, error: share.error}
+            else:  # no explanation passes the gate: monitors find the last value, or the worst
+                values[watch] = self.metrics.get(watch, worst_of_watch("watch/<watch>"))
+                values[error] = self.metrics.get(error, worst_of_watch("watch_error/<watch>"))
+                self.unmeasured |= {watch, error}
 
-    def rely(self, found: Reliance | None) -> None:
-        """Note what hiding the watches changed; nothing new stands where it could not be measured.
+    def rely(self, reliance: Reliance | None) -> None:
+        """Note what hiding the watches changed; ``None`` where it could not be measured.
 
-        Monitors find the worst there can be until it was.
+        Monitors then find the last value, or the worst that there can be.
         """
-        self.reliance = found
+        self.reliance = reliance
         for name in self.watched:
-            if found is not None and name not in found.names:  # a mask for each probe says nothing of other samples
+            if reliance is not None and name not in reliance.names:  # a mask for each probe fits no other samples
                 continue
-            now = None if found is None else found.names.index(name)
-            for what, nothing in (("changed", 1.0), ("expected", 0.0)):
-                metric = f"reliance/{name}" + ("_expected" if what == "expected" else "")
-                before = self.metrics.get(metric, nothing)
-                self.metrics[metric] = before if now is None else float(getattr(found, what)[now])
+            now = None if reliance is None else reliance.names.index(name)
+            for measure, pattern in (("changed", "reliance/<watch>"), ("expected", "reliance/<watch>_expected")):
+                metric = pattern.replace("<watch>", name)
+                if reliance is not None and now is not None:
+                    self._measure(self.metrics, {metric: float(getattr(reliance, measure)[now])})
+                else:
+                    self.metrics.setdefault(metric, worst_of_watch(pattern))
+                    self.unmeasured.add(metric)
 
     def trust(self, faithfulness: Tensor | None) -> None:
         """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
@@ -228,7 +256,7 @@ class FollowedView(PinnedView):
     @property
     def measured(self) -> dict[str, float]:
         """The metrics that were measured by the last explanation; what stands for the others is for monitors alone."""
-        left_out = self.unmeasured | (OF_CHANGE if self.anew else set())
+        left_out = self.unmeasured | (change_names() if self.anew else set())
         return {name: value for name, value in self.metrics.items() if name not in left_out}
 
     def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.forwards.batched_forwards import predictions
-from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.outputs.output_kinds import Kind, Scale, kind_of, scale_of, targets_of, told
 from lime_callback.sampling.seeds import key
 from lime_callback.views.watch import can_follow, elements, overlap
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from lime_callback.explaining.strategies import Strategies
     from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.probes.model_wrapper import ModelWrapper
+    from lime_callback.following.explain_context import ExplainContext
+    from lime_callback.probes.probe_samples import Probes
     from lime_callback.views import View
     from lime_callback.views.features import Features
     from lime_callback.views.watch import Overlap
@@ -31,16 +32,16 @@ class PinnedView:
 
     Attributes:
         view: the view.
-        features: of the probes, on the CPU; ``None`` before the first explanation.
-        targets: which outputs are explained, int64 ``[P, T]``, on the CPU; ``None`` likewise.
-        pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for the others.
-        outputs: how many the model has; 0 before they were asked for.
-        kind: what they are; ``None`` likewise.
-        scale: of the explained outputs, where the user left it open; ``None`` otherwise.
-        asked: in one sentence what is explained; empty where that was said before.
+        features: the probes' features, on the CPU; ``None`` before the first explanation.
+        targets: the outputs that are explained, int64 ``[P, T]``, on the CPU; ``None`` before the first explanation.
+        pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for other outputs.
+        outputs: how many outputs the model has; 0 before the model was run.
+        kind: what the outputs are; ``None`` before the model was run.
+        scale: the explained outputs' scale, where the user left it open; ``None`` otherwise.
+        asked: one sentence that says what is explained; empty where that was said before.
         truth: the probes' labels, on the CPU, or ``None``.
-        whole: the features as the view cuts them; those of ``features`` are cut at the watches' borders besides.
-        watched: for each watch that this view can follow where its set lies among the features.
+        whole: the features as the view cuts them; ``features`` are cut at the watches' borders besides.
+        watched: for each watch that this view can follow, where its set lies among the features.
     """
 
     view: View
@@ -55,87 +56,84 @@ class PinnedView:
     whole: Features | None = None
     watched: dict[str, Overlap] = field(default_factory=dict)
 
-    def pin(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks = ALONE) -> None:
-        """Cut the probes into features, and choose the targets: both stay for the run.
+    def pin(self, context: ExplainContext) -> None:
+        """Cut the probes into features, and choose the targets: both stay for the run. All processes do so together.
 
         Raises:
             ValueError: if the probes, the view's settings, the model's output, the target and the watches do not fit
                 each other.
+            RankError: if something failed in another process.
         """
-        probes = model.probes
-        plan.layout.check(tuple(probes.inputs.shape), "the validation batch")
-        check_inputs(probes.inputs)
-        batch = probes.batch if isinstance(probes.batch, dict) else None
-        features = self.view.features(probes.inputs, layout=plan.layout, wavelengths=plan.wavelengths, batch=batch).to(
-            "cpu"
-        )
-        features.check(tuple(probes.inputs.shape))
-        own = getattr(self.view, "wavelengths", None)
-        nm = plan.wavelengths if own is None else own
-        sets = {
-            name: elements(one, probes.inputs, plan.layout, nm, batch)
-            for name, one in plan.watch.items()
-            if can_follow(one, features, probes.inputs)
-        }
-        self.whole, features = features, cut(features, sets)
-        self.watched = {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
-        self.truth = probes.truth(plan.label_key)
-        if self.targets is None or self.kind is None or (plan.auto_output and self.scale is None):
-            self._ask(model, plan, batch_size, ranks)
+        config, ranks, probes = context.config, context.ranks, context.model.probes
+        # The cut may fail in one process alone. It ends before the forwards begin, in which processes may wait for each
+        # other.
+        whole, features, watched = ranks.together(partial(self._cut, probes, config))
+        self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
+        if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
+            outputs, pinned = ranks.together(
+                partial(predictions, context.model, probes.inputs, config.settings.output, context.batch_size, ranks)
+            )
+            ranks.together(partial(self._choose, outputs, pinned, config))
         self.features = features
 
-    def _ask(self, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks) -> None:
-        """Find out what the outputs are, and choose the targets and their scale, once; what is chosen stays."""
-        outputs, pinned = predictions(model, model.probes.inputs, plan.settings.output, batch_size, ranks)
+    def _cut(self, probes: Probes, config: CallbackConfig) -> tuple[Features, Features, dict[str, Overlap]]:
+        """The features as the view cuts them, those that are cut at the watches' borders besides, and the watches."""
+        inputs, layout = probes.inputs, config.layout
+        layout.check(tuple(inputs.shape), "the validation batch")
+        check_inputs(inputs)
+        batch = probes.batch if isinstance(probes.batch, dict) else None
+        whole = self.view.features(inputs, layout=layout, wavelengths=config.wavelengths, batch=batch).to("cpu")
+        whole.check(tuple(inputs.shape))
+        own = getattr(self.view, "wavelengths", None)
+        nm = config.wavelengths if own is None else own
+        sets = {
+            name: elements(watch, inputs, layout, nm, batch)
+            for name, watch in config.watch.items()
+            if can_follow(watch, whole, inputs)
+        }
+        features = cut(whole, sets)
+        return whole, features, {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
+
+    def _choose(self, outputs: Tensor, pinned: Tensor | None, config: CallbackConfig) -> None:
+        """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
         self.outputs, own = outputs.shape[1], outputs.cpu()
-        self.kind = self.kind or kind_of(own, self.truth, plan.settings.output)
-        if plan.auto_output:
-            self.scale = self.scale or scale_of(self.kind, own, plan.layout)
+        self.kind = self.kind or kind_of(own, self.truth, config.settings.output)
+        if config.auto_output:
+            self.scale = self.scale or scale_of(self.kind, own, config.layout)
         if self.targets is None:
             self.pinned = None if pinned is None else pinned.cpu()
-            self.targets = targets_of(plan.target, self.kind, outputs, self.truth).cpu()
-            scale = self.scale if plan.auto_output else None
-            self.asked = told(plan.target, self.kind, scale, self.outputs, self.truth, plan.class_names)
+            self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()
+            scale = self.scale if config.auto_output else None
+            self.asked = told(config.target, self.kind, scale, self.outputs, self.truth, config.class_names)
 
-    def settings(self, plan: CallbackConfig) -> Strategies:
-        """How this view is explained: on the scale of the outputs that was chosen where the user left it open."""
-        return replace(plan.settings, output=self.scale) if plan.auto_output and self.scale else plan.settings
+    def settings(self, config: CallbackConfig) -> Strategies:
+        """How this view is explained: on the outputs' scale that was chosen where the user left it open."""
+        return replace(config.settings, output=self.scale) if config.auto_output and self.scale else config.settings
 
-    def explain(
-        self,
-        model: ModelWrapper,
-        plan: CallbackConfig,
-        batch_size: int,
-        used: int | None = None,
-        ranks: Ranks = ALONE,
-        *,
-        checked: bool = False,
-    ) -> ExplainedBatch:
+    def explain(self, context: ExplainContext, used: int | None = None, *, checked: bool = False) -> ExplainedBatch:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
 
         Args:
-            model: with the probes.
-            plan: what the user asked for.
-            batch_size: rows a forward.
+            context: how to explain, and the probes.
             used: perturbations of each probe; ``None``: all.
-            ranks: the processes.
             checked: whether to measure the faithfulness, too.
         """
         assert self.features is not None, "pin comes first"
+        config, model = context.config, context.model
         inputs = model.probes.inputs
-        found = explain_batch(
+        result = explain_batch(
             model,
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=self.settings(plan),
-            batch_size=batch_size,
-            seeds=[key(plan.seed, probe, self.view.name) for probe in range(len(inputs))],
+            settings=self.settings(config),
+            batch_size=context.batch_size,
+            seeds=[key(config.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,
-            ranks=ranks,
+            ranks=context.ranks,
             module=model.module,
             pinned=None if self.pinned is None else self.pinned.to(inputs.device),
             background=model.background,
             checked=checked,
         )
-        return found._replace(explanation=found.explanation.to("cpu"))
+        return result._replace(explanation=result.explanation.to("cpu"))

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from lime_callback.explaining.reliance_result import Reliance
     from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.explain_context import ExplainContext
     from lime_callback.following.followed_view import FollowedView
-    from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.sampling.value_swaps import Swaps
 
@@ -35,52 +34,48 @@ class RunReliance:
     """Measures what hiding watches and superbands changes, at each explained epoch by the same swaps.
 
     Args:
-        plan: what the user asked for.
+        config: the user's arguments.
 
     Attributes:
         last: what was found last; its bands are named ``<view>/<band>``.
-        forwards: inputs that the model is asked about at each epoch; 0 before the first.
         impossible: why it cannot be measured, if it cannot.
     """
 
-    plan: CallbackConfig
+    config: CallbackConfig
     last: Reliance | None = None
-    forwards: int = 0
     impossible: str = ""
     _swaps: Swaps | None = field(default=None, repr=False)
     _pinned: bool = False
 
-    def sets(self, tracks: Mapping[str, FollowedView]) -> bool:
+    def sets(self, views: Mapping[str, FollowedView]) -> bool:
         """Whether there is anything to hide."""
-        return self.plan.reliance and any(track.watched or _bands(track) for track in tracks.values())
+        return self.config.reliance and any(followed.watched or _bands(followed) for followed in views.values())
 
     @property
     def expected(self) -> bool:
         """Whether there will be something to hide, as far as is known before the views are cut."""
-        plan = self.plan
+        config = self.config
         return bool(
-            plan.reliance and plan.background and (plan.watch or any(hasattr(view, "bands") for view in plan.views))
+            config.reliance
+            and config.background
+            and (config.watch or any(hasattr(view, "bands") for view in config.views))
         )
 
     def measure(
         self,
-        model: ModelWrapper,
+        context: ExplainContext,
         background: Probes,
-        tracks: Mapping[str, FollowedView],
+        views: Mapping[str, FollowedView],
         budget: int,
-        batch_size: int,
-        ranks: Ranks,
         device: torch.device,
     ) -> None:
-        """Hide what is to be hidden; the first time choose what that is.
+        """Hide the watches and superbands; the first time, choose the samples and the sets.
 
         Args:
-            model: with the background as its probes.
-            background: on the CPU, or on the model's device.
-            tracks: of the views, with their features.
-            budget: inputs that the model may be asked about.
-            batch_size: rows a forward at most.
-            ranks: the processes.
+            context: how to run the model, which has the background as its probes.
+            background: the samples, on the CPU or on the model's device.
+            views: with their features, by their names.
+            budget: inputs that the model may be run on.
             device: where the model is.
 
         Raises:
@@ -88,58 +83,57 @@ class RunReliance:
             RankError: if something failed in another process.
         """
         if not self._pinned:
-            self._swaps = ranks.together(lambda: self._pin(background, tracks, budget))
-            self.forwards = 0 if self._swaps is None else self._swaps.forwards
+            self._swaps = context.ranks.together(lambda: self._pin(background, views, budget))
             self._pinned = True
             if self._swaps is None:
                 self.impossible = (
                     f"{len(background)} samples and {budget} forwards, as many as one view has, are too few for it"
                 )
-        self.last = None  # what was found before is not what is so now
+        self.last = None  # what was measured before is not so now
         if self._swaps is not None:
             self.last = measure_reliance(
-                model,
+                context.model,
                 background.inputs,
-                self.plan.layout,
+                self.config.layout,
                 self._swaps,
-                _labels(background, self.plan),
-                self.plan.settings,
-                batch_size,
-                ranks,
+                _labels(background, self.config),
+                self.config.settings,
+                context.batch_size,
+                context.ranks,
                 device=device,
             )
 
-    def of(self, track: FollowedView) -> Reliance | None:
+    def of(self, followed: FollowedView) -> Reliance | None:
         """What was found last of a view's watches and superbands; ``None`` if there is nothing."""
         if self.last is None:
             return None
-        prefix = f"{track.view.name}/"
-        names = [name for name in self.last.names if name in track.watched or name.startswith(prefix)]
+        prefix = f"{followed.view.name}/"
+        names = [name for name in self.last.names if name in followed.watched or name.startswith(prefix)]
         return self.last.only(names).renamed([name.removeprefix(prefix) for name in names]) if names else None
 
-    def _pin(self, background: Probes, tracks: Mapping[str, FollowedView], budget: int) -> Swaps | None:
-        plan, count = self.plan, len(background)
+    def _pin(self, background: Probes, views: Mapping[str, FollowedView], budget: int) -> Swaps | None:
+        config, count = self.config, len(background)
         inputs, batch = background.inputs, background.batch if isinstance(background.batch, dict) else None
         watched: dict[str, Tensor] = {}
         bands: dict[str, Tensor] = {}
-        order: Sequence[float] | None = plan.wavelengths
-        for track in tracks.values():
-            own = getattr(track.view, "wavelengths", None)
-            nm = plan.wavelengths if own is None else own
+        order: Sequence[float] | None = config.wavelengths
+        for followed in views.values():
+            own = getattr(followed.view, "wavelengths", None)
+            nm = config.wavelengths if own is None else own
             order = nm if order is None else order
-            for name in track.watched.keys() - watched.keys():
+            for name in followed.watched.keys() - watched.keys():
                 # It fitted the probes: what does not fit here is an array with a mask for each of them.
                 with suppress(ValueError):
-                    watched[name] = elements(plan.watch[name], inputs, plan.layout, nm, batch)
-            bands |= {f"{track.view.name}/{name}": mask for name, mask in _bands(track).items()}
-        watched = {name: watched[name] for name in plan.watch if name in watched}
+                    watched[name] = elements(config.watch[name], inputs, config.layout, nm, batch)
+            bands |= {f"{followed.view.name}/{name}": mask for name, mask in _bands(followed).items()}
+        watched = {name: watched[name] for name in config.watch if name in watched}
         by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])
-        return pinned_swaps(watched, bands, count, budget, key(plan.seed, "reliance"), by_length)
+        return pinned_swaps(watched, bands, count, budget, key(config.seed, "reliance"), by_length)
 
 
-def _bands(track: FollowedView) -> dict[str, Tensor]:
+def _bands(followed: FollowedView) -> dict[str, Tensor]:
     """The superbands of a view as masks ``[1, C, 1, 1]``; none of a view that is cut in another way."""
-    features = track.whole
+    features = followed.whole
     if features is None:
         return {}
     mask = features.canonical
@@ -148,10 +142,10 @@ def _bands(track: FollowedView) -> dict[str, Tensor]:
     return {name: mask == label for label, name in enumerate(features.names) if bool((mask == label).any())}
 
 
-def _labels(background: Probes, plan: CallbackConfig) -> Tensor | None:
+def _labels(background: Probes, config: CallbackConfig) -> Tensor | None:
     """The background's labels: integers, or a regression's numbers."""
     if background.labels is not None:
         return background.labels
-    at = label_key(background.batch, plan.label_key)
+    at = label_key(background.batch, config.label_key)
     found: Any = None if at is None else entry(background.batch, at)
     return found if isinstance(found, torch.Tensor) and len(found) == len(background) else None

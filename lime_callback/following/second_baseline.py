@@ -20,10 +20,8 @@ from lime_callback.surrogates.predictive_score import least_freedom
 
 if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
-    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.explain_context import ExplainContext
     from lime_callback.following.followed_view import FollowedView
-    from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import ModelWrapper
 
 _PROBES, _SHARE = 2, 4  # at most so many probes, and one of so many perturbations where those suffice for errors
 _MARGIN = 1.25  # so many times the perturbations that suffice on average, since their weights are left to chance
@@ -37,58 +35,52 @@ def other(baseline: Baseline) -> Baseline:
     return Background() if isinstance(baseline, Data) else Data()
 
 
-def ask(
-    track: FollowedView, model: ModelWrapper, plan: CallbackConfig, batch_size: int, ranks: Ranks
-) -> tuple[str | None, int]:
+def ask(followed: FollowedView, context: ExplainContext) -> str | None:
     """Explain the first probes again, with another baseline; in all processes.
 
     Args:
-        track: of a view that was explained.
-        model: with the probes and a background.
-        plan: what the user asked for.
-        batch_size: rows a forward.
-        ranks: the processes.
+        followed: a view that was explained.
+        context: how to explain, and the probes.
 
     Returns:
-        What there is to say, or ``None``, and how many forwards of one sample were made.
+        What there is to say, or ``None``.
     """
-    last, features = track.last, track.features
+    config, model = context.config, context.model
+    last, features = followed.last, followed.features
     assert last is not None, "explain comes first"
     assert features is not None, "pin comes first"
-    assert track.targets is not None, "pin comes first"
-    settings = track.settings(plan)
+    assert followed.targets is not None, "pin comes first"
+    settings = followed.settings(config)
     n = settings.n_perturbations // _SHARE
     n = max(n, _sufficient(last, settings.design.group(n, len(features))))
     if model.background is None or n > settings.n_perturbations:
-        return None, 0
+        return None
     inputs = model.probes.inputs[:_PROBES]
     few = replace(features, mask=features.mask[:_PROBES]) if len(features.mask) > 1 else features
     baseline = settings.baseline
     baseline = baseline.of(features) if isinstance(baseline, DefaultBaseline) else baseline
     second = other(baseline)
-    found = explain_batch(
+    result = explain_batch(
         model,
         inputs,
         few.to(inputs.device),
-        track.targets[:_PROBES],
+        followed.targets[:_PROBES],
         settings=replace(settings, baseline=second, n_perturbations=n),
-        batch_size=batch_size,
-        seeds=[key(plan.seed, probe, track.view.name) for probe in range(len(inputs))],
-        ranks=ranks,
+        batch_size=context.batch_size,
+        seeds=[key(config.seed, probe, followed.view.name) for probe in range(len(inputs))],
+        ranks=context.ranks,
         module=model.module,
-        pinned=None if track.pinned is None else track.pinned[:_PROBES].to(inputs.device),
+        pinned=None if followed.pinned is None else followed.pinned[:_PROBES].to(inputs.device),
         background=model.background,
     )
-    forwards = len(inputs) * found.forwards
-    turned = opposite(last, found.explanation.to("cpu"))
+    turned = opposite(last, result.explanation.to("cpu"))
     if not turned:
-        return None, forwards
+        return None
     names = ", ".join(f"'{name}'" for name, _ in turned.most_common())
     return (
-        f"in view '{track.view.name}' the sign of {names} hangs on what hidden elements become: with `baseline = "
+        f"in view '{followed.view.name}' the sign of {names} hangs on what hidden elements become: with `baseline = "
         f"{baseline}` it is the opposite of that with `baseline = {second}`, and neither is by chance. "
-        "Read the size of these features, not their sign, or choose the `baseline` that means what you ask.",
-        forwards,
+        "Read the size of these features, not their sign, or choose the `baseline` that means what you ask."
     )
 
 

@@ -25,6 +25,17 @@ _WITHOUT = (
 _WITH = "LimeCallback calls `forward` with the module and a batch in which the images are perturbed."
 
 
+@dataclass
+class ForwardCount:
+    """Counts the inputs that a model was run on.
+
+    Attributes:
+        inputs: that were counted in this process.
+    """
+
+    inputs: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class ModelWrapper:
     """Runs a module on perturbed inputs.
@@ -36,6 +47,7 @@ class ModelWrapper:
         forward: of the user, takes the module and a batch; ``None``: the module is called with the inputs.
         output_key: see :func:`~lime_callback.probes.batch_entries.output_tensor`.
         background: other inputs ``[N, *dims]``, on the CPU, for what hidden elements become; ``None``: there are none.
+        count: counts the rows of all calls; shared by the wrappers that are counted together.
     """
 
     module: nn.Module
@@ -44,6 +56,7 @@ class ModelWrapper:
     forward: Callable[[Any, Any], Any] | None = None
     output_key: Key | None = None
     background: Tensor | None = None
+    count: ForwardCount = field(default_factory=ForwardCount)
     _layers: Layers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +64,7 @@ class ModelWrapper:
 
     def __call__(self, x: Tensor, rows: Tensor) -> Any:
         """The model's output for inputs ``[m, *dims]`` that were made of the probes ``rows`` [m]."""
+        self.count.inputs += len(x)
         batch: Any = x
         if self.forward is not None:
             batch = replaced(rows_of(self.probes.batch, rows, len(self.probes)), self.probes.key, x)

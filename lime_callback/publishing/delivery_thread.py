@@ -47,13 +47,13 @@ def present(
         report: without its pictures.
         requests: for each view, by the tags of the pictures.
     """
-    outcome = Delivered([], [])
+    delivered = Delivered([], [])
     pictures = {}
     views = {tag: view for view, of_view in requests.items() for tag in of_view}
     asked = {tag: request for of_view in requests.values() for tag, request in of_view.items()}
     for tag, found in draw(asked).items() if asked else ():
         if isinstance(found, Exception):
-            outcome.failures.append((f"a picture of view '{views[tag]}'", found))
+            delivered.failures.append((f"a picture of view '{views[tag]}'", found))
         else:
             pictures[tag] = found
     whole = replace(report, pictures=pictures)
@@ -62,11 +62,11 @@ def present(
         try:
             rest = sink.begin(whole)
         except Exception as error:
-            outcome.failures.append((what, error))
+            delivered.failures.append((what, error))
         else:
             if rest is not None:
-                outcome.rest.append((what, rest))
-    return outcome
+                delivered.rest.append((what, rest))
+    return delivered
 
 
 @dataclass
@@ -78,12 +78,11 @@ class DeliveryThread:
     """
 
     console: Console
-    _studio: DrawingProcess = field(default_factory=DrawingProcess, init=False)
+    _process: DrawingProcess = field(default_factory=DrawingProcess, init=False)
     _draws_here: bool = field(default=False, init=False)
     _thread: ThreadPoolExecutor | None = field(default=None, init=False)
     _work: Callable[[Draw], Delivered] | None = field(default=None, init=False)
     _pending: Future[Delivered] | None = field(default=None, init=False)
-    _done: Callable[[], None] = field(default=lambda: None, init=False)
 
     @property
     def is_idle(self) -> bool:
@@ -95,14 +94,8 @@ class DeliveryThread:
         """Whether there is something that :meth:`finish` would not have to wait for."""
         return self._pending is not None and self._pending.done()
 
-    def present(
-        self,
-        sinks: Sequence[Sink],
-        report: Report,
-        requests: Mapping[str, Mapping[str, Request]],
-        done: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Begin to present a report when the one before is done, see :func:`present`; ``done`` is called at the end."""
+    def present(self, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]) -> None:
+        """Begin to present a report when the one before is done, see :func:`present`."""
         self.finish()
         ready = []
         for sink in sinks:
@@ -110,12 +103,11 @@ class DeliveryThread:
                 sink.open()
                 ready.append(sink)
         self._work = partial(present, sinks=ready, report=report, requests=requests)
-        self._done = done
         if self._draws_here and requests:
             self._conclude(self._present_here())
         else:
             self._thread = self._thread or ThreadPoolExecutor(1, "lime_callback")
-            self._pending = self._thread.submit(self._work, self._studio.draw)
+            self._pending = self._thread.submit(self._work, self._process.draw)
 
     def finish(self) -> None:
         """Wait until the last report is where it should be, and say what went wrong with it."""
@@ -123,7 +115,7 @@ class DeliveryThread:
             return
         try:
             with stage("waiting"):
-                outcome = self._pending.result()  # interrupted, it is waited for again at the end
+                delivered = self._pending.result()  # interrupted, it is waited for again at the end
         except DrawingError as error:
             self.console.remark(
                 f"the pictures are drawn by the training's own process, which waits for them; another one cannot be "
@@ -131,11 +123,11 @@ class DeliveryThread:
                 key="studio",
             )
             self._draws_here = True
-            outcome = self._present_here()
+            delivered = self._present_here()
         except Exception as error:
-            outcome = Delivered([], [("the report for the loggers", error)])
+            delivered = Delivered([], [("the report for the loggers", error)])
         self._pending = None
-        self._conclude(outcome)
+        self._conclude(delivered)
 
     def close(self) -> None:
         """Finish, and let the thread and the process end."""
@@ -145,7 +137,7 @@ class DeliveryThread:
             if self._thread is not None:
                 self._thread.shutdown()
                 self._thread = None
-            self._studio.close()
+            self._process.close()
 
     def _present_here(self) -> Delivered:
         from lime_callback.figures.figure_requests import drawn
@@ -154,13 +146,11 @@ class DeliveryThread:
         with stage("drawing"):
             return self._work(drawn)
 
-    def _conclude(self, outcome: Delivered) -> None:
+    def _conclude(self, delivered: Delivered) -> None:
         self._work = None
-        for what, rest in outcome.rest:
+        for what, rest in delivered.rest:
             with stage("logging"), self.console.contained(what):
                 rest()
-        for what, error in outcome.failures:
+        for what, error in delivered.failures:
             with self.console.contained(what):
                 raise error
-        with self.console.contained("the mark of what has been shown"):
-            self._done()

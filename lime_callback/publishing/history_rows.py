@@ -1,4 +1,4 @@
-"""From a track to the rows of the history."""
+"""From an explained view to the rows of the history."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lime_callback.following.followed_view import FollowedView
+    from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
 
 def history_rows(
-    track: FollowedView, epoch: int, step: int, class_names: Sequence[str] | None, numbers: Sequence[int] | None = None
+    followed: FollowedView, explained: ExplainedEpoch, class_names: Sequence[str] | None
 ) -> Iterator[HistoryRow]:
-    """The last explanation as rows of the history: one for each probe, target and feature that the probe has.
+    """A view's last explanation as rows of the history: one for each probe, target and feature that the probe has.
 
     Probes that were chosen go by the numbers of their samples.
     """
-    assert track.last is not None, "explain comes first"
-    explanation = track.last
+    epoch, step, view = explained.epoch, explained.step, followed.view.name
+    assert followed.last is not None, "explain comes first"
+    explanation, numbers = followed.last, explained.probes.numbers
     names = explanation.features.names
     present = explanation.features.present.expand(len(explanation.score), -1).tolist()
     coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
@@ -29,10 +31,10 @@ def history_rows(
         number = probe if numbers is None else numbers[probe]
         for t, target in enumerate(targets):
             score = float(explanation.score[probe, t])
-            cells = () if track.now is None else track.now.cells(probe, target, class_names)
+            cells = () if followed.now is None else followed.now.cells(probe, target, class_names)
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
-                        epoch, step, track.view.name, number, target_name(target, class_names), name,
+                        epoch, step, view, number, target_name(target, class_names), name,
                         coefficients[probe][t][i], errors[probe][t][i], score, *cells,
                     )  # fmt: skip

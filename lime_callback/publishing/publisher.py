@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.forwards.profiler_sections import stage
 from lime_callback.pictures.view_pictures import requests
-from lime_callback.publishing.delivered_step import forget_shown, go_on_from, mark_shown, shown_up_to
 from lime_callback.publishing.delivery_thread import DeliveryThread
 from lime_callback.publishing.history_rows import history_rows
 from lime_callback.publishing.logger_numbers import view_data
-from lime_callback.publishing.run_description import card
+from lime_callback.publishing.run_description import card, settings_of
+from lime_callback.publishing.run_metadata import RunMetadata
 from lime_callback.publishing.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lime_callback.figures.figure_requests import Request
-    from lime_callback.following.followed_view import FollowedView
-    from lime_callback.probes.probe_samples import Probes
-    from lime_callback.publishing.run_metadata import RunMetadata
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.publishing.explained_epoch import ExplainedEpoch
     from lime_callback.publishing.sinks.console import Console
     from lime_callback.publishing.sinks.history_csv import HistoryRow
+
+    Rows = Mapping[str, list[HistoryRow]]
 
 
 @dataclass
@@ -32,30 +32,29 @@ class Publisher:
     """Writes what there is to see of an epoch; on rank zero alone.
 
     Args:
-        console: for what fails on the way.
-        wavelengths: of the channels, in nm, or ``None``.
-        class_names: of the outputs, or ``None``.
-        pictures: whether to draw.
-        settings: of the callback, plain values; told once.
-        record: what a report needs beside the history; ``None`` leaves it out.
-        interrupted: where and up to which step the run that is gone on with wrote its history; ``None`` for a new run.
+        console: says what fails on the way.
+        config: the user's arguments.
+
+    Attributes:
+        interrupted: where the run that this one goes on with wrote its history, and up to which step it counts;
+            ``None`` for a new run.
+        delivery: brings reports to the loggers beside the training.
     """
 
     console: Console
-    wavelengths: Sequence[float] | None
-    class_names: Sequence[str] | None
-    pictures: bool = True
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    record: RunMetadata | None = None
+    config: CallbackConfig
     interrupted: tuple[str, int] | None = None
-    presenter: DeliveryThread = field(init=False)
-    _history: HistoryFile | None = None
+    delivery: DeliveryThread = field(init=False)
+    _settings: Mapping[str, Any] = field(init=False)
+    _metadata: RunMetadata = field(init=False)
+    _history: HistoryFile | None = field(default=None, init=False)
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
     _told: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.presenter = DeliveryThread(self.console)
+        self.delivery = DeliveryThread(self.console)
+        self._settings, self._metadata = settings_of(self.config), RunMetadata(self.config)
 
     @property
     def history(self) -> str | None:
@@ -64,99 +63,73 @@ class Publisher:
             return str(self._history.path)
         return self.interrupted[0] if self.interrupted is not None else None
 
-    def publish(
-        self,
-        loggers: Sequence[Any],
-        folder: Path,
-        epoch: int,
-        step: int,
-        probes: Probes,
-        tracks: Sequence[FollowedView],
-        alarms: Mapping[str, str],
-    ) -> None:
+    def publish(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch) -> None:
         """Append to the history, save the last explanations, and begin to draw and to tell the loggers.
 
         Args:
-            loggers: of the trainer.
+            loggers: the trainer's.
             folder: for the history, and for pictures where no logger takes them.
-            epoch: counted from 0.
-            step: as Lightning logs it.
-            probes: what was explained.
-            tracks: of the views that were explained.
-            alarms: new ones, by their place.
+            explained: the epoch.
         """
-        rows: dict[str, list[HistoryRow]] = {}
+        rows: Rows = {}
         written = False
         with stage("logging"), self.console.contained("the history file"):
-            rows = {track.view.name: self._rows_of(track, epoch, step, probes) for track in tracks}
+            rows = self._rows(explained)
             # In one go: a crash leaves an epoch whole, or leaves it out.
             self._open(folder).append(row for of_view in rows.values() for row in of_view)
             written = True
-        if written and self.record is not None:  # without a history there is nothing to report on
+        if written:  # without a history there is nothing to report on
             with stage("logging"), self.console.contained("the files for the report"):
-                self.record.write(folder, epoch, step, probes, tracks, self.interrupted)
+                self._metadata.write(folder, explained, self.interrupted)
         with stage("logging"), self.console.contained("saving the explanations"):
-            for track in tracks:
-                if track.last is not None:
-                    track.last.save(folder / f"{track.view.name}.npz")
-        self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
+            for followed in explained.views:
+                if followed.last is not None:
+                    followed.last.save(folder / f"{followed.view.name}.npz")
+        self.show(loggers, folder, explained, rows)
 
-    def show_owed(
-        self,
-        loggers: Sequence[Any],
-        folder: Path,
-        epoch: int,
-        step: int,
-        probes: Probes,
-        tracks: Sequence[FollowedView],
-        alarms: Mapping[str, str],
-    ) -> None:
-        """Show an epoch whose numbers the interrupted run has written, unless it showed it after its checkpoint, too.
+    def show(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch, rows: Rows | None = None) -> None:
+        """Begin to draw, and to tell the loggers.
 
-        Args: see :meth:`publish`.
+        Args:
+            loggers: the trainer's.
+            folder: for pictures where no logger takes them.
+            explained: the epoch.
+            rows: the history's rows of each view, where they are known.
         """
-        if self.interrupted is not None and shown_up_to(Path(self.interrupted[0]).parent) < step:
-            rows = {track.view.name: self._rows_of(track, epoch, step, probes) for track in tracks}
-            self._show(loggers, folder, epoch, step, probes, tracks, alarms, rows)
-
-    def _rows_of(self, track: FollowedView, epoch: int, step: int, probes: Probes) -> list[HistoryRow]:
-        return list(history_rows(track, epoch, step, self.class_names, probes.numbers))
-
-    def _show(
-        self,
-        loggers: Sequence[Any],
-        folder: Path,
-        epoch: int,
-        step: int,
-        probes: Probes,
-        tracks: Sequence[FollowedView],
-        alarms: Mapping[str, str],
-        rows: Mapping[str, list[HistoryRow]],
-    ) -> None:
-        """Begin to draw, and to tell the loggers."""
-        name, views = self.console.name, dict[str, ViewData]()
+        config, probes, views = self.config, explained.probes, dict[str, ViewData]()
+        if rows is None:
+            rows = {}
+            with self.console.contained("the rows of an epoch that is drawn again"):
+                rows = self._rows(explained)
         asked: dict[str, dict[str, Request]] = {}
-        for track in tracks if self.pictures else ():
-            tag = f"{name}/{track.view.name}"
-            with stage("drawing"), self.console.contained(f"the pictures of view '{track.view.name}'"):
-                of_view = requests(track, probes, self.wavelengths, self.class_names)
-                asked[track.view.name] = {f"{tag}/{what}": one for what, one in of_view.items()}
-            with stage("logging"), self.console.contained(f"the numbers of view '{track.view.name}' for the loggers"):
-                views[tag] = view_data(track, probes, rows.get(track.view.name, []), self.wavelengths, self.class_names)
-        texts = {f"{place}/alarm": text for place, text in alarms.items()}
+        for followed in explained.views if config.pictures else ():
+            name = followed.view.name
+            tag = f"{config.name}/{name}"
+            with stage("drawing"), self.console.contained(f"the pictures of view '{name}'"):
+                pictures = requests(followed, probes, config.wavelengths, config.class_names)
+                asked[name] = {f"{tag}/{what}": request for what, request in pictures.items()}
+            with stage("logging"), self.console.contained(f"the numbers of view '{name}' for the loggers"):
+                views[tag] = view_data(followed, probes, rows.get(name, []), config.wavelengths, config.class_names)
+        texts = {f"{place}/alarm": text for place, text in explained.alarms.items()}
         sinks = self._open_sinks(loggers, folder)
-        if self.pictures and not self._told:
+        if config.pictures and not self._told:
             with stage("logging"), self.console.contained("the card that explains the run"):
-                texts[f"{name}/about"] = card(name, self.settings, probes, tracks, self.class_names)
+                texts[f"{config.name}/about"] = card(config, explained)
             self._told = True
-        report = Report(epoch, step, {}, texts, alarms, views, name, self.settings)
-        self.presenter.present(sinks, report, asked, partial(mark_shown, folder, step))
+        report = Report(
+            explained.epoch, explained.step, {}, texts, explained.alarms, views, config.name, self._settings
+        )
+        self.delivery.present(sinks, report, asked)
+
+    def _rows(self, explained: ExplainedEpoch) -> Rows:
+        class_names = self.config.class_names
+        return {one.view.name: list(history_rows(one, explained, class_names)) for one in explained.views}
 
     def _open_sinks(self, loggers: Sequence[Any], folder: Path) -> list[Sink]:
         """The sinks of these loggers: the same ones as long as the loggers are, since some go on where they were."""
         if self._served != (served := (folder, *loggers)):
             self._sinks, self._served, self._told = sinks_for(loggers, folder), served, False
-            if self.pictures and (others := unserved(loggers)):
+            if self.config.pictures and (others := unserved(loggers)):
                 self.console.remark(
                     f"{' and '.join(others)} gets numbers alone; the pictures are files in {folder}.", key="unserved"
                 )
@@ -168,10 +141,7 @@ class Publisher:
             history = HistoryFile(folder / "history.csv")
             if self.interrupted is None:
                 history.start()
-                forget_shown(folder)
             else:
-                before, step = Path(self.interrupted[0]), self.interrupted[1]
-                history.go_on(before, step)
-                go_on_from(before.parent, folder, step)
+                history.go_on(Path(self.interrupted[0]), self.interrupted[1])
             self._history = history
         return self._history

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.outputs.targets import target_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.followed_view import FollowedView
-    from lime_callback.probes.probe_samples import Probes
+    from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
 _LONGEST = 120  # characters of a setting: an array or a function has more to say than anyone reads
 
@@ -36,53 +36,45 @@ _HOW_TO_READ = """\
 """
 
 
-def settings_of(plan: CallbackConfig) -> dict[str, Any]:
+def settings_of(config: CallbackConfig) -> dict[str, Any]:
     """The callback's settings as plain values, by the names of its arguments."""
-    made = plan.settings
-    strategies = {name: getattr(made, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
-    strategies["output"] = "auto" if plan.auto_output else made.output
+    chosen = config.settings
+    strategies = {name: getattr(chosen, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
+    strategies["output"] = "auto" if config.auto_output else chosen.output
     return {
-        "views": {view.name: _text(view) for view in plan.views},
-        "probes": plan.probes,
-        "target": _text(plan.target),
-        "every_n_epochs": plan.every_n_epochs,
-        "n_perturbations": made.n_perturbations,
+        "views": {view.name: _text(view) for view in config.views},
+        "probes": config.probes,
+        "target": _text(config.target),
+        "every_n_epochs": config.every_n_epochs,
+        "n_perturbations": chosen.n_perturbations,
         **{name: _text(value) for name, value in strategies.items()},
-        "watch": {name: _text(one) for name, one in plan.watch.items()},
-        "reliance": plan.reliance,
-        "background": plan.background,
-        "gate": plan.gate,
-        "relevant_change": plan.relevant_change,
-        "time_budget": None if plan.time_budget is None else _text(plan.time_budget),
-        "seed": plan.seed,
+        "watch": {name: _text(one) for name, one in config.watch.items()},
+        "reliance": config.reliance,
+        "background": config.background,
+        "gate": config.gate,
+        "relevant_change": config.relevant_change,
+        "time_budget": None if config.time_budget is None else _text(config.time_budget),
+        "seed": config.seed,
     }
 
 
-def card(
-    name: str,
-    settings: Mapping[str, Any],
-    probes: Probes,
-    tracks: Sequence[FollowedView],
-    class_names: Sequence[str] | None,
-) -> str:
+def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
     """Markdown that explains a run to someone who sees its pictures for the first time.
 
     Args:
-        name: of the callback.
-        settings: of the callback, see :func:`settings_of`.
-        probes: what is explained.
-        tracks: of the views that were explained.
-        class_names: of the outputs, or ``None``.
+        config: the user's arguments.
+        explained: the first epoch that is shown.
     """
+    probes, views, settings = explained.probes, explained.views, settings_of(config)
     listed = {what: value for what, value in settings.items() if what not in ("views", "watch")}
-    if (scale := chosen_scale(tracks)) is not None:
+    if (scale := chosen_scale(views)) is not None:
         listed["output"] = scale
     listed |= {f"view `{view}`": value for view, value in settings.get("views", {}).items()}
     listed |= {f"watch `{watch}`": value for watch, value in settings.get("watch", {}).items()}
     rows = [f"| {_cell(what)} | {_cell(value)} |" for what, value in listed.items() if value is not None]
-    anew = any(track.anew for track in tracks)
+    anew = any(followed.anew for followed in views)
     lines = [
-        f"## What the model uses, by `{name}`",
+        f"## What the model uses, by `{config.name}`",
         "",
         f"Parts of {len(probes)} samples are hidden, again and again; a linear model says what each part adds to the "
         f"explained output. {'They are chosen anew' if anew else 'Samples, parts and outputs are the same'} at each "
@@ -93,7 +85,7 @@ def card(
         "",
         "| probe | label | explained output |",
         "|---|---|---|",
-        *_probe_rows(probes, tracks, class_names),
+        *_probe_rows(explained, config.class_names),
         "",
         "### Settings",
         "",
@@ -104,19 +96,20 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def chosen_scale(tracks: Sequence[FollowedView]) -> str | None:
+def chosen_scale(views: Sequence[FollowedView]) -> str | None:
     """The scale that ``output="auto"`` became; ``None`` where the user chose one."""
-    return next((track.scale for track in tracks if track.scale is not None), None)
+    return next((followed.scale for followed in views if followed.scale is not None), None)
 
 
-def _probe_rows(probes: Probes, tracks: Sequence[FollowedView], class_names: Sequence[str] | None) -> list[str]:
-    targets = next((track.last.targets.tolist() for track in tracks if track.last is not None), [])
+def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) -> list[str]:
+    probes = explained.probes
+    targets = next((one.last.targets.tolist() for one in explained.views if one.last is not None), [])
     rows = []
     for p in range(len(probes)):
         number = p if probes.numbers is None else probes.numbers[p]
         label = "" if probes.labels is None else target_name(int(probes.labels[p]), class_names)
-        explained = [target_name(int(t), class_names) for t in targets[p]] if targets else []
-        shown = ", ".join(explained[:5]) + (f" and {len(explained) - 5} more" if len(explained) > 5 else "")
+        named = [target_name(int(t), class_names) for t in targets[p]] if targets else []
+        shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         rows.append(f"| {number} | {_cell(label)} | {_cell(shown)} |")
     return rows
 

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
+    from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
 FORMAT = "lime_callback run 1"
 LARGEST = 256  # pixels along a side of a probe's picture: it is looked at in a space of that size
@@ -37,33 +39,27 @@ class RunMetadata:
     """Writes what a report needs; on rank zero alone.
 
     Args:
-        plan: what the user asked for.
+        config: the user's arguments.
     """
 
-    plan: CallbackConfig
+    config: CallbackConfig
     _measures: MeasuresFile | None = None
     _probes: Probes | None = field(default=None, repr=False)
 
-    def write(
-        self, folder: Path, epoch: int, step: int, probes: Probes, tracks: Sequence[FollowedView],
-        interrupted: tuple[str, int] | None = None,
-    ) -> None:  # fmt: skip
-        """Append an epoch's measures; before the first ones, and whenever the probes are others, tell of the run.
+    def write(self, folder: Path, explained: ExplainedEpoch, interrupted: tuple[str, int] | None = None) -> None:
+        """Append an epoch's measures; before the first ones, and whenever the probes are others, describe the run.
 
         Args:
-            folder: of the history.
-            epoch: counted from 0.
-            step: as Lightning logs it.
-            probes: what was explained.
-            tracks: of the views that were explained.
+            folder: the history's folder.
+            explained: the epoch.
             interrupted: where and up to which step the run that is gone on with wrote its history.
         """
-        self._open(folder, interrupted).append(row for track in tracks for row in measure_rows(track, epoch, step))
-        if self._probes is not probes:
+        self._open(folder, interrupted).append(row for view in explained.views for row in measure_rows(view, explained))
+        if self._probes is not explained.probes:
             folder.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
             with replacing(folder / "run.json") as file:
-                file.write(json.dumps(about(self.plan, probes, tracks)).encode())
-            self._probes = probes
+                file.write(json.dumps(run_metadata(self.config, explained.probes, explained.views)).encode())
+            self._probes = explained.probes
 
     def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
         """The run's measures; of an interrupted run the rows up to its checkpoint, wherever they were written."""
@@ -79,59 +75,53 @@ class RunMetadata:
         return self._measures
 
 
-def measure_rows(track: FollowedView, epoch: int, step: int) -> Iterator[MeasureRow]:
+def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[MeasureRow]:
     """The last measures of a view; what has nothing yet to be compared with is left out."""
-    yield MeasureRow(epoch, step, track.view.name, "epochs", track.series.epochs[-1])
-    for name, value in track.measured.items():
-        yield MeasureRow(epoch, step, track.view.name, name, value)
-    if track.reliance is not None:  # superbands are too many for the loggers
-        for i, name in enumerate(track.reliance.names):
-            if name not in track.watched:
-                yield MeasureRow(epoch, step, track.view.name, f"reliance/{name}", float(track.reliance.changed[i]))
-                usual = float(track.reliance.expected[i])
-                yield MeasureRow(epoch, step, track.view.name, f"reliance/{name}_expected", usual)
+    row = partial(MeasureRow, explained.epoch, explained.step, followed.view.name)
+    yield row("epochs", followed.series.epochs[-1])
+    for name, value in followed.measured.items():
+        yield row(name, value)
+    reliance = followed.reliance
+    if reliance is not None:  # superbands are too many for the loggers
+        for i, name in enumerate(reliance.names):
+            if name not in followed.watched:
+                yield row(f"reliance/{name}", float(reliance.changed[i]))
+                yield row(f"reliance/{name}_expected", float(reliance.expected[i]))
 
 
-def about(plan: CallbackConfig, probes: Probes, tracks: Sequence[FollowedView] = ()) -> dict[str, Any]:
+def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:
     """How a run is explained, in plain values."""
     told = (
-        "n_perturbations",
-        "design",
-        "baseline",
-        "kernel",
-        "surrogate",
-        "target",
-        "output",
-        "every_n_epochs",
-        "seed",
-    )
-    settings = settings_of(plan)
-    if plan.auto_output and (scale := chosen_scale(tracks)) is not None:
+        "n_perturbations", "design", "baseline", "kernel", "surrogate", "target", "output", "every_n_epochs", "seed",
+    )  # fmt: skip
+    settings = settings_of(config)
+    if config.auto_output and (scale := chosen_scale(views)) is not None:
         settings["output"] = scale
     return {
         "format": FORMAT,
-        "name": plan.name,
-        "wavelengths": _numbers(plan.wavelengths),
-        "class_names": None if plan.class_names is None else [str(name) for name in plan.class_names],
+        "name": config.name,
+        "wavelengths": _numbers(config.wavelengths),
+        "class_names": None if config.class_names is None else [str(name) for name in config.class_names],
         "views": [
-            {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in plan.views
+            {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in config.views
         ],
         "settings": {name: settings[name] for name in told},
-        "gate": plan.gate,
+        "gate": config.gate,
         "watch": {
-            name: {"above": one.above, "below": one.below, "reliance": one.reliance} for name, one in plan.watch.items()
+            name: {"above": one.above, "below": one.below, "reliance": one.reliance}
+            for name, one in config.watch.items()
         },
-        "anew": plan.choice.anew,
-        "probes": _of_probes(plan, probes),
+        "anew": config.choice.anew,
+        "probes": _of_probes(config, probes),
     }
 
 
-def _of_probes(plan: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
+def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
     """Number, label, picture and mean spectrum of each probe."""
     from lime_callback.figures.rgb_composite import composite
 
-    x = plan.layout.canonical(probes.inputs)
-    images = composite(x, plan.wavelengths) if x.shape[2] * x.shape[3] > 1 else [None] * len(probes)
+    x = config.layout.canonical(probes.inputs)
+    images = composite(x, config.wavelengths) if x.shape[2] * x.shape[3] > 1 else [None] * len(probes)
     spectra = x.float().mean((2, 3)).tolist() if x.shape[1] > 1 else [None] * len(probes)
     labels = [None] * len(probes) if probes.labels is None else probes.labels.tolist()
     numbers = range(len(probes)) if probes.numbers is None else probes.numbers
@@ -139,7 +129,7 @@ def _of_probes(plan: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
         {
             "number": number,
             "chosen": probes.numbers is not None,
-            "label": None if label is None else target_name(label, plan.class_names),
+            "label": None if label is None else target_name(label, config.class_names),
             "picture": None if image is None else data_uri(image),
             "spectrum": None if spectrum is None else [float(f"{value:.4g}") for value in spectrum],
         }

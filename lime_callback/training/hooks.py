@@ -1,4 +1,4 @@
-"""The callback's hooks: when probes are captured and explained. The work, and what is kept, is in a study."""
+"""The callback's hooks: when probes are captured and explained. The work, and what is kept, is in a session."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 class Hooks(Callback):
     """What Lightning calls, and when.
 
+    There are two sets of probes: one of the validation (or training) set, kept over the run and in checkpoints, and one
+    of the test set, new with each test.
+
     Args:
-        plan: what the user asked for.
+        config: the user's arguments.
         on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
     """
 
-    def __init__(self, plan: CallbackConfig, on_error: Literal["warn", "raise"]) -> None:
-        self.plan = plan
+    def __init__(self, config: CallbackConfig, on_error: Literal["warn", "raise"]) -> None:
+        self.config = config
         self._on_error = on_error
-        self._validation = ProbeSession(plan, on_error)
+        self._validation = ProbeSession(config, on_error)
         self._test: ProbeSession | None = None
-        self._inquiry = self._validation.inquiry
+        self._latest = self._validation  # the session that explained last: the one that the user can ask
         self._rehearsed = self._without_validation = False
 
     @property
     def state_key(self) -> str:
         """Different for callbacks of different names, so that several can be in one trainer."""
-        return self._generate_state_key(name=self.plan.name)
+        return self._generate_state_key(name=self.config.name)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Go first among the callbacks.
@@ -79,25 +82,32 @@ class Hooks(Callback):
             self._validation.rehearse(trainer, pl_module)
             self._rehearsed = True
         else:
-            self._explain(self._validation, trainer, pl_module)
+            self._validation.explain(trainer, pl_module)
+            self._log(self._validation, trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: begin to listen to training batches, if probes are wanted."""
         if self._without_validation:
             self._validation.begin(trainer, pl_module)
-            if self._validation.listens:
-                # Only here is there a hook on training batches, and only until the epoch ends.
-                self.on_train_batch_start = self._capture_from_training  # type: ignore[method-assign]
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Without validation: capture the probes from training batches."""
+        if self._without_validation:
+            self._validation.offer([trainer.num_training_batches], batch, batch_idx)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Hand pictures that have been drawn meanwhile to loggers that take them on this thread alone."""
+        self._validation.deliver()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: explain samples of the training set."""
         if self._without_validation:
-            self.__dict__.pop("on_train_batch_start", None)
-            self._explain(self._validation, trainer, pl_module)
+            self._validation.explain(trainer, pl_module)
+            self._log(self._validation, trainer, pl_module)
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
-        self._test = ProbeSession(replace(self.plan, name=f"{self.plan.name}/test"), self._on_error)
+        self._test = ProbeSession(replace(self.config, name=f"{self.config.name}/test"), self._on_error)
         self._test.begin(trainer, pl_module)
 
     def on_test_batch_start(
@@ -110,11 +120,12 @@ class Hooks(Callback):
     def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
         if self._test is not None:
-            self._explain(self._test, trainer, pl_module)
+            self._test.explain(trainer, pl_module)
+            self._log(self._test, trainer, pl_module)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
-        for text in settled_texts(self._validation.inquiry.tracks):
+        for text in settled_texts(self._validation.loop.views):
             self._validation.console.info(text)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -133,33 +144,22 @@ class Hooks(Callback):
         """Go on where the checkpoint was written; checked against the probes at the next validation."""
         self._validation.restore(state_dict)
 
-    def _explain(self, study: ProbeSession, trainer: Any, pl_module: Any) -> None:
-        study.explain(trainer, pl_module)
-        self._inquiry = study.inquiry
+    def _log(self, session: ProbeSession, trainer: Any, pl_module: Any) -> None:
+        """Log what a session has measured, and let monitors of the validation find a value of every metric."""
+        self._latest = session
         pl_module.log_dict(
-            measured_metrics(study.plan.name, study.inquiry.tracks, study.costs),
+            measured_metrics(session.config.name, session.loop.views, session.costs),
             on_step=False,
             on_epoch=True,
             batch_size=1,
             sync_dist=trainer.world_size > 1,
         )
-        if study is self._validation:
+        if session is self._validation:
             # Logged with `logger=False` they could not be logged with it later: Lightning wants one way a name.
-            values = stand_ins(study.plan.name, study.inquiry.tracks)
+            values = stand_ins(session.config.name, session.loop.views)
             trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
-        if study is self._validation and not study.finish(wait=False):
-            # As long as pictures are on their way, and no longer, each batch asks whether they are there.
-            self.on_train_batch_end = self._finish_what_is_there  # type: ignore[method-assign]
-
-    def _finish_what_is_there(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._validation.finish(wait=False):
-            self.__dict__.pop("on_train_batch_end", None)
 
     def _finish(self) -> None:
-        self.__dict__.pop("on_train_batch_end", None)
-        for study in (self._validation, self._test):
-            if study is not None:
-                study.close()
-
-    def _capture_from_training(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        self._validation.offer([trainer.num_training_batches], batch, batch_idx)
+        for session in (self._validation, self._test):
+            if session is not None:
+                session.close()

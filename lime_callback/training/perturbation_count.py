@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,8 +15,7 @@ from lime_callback.outputs.targets import scores
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.model_wrapper import ModelWrapper
+    from lime_callback.following.explain_context import ExplainContext
     from lime_callback.publishing.sinks.console import Console
 
 
@@ -25,7 +24,7 @@ class PerturbationCount:
     """Uses fewer perturbations where time is short, and says so.
 
     Args:
-        plan: what the user asked for.
+        config: the user's arguments.
         console: for what is said.
 
     Attributes:
@@ -33,26 +32,24 @@ class PerturbationCount:
         begun: whether what an explanation takes has been measured.
     """
 
-    plan: CallbackConfig
+    config: CallbackConfig
     console: Console
     used: int = field(init=False)
     begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.used = self.plan.settings.n_perturbations
+        self.used = self.config.settings.n_perturbations
 
-    def begin(self, model: ModelWrapper, inputs: int, allowed: float, batch_size: int, ranks: Ranks) -> None:
+    def begin(self, context: ExplainContext, views: int, allowed: float) -> None:
         """Before the first explanation, find out what the budget of time affords.
 
         Args:
-            model: with the probes.
-            inputs: that are explained, over all views.
+            context: how to explain, and the probes.
+            views: how many views explain each probe; reliance counts as one more.
             allowed: seconds that the explanation may take.
-            batch_size: rows a forward.
-            ranks: the processes.
         """
-        each = inputs / ranks.shares * seconds_per_row(model, self.plan.settings.output, batch_size, ranks)
-        self.keep(0.0, each, max(ranks.gather(allowed)))
+        ranks, inputs = context.ranks, len(context.model.probes) * views
+        self.keep(0.0, inputs / ranks.shares * seconds_per_row(context), max(ranks.gather(allowed)))
         self.begun = True
 
     def keep(self, fixed: float, each: float, allowed: float) -> None:
@@ -63,7 +60,7 @@ class PerturbationCount:
             each: seconds a perturbation of all probes and views.
             allowed: seconds in all.
         """
-        most, settings, budget = self.used, self.plan.settings, self.plan.time_budget
+        most, settings, budget = self.used, self.config.settings, self.config.time_budget
         self.used = affordable(most, max(settings.design.group(most, 2), 1), fixed, each, allowed)
         if self.used < most:
             self.console.info(
@@ -89,9 +86,10 @@ class PerturbationCount:
             )
 
 
-def seconds_per_row(model: ModelWrapper, output: Any, batch_size: int, ranks: Ranks) -> float:
+def seconds_per_row(context: ExplainContext) -> float:
     """What a perturbed input costs in a forward, measured: the slowest process counts."""
-    inputs = model.probes.inputs
+    model, batch_size, ranks = context.model, context.batch_size, context.ranks
+    inputs, output = model.probes.inputs, context.config.settings.output
     rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
     x, took = inputs[rows], 0.0
 

@@ -197,8 +197,8 @@ def test_a_target_may_be_any_function_of_the_outputs():
 def test_top_labels_of_the_callback_stay_the_same(tmp_path):
     lime = LimeCallback(Superpixels("grid", n_segments=4), target=TopLabels(2), n_perturbations=16, pictures=False)
     targets = []
-    take = lime._inquiry.track("spatial").take
-    lime._inquiry.track("spatial").take = lambda found, epoch: (targets.append(found.targets), take(found, epoch))
+    take = lime._latest.loop.view("spatial").take
+    lime._latest.loop.view("spatial").take = lambda found, epoch: (targets.append(found.targets), take(found, epoch))
     fit(tmp_path, lime, model=Classifier, epochs=3)
     assert len(targets) == 3
     assert targets[0].shape == (8, 2)

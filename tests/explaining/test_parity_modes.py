@@ -212,8 +212,8 @@ def test_without_a_mode_the_defaults_are_this_packages():
 def test_the_callback_has_the_modes(tmp_path):
     lime = LimeCallback(Superbands(3), n_perturbations=64, like="lime_image", pictures=False)
     fit(tmp_path, lime, epochs=1)
-    assert lime.plan.settings.surrogate == Ridge(1.0, absolute=True)
-    assert LimeCallback(Superbands(3), like="meteors").plan.settings.surrogate == Lasso(0.08)
+    assert lime.config.settings.surrogate == Ridge(1.0, absolute=True)
+    assert LimeCallback(Superbands(3), like="meteors").config.settings.surrogate == Lasso(0.08)
 
 
 @pytest.mark.parametrize("like", PRESETS)

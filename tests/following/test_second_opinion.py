@@ -75,7 +75,9 @@ def test_nothing_is_asked_without_a_background(tmp_path, caplog):
     with caplog.at_level("INFO"):
         one, _ = fit(tmp_path, callback(background=0), model=Turning, data=Uneven(), epochs=1)
     assert not said(caplog)
-    assert one.callback_metrics["lime/forwards"] == 3 * (2**3 + 2)
+    assert (
+        one.callback_metrics["lime/forwards"] == 3 * (2**3 + 2) + 3 + 3
+    )  # each probe before targets are chosen; a proof of the stem
 
 
 def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
@@ -92,8 +94,10 @@ def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
         pictures=False,
     )  # fmt: skip
     fit(tmp_path, lime, epochs=2)
-    # A probe itself, all of it hidden (the second time by each of eight samples), and four curves of six steps.
-    assert forwards == [3 * (400 + 2 + 4 * 6) + 2 * (100 + 1 + 8), 3 * (400 + 2 + 4 * 6)]
+    # A probe itself, all of it hidden (the second time by each of eight samples), and four curves of six steps. Each of
+    # the two explanations proves the model's stem by three inputs, and before the first the targets are chosen.
+    each = 3 * (400 + 2 + 4 * 6) + 3
+    assert forwards == [3 + each + 2 * (100 + 1 + 8) + 3, each]
 
 
 @pytest.mark.parametrize(("n", "asked"), [(96, True), (60, False)])

@@ -236,7 +236,7 @@ def test_in_the_callback_the_region_is_pinned_at_the_first_explained_epoch(tmp_p
     lime = callback(reducer)
     _, model = fit(tmp_path, lime, model=Segmenter, epochs=3)
     assert reducer.pins == [1, 3]  # in the sanity check, and then once for the run
-    track = lime._inquiry.track("spatial")
+    track = lime._latest.loop.view("spatial")
     probes = lime._validation.probes.inputs
     regions = track.pinned
     moved = ClassRegion().pin(model(probes))
@@ -272,9 +272,9 @@ def test_a_resumed_run_keeps_the_regions(tmp_path):
     (state,) = [value for name, value in content["callbacks"].items() if "LimeCallback" in name]
     assert state["tracks"]["spatial"]["pinned"]["content"].numel() < 3 * 12 * 12
     trainer(tmp_path, again, epochs=3).fit(Segmenter(), loader(), loader(), ckpt_path=tmp_path / "last.ckpt")
-    before, after = (lime._inquiry.track("spatial").pinned for lime in (first, again))
+    before, after = (lime._latest.loop.view("spatial").pinned for lime in (first, again))
     assert torch.equal(before, after)
-    assert len(again._inquiry.track("spatial").series.epochs) == 3
+    assert len(again._latest.loop.view("spatial").series.epochs) == 3
 
 
 def test_regression_of_several_outputs_needs_no_reducer():

@@ -254,8 +254,8 @@ def test_outputs_and_labels_that_do_not_fit(make, message):
 )
 def test_spellings(value, expected):
     assert resolve_choice(value) == expected
-    assert LimeCallback(probes=value).plan.choice == expected
-    assert LimeCallback(probes=value).plan.probes == expected.count
+    assert LimeCallback(probes=value).config.choice == expected
+    assert LimeCallback(probes=value).config.probes == expected.count
 
 
 def test_names_of_the_annotation_are_those_that_are_known():
@@ -347,7 +347,7 @@ def test_probes_that_are_chosen_anew_are_those_of_each_validation_and_have_no_dr
     names = {name.rsplit("/", 1)[1] for name in one.callback_metrics if name.startswith("lime/spectral/")}
     assert names == {"score", "score_min", "gated", "faithfulness"}
     assert one.callback_metrics["lime/spectral/score"] > 0
-    assert lime._inquiry.track("spectral").series.epochs == [3.0]
+    assert lime._latest.loop.view("spectral").series.epochs == [3.0]
 
 
 def test_probes_that_are_chosen_anew_are_chosen_only_when_it_is_time(tmp_path):
@@ -519,7 +519,7 @@ def test_a_resumed_run_keeps_its_probes(tmp_path, monkeypatch, choice):
     again, said, other = resumed(tmp_path / "parts", choice, 3, tmp_path / "parts" / "kept" / "epoch=1.ckpt")
     assert not said
     assert again._validation.probes.numbers == whole._validation.probes.numbers
-    assert again._validation._pinned == Numbered(whole._validation.probes.numbers)
+    assert again._validation._choice == Numbered(whole._validation.probes.numbers)
     assert other.read_bytes() == history.read_bytes()
 
 
@@ -551,9 +551,9 @@ def test_pictures_say_which_sample_it_is_and_what_it_should_have_been(tmp_path):
 
     lime = callback(Misclassified(3, anew=True), pictures=True, class_names=["rye", "oat", "hop"])
     fit(tmp_path, lime, model=Slow, epochs=2)
-    probes, track = lime._validation.probes, lime._inquiry.track("spatial")
-    panel = next(_Artist(track, probes, None, lime.plan.class_names).spatial_panels(track.last))
-    names = lime.plan.class_names
+    probes, track = lime._validation.probes, lime._latest.loop.view("spatial")
+    panel = next(_Artist(track, probes, None, lime.config.class_names).spatial_panels(track.last))
+    names = lime.config.class_names
     truth, wrong = names[int(probes.labels[0])], names[int(track.now.classes[0])]
     assert wrong != truth
     assert panel.title.startswith(f"sample {probes.numbers[0]} · {truth} · ≠ predicted {wrong} ")

@@ -15,13 +15,13 @@ from lime_callback import LimeCallback, Superbands, Watch, explain
 from lime_callback.comparing.score_gate import passes_gate, is_informative
 from lime_callback.comparing.drift import compare
 from lime_callback.surrogates.confidence_intervals import critical_value
-from lime_callback.following.monitor_defaults import NOTHING_YET, OF_CHANGE
+from lime_callback.following.metric_table import change_names, worst_values
 from lime_callback.comparing.reference import reference_rows
 from lime_callback.following.epoch_series import EpochSeries, means_over_probes
 from lime_callback.following.followed_view import FollowedView
 from lime_callback.views.watch import Overlap
 
-CHANGE = [f"lime/spectral/{name}" for name in sorted(OF_CHANGE)]
+CHANGE = [f"lime/spectral/{name}" for name in sorted(change_names())]
 
 
 def callback(**settings):
@@ -71,7 +71,7 @@ def test_a_test_shows_no_change(tmp_path):
     one = trainer(tmp_path, callback())
     (found,) = one.test(Classifier(), loader(), verbose=False)
     assert "lime/test/spectral/score" in found
-    assert not [name for name in (*found, *one.callback_metrics) if name.split("/")[-1] in OF_CHANGE]
+    assert not [name for name in (*found, *one.callback_metrics) if name.split("/")[-1] in change_names()]
 
 
 def test_where_hardly_anything_is_learnt_it_has_settled(tmp_path):
@@ -211,7 +211,7 @@ def test_tracks_of_former_checkpoints_can_be_read():
     state["metrics"] = {name: value for name, value in state["metrics"].items() if name not in ("moved", "scale")}
     old = FollowedView(Superbands(5), gate=0.2)
     old.restore(state)
-    assert old.metrics["moved"] == NOTHING_YET["moved"]
+    assert old.metrics["moved"] == worst_values()["moved"]
     assert old.settling.since == -1
 
 

@@ -110,7 +110,7 @@ def test_everything_can_be_set(tmp_path):
     settings = yaml.safe_load(EVERYTHING.replace("FILE", str(tmp_path / "saved.npz")))
     assert set(settings) == set(ARGUMENTS)
     callback = built(**settings)
-    one = callback.plan
+    one = callback.config
     space, spectrum, cubes = one.views
     assert isinstance(space, Superpixels)
     assert (space.method, space.n_segments) == ("grid", 9)
@@ -141,26 +141,26 @@ def test_everything_can_be_set(tmp_path):
 
 
 def test_without_arguments_it_is_the_one_of_python():
-    assert built().plan.settings == LimeCallback().plan.settings
+    assert built().config.settings == LimeCallback().config.settings
 
 
 @pytest.mark.parametrize("target", ["predicted", "label", "all", 3, [0, 1]])
 def test_targets(target):
-    assert built(target=target).plan.target == target
+    assert built(target=target).config.target == target
 
 
 def test_top_labels_and_contrasts():
     top = {"class_path": "lime_callback.TopLabels", "init_args": {"k": 2}}
-    assert built(target=top).plan.target == TopLabels(2)
+    assert built(target=top).config.target == TopLabels(2)
     for first, second in ((3, 5), ([0, 1], [2, 2])):
         spec = {"class_path": "lime_callback.Contrast", "init_args": {"first": first, "second": second}}
-        assert built(output=spec).plan.settings.output == Contrast(first, second)
+        assert built(output=spec).config.settings.output == Contrast(first, second)
 
 
 def test_options_of_superpixels():
     options = {"kernel_size": 4, "max_dist": 200, "ratio": 0.2}
     spec = {"class_path": "lime_callback.Superpixels", "init_args": {"method": "quickshift", "options": options}}
-    assert built(views=spec).plan.views[0].options == options
+    assert built(views=spec).config.views[0].options == options
 
 
 @pytest.mark.parametrize(
@@ -179,17 +179,17 @@ def test_options_of_superpixels():
     ],
 )
 def test_strategies(argument, value, expected):
-    assert getattr(built(**{argument: value}).plan.settings, argument) == expected
+    assert getattr(built(**{argument: value}).config.settings, argument) == expected
 
 
 def test_a_parity_mode_sets_what_is_left_out():
-    settings = built(like="captum").plan.settings
+    settings = built(like="captum").config.settings
     assert (settings.design, settings.surrogate) == (Bernoulli(), Lasso(0.01))
 
 
 def test_baseline_of_a_value_for_each_channel_or_of_a_function():
-    assert built(baseline=[0.1, 2]).plan.settings.baseline.values.tolist() == [0.1, 2.0]
-    one = built(baseline="torch.zeros_like").plan.settings.baseline
+    assert built(baseline=[0.1, 2]).config.settings.baseline.values.tolist() == [0.1, 2.0]
+    one = built(baseline="torch.zeros_like").config.settings.baseline
     assert isinstance(one, Given)
     assert one.values is torch.zeros_like
 
@@ -198,7 +198,7 @@ def test_baseline_of_a_value_for_each_channel_or_of_a_function():
 def test_regressors_of_scikit_learn(path):
     regressor = {"class_path": "sklearn.linear_model.BayesianRidge", "init_args": {"tol": 0.01}}
     wrapped = {"class_path": f"{path}.SklearnSurrogate", "init_args": {"estimator": regressor}}
-    one = built(surrogate=regressor if path.startswith("sklearn") else wrapped).plan.settings.surrogate
+    one = built(surrogate=regressor if path.startswith("sklearn") else wrapped).config.settings.surrogate
     assert isinstance(one, SklearnSurrogate)
     assert (type(one.estimator).__name__, one.estimator.tol) == ("BayesianRidge", 0.01)
 
@@ -224,7 +224,7 @@ CHOICES = "lime_callback.probes.probe_choices"
     ],
 )
 def test_probes(value, expected):
-    assert built(probes=value).plan.choice == expected
+    assert built(probes=value).config.choice == expected
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_probes(value, expected):
     ],
 )
 def test_reducers(spec, expected):
-    assert built(output=spec).plan.settings.output == expected
+    assert built(output=spec).config.settings.output == expected
 
 
 def test_views_of_masks_and_of_names():
@@ -255,7 +255,7 @@ def test_views_of_masks_and_of_names():
         {"class_path": "lime_callback.Superbands", "init_args": {"bands": "NDVI", "show_not_included": False}},
         {"class_path": "lime_callback.Superbands", "init_args": {"bands": ["R", ["G", "B"]], "name": "second"}},
     ]
-    validity, merged, index, names = built(views=views).plan.views
+    validity, merged, index, names = built(views=views).config.views
     assert (validity.valid, validity.names) == ("field", ("in", "out"))
     assert [one.mask for one in merged.views] == ["field", None]
     assert (merged.groups, merged.names) == ({"rest": ["superpixel 1", "superpixel 2"]}, {"superpixel 0": "field"})
@@ -263,7 +263,7 @@ def test_views_of_masks_and_of_names():
 
 
 def test_one_view_needs_no_list():
-    assert [view.name for view in built(views={"class_path": "lime_callback.Superbands"}).plan.views] == ["spectral"]
+    assert [view.name for view in built(views={"class_path": "lime_callback.Superbands"}).config.views] == ["spectral"]
 
 
 def test_masks_are_keys_or_functions():
@@ -272,7 +272,7 @@ def test_masks_are_keys_or_functions():
             "class_path": "lime_callback.Superpixels",
             "init_args": {"mask": f"{__name__}.first_channel", "valid": "ok"},
         }
-    ).plan.views
+    ).config.views
     assert (view.mask.__name__, view.valid) == ("first_channel", "ok")
 
 
@@ -366,8 +366,8 @@ def test_command_line_runs_and_its_saved_configuration_runs_again(run_cli, tmp_p
     assert "lime/spectral/watch/first" in first.trainer.callback_metrics
     again = run_cli("fit", "--config", folder / "config.yaml", f"--trainer.logger.save_dir={tmp_path / 'b'}")
     limes = [one for cli in (first, again) for one in cli.trainer.callbacks if isinstance(one, LimeCallback)]
-    assert limes[0].plan.settings == limes[1].plan.settings
-    lime = limes[1].plan
+    assert limes[0].config.settings == limes[1].config.settings
+    lime = limes[1].config
     assert (lime.probes, lime.target, lime.watch["first"].above) == (4, [0, 1], 0.99)
     assert read_history(Path(again.trainer.log_dir) / "lime" / "history.csv") == before
 
@@ -416,6 +416,6 @@ def test_example_configuration_is_of_the_scene(monkeypatch):
     assert settings["wavelengths"] == scene.wavelengths()
     assert settings["class_names"] == list(scene.CLASS_NAMES)
     lime = built(**settings)
-    assert [view.name for view in lime.plan.views] == ["spatial", "spectral"]
-    ranges = lime.plan.watch["water"].bands
+    assert [view.name for view in lime.config.views] == ["spatial", "spectral"]
+    ranges = lime.config.watch["water"].bands
     assert sum(any(one["from"] <= nm <= one["to"] for one in ranges) for nm in scene.wavelengths()) == 11

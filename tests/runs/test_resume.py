@@ -118,7 +118,7 @@ def test_a_checkpoint_as_reference(tmp_path, before):
     assert one.callback_metrics["lime/spectral/changed_from_reference"] > 0
     assert len(events(tmp_path).Scalars("lime/spectral/drift_from_reference")) == 1
     saved = Explanation.load(before / "lime" / "spectral.npz")
-    torch.testing.assert_close(lime._inquiry.track("spectral").reference.coefficients, saved.coefficients)
+    torch.testing.assert_close(lime._latest.loop.view("spectral").reference.coefficients, saved.coefficients)
     rows = lime.reference_table("spectral")
     assert [row.feature for row in rows] == list(saved.features.names)
     assert rows[0].after - rows[0].before == pytest.approx(rows[0].change, abs=1e-5)

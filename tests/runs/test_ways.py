@@ -49,7 +49,7 @@ def test_test_explains_the_test_set(tmp_path):
     assert {row.epoch for row in history(folder.parent)} == {0, 1}
     assert {row.epoch for row in read_history(folder / "test" / "history.csv")} == {2}
     # Two epochs were trained, also after they have ended.
-    assert lime._inquiry.track("spectral").series.epochs == [2.0]
+    assert lime._latest.loop.view("spectral").series.epochs == [2.0]
     # The state that a checkpoint takes is that of the validation.
     assert lime.state_dict()["fingerprint"].equal(before.fingerprint.double())
 
@@ -88,7 +88,6 @@ def test_without_validation_training_samples_are_explained(tmp_path, val, settin
     assert one.current_epoch == 3
     assert {row.epoch for row in history(tmp_path)} == {0, 1, 2}
     assert kept.best_model_score is not None
-    assert "on_train_batch_start" not in vars(lime)
 
 
 def test_probes_of_several_loaders(tmp_path):
@@ -174,7 +173,7 @@ def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
         "design; the errors grow accordingly."
     ]
     assert one.callback_metrics["lime/perturbations"] == 16
-    assert one.callback_metrics["lime/forwards"] == 2 * 3 * (16 + 2)  # as it is, and with everything hidden
+    assert one.callback_metrics["lime/forwards"] == 2 * (3 * (16 + 2) + 3)  # as it is, all hidden, and a proof of the stem
     assert lime.explanation("spectral").n_perturbations == 16
     full = limes(n_perturbations=128, design="paired")
     fit(tmp_path / "full", full, epochs=3)
@@ -191,7 +190,7 @@ def test_epochs_stay_comparable_when_fewer_perturbations_are_used(tmp_path):
 
     class Less(LimeCallback):
         def on_train_epoch_end(self, one, module):
-            self._validation._pace.used = 32
+            self._validation._count.used = 32
             super().on_train_epoch_end(one, module)
 
     lime = Less(Superbands(bands=3), wavelengths=WAVELENGTHS, probes=3, n_perturbations=128, pictures=False)

@@ -82,7 +82,7 @@ def test_by_default_the_labels_class_is_explained_by_its_centered_logit(tmp_path
     assert now.classes.tolist() == classes.tolist()
     assert now.truth.tolist() == probes.labels.tolist()
     last = [row for row in rows_of(tmp_path) if row.epoch == 1 and row.feature == rows_of(tmp_path)[0].feature]
-    names = lime.plan.class_names
+    names = lime.config.class_names
     assert [row.predicted for row in last] == [names[c] for c in classes]
     assert [row.truth for row in last] == [row.target for row in last] == [names[y] for y in probes.labels]
     assert [row.probability for row in last] == pytest.approx(chance.tolist(), abs=1e-5)
@@ -204,7 +204,7 @@ def test_probabilities_are_not_centered(tmp_path):
     fit(tmp_path, lime, model=Half, epochs=1)
     outputs = lime.predictions("spectral").outputs
     torch.testing.assert_close(outputs.sum(1), torch.ones(4))
-    assert lime._inquiry.track("spectral").scale == "raw"
+    assert lime._latest.loop.view("spectral").scale == "raw"
 
 
 def resumed(folder, epochs, checkpoint=None, change=None):
@@ -229,7 +229,7 @@ def test_a_resumed_run_keeps_target_scale_and_prediction(tmp_path):
     assert (track["kind"], track["scale"]) == ("classes", "centered")
     torch.testing.assert_close(track["now"], before.predictions("spectral").outputs)
     after = resumed(tmp_path, 3, tmp_path / "kept" / "epoch=1.ckpt")
-    track = after._inquiry.track("spectral")
+    track = after._latest.loop.view("spectral")
     assert (track.kind, track.scale) == ("classes", "centered")
     assert track.targets.tolist() == before.explanation("spectral").targets.tolist()
 
@@ -246,7 +246,7 @@ def test_a_run_of_before_goes_on_with_raw_outputs(tmp_path):
     torch.manual_seed(0)
     before = resumed(tmp_path, 2)
     after = resumed(tmp_path, 3, tmp_path / "kept" / "epoch=1.ckpt", of_before)
-    track = after._inquiry.track("spectral")
+    track = after._latest.loop.view("spectral")
     assert (track.kind, track.scale) == ("classes", "raw")
     assert track.targets.tolist() == before.explanation("spectral").targets.tolist()
     assert track.now.truth is not None
@@ -258,8 +258,8 @@ def test_titles_say_what_is_predicted_and_true(tmp_path):
 
     lime = callback([Superpixels("grid", n_segments=4)], class_names=["rye", "oat", "hop"])
     fit(tmp_path, lime)
-    probes, track = lime._validation.probes, lime._inquiry.track("spatial")
-    names, now = lime.plan.class_names, track.now
+    probes, track = lime._validation.probes, lime._latest.loop.view("spatial")
+    names, now = lime.config.class_names, track.now
     artist = _Artist(track, probes, None, names)
     titles = [panel.title for panel in artist.spatial_panels(track.last)]
     bars = [title for title, *_ in artist.bar_panels(track.last)]

@@ -335,7 +335,7 @@ def test_no_background_is_kept_where_none_is_wanted(tmp_path):
     fit(tmp_path, lime, epochs=1)
     assert lime._validation.background is None
     found = lime.explanation("spectral")
-    assert lime.plan.settings.baseline.__class__.__name__ == "Mean"
+    assert lime.config.settings.baseline.__class__.__name__ == "Mean"
     assert bool(found.coefficients.isfinite().all())
 
 
@@ -409,7 +409,7 @@ def test_a_resumed_run_has_the_same_background_and_none_of_it_in_its_checkpoint(
 def test_the_default_is_that_of_each_view(tmp_path):
     """The mean of the data for bands, the blurred input for superpixels."""
     lime = callback()
-    assert isinstance(lime.plan.settings.baseline, DefaultBaseline)
+    assert isinstance(lime.config.settings.baseline, DefaultBaseline)
     _, module = fit(tmp_path, lime, epochs=1)
     study = lime._validation
     for view, baseline in (("spectral", study.background.inputs.mean((0, 2, 3))), ("spatial", "blur")):

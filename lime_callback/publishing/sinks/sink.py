@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from lime_callback.following.metric_table import is_metric
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -16,32 +18,13 @@ if TYPE_CHECKING:
     from lime_callback.publishing.sinks.view_data import ViewData
 
 
-_SCALARS = frozenset(
-    {
-        "changed",
-        "changed_from_reference",
-        "drift",
-        "drift_from_reference",
-        "drift_from_start",
-        "gated",
-        "noise_floor",
-        "rank_correlation",
-        "score",
-        "score_min",
-        "settled",
-        "similarity",
-        "top5_overlap",
-    }
-)
-
-
 def media_tag(tag: str) -> str:
     """The name of a picture or text in a logger: its tag, with ``_chart`` behind it where a scalar has that tag.
 
     So ``lime/spatial/drift`` becomes ``lime/spatial/drift_chart``. Loggers hold one kind of value under a name:
     of a scalar and a picture that share one, TensorBoard shows neither, and W&B only one.
     """
-    return f"{tag}_chart" if tag.rpartition("/")[2] in _SCALARS else tag
+    return f"{tag}_chart" if is_metric(tag.rpartition("/")[2]) else tag
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,105 @@
+"""All metrics that a run logs, in one table.
+
+A measure of :class:`~lime_callback.comparing.Drift` becomes a metric by a row here alone: it is then computed, logged,
+found by monitors, and no picture takes its name. Other metrics are computed where
+:class:`~lime_callback.following.followed_view.FollowedView` takes in what they need.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Origin = Literal["before", "start", "reference"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One scalar.
+
+    Args:
+        name: its name behind ``<callback>/<view>/``. ``<watch>`` stands for a watch's name.
+        worst: the value that monitors find until the metric is measured; loggers never get it. It is the worst that
+            there can be, so it stops no run, and no later epoch is worse. ``None``: monitors find nothing, either.
+        since: the explanation that the newest one is compared with: the one ``"before"``, that of the ``"start"``, or
+            the ``"reference"``. ``None``: the newest one alone.
+        measure: the measure of :class:`~lime_callback.comparing.Drift` whose mean is the value; ``None``: another way.
+        nonnegative: whether a mean below 0, which is noise, counts as 0.
+    """
+
+    name: str
+    worst: float | None = None
+    since: Origin | None = None
+    measure: str | None = None
+    nonnegative: bool = False
+
+
+METRICS = [
+    Metric("score", 0.0),
+    Metric("score_min", 0.0),
+    Metric("gated", 0.0),
+    Metric("faithfulness", 0.0),
+    Metric("drift", 2.0, "before", "drift", nonnegative=True),
+    Metric("drift_from_start", 2.0, "start", "drift", nonnegative=True),
+    Metric("noise_floor", 2.0, "before", "noise_floor"),
+    Metric("rank_correlation", -1.0, "before", "rank_correlation"),
+    Metric("top5_overlap", 0.0, "before", "top_overlap"),
+    Metric("changed", 1.0, "before", "changed"),
+    Metric("moved", 1.0, "before", "moved", nonnegative=True),
+    Metric("moved_from_start", 1.0, "start", "moved", nonnegative=True),
+    Metric("scale", 20.0, "before", "scale"),  # the largest that it is clamped to
+    Metric("flipped", 1.0, "before", "flipped"),
+    Metric("prediction_changed", 1.0, "before"),
+    Metric("settled", -1.0, "before"),
+    Metric("similarity", None, "before"),
+    Metric("drift_from_reference", None, "reference", "drift", nonnegative=True),
+    Metric("moved_from_reference", None, "reference", "moved", nonnegative=True),
+    Metric("changed_from_reference", None, "reference", "changed"),
+    Metric("watch/<watch>", 1.0),
+    Metric("watch_error/<watch>", 0.0),
+    Metric("watch_reference/<watch>"),
+    Metric("reliance/<watch>", 1.0),
+    Metric("reliance/<watch>_expected", 0.0),
+]
+
+COSTS = ("seconds", "forwards", "perturbations")
+"""What an explained epoch took, logged as ``<callback>/<cost>``."""
+
+
+def worst_values() -> dict[str, float]:
+    """For each metric that every view has, the value that monitors find until it is measured."""
+    return {one.name: one.worst for one in METRICS if one.worst is not None and "<" not in one.name}
+
+
+def worst_of_watch(name: str) -> float:
+    """The same value for a watch's metric, by its pattern such as ``watch/<watch>``."""
+    worst = next(one.worst for one in METRICS if one.name == name)
+    assert worst is not None, "monitors find one"
+    return worst
+
+
+def change_names(*since: Origin) -> set[str]:
+    """Metrics that every view has, and that compare with one of these explanations; without any, with the run's own."""
+    origins = since or ("before", "start")
+    return {one.name for one in METRICS if one.worst is not None and one.since in origins}
+
+
+def drift_metrics(means: dict[str, float], since: Origin) -> dict[str, float]:
+    """Metrics that are means of drift measures.
+
+    Args:
+        means: see :meth:`lime_callback.comparing.Drift.mean`.
+        since: the explanation that the drift is measured from.
+    """
+    rows = [(one, one.measure) for one in METRICS if one.since == since and one.measure is not None]
+    return {one.name: max(0.0, means[measure]) if one.nonnegative else means[measure] for one, measure in rows}
+
+
+def is_metric(name: str) -> bool:
+    """Whether a scalar's name, behind ``<callback>/<view>/`` or ``<callback>/``, is in the table."""
+    return name in COSTS or any(re.fullmatch(_pattern(one.name), name) for one in METRICS)
+
+
+def _pattern(name: str) -> str:
+    return ".+".join(map(re.escape, name.split("<watch>")))

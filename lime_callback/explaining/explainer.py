@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lime_callback.checks.arguments import check_count, check_function, check_seeds
+from lime_callback.checks.arguments import check_function, check_seeds
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.degenerate_fits import check_outputs, verdicts
 from lime_callback.explaining.deletion_insertion import area, curves, steps_for
 from lime_callback.explaining.explanation import Explanation
@@ -121,7 +122,7 @@ def explain(
     check_background(background, inputs)
     seeds = check_seeds(seed, len(inputs))
     if batch_size is not None:
-        check_count("batch_size", batch_size, 1)
+        batch_size = check_count("batch_size", batch_size)
     found = run(
         lambda x, _: forward(x),
         inputs,

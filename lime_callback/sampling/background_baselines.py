@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from lime_callback.checks.arguments import check_one_of
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count
 from lime_callback.sampling.hidden_values import Baseline, Drawn, drawn
 from lime_callback.sampling.precision import wide
 
@@ -89,7 +89,7 @@ class Background(Baseline):
     samples: int = 8
 
     def __post_init__(self) -> None:
-        checked_count("samples", self.samples)
+        object.__setattr__(self, "samples", check_count("samples", self.samples))
 
     def bound(self, features: Features, background: Tensor | None) -> Baseline:
         """See :class:`~lime_callback.sampling.Baseline`."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from lime_callback.checks.arguments import check_count, check_function, check_target
+from lime_callback.checks.arguments import check_function, check_target
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explainer import run
 from lime_callback.explaining.input_checks import check_background, check_inputs
 from lime_callback.explaining.strategies import Strategies
@@ -108,7 +109,7 @@ def explain_all(
     usual = "mean" if background is None else "data"
     settings = Strategies(n_perturbations, design, baseline, kernel, surrogate, output, stem, like, usual)
     target, layout = check_target(target), Layout.of(layout)
-    seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size, 1)
+    seed, batch_size = check_count("seed", seed, 0), check_count("batch_size", batch_size)
     aggregate, reasons = Aggregate(gate), list[str]()
 
     def rows(x: Tensor, _: Tensor) -> Any:

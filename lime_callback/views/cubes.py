@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
 from lime_callback.views.superbands import Superbands
 from lime_callback.views.superpixels import Superpixels
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_name
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -38,7 +38,7 @@ class Cubes(View):
     name: str = "cubes"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         for argument, value, kind in (
             ("superpixels", self.superpixels, Superpixels),
             ("superbands", self.superbands, Superbands),

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Merged(View):
     name: str = "merged"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         views = (self.views,) if isinstance(self.views, View) else self.views
         if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(v, View) for v in views):
             raise TypeError(f"`views` should be a view or several. Found `views = {self.views!r}`.")

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lime_callback.checks.arguments import check_flag
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.arguments import check_flag, check_name, check_wavelengths
+from lime_callback.checks.numbers import check_count, whole_number
 from lime_callback.views.channels.assignment import NOT_INCLUDED, assign, equal_groups
 from lime_callback.views.channels.groups import Group, parse_group
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.view_checks import check_inputs, fitting_wavelengths
 
 _log = logging.getLogger("lime_callback")
 
@@ -57,10 +57,9 @@ class Superbands(View):
     show_not_included: bool = True
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         check_flag("show_not_included", self.show_not_included)
-        if self.wavelengths is not None:
-            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         self._groups()
 
     def features(
@@ -118,8 +117,8 @@ class Superbands(View):
                     f"groups of one."
                 )
             groups = [parse_group(spec) for spec in bands]
-        elif hasattr(bands, "__index__") and not isinstance(bands, bool) and not getattr(bands, "ndim", 0):
-            return checked_count("bands", bands)
+        elif whole_number(bands) is not None:
+            return check_count("bands", bands)
         else:
             raise TypeError(
                 f"`bands` should be a whole number, a sequence of groups, a dictionary from name to group, or a name. "

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.arguments import check_name, check_wavelengths
+from lime_callback.checks.numbers import check_count
 from lime_callback.views.features import Features
 from lime_callback.views.guide_image import guide
 from lime_callback.views.layout import Layout
 from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
 from lime_callback.views.user_masks import check_given, find_given
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.view_checks import check_inputs, fitting_wavelengths
 
 Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
 _METHOD: Method = "slic"
@@ -60,15 +61,14 @@ class Superpixels(View):
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         if self.method not in get_args(Method):
             known = ", ".join(map(repr, get_args(Method)))
             raise ValueError(f"`method` should be one of {known}. Found `method = {self.method!r}`.")
         if self.n_segments is not None:
-            object.__setattr__(self, "n_segments", checked_count("n_segments", self.n_segments))
+            object.__setattr__(self, "n_segments", check_count("n_segments", self.n_segments))
         object.__setattr__(self, "options", check_options(self.method, self.options))
-        if self.wavelengths is not None:
-            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         if self.valid is not None:
             check_given("valid", self.valid)
         if self.mask is None:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
 from lime_callback.views.user_masks import check_given, find_given
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name
+from lime_callback.views.view_checks import check_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Validity(View):
     name: str = "validity"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         check_given("valid", self.valid)
         names = () if isinstance(self.names, str) or not isinstance(self.names, Sequence) else tuple(self.names)
         if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(one, str) and one.strip() for one in names):

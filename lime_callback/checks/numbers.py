@@ -11,9 +11,10 @@ from typing import Any
 
 def whole_number(value: Any) -> int | None:
     """``value`` as an int where its type is integral, as those of Python and numpy are; else ``None``, as for bools."""
+    if isinstance(value, bool) or getattr(value, "ndim", 0) > 0:
+        return None  # a tensor of one element has an index, too, but stands for a list
     try:
-        # A tensor of one element has an index, too, but stands for a list.
-        return None if isinstance(value, bool) or getattr(value, "ndim", 0) else operator.index(value)
+        return operator.index(value)
     except TypeError:
         return None
 

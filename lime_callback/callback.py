@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks import arguments as check
+from lime_callback.checks.numbers import check_count
 from lime_callback.comparing.drift import RELEVANT, Drift, check_relevant_change
 from lime_callback.comparing.reference import Reference, ReferenceRow
 from lime_callback.explaining.explanation import Explanation
@@ -172,7 +173,7 @@ class LimeCallback(Hooks):
         check_output(output, "auto")
         scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
         keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
-        count = check.check_count("background", background, 0)
+        count = check_count("background", background, 0)
         usual = DefaultBaseline() if count else "mean"
         config = CallbackConfig(
             views=views,
@@ -180,7 +181,7 @@ class LimeCallback(Hooks):
             layout=Layout.of(layout),
             choice=resolve_choice(probes),
             target=check.check_target(target, "auto"),
-            every_n_epochs=check.check_count("every_n_epochs", every_n_epochs, 1),
+            every_n_epochs=check_count("every_n_epochs", every_n_epochs),
             settings=Strategies(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
             watch=check_watch(watch),
             reliance=check.check_flag("reliance", reliance),
@@ -188,10 +189,10 @@ class LimeCallback(Hooks):
             relevant_change=check_relevant_change(relevant_change),
             reference=Reference.of(reference, [view.name for view in views]),
             class_names=check.check_class_names(class_names),
-            max_batch_size=None if max_batch_size is None else check.check_count("max_batch_size", max_batch_size, 1),
+            max_batch_size=None if max_batch_size is None else check_count("max_batch_size", max_batch_size),
             time_budget=TimeBudget.of(time_budget),
             pictures=check.check_flag("pictures", pictures),
-            seed=check.check_count("seed", seed, 0),
+            seed=check_count("seed", seed, 0),
             name=check.check_name("name", name),
             input_key=keys[0],
             label_key=keys[1],

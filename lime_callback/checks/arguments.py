@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from lime_callback.checks.numbers import check_numbers, is_number
+from lime_callback.checks.numbers import check_indices, check_numbers, is_number, whole_number
 
-
-def check_count(argument: str, value: Any, least: int) -> int:
-    """A whole number of at least ``least``.
-
-    Raises:
-        ValueError: if ``value`` is none.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{argument}` should be a whole number of at least {least}. Found `{argument} = {value!r}`.")
-    return value
+MICROMETRES_BELOW = 100  # nm; no optical sensor has all its bands below
 
 
 def check_flag(argument: str, value: Any) -> bool:
@@ -56,12 +46,13 @@ def check_key(argument: str, value: Any) -> str | int | None:
     Raises:
         TypeError: if ``value`` is none of these.
     """
-    if value is not None and (not isinstance(value, (str, int)) or isinstance(value, bool)):
+    key = value if value is None or isinstance(value, str) else whole_number(value)
+    if key is None and value is not None:
         raise TypeError(
             f"`{argument}` should be the name of an entry or its number, or None to look for it. Found `{argument} = "
             f"{value!r}`. Pass for example `{argument}='image'` or `{argument}=0`."
         )
-    return value
+    return key
 
 
 def check_keys(**keys: Any) -> tuple[Any, ...]:
@@ -122,15 +113,14 @@ def check_seeds(value: Any, inputs: int) -> list[int]:
         TypeError: if ``value`` is neither a whole number nor a sequence of these.
         ValueError: if a number is out of range, or there is not one for each input.
     """
-    try:
-        if isinstance(value, (bool, str, bytes, Mapping, Set)):
-            raise TypeError
-        one = hasattr(value, "__index__") and not getattr(value, "ndim", 0)
-        seeds = [operator.index(value)] * inputs if one else [operator.index(seed) for seed in value]
-    except TypeError:
+    alike = whole_number(value)
+    ordered = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, Set))
+    given = [alike] * inputs if alike is not None else [whole_number(seed) for seed in value] if ordered else [None]
+    seeds = [seed for seed in given if seed is not None]
+    if len(seeds) < len(given):
         raise TypeError(
             f"`seed` should be a whole number, or a list of them, one for each input. Found `seed = {value!r}`."
-        ) from None
+        )
     if len(seeds) != inputs:
         raise ValueError(
             f"`seed` should be a number, or one for each of the {inputs} inputs. Found {len(seeds)} numbers."
@@ -154,25 +144,27 @@ def check_one_of(argument: str, value: Any, known: Sequence[str]) -> Any:
 
 
 def check_wavelengths(value: Any) -> tuple[float, ...] | None:
-    """Wavelengths in nm, or ``None``.
+    """Wavelengths in nm, in the order they came, or ``None``.
+
+    Args:
+        value: a sequence, array or tensor of numbers, or ``None``.
 
     Raises:
         TypeError: if ``value`` is no sequence of numbers.
-        ValueError: if one is not finite and above 0, or all look like micrometres.
+        ValueError: if there are none, one is not finite and above 0, or all look like micrometres.
     """
     if value is None:
         return None
     wavelengths = check_numbers("wavelengths", value)
-    wrong = [one for one in wavelengths if not (math.isfinite(one) and one > 0)]
-    if wrong or not wavelengths:
+    if not wavelengths:
+        raise ValueError("`wavelengths` should hold one wavelength for each channel. Found none at all.")
+    wrong = [nm for nm in wavelengths if not (math.isfinite(nm) and nm > 0)]
+    if wrong:
+        raise ValueError(f"`wavelengths` should be finite and above 0, in nm. Found {wrong[:3]}.")
+    if max(wavelengths) < MICROMETRES_BELOW:
         raise ValueError(
-            f"`wavelengths` should be finite and above 0, one for each channel. Found {wrong or 'none at all'}."
-        )
-    if max(wavelengths) < 100:
-        raise ValueError(
-            f"`wavelengths` should be in nm. Found values up to {max(wavelengths)}, which look like micrometres; "
-            f"multiply "
-            "them by 1000."
+            f"`wavelengths` should be in nm. Found values from {min(wavelengths):g} to {max(wavelengths):g}, which "
+            f"look like micrometres; multiply them by 1000."
         )
     return wavelengths
 
@@ -181,11 +173,13 @@ def check_name(argument: str, value: Any) -> str:
     """A name that can be a part of a metric's name and of a path.
 
     Raises:
+        TypeError: if it is no string.
         ValueError: if it is empty, or holds anything but letters, digits, spaces, ``-``, ``_`` and ``.``.
     """
-    allowed = isinstance(value, str) and value.strip(" .") and all(c.isalnum() or c in " -_." for c in value)
-    if not allowed:
-        raise ValueError(
+    is_text = isinstance(value, str)
+    if not is_text or not value.strip(" .") or not all(c.isalnum() or c in " -_." for c in value):
+        kind = ValueError if is_text else TypeError
+        raise kind(
             f"`{argument}` should be a name of letters, digits, spaces, '-', '_' and '.'. Found `{argument} = "
             f"{value!r}`."
         )
@@ -212,20 +206,23 @@ def check_target(value: Any, *more: str) -> Any:
         value: what the user gave.
         more: other names that are known.
 
+    Returns:
+        The name or the function as it is; indices as ints.
+
     Raises:
-        ValueError: if it is none of these.
+        TypeError: if it is of none of these kinds.
+        ValueError: if it is an unknown name, there is no index, or one is below 0 or stands twice.
     """
-    indices, names = [value] if isinstance(value, int) else value, (*more, "predicted", "label", "all")
-    if isinstance(value, str):
-        fits = value in names
-    elif not (fits := callable(value) and not isinstance(value, type)):
-        fits = isinstance(indices, (list, tuple)) and len(indices) > 0
-        fits = fits and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in indices)
-        fits = fits and len(set(indices)) == len(indices)
-    if fits:
-        return value
-    raise ValueError(
-        f"`target` should be {', '.join(map(repr, names))}, the index of an output, from 0 on, a list of different "
-        "indices, or a function of the outputs. "
-        f"Found `target = {value!r}`."
+    names = (*more, "predicted", "label", "all")
+    what = (
+        f"{', '.join(map(repr, names))}, the index of an output, from 0 on, a list of different indices, or a function "
+        f"of the outputs"
     )
+    if (isinstance(value, str) and value in names) or (callable(value) and not isinstance(value, type)):
+        return value
+    if isinstance(value, str):
+        raise ValueError(f"`target` should be {what}. Found `target = {value!r}`.")
+    indices = check_indices("target", value, what)
+    if len(set(indices)) < len(indices):
+        raise ValueError(f"`target` should be {what}. Found `target = {value!r}`.")
+    return indices if isinstance(value, tuple) else list(indices) if isinstance(value, Sequence) else indices[0]

@@ -4,27 +4,54 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from numbers import Real
 from typing import Any
 
 
-def checked_count(argument: str, value: Any) -> int:
-    """``value`` as an int of at least 1.
+def whole_number(value: Any) -> int | None:
+    """``value`` as an int where its type is integral, as those of Python and numpy are; else ``None``, as for bools."""
+    if isinstance(value, bool) or getattr(value, "ndim", 0) > 0:
+        return None  # a tensor of one element has an index, too, but stands for a list
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_count(argument: str, value: Any, least: int = 1) -> int:
+    """``value`` as an int of at least ``least``.
 
     Raises:
         TypeError: if it is no whole number.
-        ValueError: if it is below 1.
+        ValueError: if it is below ``least``.
     """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"`{argument}` should be a whole number. Found `{argument} = {value!r}`.") from None
-    if count < 1:
-        raise ValueError(f"`{argument}` should be at least 1. Found `{argument} = {count}`.")
+    count = whole_number(value)
+    if count is None or count < least:
+        kind = TypeError if count is None else ValueError
+        raise kind(f"`{argument}` should be a whole number of at least {least}. Found `{argument} = {value!r}`.")
     return count
+
+
+def check_indices(argument: str, value: Any, what: str) -> tuple[int, ...]:
+    """One whole number from 0 on, or a sequence of these, as a tuple.
+
+    Args:
+        argument: name of the user's argument, for the errors.
+        value: what the user gave.
+        what: what the argument should be, for the errors.
+
+    Raises:
+        TypeError: if ``value`` is neither a whole number nor a sequence of whole numbers.
+        ValueError: if there is none, or one is below 0.
+    """
+    values = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+    indices = [whole_number(each) for each in values]
+    known = [index for index in indices if index is not None]
+    if len(known) < len(indices) or not known or min(known) < 0:
+        kind = TypeError if len(known) < len(indices) else ValueError
+        raise kind(f"`{argument}` should be {what}. Found `{argument} = {value!r}`.")
+    return tuple(known)
 
 
 def is_number(value: Any) -> bool:

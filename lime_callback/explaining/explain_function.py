@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor, nn
 
-from lime_callback.checks.arguments import check_count, check_function, check_seeds
+from lime_callback.checks.arguments import check_function, check_seeds
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_background, check_inputs, checked_features
 from lime_callback.explaining.strategies import Strategies

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.effects import effects, magnitudes
 from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
 from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
@@ -147,7 +147,7 @@ class Explanation:
             ValueError: if ``k`` is below 1.
             TypeError: if it is no whole number.
         """
-        k = checked_count("k", k)
+        k = check_count("k", k)
         present = self.features.present.expand(len(self.coefficients), -1).unsqueeze(1)
         size = torch.where(present, self.coefficients.abs(), -1.0)
         order = size.argsort(dim=-1, descending=True, stable=True)[..., :k].tolist()

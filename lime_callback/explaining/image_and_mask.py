@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.arguments import check_flag
-from lime_callback.checks.numbers import check_number, checked_count
+from lime_callback.checks.numbers import check_count, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def strongest_signs(
         ValueError: if both kinds are excluded, or a number is out of range.
         TypeError: if an argument is of another kind.
     """
-    count = checked_count("num_features", num_features)
+    count = check_count("num_features", num_features)
     check_number("min_weight", min_weight, least=0)
     if check_flag("positive_only", positive_only) & check_flag("negative_only", negative_only):
         raise ValueError(

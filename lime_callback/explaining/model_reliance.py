@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.checks.arguments import check_count, check_function
+from lime_callback.checks.arguments import check_function
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.value_swaps import pinned_swaps
@@ -67,8 +68,7 @@ def reliance(
 
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
-    check_count("references", references, 3)
-    check_count("batch_size", batch_size, 1)
+    references, batch_size = check_count("references", references, 3), check_count("batch_size", batch_size)
     if len(inputs) < 4:
         raise ValueError(
             f"`inputs` should be at least four samples, which take each other's values. Found {len(inputs)}."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback.checks.arguments import check_count, check_one_of
+from lime_callback.checks.arguments import check_one_of
+from lime_callback.checks.numbers import check_count
 from lime_callback.checks.strategy_names import resolve
 from lime_callback.explaining.package_presets import PRESETS, Like
 from lime_callback.outputs.targets import Output, check_output
@@ -48,7 +49,7 @@ class Strategies:
     usual: InitVar[Any] = "mean"
 
     def __post_init__(self, like: Like | None, usual: Any) -> None:
-        check_count("n_perturbations", self.n_perturbations, 2)
+        object.__setattr__(self, "n_perturbations", check_count("n_perturbations", self.n_perturbations, 2))
         check_output(self.output)
         if self.stem is False:  # what YAML makes of an off without quotes
             object.__setattr__(self, "stem", "off")

@@ -5,14 +5,17 @@ Letters: ``m`` rows, ``B`` inputs, ``K`` outputs, ``P`` pairs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from lime_callback.checks.numbers import check_indices
 from lime_callback.outputs.targets import TopLabels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,10 @@ class Contrast:
     second: int | Sequence[int]
 
     def __post_init__(self) -> None:
-        first, second = _indices("first", self.first), _indices("second", self.second)
+        first, second = (
+            check_indices(name, getattr(self, name), "the index of an output, or a sequence of them, from 0 on")
+            for name in ("first", "second")
+        )
         if len(first) != len(second):
             raise ValueError(
                 f"`first` and `second` should be equally many, one of each for a pair. Found {len(first)} and "
@@ -84,15 +90,3 @@ class Contrast:
         # Before the difference, whose digits half precision would lose.
         y = outputs if outputs.dtype == torch.float64 else outputs.float()
         return torch.stack([y[:, i] - y[:, j] for i, j in pairs], dim=1)
-
-
-def _indices(argument: str, value: Any) -> tuple[int, ...]:
-    values = [value] if isinstance(value, int) else value
-    whole = isinstance(values, Sequence) and all(isinstance(v, int) and not isinstance(v, bool) for v in values)
-    if not whole:
-        raise TypeError(
-            f"`{argument}` should be the index of an output, or a sequence of them. Found `{argument} = {value!r}`."
-        )
-    if not values or min(values) < 0:
-        raise ValueError(f"`{argument}` should hold indices of outputs, from 0 on. Found `{argument} = {value!r}`.")
-    return tuple(values)

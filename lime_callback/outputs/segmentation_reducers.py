@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.arguments import check_flag, check_one_of
+from lime_callback.checks.numbers import whole_number
 
 Scale = Literal["softmax", "raw", "sigmoid"]
 
@@ -63,7 +64,7 @@ class ClassRegion(Reducer):
 
     def __post_init__(self) -> None:
         check_one_of("scale", self.scale, get_args(Scale))
-        _check_axis(self.axis)
+        object.__setattr__(self, "axis", _check_axis(self.axis))
 
     def pin(self, output: Tensor) -> Tensor:
         """The class of each pixel, ``[m, S]``; of one byte where there are no more than 256 classes."""
@@ -108,7 +109,7 @@ class PixelCount(Reducer):
     def __post_init__(self) -> None:
         check_flag("soft", self.soft)
         check_flag("share", self.share)
-        _check_axis(self.axis)
+        object.__setattr__(self, "axis", _check_axis(self.axis))
 
     def __call__(self, output: Tensor, pinned: Tensor | None) -> Tensor:
         """See :class:`Reducer`."""
@@ -121,11 +122,13 @@ class PixelCount(Reducer):
         return counts / logits.shape[2] if self.share else counts
 
 
-def _check_axis(axis: Any) -> None:
-    if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
-        raise TypeError(f"`axis` should be a whole number, or None. Found `axis = {axis!r}`.")
+def _check_axis(value: Any) -> int | None:
+    axis = whole_number(value)
+    if axis is None and value is not None:
+        raise TypeError(f"`axis` should be a whole number, or None. Found `axis = {value!r}`.")
     if axis == 0:
         raise ValueError("`axis` should be that of the classes. Found `axis = 0`, which is the batch.")
+    return axis
 
 
 def _classes(output: Any, axis: int | None) -> Tensor:

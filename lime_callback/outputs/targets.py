@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count, whole_number
 from lime_callback.outputs.segmentation_reducers import Reducer
 
 Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
@@ -128,7 +128,7 @@ class TopLabels:
     k: int = 5
 
     def __post_init__(self) -> None:
-        checked_count("k", self.k)
+        object.__setattr__(self, "k", check_count("k", self.k))
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """Indices ``[B, k]`` of outputs ``[B, K]``; of equal ones the first comes first.
@@ -169,8 +169,8 @@ def select(target: Target, outputs: Tensor) -> Tensor:
     elif isinstance(target, Tensor):
         chosen = target.detach()
     else:
-        values = list(target) if isinstance(target, Iterable) else [target]
-        if not values or not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        values = [whole_number(index) for index in (target if isinstance(target, Iterable) else [target])]
+        if not values or None in values:
             raise TypeError(
                 f"`target` should be an integer, a list of integers, a tensor, a function of the outputs or None. "
                 f"Found `target = {target!r}`."

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
 
-from lime_callback.checks.arguments import check_count, check_flag, check_function
-from lime_callback.checks.numbers import check_number
+from lime_callback.checks.arguments import check_flag, check_function
+from lime_callback.checks.numbers import check_count, check_number, whole_number
 from lime_callback.outputs.probabilities_and_losses import losses, probabilities, true_classes
 from lime_callback.probes.ranked_samples import NEVER, Choice, Seen
 from lime_callback.sampling.seeds import key
@@ -27,7 +26,7 @@ class Evenly(Choice):
     count: int = 8
 
     def __post_init__(self) -> None:
-        check_count("probes", self.count, 1)
+        object.__setattr__(self, "count", check_count("probes", self.count))
 
     def rank(self, seen: Seen) -> list[float]:
         """See :class:`Choice`; all alike, for batches are planned for."""
@@ -55,14 +54,11 @@ class Numbered(Choice):
 
     def __post_init__(self) -> None:
         given = self.numbers.tolist() if hasattr(self.numbers, "tolist") else self.numbers
-        try:
-            if not isinstance(given, Sequence) or isinstance(given, str) or any(isinstance(n, bool) for n in given):
-                raise TypeError
-            numbers = tuple(operator.index(number) for number in given)
-        except TypeError:
-            raise TypeError(
-                f"`probes` by number should be a sequence of whole numbers. Found {self.numbers!r}."
-            ) from None
+        ordered = isinstance(given, Sequence) and not isinstance(given, str)
+        whole = [whole_number(number) for number in given] if ordered else [None]
+        numbers = tuple(number for number in whole if number is not None)
+        if len(numbers) < len(whole):
+            raise TypeError(f"`probes` by number should be a sequence of whole numbers. Found {self.numbers!r}.")
         if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
             raise ValueError(
                 f"`probes` by number should hold different numbers of samples, from 0 on, and at least one. Found "
@@ -99,7 +95,7 @@ class OnePerClass(Choice):
     one_of_a_rank: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("count", self.count, 1)
+        object.__setattr__(self, "count", check_count("count", self.count))
 
     def rank(self, seen: Seen) -> list[float]:
         """See :class:`Choice`."""
@@ -126,9 +122,12 @@ class Judged(Choice):
     needs_outputs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("count", self.count, 1)
+        object.__setattr__(self, "count", check_count("count", self.count))
         check_flag("anew", self.anew)
-        if self.candidates is not None and check_count("candidates", self.candidates, 1) < self.count:
+        if self.candidates is None:
+            return
+        object.__setattr__(self, "candidates", check_count("candidates", self.candidates))
+        if self.candidates < self.count:
             raise ValueError(
                 f"`candidates` should be no fewer than the probes that are chosen of them. Found `candidates = "
                 f"{self.candidates}` and `count = {self.count}`."
@@ -231,18 +230,19 @@ def resolve_choice(value: Any) -> Choice:
 
     Raises:
         ValueError: if it is an unknown name, or a number or a sequence that cannot be.
-        TypeError: if it is a sequence of anything but whole numbers.
+        TypeError: if it is of another kind, or a sequence of anything but whole numbers.
     """
     if isinstance(value, Choice):
         return value
     if isinstance(value, str) and value in CHOICES:
         return CHOICES[value]()
-    if isinstance(value, int) and not isinstance(value, bool):
+    if whole_number(value) is not None:
         return Evenly(value)
     if (isinstance(value, Sequence) and not isinstance(value, (str, bytes))) or getattr(value, "ndim", 0) == 1:
         return Numbered(value)
     names = ", ".join(map(repr, CHOICES))
-    raise ValueError(
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(
         f"`probes` should be a whole number of at least 1, a list of samples' numbers, one of {names}, or an object of "
         f"`lime_callback.probes`. Found `probes = {value!r}`."
     )

@@ -6,11 +6,12 @@ nothing.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from lime_callback.checks.arguments import check_one_of
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count
 from lime_callback.sampling.hidden_values import Baseline, Drawn, drawn
 from lime_callback.sampling.precision import wide
 
@@ -22,8 +23,41 @@ if TYPE_CHECKING:
     from lime_callback.views.features import Features
 
 
+class OfBackground(Baseline):
+    """A baseline that has values only where there is a background.
+
+    Attributes:
+        name: what users call it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def of(self, background: Tensor, features: Features) -> Baseline:
+        """The baseline for a background ``[N, *dims]`` and these features."""
+
+    def bound(self, features: Features, background: Tensor | None) -> Baseline:
+        """See :meth:`Baseline.bound <lime_callback.sampling.Baseline.bound>`."""
+        return self._lacking() if background is None else self.of(background, features)
+
+    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
+        """Not without a background.
+
+        Raises:
+            ValueError: always.
+        """
+        self._lacking()
+
+    def _lacking(self) -> NoReturn:
+        raise ValueError(
+            f"`baseline = {self.name!r}` takes its values from other inputs. Found no background; pass `background=`, "
+            "inputs [N, *dims] to `explain` or a number of validation samples to `LimeCallback`, or take "
+            "`baseline='mean'`."
+        )
+
+
 @dataclass(frozen=True)
-class Data(Baseline):
+class Data(OfBackground):
     """The mean of the background.
 
     Args:
@@ -35,26 +69,17 @@ class Data(Baseline):
         ValueError: if ``by`` is another word.
     """
 
+    name: ClassVar[str] = "data"
     by: Literal["channel", "position"] = "channel"
 
     def __post_init__(self) -> None:
         check_one_of("by", self.by, ("channel", "position"))
 
-    def bound(self, features: Features, background: Tensor | None) -> Baseline:
-        """See :class:`~lime_callback.sampling.Baseline`."""
-        if background is None:
-            _lacking("data")
+    def of(self, background: Tensor, features: Features) -> Baseline:
+        """See :class:`OfBackground`."""
         x = features.layout.canonical(background)
         mean = x.mean((0,) if self.by == "position" else (0, 2, 3), keepdim=True, dtype=wide(x.device))
         return _Mean(features.layout.restore(mean))
-
-    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
-        """Not without a background.
-
-        Raises:
-            ValueError: always.
-        """
-        _lacking("data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +91,7 @@ class _Mean(Baseline):
 
 
 @dataclass(frozen=True)
-class Background(Baseline):
+class Background(OfBackground):
     """Values of other samples: those of one sample for each row and its complement.
 
     So hidden elements are such as the model knows, and fit each other. What is explained is the mean over the samples.
@@ -86,26 +111,17 @@ class Background(Baseline):
         a background.
     """
 
+    name: ClassVar[str] = "background"
     samples: int = 16
 
     def __post_init__(self) -> None:
-        checked_count("samples", self.samples)
+        object.__setattr__(self, "samples", check_count("samples", self.samples))
 
-    def bound(self, features: Features, background: Tensor | None) -> Baseline:
-        """See :class:`~lime_callback.sampling.Baseline`."""
-        if background is None:
-            _lacking("background")
+    def of(self, background: Tensor, features: Features) -> Baseline:
+        """See :class:`OfBackground`."""
         size, wanted = len(background), min(self.samples + 1, len(background))  # one more: each input leaves out one
         spread = [(2 * i + 1) * size // (2 * wanted) for i in range(wanted)]
         return _Samples(background[spread])
-
-    def __call__(self, inputs: Tensor, features: Features) -> Tensor:
-        """Not without a background.
-
-        Raises:
-            ValueError: always.
-        """
-        _lacking("background")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +140,3 @@ class _Samples(Baseline):
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         return self.values.to(inputs).mean(0, keepdim=True)
-
-
-def _lacking(name: str) -> NoReturn:
-    raise ValueError(
-        f"`baseline = {name!r}` takes its values from other inputs. Found no background; pass `background=`, inputs "
-        "[N, *dims] to `explain` or a number of validation samples to `LimeCallback`, or take `baseline='mean'`."
-    )

@@ -6,7 +6,6 @@ device and on every rank, and so that the run's random state is not touched.
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.arguments import check_flag
-from lime_callback.checks.numbers import check_number
+from lime_callback.checks.numbers import check_number, whole_number
 from lime_callback.sampling import orthogonal_arrays
 
 if TYPE_CHECKING:
@@ -259,10 +258,9 @@ _MOST_DIGITS = 40  # there are never as many rows as numbers of so many binary d
 
 
 def _checked_seed(seed: Any) -> int:
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise TypeError(f"`seed` should be a whole number, or one for each input. Found {seed!r}.") from None
+    number = whole_number(seed)
+    if number is None:
+        raise TypeError(f"`seed` should be a whole number, or one for each input. Found {seed!r}.")
     if not -(2**63) <= number < 2**64:
         raise ValueError(f"`seed` should be a whole number of 64 bits. Found `seed = {seed}`.")
     return number

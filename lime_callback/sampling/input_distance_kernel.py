@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.checks.numbers import check_number
-from lime_callback.sampling.locality_kernels import Kernel
+from lime_callback.sampling.locality_kernels import ExponentialKernel
 from lime_callback.sampling.precision import wide
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from lime_callback.sampling.locality_kernels import Kernel
     from lime_callback.views.features import Features
 
 # Sums are made of whole numbers up to this one.
@@ -30,7 +30,7 @@ _FINEST = 2.0**52
 
 
 @dataclass(frozen=True)
-class InputCosine(Kernel):
+class InputCosine(ExponentialKernel):
     """Exponential kernel on the cosine distance between the inputs, ``exp(-distance² / (2 width²))``.
 
     All elements of an input are one vector. The distance to an input that is zero throughout is 1.
@@ -47,9 +47,6 @@ class InputCosine(Kernel):
     """
 
     width: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_number("width", self.width, above=0, hint="`kernel='none'` counts every perturbation the same")
 
     def bound(self, inputs: Tensor, baseline: Tensor, features: Features) -> Kernel:
         """See :meth:`~lime_callback.sampling.Kernel.bound`."""
@@ -68,8 +65,7 @@ class InputCosine(Kernel):
 
 
 @dataclass(frozen=True, eq=False)
-class _Bound(Kernel):
-    width: float
+class _Bound(ExponentialKernel):
     xx: Tensor  # each [B, d + 1], first what is never hidden
     xb: Tensor
     bb: Tensor
@@ -80,9 +76,7 @@ class _Bound(Kernel):
         product, own = on @ xx + (1 - on) @ xb, on @ xx + (1 - on) @ bb
         lengths = (own * xx.sum(1, keepdim=True)).sqrt()
         cosine = torch.where(lengths > 0, product / lengths, 0.0)
-        tiny = torch.finfo(xx.dtype).tiny
-        squared = (1 - cosine).square().squeeze(-1)
-        return torch.exp(-squared / max(2 * self.width * self.width, tiny)).clamp(min=tiny)
+        return self._weights((1 - cosine).square().squeeze(-1))
 
 
 def feature_sums(inputs: Tensor, baseline: Tensor, features: Features) -> tuple[Tensor, Tensor, Tensor]:

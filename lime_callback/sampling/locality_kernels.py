@@ -39,18 +39,27 @@ class Kernel(ABC):
 
 
 @dataclass(frozen=True)
-class _Exponential(Kernel):
+class ExponentialKernel(Kernel):
+    """A kernel with a width: ``exp(-distance² / (2 width²))``, however the distance is measured."""
+
     width: float
 
     def __post_init__(self) -> None:
         check_number("width", self.width, above=0, hint="`kernel='none'` counts every perturbation the same")
 
+    def _weights(self, squared_distance: Tensor) -> Tensor:
+        """Weights above 0, however narrow the kernel."""
+        tiny = torch.finfo(squared_distance.dtype).tiny
+        return torch.exp(-squared_distance / max(2 * self.width * self.width, tiny)).clamp(min=tiny)
+
+
+@dataclass(frozen=True)
+class _RowKernel(ExponentialKernel):
+    """An exponential kernel on the on/off rows alone."""
+
     def __call__(self, design: Tensor, present: Tensor) -> Tensor:
-        dtype = wide(design.device)
-        kept = (design & present.unsqueeze(1)).sum(-1, dtype=dtype) / present.sum(-1, keepdim=True).clamp(min=1)
-        tiny = torch.finfo(dtype).tiny
-        weights = torch.exp(-self._squared_distance(kept) / max(2 * self.width * self.width, tiny))
-        return weights.clamp(min=tiny)  # above 0, however narrow the kernel
+        on = (design & present.unsqueeze(1)).sum(-1, dtype=wide(design.device))
+        return self._weights(self._squared_distance(on / present.sum(-1, keepdim=True).clamp(min=1)))
 
     @abstractmethod
     def _squared_distance(self, kept: Tensor) -> Tensor:
@@ -58,7 +67,7 @@ class _Exponential(Kernel):
 
 
 @dataclass(frozen=True)
-class Cosine(_Exponential):
+class Cosine(_RowKernel):
     """Exponential kernel on the cosine distance, ``exp(-distance² / (2 width²))``.
 
     Args:
@@ -80,7 +89,7 @@ class Cosine(_Exponential):
 
 
 @dataclass(frozen=True)
-class Euclidean(_Exponential):
+class Euclidean(_RowKernel):
     """Exponential kernel on the Euclidean distance as a share of the largest one, ``sqrt(off / d)``.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.arguments import check_gate
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.effects import effects
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.summaries.running_statistics import RunningStatistics
@@ -246,7 +246,7 @@ class Aggregate:
             ValueError: if ``k`` is below 1, or nothing was explained.
             TypeError: if it is no whole number.
         """
-        k = checked_count("k", k)
+        k = check_count("k", k)
         mean = self.mean
         order = self.importance.nan_to_num(-1.0).argsort(dim=-1, descending=True, stable=True)[:, :k].tolist()
         return [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from lime_callback.checks.arguments import check_count, check_target
+from lime_callback.checks.arguments import check_target
+from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_function import ExplainArguments
 from lime_callback.forwards.batched_forwards import predictions
 from lime_callback.outputs.targets import pinned_targets

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.numbers import check_count
 from lime_callback.comparing.coefficient_similarity import cosine_distance, rank_correlation, top_overlap
 from lime_callback.comparing.same_question import check_explanation, difference
 
@@ -82,7 +82,7 @@ def stability(explanations: Iterable[Explanation], k: int = 5) -> Stability:
         TypeError: if one is no explanation.
     """
     found = [check_explanation("explanations", one) for one in explanations]
-    k = checked_count("k", k)
+    k = check_count("k", k)
     if len(found) < 2:
         raise ValueError(f"`explanations` should be at least two. Found {len(found)}.")
     first = found[0]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.arguments import check_flag
-from lime_callback.checks.numbers import check_number, checked_count
+from lime_callback.checks.numbers import check_count, check_number
 
 if TYPE_CHECKING:
     from lime_callback.surrogates.fitted_rows import Samples
@@ -130,7 +130,7 @@ class Lasso(Surrogate):
     def __post_init__(self) -> None:
         for name in ("alpha", "tolerance"):
             check_number(name, getattr(self, name), above=0)
-        checked_count("max_iterations", self.max_iterations)
+        object.__setattr__(self, "max_iterations", check_count("max_iterations", self.max_iterations))
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""

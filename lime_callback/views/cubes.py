@@ -1,18 +1,15 @@
 """Cubes: superpixels times superbands, groups of channels within groups of pixels."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
-from lime_callback.views.layout import Layout
 from lime_callback.views.superbands import Superbands
 from lime_callback.views.superpixels import Superpixels
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_name
+from lime_callback.views.view_inputs import ViewInputs
 
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -38,7 +35,7 @@ class Cubes(View):
     name: str = "cubes"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         for argument, value, kind in (
             ("superpixels", self.superpixels, Superpixels),
             ("superbands", self.superbands, Superbands),
@@ -49,15 +46,8 @@ class Cubes(View):
                     f"`{argument}={kind.__name__}()`."
                 )
 
-    def features(
-        self,
-        inputs: Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """Cut ``inputs`` into cubes, see :meth:`View.features`.
+    def cut(self, given: ViewInputs) -> Features:
+        """Cut into cubes, see :meth:`View.cut`.
 
         Returns:
             Features whose mask is int32 ``[B or 1, C, H, W]`` in the user's layout. The label is
@@ -66,10 +56,8 @@ class Cubes(View):
         Raises:
             ValueError: as the two views do.
         """
-        layout = Layout.of(layout)
-        space = self.superpixels.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch)
-        spectrum = self.superbands.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch)
+        space, spectrum = given.cut_by(self.superpixels), given.cut_by(self.superbands)
         pixel, band = space.canonical, spectrum.canonical
         labels = torch.where((pixel < 0) | (band < 0), -1, pixel * len(spectrum) + band)
-        names = tuple(f"{where} {_TIMES} {what}" for where in space.names for what in spectrum.names)
-        return Features(layout.restore(labels), names, layout, space.per_input)
+        names = [f"{where} {_TIMES} {what}" for where in space.names for what in spectrum.names]
+        return given.labelled(labels, names, per_input=space.per_input)

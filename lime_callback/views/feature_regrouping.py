@@ -5,11 +5,12 @@ A label is the number of a name; -1 is never hidden. All functions are pure.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from lime_callback.checks.numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,12 +126,9 @@ def _label(names: Sequence[str], member: Any, argument: str) -> int:
         if member in names:
             return names.index(member)
     else:
-        try:
-            if isinstance(member, bool):
-                raise TypeError
-            label = operator.index(member)
-        except TypeError:
-            raise TypeError(f"`{argument}` should hold names or labels of features. Found {member!r}.") from None
+        label = whole_number(member)
+        if label is None:
+            raise TypeError(f"`{argument}` should hold names or labels of features. Found {member!r}.")
         if 0 <= label < len(names):
             return label
     known = ", ".join(map(repr, names[:8])) + ", …" * (len(names) > 8)

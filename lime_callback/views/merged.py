@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
-from torch import Tensor
-
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
-from lime_callback.views.layout import Layout
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_name
+from lime_callback.views.view_inputs import ViewInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +31,7 @@ class Merged(View):
     name: str = "merged"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         views = (self.views,) if isinstance(self.views, View) else self.views
         if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(v, View) for v in views):
             raise TypeError(f"`views` should be a view or several. Found `views = {self.views!r}`.")
@@ -45,20 +42,12 @@ class Merged(View):
             if not isinstance(value, Mapping):
                 raise TypeError(f"`{argument}` should be a dictionary. Found `{argument} = {value!r}`.")
 
-    def features(
-        self,
-        inputs: Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """Cut ``inputs`` by all views, see :meth:`View.features`.
+    def cut(self, given: ViewInputs) -> Features:
+        """Cut by all views, see :meth:`View.cut`.
 
         Raises:
             ValueError: as the views do, and if ``groups`` or ``names`` hold a feature that there is not.
         """
         assert isinstance(self.views, tuple)
-        parts = [one.features(inputs, layout=layout, wavelengths=wavelengths, batch=batch) for one in self.views]
-        laid: Features = reduce(Features.over, parts)
+        laid: Features = reduce(Features.over, map(given.cut_by, self.views))
         return laid.merged(self.groups).renamed(self.names)

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lime_callback.checks.numbers import check_count
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,8 +87,8 @@ def check_options(method: str, options: Any) -> Options:
     """Options that scikit-image's function of a method knows; their values are its affair.
 
     Raises:
-        ValueError: if the method takes none, one is unknown or the view's own, or a seed is no whole number.
-        TypeError: if they are no mapping.
+        ValueError: if the method takes none, one is unknown or the view's own, or a seed is below 0.
+        TypeError: if they are no mapping, or a seed is no whole number.
     """
     if options is None:
         return None
@@ -103,9 +105,8 @@ def check_options(method: str, options: Any) -> Options:
     wrong = [name for name in options if name not in known]
     if wrong:
         raise ValueError(f"`options` of {method} should be some of {', '.join(known)}. Found {wrong}.")
-    seed = options.get("rng", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:  # a picture is cut alike in every process
-        raise ValueError(f"`options['rng']` should be a whole number of at least 0. Found {seed!r}.")
+    if "rng" in options:  # a picture is cut alike in every process
+        return {**options, "rng": check_count("options['rng']", options["rng"], 0)}
     return dict(options)
 
 

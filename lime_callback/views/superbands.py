@@ -8,16 +8,14 @@ from numbers import Real
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from lime_callback.checks.arguments import check_flag
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.arguments import check_flag, check_name, check_wavelengths
+from lime_callback.checks.numbers import check_count, whole_number
 from lime_callback.views.channels.assignment import NOT_INCLUDED, assign, equal_groups
 from lime_callback.views.channels.groups import Group, parse_group
 from lime_callback.views.features import Features
-from lime_callback.views.layout import Layout
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.view_inputs import ViewInputs
 
 _log = logging.getLogger("lime_callback")
 
@@ -61,21 +59,13 @@ class Superbands(View):
     show_not_included: bool = True
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         check_flag("show_not_included", self.show_not_included)
-        if self.wavelengths is not None:
-            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         self._groups()
 
-    def features(
-        self,
-        inputs: Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """Cut ``inputs`` into groups of channels, see :meth:`View.features`.
+    def cut(self, given: ViewInputs) -> Features:
+        """Cut into groups of channels, see :meth:`View.cut`.
 
         Warns once for each group that is left out, goes without a band, or shares channels with an earlier one, and for
         single wavelengths that lie far from any channel.
@@ -84,10 +74,7 @@ class Superbands(View):
             ValueError: if wavelengths are needed and missing, if their number is not that of the channels, if a channel
                 number is too high, or if no group has a channel.
         """
-        layout = Layout.of(layout)
-        check_inputs(inputs, layout)
-        count = layout.canonical(inputs).shape[1]
-        nm = fitting_wavelengths(self.wavelengths, wavelengths, count, layout)
+        count, nm = given.images.shape[1], given.wavelengths_or(self.wavelengths)
         groups = min(_USUAL, count) if self.bands is None else self._groups()
         assignment = (
             equal_groups(groups, nm, count)
@@ -97,9 +84,8 @@ class Superbands(View):
         for note in assignment.notes:
             _log.info("%s: %s", self.name, note)
         for warning in assignment.warnings:
-            warnings.warn(f"{self.name}: {warning}", UserWarning, stacklevel=2)
-        mask = torch.tensor(assignment.labels, dtype=torch.int32, device=inputs.device).view(1, count, 1, 1)
-        return Features(layout.restore(mask), tuple(assignment.names), layout)
+            warnings.warn(f"{self.name}: {warning}", UserWarning, stacklevel=3)
+        return given.labelled(torch.tensor(assignment.labels).view(1, count, 1, 1), assignment.names)
 
     def _groups(self) -> int | list[Group]:
         """``bands`` as a count, or as groups that have been checked.
@@ -124,8 +110,8 @@ class Superbands(View):
                     f"groups of one."
                 )
             groups = [parse_group(spec) for spec in bands]
-        elif hasattr(bands, "__index__") and not isinstance(bands, bool) and not getattr(bands, "ndim", 0):
-            return checked_count("bands", bands)
+        elif whole_number(bands) is not None:
+            return check_count("bands", bands)
         else:
             raise TypeError(
                 f"`bands` should be a whole number, a sequence of groups, a dictionary from name to group, or a name. "

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.checks.numbers import checked_count
+from lime_callback.checks.arguments import check_name, check_wavelengths
+from lime_callback.checks.numbers import check_count
 from lime_callback.views.features import Features
 from lime_callback.views.guide_image import guide
-from lime_callback.views.layout import Layout
 from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
-from lime_callback.views.user_masks import check_given, find_given
+from lime_callback.views.user_masks import check_given
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name, checked_wavelengths, fitting_wavelengths
+from lime_callback.views.view_inputs import ViewInputs
 
 Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
 _METHOD: Method = "slic"
@@ -60,15 +60,14 @@ class Superpixels(View):
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         if self.method not in get_args(Method):
             known = ", ".join(map(repr, get_args(Method)))
             raise ValueError(f"`method` should be one of {known}. Found `method = {self.method!r}`.")
         if self.n_segments is not None:
-            object.__setattr__(self, "n_segments", checked_count("n_segments", self.n_segments))
+            object.__setattr__(self, "n_segments", check_count("n_segments", self.n_segments))
         object.__setattr__(self, "options", check_options(self.method, self.options))
-        if self.wavelengths is not None:
-            object.__setattr__(self, "wavelengths", checked_wavelengths(self.wavelengths))
+        object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         if self.valid is not None:
             check_given("valid", self.valid)
         if self.mask is None:
@@ -80,15 +79,8 @@ class Superpixels(View):
                 f"`method = {self.method!r}`, `n_segments = {self.n_segments}` and `options = {self.options}`."
             )
 
-    def features(
-        self,
-        inputs: Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """Cut ``inputs`` into groups of pixels, see :meth:`View.features`.
+    def cut(self, given: ViewInputs) -> Features:
+        """Cut into groups of pixels, see :meth:`View.cut`.
 
         Returns:
             Features whose mask has one channel, and one row where all inputs share it. Labels run from 0 without a gap
@@ -97,20 +89,17 @@ class Superpixels(View):
         Raises:
             ValueError: if the inputs hold NaN or infinite values, a mask does not fit, or no pixel is left.
         """
-        layout = Layout.of(layout)
-        check_inputs(inputs, layout)
-        images = layout.canonical(inputs.detach())
-        nm = fitting_wavelengths(self.wavelengths, wavelengths, images.shape[1], layout)
+        images, nm = given.images, given.wavelengths_or(self.wavelengths)
         if not bool(images.isfinite().all()):
             raise ValueError(
                 "`inputs` should be finite. Found NaN or infinite values; replace them before they reach the model."
             )
         valid = None
         if self.valid is not None:
-            valid = find_given("valid", self.valid, inputs, layout, batch)[0] != 0
+            valid = given.user_mask("valid", self.valid)[0] != 0
         shared = False
         if self.mask is not None:
-            labels, shared = find_given("mask", self.mask, inputs, layout, batch)
+            labels, shared = given.user_mask("mask", self.mask)
         elif self.method == "grid":
             labels = grid(images.shape[2], images.shape[3], self.n_segments or N_SEGMENTS).unsqueeze(0)
         else:
@@ -129,9 +118,9 @@ class Superpixels(View):
             raise ValueError(
                 f"{cause} should leave pixels that can be hidden. Found none in any input, so there is no feature."
             )
-        mask = layout.restore(labels.to(torch.int32).unsqueeze(1)).to(inputs.device)
         shared |= self.mask is None and self.method == "grid" and valid is None
-        return Features(mask, tuple(f"superpixel {number}" for number in numbers), layout, per_input=not shared)
+        names = [f"superpixel {number}" for number in numbers]
+        return given.labelled(labels.unsqueeze(1), names, per_input=not shared)
 
     def _segments(self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None) -> Tensor:
         """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""

@@ -1,18 +1,17 @@
 """Validity: what is inside of a mask, and what is outside, as two features."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
-from lime_callback.views.layout import Layout
-from lime_callback.views.user_masks import check_given, find_given
+from lime_callback.views.user_masks import check_given
 from lime_callback.views.view import View
-from lime_callback.views.view_checks import check_inputs, check_name
+from lime_callback.views.view_inputs import ViewInputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,7 @@ class Validity(View):
     name: str = "validity"
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name("name", self.name)
         check_given("valid", self.valid)
         names = () if isinstance(self.names, str) or not isinstance(self.names, Sequence) else tuple(self.names)
         if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(one, str) and one.strip() for one in names):
@@ -49,15 +48,8 @@ class Validity(View):
             )
         object.__setattr__(self, "names", names)
 
-    def features(
-        self,
-        inputs: Tensor,
-        *,
-        layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Features:
-        """Cut ``inputs`` by the mask, see :meth:`View.features`.
+    def cut(self, given: ViewInputs) -> Features:
+        """Cut by the mask, see :meth:`View.cut`.
 
         Returns:
             Features whose mask has one channel: 0 where the user's is not 0, and 1 where it is. An input may lack one.
@@ -65,8 +57,5 @@ class Validity(View):
         Raises:
             ValueError: if the mask does not fit the inputs.
         """
-        layout = Layout.of(layout)
-        check_inputs(inputs, layout)
-        valid, _ = find_given("valid", self.valid, inputs, layout, batch)
-        mask = layout.restore((valid == 0).to(torch.int32).unsqueeze(1)).to(inputs.device)
-        return Features(mask, tuple(self.names), layout)
+        valid, _ = given.user_mask("valid", self.valid)
+        return given.labelled((valid == 0).unsqueeze(1), self.names)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.arguments import check_name
+from lime_callback.views.layout import Layout
+from lime_callback.views.view_inputs import ViewInputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,15 +17,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.views.features import Features
-    from lime_callback.views.layout import Layout
 
 
 class View(ABC):
-    """One way to cut an input into features."""
+    """One way to cut an input into features: a new one overrides :meth:`cut`.
+
+    Attributes:
+        name: the view's part of metrics and pictures.
+    """
 
     name: str
 
-    @abstractmethod
     def features(
         self,
         inputs: Tensor,
@@ -46,7 +50,20 @@ class View(ABC):
 
         Raises:
             ValueError: if the inputs and the view's settings do not fit.
+            TypeError: if the inputs are no tensor.
         """
+        return self.cut(ViewInputs(inputs, Layout.of(layout), wavelengths, batch))
+
+    def cut(self, given: ViewInputs) -> Features:
+        """The view's own part of :meth:`features`.
+
+        Args:
+            given: the arguments of :meth:`features`, checked.
+
+        Raises:
+            ValueError: if the inputs and the view's settings do not fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} should override `cut`, which cuts inputs into features.")
 
 
 def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:

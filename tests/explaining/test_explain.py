@@ -196,7 +196,7 @@ def test_top_names_the_largest():
     x = torch.ones(1, 4)
     found = explain(lambda x: x @ torch.tensor([1.0, -5.0, 3.0, 0.0]), x, torch.arange(4), baseline=0.0)
     assert [name for name, _ in found.top(2)[0][0]] == ["1", "2"]
-    with pytest.raises(ValueError, match="`k` should be at least 1"):
+    with pytest.raises(ValueError, match="`k` should be a whole number of at least 1"):
         found.top(0)
 
 

@@ -145,7 +145,7 @@ def test_the_images_are_left_as_they_are():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"num_features": 0}, ValueError, "`num_features` should be at least 1"),
+        ({"num_features": 0}, ValueError, "`num_features` should be a whole number of at least 1"),
         ({"min_weight": -1}, ValueError, "`min_weight` should be at least 0"),
         ({"negative_only": True}, ValueError, "`positive_only` and `negative_only` should not both be true"),
         ({"positive_only": 1}, TypeError, "`positive_only` should be True or False"),

@@ -266,7 +266,7 @@ def test_names_of_the_annotation_are_those_that_are_known():
     ("make", "kind", "message"),
     [
         (lambda: LimeCallback(probes="worst"), V, "`probes` should be a whole number.*'misclassified'.*'worst'"),
-        (lambda: LimeCallback(probes=None), V, "`probes` should be a whole number.*Found `probes = None`"),
+        (lambda: LimeCallback(probes=None), T, "`probes` should be a whole number.*Found `probes = None`"),
         (lambda: LimeCallback(probes=0), V, "`probes` should be a whole number of at least 1. Found `probes = 0`"),
         (lambda: LimeCallback(probes=[]), V, "`probes` by number should hold different numbers"),
         (lambda: LimeCallback(probes=[1, 1]), V, r"`probes` by number should hold different.*\[1, 1\]"),
@@ -275,7 +275,7 @@ def test_names_of_the_annotation_are_those_that_are_known():
         (lambda: LimeCallback(probes=[True]), T, "`probes` by number should be a sequence of whole numbers"),
         (lambda: Numbered("12"), T, "`probes` by number should be a sequence of whole numbers. Found '12'"),
         (lambda: OnePerClass(0), V, "`count` should be a whole number of at least 1"),
-        (lambda: Misclassified(count=2.0), V, "`count` should be a whole number of at least 1"),
+        (lambda: Misclassified(count=2.0), T, "`count` should be a whole number of at least 1"),
         (lambda: HighestLoss(count=9, candidates=8), V, "`candidates` should be no fewer.*= 8` and `count = 9`"),
         (lambda: HighestLoss(candidates=0), V, "`candidates` should be a whole number of at least 1"),
         (lambda: HighestLoss(anew="yes"), T, "`anew` should be True or False"),

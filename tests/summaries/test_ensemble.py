@@ -192,8 +192,8 @@ def test_the_callback_explains_a_contrast(tmp_path):
     [
         ((1, 1), ValueError, "`first` and `second` should be different outputs. Found 1 against itself."),
         (([1, 2], [0]), ValueError, "`first` and `second` should be equally many, one of each for a pair. Found 2 and"),
-        (([], []), ValueError, "`first` should hold indices of outputs, from 0 on. Found `first = []`"),
-        ((0, -1), ValueError, "`second` should hold indices of outputs, from 0 on. Found `second = -1`"),
+        (([], []), ValueError, "or a sequence of them, from 0 on. Found `first = []`"),
+        ((0, -1), ValueError, "or a sequence of them, from 0 on. Found `second = -1`"),
         ((0.0, 1), TypeError, "`first` should be the index of an output, or a sequence of them"),
         ((0, [True]), TypeError, "`second` should be the index of an output, or a sequence of them"),
         (("01", 1), TypeError, "`first` should be the index of an output, or a sequence of them"),

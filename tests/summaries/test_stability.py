@@ -113,7 +113,7 @@ def test_it_is_said_in_a_line():
     [
         (lambda: stability(seeds(linear, 1)), ValueError, "`explanations` should be at least two. Found 1."),
         (lambda: stability([*seeds(linear, 2), None]), TypeError, "should be an Explanation. Found a NoneType"),
-        (lambda: stability(seeds(linear, 2), k=0), ValueError, "`k` should be at least 1"),
+        (lambda: stability(seeds(linear, 2), k=0), ValueError, "`k` should be a whole number of at least 1"),
         (
             lambda: stability(seeds(linear, 2) + seeds(linear, 1, pictures().flip(0))),
             ValueError,

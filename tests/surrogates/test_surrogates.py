@@ -222,7 +222,7 @@ def test_standard_errors_are_those_of_repeated_draws(group):
         (lambda: Ridge(-1.0), "`alpha` should be at least 0. Found `alpha = -1.0`"),
         (lambda: Lasso(0.0), "`alpha` should be above 0"),
         (lambda: Lasso(tolerance=0.0), "`tolerance` should be above 0"),
-        (lambda: Lasso(max_iterations=0), "`max_iterations` should be at least 1"),
+        (lambda: Lasso(max_iterations=0), "`max_iterations` should be a whole number of at least 1"),
         (lambda: resolve_surrogate("elastic"), "`surrogate` should be one of 'ridge', 'lasso'.*'elastic'"),
     ],
 )

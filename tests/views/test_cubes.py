@@ -80,5 +80,5 @@ def test_both_parts_should_be_views_of_their_kind():
         Cubes(superpixels=Superbands())
     with pytest.raises(TypeError, match="`superbands` should be a Superbands"):
         Cubes(superbands=8)
-    with pytest.raises(ValueError, match="`name` should hold at least one letter"):
+    with pytest.raises(ValueError, match="`name` should be a name of letters"):
         Cubes(name=" ")

@@ -155,13 +155,13 @@ def test_a_merged_view_is_what_its_features_are():
         (lambda: Merged("slic"), TypeError, "`views` should be a view or several. Found `views = 'slic'`"),
         (lambda: Merged(Superpixels(), ["a"]), TypeError, r"`groups` should be a dictionary. Found"),
         (lambda: Merged(Superpixels(), names="a"), TypeError, r"`names` should be a dictionary. Found"),
-        (lambda: Merged(Superpixels(), name="a/b"), ValueError, "`name` should hold at least one letter and no slash"),
+        (lambda: Merged(Superpixels(), name="a/b"), ValueError, "`name` should be a name of letters"),
         (lambda: Validity([[1]]), TypeError, "`valid` should be an integer tensor or array, the key of a batch entry"),
         (lambda: Validity(torch.ones(2, 2)), ValueError, "`valid` should hold integers. Found dtype torch.float32"),
         (lambda: Validity("m", ["a"]), ValueError, r"`names` should be two different names.*\['a'\]"),
         (lambda: Validity("m", "ab"), ValueError, "`names` should be two different names.*'ab'"),
         (lambda: Validity("m", ("a", "a")), ValueError, "`names` should be two different names"),
-        (lambda: Validity("m", name=""), ValueError, "`name` should hold at least one letter and no slash"),
+        (lambda: Validity("m", name=""), ValueError, "`name` should be a name of letters"),
     ],
 )
 def test_wrong_settings_are_refused_at_construction(make, kind, message):

@@ -206,8 +206,8 @@ def test_wavelengths_come_in_any_kind_of_sequence(kind):
 @pytest.mark.parametrize(
     ("bands", "error", "message"),
     [
-        (0, ValueError, "`bands` should be at least 1. Found `bands = 0`"),
-        (-3, ValueError, "`bands` should be at least 1"),
+        (0, ValueError, "`bands` should be a whole number of at least 1. Found `bands = 0`"),
+        (-3, ValueError, "`bands` should be a whole number of at least 1"),
         (2.5, TypeError, "`bands` should be a whole number, a sequence of groups, a dictionary"),
         (True, TypeError, "`bands` should be a whole number"),
         ("", ValueError, "`bands` should name bands or spectral indices that spyndex knows. Found ''"),

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.checks.arguments import MICROMETRES_BELOW
+from lime_callback.checks.numbers import whole_number
 from lime_callback.views.channels.named_bands import bands_of
 from lime_callback.views.channels.parts import Interval, Nearest, Numbers, Part, Picked
-from lime_callback.views.view_checks import MICROMETRES_BELOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ def _numbers(items: list[Any]) -> Part:
             raise ValueError(f"`bands` should hold wavelengths that are finite and above 0, in nm. Found {wrong[0]}.")
         _check_unit(max(items))
         return Nearest(tuple(items))
-    if not all(_is_number(item) and isinstance(item, int) for item in items):
+    if any(whole_number(item) is None for item in items):
         raise ValueError(
             f"`bands` takes whole numbers as channels and numbers with a decimal point as wavelengths in nm, not both "
             f"in one group. Found {items!r}; write a whole wavelength as 460.0."
@@ -119,7 +120,7 @@ def _numbers(items: list[Any]) -> Part:
 
 def _slice(spec: slice) -> slice:
     ends = (spec.start, spec.stop, spec.step)
-    if not all(end is None or hasattr(end, "__index__") for end in ends) or spec.step == 0:
+    if any(end is not None and whole_number(end) is None for end in ends) or spec.step == 0:
         raise ValueError(
             f"`bands` takes a slice of channel numbers, with a step other than 0. Found {spec!r}; write a range of "
             f"wavelengths as (400.0, 500.0)."

@@ -1,0 +1,90 @@
+"""What a view cuts: inputs, checked, with what the user says of them, and the way from labels to features.
+
+Views label canonical axes ``[B, C, H, W]``, with size 1 where a label holds for the whole axis. Wavelengths are in nm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.checks.arguments import check_wavelengths
+from lime_callback.views.features import Features
+from lime_callback.views.user_masks import find_given
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lime_callback.views.layout import Layout
+    from lime_callback.views.view import View
+
+
+@dataclass(frozen=True, eq=False)
+class ViewInputs:
+    """The arguments of :meth:`View.features <lime_callback.views.View.features>`, checked.
+
+    Args:
+        inputs: ``[B, *dims]``.
+        layout: the axes of one input.
+        wavelengths: those given to the callback, as they came.
+        batch: further entries of the batch.
+
+    Raises:
+        TypeError: if the inputs are no tensor.
+        ValueError: if their shape does not fit the layout, or is empty.
+    """
+
+    inputs: Tensor
+    layout: Layout
+    wavelengths: Sequence[float] | None
+    batch: Mapping[str, Any] | None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, Tensor):
+            raise TypeError(f"`inputs` should be a tensor [B, *dims]. Found a {type(self.inputs).__name__}.")
+        shape = tuple(self.inputs.shape)
+        self.layout.check(shape)
+        if self.inputs.numel() == 0:
+            raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {shape}.")
+
+    @cached_property
+    def images(self) -> Tensor:
+        """The inputs as ``[B, C, H, W]``."""
+        return self.layout.canonical(self.inputs.detach())
+
+    def wavelengths_or(self, own: Sequence[float] | None) -> tuple[float, ...] | None:
+        """The view's own wavelengths, or those given to the callback where it has none.
+
+        Raises:
+            ValueError: if their number is not that of the channels, or they are wrong in themselves.
+        """
+        wavelengths = check_wavelengths(self.wavelengths if own is None else own)
+        channels, axes = self.images.shape[1], self.layout.axes
+        if wavelengths is not None and len(wavelengths) != channels:
+            hint = (
+                f"check `layout = {axes!r}` if the channels lie on another axis"
+                if "C" in axes
+                else f"`layout = {axes!r}` names no channel axis; the layout of a spectrum is 'C'"
+            )
+            raise ValueError(
+                f"`wavelengths` should hold one value for each of the {channels} channels. Found {len(wavelengths)} "
+                f"wavelengths; {hint}."
+            )
+        return wavelengths
+
+    def user_mask(self, argument: str, value: Any) -> tuple[Tensor, bool]:
+        """A mask of the user's, see :func:`~lime_callback.views.user_masks.find_given`."""
+        return find_given(argument, value, self.inputs, self.layout, self.batch)
+
+    def cut_by(self, view: View) -> Features:
+        """Features of another view, for the same inputs."""
+        return view.features(self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch)
+
+    def labelled(self, labels: Tensor, names: Sequence[str], *, per_input: bool = False) -> Features:
+        """Features of labels ``[B or 1, C, H, W]``, in the user's layout and on the inputs' device."""
+        mask = self.layout.restore(labels.to(torch.int32)).to(self.inputs.device)
+        return Features(mask, tuple(names), self.layout, per_input)

@@ -1,9 +1,9 @@
-"""Comparing: two explanations of the same question.
+"""Comparing: how two explanations of the same question differ.
 
-Begin with :mod:`~lime_callback.comparing.drift`, which compares what
-:mod:`~lime_callback.comparing.same_question` finds comparable, and tells change from noise
-(:mod:`~lime_callback.comparing.perturbation_noise`, :mod:`~lime_callback.comparing.significance`). What moved
-is in :mod:`~lime_callback.comparing.attribution_shift`.
+Begin with :mod:`~lime_callback.comparing.drift`. It compares two explanations of the same inputs, features and targets
+(:mod:`~lime_callback.comparing.same_question`), and tells change from noise
+(:mod:`~lime_callback.comparing.perturbation_noise`, :mod:`~lime_callback.comparing.significance`).
+:mod:`~lime_callback.comparing.attribution_shift` says how much of the attribution moved.
 """
 
 from typing import TYPE_CHECKING

@@ -1,9 +1,10 @@
-"""Shifts: how much of the attribution went elsewhere between two explanations, how much longer and how much turned.
+"""Shifts between two explanations: how much of the attribution moved, grew, and changed its sign.
 
-A feature's share is its coefficient by the explanation's attribution, the sum of the coefficients' sizes without what
-noise adds to them. Shares do not change where a model's outputs are multiplied by a number; their sizes sum to 1 but
-for noise. What noise does to their changes is known from the influences of the groups of rows, so that it can be taken
-out: where both explanations have the same rows, it cancels, and an unchanged model has shifts of 0, exactly.
+A feature's share is its coefficient divided by the explanation's attribution, which is the sum of the coefficients'
+sizes without their noise (:func:`~lime_callback.explaining.effects.magnitudes`). Shares stay the same if a model's
+outputs are multiplied by a number; their sizes sum to 1 but for noise. The influences of the groups of rows tell the
+noise in the shares' changes, which is subtracted. If both explanations have the same rows, it cancels: an unchanged
+model has shifts of exactly 0.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that were drawn together.
 """
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
 
 LONGEST = 20.0
-"""Largest ``scale`` to either side: a million times as long, or of attributions of which one is nothing."""
+"""Largest absolute ``scale``: a million times as long, or one attribution is 0."""
 
-# The size of what is nothing but noise of standard deviation 1 is sqrt(2 / pi) on average. A bump of this height and of
-# the form exp(-z²) has the same average there, and takes nothing from a change that stands out of its noise.
+# Noise z of standard deviation 1 has E|z| = sqrt(2 / pi). The bump c exp(-z²) with c = sqrt(3) E|z| has the same mean,
+# and subtracts nothing from a change that is much larger than its noise.
 _SIZE = math.sqrt(2 / math.pi)
 _BUMP = _SIZE * math.sqrt(3)
-_SPREAD = 1 - 4 / math.pi / math.sqrt(3) + 6 / math.pi / math.sqrt(5)  # variance of a size less the bump, of mere noise
+_SPREAD = 1 - 4 / math.pi / math.sqrt(3) + 6 / math.pi / math.sqrt(5)  # variance of |z| - c exp(-z²)
 
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Each feature's share of one explanation's attribution, and what noise does to it.
+    """Each feature's share of one explanation's attribution, and the influences on it.
 
     Attributes:
-        values: signed shares ``[B, T, d]``; all 0 where there is no attribution beyond noise.
-        influences: of the groups of rows on them, ``[B, G, T, d]``.
+        values: signed shares ``[B, T, d]``; all 0 if there is no attribution beyond noise.
+        influences: how far each group of rows moves the shares, ``[B, G, T, d]``.
         total: the attribution, in the output's unit, ``[B, T]``.
     """
 
@@ -51,16 +52,16 @@ class Shares:
         """Take the shares of an explanation.
 
         Args:
-            explanation: of which they are.
-            influences: of the groups on its coefficients ``[B, G, T, d]``; 0 where they are not known.
+            explanation: the explanation.
+            influences: how far each group of rows moves its coefficients, ``[B, G, T, d]``; 0 where unknown.
         """
-        b, e = (one.to(influences.dtype) for one in (explanation.coefficients, explanation.standard_error))
+        b, e = (part.to(influences.dtype) for part in (explanation.coefficients, explanation.standard_error))
         size = b.abs()
         total = magnitudes(b, e).sum(-1)
         there = total > 0
         safe = torch.where(there, total, 1.0).unsqueeze(-1)
         values = torch.where(there.unsqueeze(-1), b / safe, 0.0)
-        # Derivative of each size that counts, which is |b| - e² / |b| above e and 0 below.
+        # Derivative of each magnitude, which is |b| - e² / |b| for |b| > e, and 0 below.
         known = torch.where(e.isfinite(), e, 0.0)
         slope = torch.where(size > known, 1 + known.square() / size.square().clamp(min=_tiny(b)), 0.0) * b.sign()
         of_total = (influences * slope.unsqueeze(1)).sum(-1, keepdim=True)
@@ -73,14 +74,14 @@ class Shift:
     """How the attribution shifted.
 
     Attributes:
-        change: of each feature's share, ``[B, T, d]``.
-        error: its standard error, likewise.
-        moved: share of the attribution that went elsewhere, without the bias of noise, ``[B, T]``; below 0 where noise
-            happened to be small, and 1 where only one of the two has any attribution.
-        moved_error: its standard error, from the perturbations, ``[B, T]``, whose noise is estimated itself.
-        apart: the same share with the bias, ``[B, T]``: where noise hides changes it is too large, never too small.
-        scale: binary logarithm of how many times longer the attribution became, ``[B, T]``: 0 as long, 1 twice.
-        flipped: share of the attribution whose sign turned, ``[B, T]``.
+        change: change of each feature's share, ``[B, T, d]``.
+        error: its standard error, ``[B, T, d]``.
+        moved: share of the attribution that moved to other features, without the bias of noise, ``[B, T]``; below 0 if
+            the noise happened to be small, and 1 if only one of the two explanations has any attribution.
+        moved_error: its standard error from the perturbations, ``[B, T]``.
+        apart: the same share with the bias, ``[B, T]``: too large where noise hides changes, never too small.
+        scale: ``log2(total after / total before)`` of the attributions, ``[B, T]``.
+        flipped: share of the attribution whose sign changed, ``[B, T]``.
     """
 
     change: Tensor
@@ -99,15 +100,15 @@ def shift(
     """Measure the shift from one explanation to another of the same inputs, features and targets.
 
     Args:
-        before: the earlier one.
+        before: the earlier explanation.
         after: the later one.
-        influences: of the groups of rows on the coefficients of each, ``[B, G, T, d]``; 0 where they are not known.
-        shared: whether the groups are the same in both, so that their noise cancels.
-        critical: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
-        freedom: degrees of freedom of the coefficients' errors, ``[B]``.
+        influences: how far each group of rows moves the coefficients of each, ``[B, G, T, d]``; 0 where unknown.
+        shared: whether both have the same groups, so that their noise cancels.
         known: whether the coefficients' errors are known, bool ``[B, T, d]``; the shift's are infinite where not.
+        critical: number of standard errors beyond which a coefficient's sign is believed, ``[B]``.
+        freedom: the coefficients' errors' degrees of freedom, ``[B]``.
     """
-    a, b = (Shares.of(one, part) for one, part in zip((before, after), influences, strict=True))
+    a, b = (Shares.of(each, part) for each, part in zip((before, after), influences, strict=True))
     change = b.values - a.values
     if shared:
         error = (b.influences - a.influences).square().sum(1).sqrt()
@@ -115,7 +116,7 @@ def shift(
         error = (a.influences.square().sum(1) + b.influences.square().sum(1)).sqrt()
     one_alone = (a.total > 0) ^ (b.total > 0)
     moved = torch.where(one_alone, 1.0, without_noise(change, error).sum(-1) / 2)
-    # The features' noise, and that of its own estimate, which all features share.
+    # The features' own noise, and that of the estimated errors, which all features share.
     share = 1 / freedom.clamp(min=1).to(error)[:, None]
     noise = _SPREAD * error.square().sum(-1) + share * (error * _SIZE).sum(-1).square()
     error = torch.where(known, error, math.inf)
@@ -133,14 +134,14 @@ def shift(
 
 
 def without_noise(change: Tensor, error: Tensor) -> Tensor:
-    """Sizes of changes that are 0 on average where nothing but noise has changed, in the shape of ``change``.
+    """Sizes of changes, 0 on average for pure noise, in the shape of ``change``: ``|x| - c e exp(-(x / e)²)``.
 
-    Negative where a change is smaller than its noise, so that means and sums over many of them are not biased. A change
-    of about its standard error counts too little, one of three counts in full.
+    A size is negative if the change is smaller than its noise, which leaves sums and means over many changes without
+    bias. A change of one standard error counts too little, a change of three counts in full.
 
     Args:
-        change: estimates.
-        error: their standard errors.
+        change: estimates ``x``.
+        error: their standard errors ``e``.
     """
     size = change.abs()
     noise = torch.where(error > 0, _BUMP * error * torch.exp(-(size / error.clamp(min=_tiny(error))).square()), 0.0)
@@ -148,26 +149,26 @@ def without_noise(change: Tensor, error: Tensor) -> Tensor:
 
 
 def scale(before: Tensor, after: Tensor) -> Tensor:
-    """Binary logarithm of how many times larger attributions became; 0 if both are nothing, at most ``LONGEST``."""
-    found = after.log2() - before.log2()
-    return torch.where((before == 0) & (after == 0), 0.0, found).clamp(-LONGEST, LONGEST)
+    """``log2(after / before)`` of attributions, from ``-LONGEST`` to ``LONGEST``; 0 if both are 0."""
+    growth = after.log2() - before.log2()
+    return torch.where((before == 0) & (after == 0), 0.0, growth).clamp(-LONGEST, LONGEST)
 
 
 def flipped(before: Explanation, after: Explanation, critical: Tensor) -> Tensor:
-    """Share of the attribution whose sign turned, from 0 to 1, ``[B, T]``.
+    """Share of the attribution whose sign changed, from 0 to 1, ``[B, T]``.
 
-    A feature counts if both of its coefficients differ from 0 beyond their noise and their signs differ; it counts as
-    the mean of its two shares.
+    A feature counts, with the mean of its two shares, if its coefficients have different signs and both differ from 0
+    by more than ``critical`` standard errors.
 
     Args:
         before: the earlier explanation.
         after: the later one.
-        critical: how many standard errors from 0 a coefficient has a sign that is believed, ``[B]``.
+        critical: number of standard errors beyond which a coefficient's sign is believed, ``[B]``.
     """
-    told = torch.ones_like(before.coefficients, dtype=torch.bool)
-    for one in (before, after):
-        told &= one.coefficients.abs() > critical.to(one.coefficients)[:, None, None] * one.standard_error
-    turned = told & (before.coefficients.sign() != after.coefficients.sign())
+    believed = torch.ones_like(before.coefficients, dtype=torch.bool)
+    for each in (before, after):
+        believed &= each.coefficients.abs() > critical.to(each.coefficients)[:, None, None] * each.standard_error
+    turned = believed & (before.coefficients.sign() != after.coefficients.sign())
     size = (effects(before.coefficients, before.standard_error).abs()) / 2
     size = size + effects(after.coefficients, after.standard_error).abs() / 2
     return torch.where(turned, size, 0.0).sum(-1)

@@ -1,7 +1,7 @@
-"""Measures between two explanations' coefficients, as pure functions.
+"""Similarity of two explanations' coefficients, as pure functions.
 
-Letters: ``B`` inputs, ``T`` targets, ``d`` features; coefficients are ``[B, T, d]``, ``present`` says which features an
-input has, bool ``[B or 1, d]``, and absent ones have coefficient 0. All results are ``[B, T]``.
+Letters: ``B`` inputs, ``T`` targets, ``d`` features. Coefficients are ``[B, T, d]``; ``present`` says which features an
+input has, bool ``[B or 1, d]``, and absent features have coefficient 0. All results are ``[B, T]``.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from torch import Tensor
 
 
 def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Take 1 less the cosine of ``[..., d]`` vectors: 0 of two zero vectors, 1 of a zero vector and another."""
+    """``1 - cos(a, b)`` of vectors ``[..., d]``; 0 for two zero vectors, 1 for a zero vector and another."""
     # Half the squared distance of the unit vectors: the same, and exactly 0 for equal vectors.
     zero = (a == 0).all(-1) ^ (b == 0).all(-1)
     return torch.where(zero, 1.0, (unit(a) - unit(b)).square().sum(-1) / 2)
 
 
 def unit(a: Tensor) -> Tensor:
-    """``[..., d]`` vectors of length 1; zero vectors stay zero."""
+    """Scale vectors ``[..., d]`` to length 1; zero vectors stay zero."""
     scaled = a / _largest(a)
     length: Tensor = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
     return scaled / length.clamp(min=1)
 
 
 def _largest(a: Tensor) -> Tensor:
-    """The largest absolute value ``[..., 1]``, or 1 of a zero vector: divided by it, squares stay in range."""
+    """The largest absolute value ``[..., 1]``, or 1 for a zero vector; dividing by it keeps squares in range."""
     largest = a.abs().amax(-1, keepdim=True)
     return torch.where(largest > 0, largest, 1.0)
 
@@ -33,7 +33,7 @@ def _largest(a: Tensor) -> Tensor:
 def rank_correlation(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
     """Spearman's rank correlation, from -1 to 1, over the features present.
 
-    1 if there is nothing to tell apart in either, 0 if only in one.
+    1 if all coefficients are equal in both explanations, 0 if they are in one alone.
     """
     ranks = [_ranks(part, present) for part in (a, b)]
     still = [rank.square().sum(-1) == 0 for rank in ranks]
@@ -42,7 +42,7 @@ def rank_correlation(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
 
 
 def _ranks(a: Tensor, present: Tensor) -> Tensor:
-    """Centred ranks, equal values sharing their mean rank; 0 where a feature is not present."""
+    """Centred ranks, 0 for absent features; equal values share their mean rank."""
     among = present.unsqueeze(1).to(a.dtype)
     above = ((a.unsqueeze(-1) > a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
     below = ((a.unsqueeze(-1) < a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
@@ -50,7 +50,7 @@ def _ranks(a: Tensor, present: Tensor) -> Tensor:
 
 
 def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:
-    """Share of the k features of largest absolute coefficient that both have in common, from 0 to 1; 1 without any."""
+    """Share of the k features of largest absolute coefficient that both have, from 0 to 1; 1 without any feature."""
     hidden = ~present.unsqueeze(1)
     k = min(k, a.shape[-1])
     sets = []
@@ -64,13 +64,13 @@ def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:
 
 
 def sign_changes(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
-    """Share of the features present whose coefficient has another sign, from 0 to 1."""
+    """Share of the present features whose coefficients have different signs, from 0 to 1."""
     changed: Tensor = ((a.sign() != b.sign()) & present.unsqueeze(1)).sum(-1)
     return changed / present.sum(-1).clamp(min=1).unsqueeze(-1)
 
 
 def norm_change(a: Tensor, b: Tensor) -> Tensor:
-    """Growth of the coefficients' length as a share of the longer one: from -1 (vanished) over 0 to 1 (new)."""
+    """``(|b| - |a|) / max(|a|, |b|)``: from -1 (vanished) over 0 (as long) to 1 (new)."""
     scale = _largest(torch.cat([a, b], dim=-1))
     before, after = (torch.linalg.vector_norm(part / scale, dim=-1) for part in (a, b))
     longer: Tensor = torch.maximum(before, after)
@@ -98,10 +98,10 @@ def map_similarity(a: Tensor, b: Tensor) -> Tensor:
         )
     window = min(7, *(size - 1 + size % 2 for size in a.shape[-2:]))
     flat = [part.reshape(-1, 1, *a.shape[-2:]) for part in (a, b)]
-    # Maps have no range of their own: the larger of the two spans is taken, for each pair by itself.
+    # Maps have no range of their own: each pair takes the larger of its two spans.
     span = torch.stack([part.amax((1, 2, 3)) - part.amin((1, 2, 3)) for part in flat]).amax(0)
     scale = torch.where(span > 0, span, 1.0).view(-1, 1, 1, 1)
-    found = structural_similarity_index_measure(
+    similarity = structural_similarity_index_measure(
         flat[0] / scale, flat[1] / scale, gaussian_kernel=False, kernel_size=window, data_range=1.0, reduction="none"
     )
-    return torch.as_tensor(found).reshape(a.shape[:-2])
+    return torch.as_tensor(similarity).reshape(a.shape[:-2])

@@ -1,7 +1,7 @@
-"""Drift: how far two explanations of the same inputs lie apart, and how much of that is sampling noise.
+"""Drift: how far two explanations of the same inputs lie apart, and how much of that is the perturbations' noise.
 
-Two explanations on the same design are compared row by row: the noise that their fits share cancels, and an unchanged
-model has drift 0, exactly. Explanations on different designs can be compared too; their noise then adds up.
+If both explanations have the same design, their fits share noise, which cancels: an unchanged model has drift exactly
+0. If the designs differ, the noise of both adds up.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that were drawn together.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 TOP = 5
 LEVEL = 0.05
 RELEVANT = 0.05
-"""Smallest change that matters, as a share of the attribution, if not said otherwise."""
+"""Default for the smallest change that matters, as a share of the attribution."""
 MEASURES = (
     "cosine",
     "noise_floor",
@@ -58,18 +58,18 @@ class Drift:
     """How far two explanations lie apart.
 
     Attributes:
-        cosine: cosine distance of the coefficients as they were found, from 0 to 2, ``[B, T]``.
-        noise_floor: what ``cosine`` would be on average if the model had not changed, ``[B, T]``.
-        drift: cosine distance less the bias that noise gives it, ``[B, T]``; below 0 where noise happened to be small.
+        cosine: cosine distance of the estimated coefficients, from 0 to 2, ``[B, T]``.
+        noise_floor: mean of ``cosine`` if the model had not changed, ``[B, T]``.
+        drift: cosine distance without the bias of noise, ``[B, T]``; below 0 if the noise happened to be small.
         rank_correlation: Spearman's, from -1 to 1, ``[B, T]``.
         top_overlap: share of the five features of largest absolute coefficient that both have, ``[B, T]``.
         sign_changes: share of the features whose coefficient changed its sign, ``[B, T]``.
         norm_change: growth of the coefficients' length as a share of the longer, from -1 to 1, ``[B, T]``.
-        change: of each coefficient, ``[B, T, d]``.
-        change_error: its standard error, ``[B, T, d]``: from paired residuals where the designs are the same.
-        p_value: of each change, ``[B, T, d]``; 1 for features that an input does not have.
+        change: change of each coefficient, ``[B, T, d]``.
+        change_error: its standard error, ``[B, T, d]``; from paired residuals if the designs are the same.
+        p_value: its p value, ``[B, T, d]``; 1 for features that an input does not have.
         shift: how the attribution shifted, see :class:`~lime_callback.comparing.Shift`.
-        relevant_p: of each share of the attribution whether it changed by more than what matters, ``[B, T, d]``.
+        relevant_p: p value of each feature's share having changed by more than ``relevant_change``, ``[B, T, d]``.
         kept: whether both explanations pass the gate, bool ``[B, T]``.
         present: which features an input has, bool ``[B, d]``.
     """
@@ -93,8 +93,8 @@ class Drift:
         """Which coefficients changed, bool ``[B, T, d]``.
 
         Args:
-            level: with ``"fdr"`` the share of false ones among those that are called changed, else the probability to
-                call one changed that is not.
+            level: with ``"fdr"`` the expected share of unchanged coefficients among those called changed, else the
+                probability that an unchanged coefficient is called changed.
             correction: ``"fdr"`` (Benjamini and Hochberg, over the features of each explanation) or ``"none"``.
 
         Raises:
@@ -106,71 +106,71 @@ class Drift:
     def changed(self) -> Tensor:
         """Share of the features that changed by more than what matters, ``[B, T]``.
 
-        A feature's share of the attribution has to have changed by significantly more than ``relevant_change`` (false
-        discovery rate 0.05).
+        These are the features whose share of the attribution changed by significantly more than ``relevant_change``, at
+        a false discovery rate of 0.05.
         """
-        found = discoveries(self.relevant_p, LEVEL, "fdr") & self.present.unsqueeze(1)
-        return found.sum(-1) / self.present.sum(-1).clamp(min=1).unsqueeze(-1)
+        changed = discoveries(self.relevant_p, LEVEL, "fdr") & self.present.unsqueeze(1)
+        return changed.sum(-1) / self.present.sum(-1).clamp(min=1).unsqueeze(-1)
 
     @property
     def moved(self) -> Tensor:
-        """Share of the attribution that went elsewhere, ``[B, T]``, see :class:`~lime_callback.comparing.Shift`."""
+        """Share of the attribution that moved to other features, see :class:`~lime_callback.comparing.Shift`."""
         return self.shift.moved
 
     @property
     def scale(self) -> Tensor:
-        """Binary logarithm of how many times longer the attribution became, ``[B, T]``."""
+        """``log2(total after / total before)`` of the attributions, ``[B, T]``."""
         return self.shift.scale
 
     @property
     def flipped(self) -> Tensor:
-        """Share of the attribution whose sign turned, ``[B, T]``."""
+        """Share of the attribution whose sign changed, ``[B, T]``."""
         return self.shift.flipped
 
     def mean(self) -> dict[str, float] | None:
         """Each measure's mean over the inputs that pass the gate; ``None`` if none does.
 
-        Of an input the targets that pass it are averaged first.
+        An input's targets that pass the gate are averaged first.
         """
         if not bool(self.kept.any()):
             return None
         return {name: float(mean_over_inputs(getattr(self, name), self.kept).mean) for name in MEASURES}
 
     def moved_bound(self, level: float = 0.95) -> float:
-        """Upper bound of what moved on average over inputs such as these; infinite if none passes the gate.
+        """Upper bound of the mean share that moved, over inputs such as these; infinite if none passes the gate.
 
-        It comes from the spread over the inputs, and for a single one from the perturbations' noise. That noise makes
-        changes look larger is not taken out, because it is taken out of changes that noise hides as well.
+        The bound comes from the spread over the inputs, and for a single input from the perturbations' noise. It keeps
+        the bias by which noise makes changes look larger: its correction would also shrink changes that noise hides.
 
         Args:
-            level: probability that less moved; between 0.5 and 1.
+            level: probability that the mean is smaller, between 0.5 and 1.
 
         Raises:
             ValueError: if the level does not lie between 0.5 and 1.
         """
         if not 0.5 < level < 1:
             raise ValueError(f"`level` should lie between 0.5 and 1. Found `level = {level}`.")
-        found = mean_over_inputs(self.shift.apart, self.kept, self.shift.moved_error)
-        probes = int(found.probes)
+        apart = mean_over_inputs(self.shift.apart, self.kept, self.shift.moved_error)
+        probes = int(apart.probes)
         if not probes:
             return math.inf
-        level = 2 * level - 1  # of an interval of which one side counts
-        width = found.half_width(level) if probes > 1 else critical_value(math.inf, level) * found.noise
-        return float(found.mean + width)
+        level = 2 * level - 1  # of an interval whose upper side alone counts
+        width = apart.half_width(level) if probes > 1 else critical_value(math.inf, level) * apart.noise
+        return float(apart.mean + width)
 
 
 def mean_over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> MeanOverProbes:
-    """The mean over inputs of values ``[B, T]``, where targets of one input, which depend on each other, count as one.
+    """The mean over inputs of values; each input's targets, which depend on each other, are averaged first.
 
     Args:
         values: ``[B, T]``.
-        kept: which of them count, bool ``[B, T]``.
-        errors: standard errors of the values, ``[B, T]``; ``None``: 0. Those of one input are averaged, as if they were
-            of one noise.
+        kept: which values count, bool ``[B, T]``.
+        errors: the values' standard errors, ``[B, T]``; ``None``: 0. An input's errors are averaged, as if its targets
+            shared one noise.
     """
     count = kept.sum(1).clamp(min=1)
-    parts = [torch.zeros_like(values) if one is None else one for one in (values, errors)]
-    means = [torch.where(kept, one.double(), 0.0).sum(1) / count for one in parts]
+    parts = (values, torch.zeros_like(values) if errors is None else errors)
+    means = [torch.where(kept, part.double(), 0.0).sum(1) / count for part in parts]
     return mean_over_probes(means[0], means[1], kept.any(1))
 
 
@@ -180,15 +180,15 @@ def compare(
     """Compare two explanations of the same inputs, features and targets.
 
     Args:
-        before: the earlier one, or a reference.
+        before: the earlier explanation, or a reference.
         after: the later one.
-        gate: explanations with a lower score are not to be relied on, see ``Drift.kept``; ``None`` keeps all.
+        gate: lowest score of an explanation that ``Drift.kept`` keeps; ``None`` keeps all.
         relevant_change: the smallest change of a feature's share of the attribution that matters, from 0 to below 1.
 
     Raises:
-        ValueError: if they differ in inputs, features or targets, or were made without their samples; the message says
-            in which. Or if the gate is no bound of R², or the smallest change no share.
-        TypeError: if one is no explanation, or the smallest change no number.
+        ValueError: if they differ in inputs, features or targets, or were made without their samples (the message says
+            in which), if the gate is no bound of R², or if the smallest change is no share.
+        TypeError: if one of the two is no explanation, or the smallest change is no number.
     """
     check_comparable(before, after)
     gate, relevant_change = check_gate(gate), check_relevant_change(relevant_change)
@@ -203,7 +203,7 @@ def compare(
         shared=noise.shared, known=known, critical=critical_value(freedom).to(a.device), freedom=freedom,
     )  # fmt: skip
     error = torch.where(known, noise.change_error.to(a.dtype), math.inf)
-    # Where all rows there are were taken, there is no noise, but rounding is no change either.
+    # Exhaustive rows have no noise, but rounding, which is no change either.
     rounding = 64 * torch.finfo(a.dtype).eps * torch.maximum(a.abs(), b.abs()).amax(-1, keepdim=True)
     return Drift(
         cosine=cosine_distance(a, b),
@@ -230,24 +230,24 @@ def check_relevant_change(value: Any) -> float:
         ValueError: if it does not lie from 0 to below 1.
         TypeError: if it is no number.
     """
-    found = float(check_number("relevant_change", value, least=0))
-    if found >= 1:
+    share = float(check_number("relevant_change", value, least=0))
+    if share >= 1:
         raise ValueError(
             "`relevant_change` should be a share of the attribution, from 0 to below 1, such as 0.05. Found "
             f"`relevant_change = {value!r}`."
         )
-    return found
+    return share
 
 
 def check_comparable(before: Explanation, after: Explanation) -> None:
     """Check that two explanations answer the same question.
 
     Raises:
-        ValueError: if they do not; it says what differs.
-        TypeError: if one is no explanation.
+        ValueError: if they do not; the message says what differs.
+        TypeError: if one of the two is no explanation.
     """
-    for argument, one in (("before", before), ("after", after)):
-        check_explanation(argument, one)
-    found = difference(before, after)
-    if found:
-        raise ValueError(f"Explanations can be compared if they differ in nothing but the model. Found {found}.")
+    check_explanation("before", before)
+    check_explanation("after", after)
+    differs = difference(before, after)
+    if differs:
+        raise ValueError(f"Explanations can be compared if they differ in nothing but the model. Found {differs}.")

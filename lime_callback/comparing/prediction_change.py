@@ -1,4 +1,4 @@
-"""What the model says of the probes now, against what it said before: a change that no coefficient shows.
+"""Prediction change: how far the model's outputs for the probes moved, which no coefficient shows.
 
 Letters: ``P`` probes, ``K`` outputs of the model.
 """
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 def has_classes(outputs: Tensor, labels: Tensor | None) -> bool:
-    """Whether outputs are of classes, and not numbers of their own.
+    """Whether outputs stand for classes, rather than for values.
 
-    Several are, unless the labels are floating point; a single one is where the labels are 0 and 1.
+    Several outputs do, unless the labels are floating point; a single output does if the labels are 0 and 1.
 
     Args:
-        outputs: of the model ``[P, K]``.
-        labels: of the probes, ``[P, ...]``, or ``None``.
+        outputs: the model's outputs ``[P, K]``.
+        labels: the probes' labels, ``[P, ...]``, or ``None``.
     """
     if labels is not None and labels.is_floating_point():
         return False
@@ -26,16 +26,16 @@ def has_classes(outputs: Tensor, labels: Tensor | None) -> bool:
 
 
 def prediction_changed(before: Tensor, after: Tensor, *, classes: bool) -> float:
-    """How much of what the model says has changed.
+    """How far the model's predictions changed.
 
-    Of classes it is the share of the probes that another class is predicted for, from 0 to 1: the largest of several
-    outputs, or the side of a single one, a logit or a probability. Of numbers it is the mean absolute change in
-    standard deviations of the outputs before over the probes; where these do not differ, a change counts as 1.
+    For classes: the share of the probes whose predicted class changed, from 0 to 1. The prediction is the largest of
+    several outputs, or the side of a single logit or probability. For values: the mean absolute change, divided by the
+    standard deviation of the earlier outputs over the probes; if these are all equal, a change counts as 1.
 
     Args:
         before: outputs ``[P, K]``.
-        after: later outputs of the same probes, ``[P, K]``.
-        classes: whether they are of classes, see :func:`has_classes`.
+        after: later outputs for the same probes, ``[P, K]``.
+        classes: whether the outputs stand for classes, see :func:`has_classes`.
 
     Raises:
         ValueError: if the shapes differ, or there is no probe.

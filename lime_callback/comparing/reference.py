@@ -1,4 +1,4 @@
-"""A reference to compare a run with: the explanations of another model, or saved ones."""
+"""References: a checkpoint or saved explanations that a run is compared with."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class ReferenceRow(NamedTuple):
-    """How a feature's coefficient changed against the reference, as the mean over the probes that count.
+    """How a feature's coefficient changed against the reference, as means over the probes that count.
 
     Attributes:
-        feature: its name.
+        feature: the feature's name.
         before: mean coefficient in the reference.
         after: mean coefficient now.
-        change: mean of the probes' own changes.
-        standard_error: of the change, from its spread over the probes; infinite for a single probe.
-        p_value: of a change as large over samples such as the probes, if there were none; 1 for a single probe.
-        significant: whether to believe the change, at the false discovery rate that was asked for.
-        noise: standard error of the change from the perturbations alone, for just these probes.
+        change: mean change.
+        standard_error: the change's standard error, from its spread over the probes; infinite for a single probe.
+        p_value: the change's p value, for samples such as the probes; 1 for a single probe.
+        significant: whether the change is significant at the false discovery rate.
+        noise: the change's standard error from the perturbations alone, for just these probes.
         effect: mean absolute effect now, the feature's share of the attribution.
     """
 
@@ -53,11 +53,11 @@ class ReferenceRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """Where the reference comes from, checked.
+    """The reference's files, checked.
 
     Args:
-        checkpoint: of the same model, or ``None``.
-        explanations: saved explanations, by the name of the view.
+        checkpoint: a checkpoint of the same model, or ``None``.
+        explanations: each view's saved explanation, by the view's name.
     """
 
     checkpoint: Path | None
@@ -117,12 +117,12 @@ def _explanation(view: str, path: Any) -> Path:
 
 
 def check_fits(reference: Explanation, explanation: Explanation, view: str) -> None:
-    """Check what can be known of a saved explanation before the run's own probes are.
+    """Check a saved explanation against one of any sample of this run, before the probes are known.
 
     Args:
-        reference: that was saved.
-        explanation: of any sample of this run.
-        view: name of the view, for the error.
+        reference: the saved explanation.
+        explanation: an explanation of any sample of this run.
+        view: the view's name, for the error.
 
     Raises:
         ValueError: if they differ in the inputs' shape, in the number of targets, or in features that all inputs share.
@@ -184,7 +184,7 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
 
 @contextmanager
 def weights_of(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let a module have other weights and buffers; its own are put back as they were, not copied."""
+    """Give a module other weights and buffers for a while; its own tensors come back at the end, not copies."""
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     kept = {name: tensor.data for name, tensor in own.items() if name in weights}
     try:
@@ -201,14 +201,14 @@ def reference_rows(
 ) -> list[ReferenceRow]:
     """One row for each feature: its coefficient in the reference and now, as means over the probes.
 
-    Probes are paired: of each the change is taken, averaged over its targets, which depend on each other, and the
-    changes' spread over the probes says how sure their mean is. Probes below the gate do not count. Meaningful for
-    views whose features are the same for all probes, such as superbands.
+    Each probe's change is averaged over its targets, which depend on each other; the spread of these changes over the
+    probes gives the error of their mean. Probes below the gate do not count. The rows are meaningful for views whose
+    features are the same for all probes, such as superbands.
 
     Args:
-        before: the reference.
+        before: the reference's explanation.
         after: the explanation now.
-        drift: between the two.
+        drift: the drift between the two.
         level: false discovery rate.
     """
     if before is None or after is None:
@@ -217,17 +217,17 @@ def reference_rows(
     shares = effects(after.coefficients, after.standard_error).abs()
     parts = [before.coefficients, after.coefficients, drift.change, shares]
     counts = drift.kept.unsqueeze(-1) & present
-    one, two, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
+    earlier, later, change, share = (_over_probes(part, torch.zeros_like(part), counts) for part in parts)
     noise = _over_probes(drift.change, drift.change_error, counts).noise
     freedom = (change.probes.double() - 1).cpu()
     p = p_values_beyond(change.mean, change.error, 0.0, freedom)
-    columns = [part.mean.tolist() for part in (one, two, change)]
+    columns = [part.mean.tolist() for part in (earlier, later, change)]
     columns += [change.error.tolist(), p.tolist(), discoveries(p, level, "fdr").tolist(), noise.tolist()]
     return [ReferenceRow(*row) for row in zip(after.features.names, *columns, share.mean.tolist(), strict=True)]
 
 
 def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> MeanOverProbes:
-    """The mean over the probes of values ``[P, T, d]``, averaged over the targets of each probe that count."""
+    """The mean over the probes of values ``[P, T, d]``; each probe's targets that count are averaged first."""
     number = counts.sum(1)
-    means = [torch.where(counts, one.double(), 0.0).sum(1) / number.clamp(min=1) for one in (values, errors)]
+    means = [torch.where(counts, part.double(), 0.0).sum(1) / number.clamp(min=1) for part in (values, errors)]
     return mean_over_probes(means[0], means[1], number > 0)

@@ -1,4 +1,4 @@
-"""Whether two explanations answer the same question."""
+"""Whether two explanations answer the same question: the same inputs, targets and features."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lime_callback.explaining.explanation import Explanation
 
 
 def check_explanation(argument: str, value: object) -> Explanation:
-    """An explanation.
+    """Check that ``value`` is an explanation.
 
     Raises:
-        TypeError: if ``value`` is none.
+        TypeError: if it is not.
     """
     if not isinstance(value, Explanation):
         raise TypeError(
@@ -22,12 +22,12 @@ def check_explanation(argument: str, value: object) -> Explanation:
 
 
 def difference(before: Explanation, after: Explanation, *, features: bool = True) -> str:
-    """What differs in inputs, targets and features, for an error; empty if nothing does.
+    """Says in which of inputs, targets and features two explanations differ, for an error; empty if in none.
 
     Args:
         before: one explanation.
-        after: another, on any device.
-        features: whether they should have the same features, too.
+        after: another one, on any device.
+        features: whether to compare features, too.
     """
     named = [("features", before.features.names, after.features.names)] if features else []
     for what, a, b in (
@@ -48,6 +48,6 @@ def difference(before: Explanation, after: Explanation, *, features: bool = True
 
 
 def brief(value: object) -> str:
-    """A value for an error, cut where it is long."""
+    """A value as text for an error, cut if it is long."""
     text = str(value)
     return text if len(text) < 200 else f"{text[:190]}…"

@@ -1,4 +1,4 @@
-"""Which explanations count: those whose surrogate describes the model, and what is known of their errors.
+"""The gate: which explanations count, since their surrogate predicts the model well enough.
 
 Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features.
 """
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def is_informative(explanation: Explanation) -> Tensor:
-    """Which surrogates have something to describe, and rows enough to do so, bool ``[B, T]``."""
+    """Which surrogates have a coefficient that is not 0, and rows enough to know their errors, bool ``[B, T]``."""
     known = (explanation.freedom > 0).unsqueeze(1)
     return known & ~(explanation.coefficients == 0).all(-1)
 
 
 def passes_gate(explanation: Explanation, gate: float | None) -> Tensor:
-    """Which explanations enter means, lines and drift, bool ``[B, T]``.
+    """Which inputs and targets count in means, lines and drift, bool ``[B, T]``.
 
     Args:
-        explanation: of which they are.
-        gate: surrogates with a lower score do not count, nor do degenerate ones; ``None``: all do.
+        explanation: the explanation.
+        gate: lowest score of a surrogate that counts; degenerate ones never do. ``None``: all count.
     """
     if gate is None:
         return torch.ones_like(explanation.score, dtype=torch.bool)

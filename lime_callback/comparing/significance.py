@@ -1,4 +1,4 @@
-"""Which changes are more than noise: p values, and how many to believe."""
+"""Significance: p values of changes, and which of them are discoveries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def p_values(change: Tensor, error: Tensor, freedom: int) -> Tensor:
     """Two-sided p values of changes by Student's t, in the shape of ``change``.
 
     Args:
-        change: estimates.
-        error: their standard errors; a change of 0 has p value 1, also with error 0.
+        change: estimated changes; 0 has p value 1, also if its error is 0.
+        error: their standard errors.
         freedom: degrees of freedom.
     """
     from scipy.stats import t
@@ -23,15 +23,13 @@ def p_values(change: Tensor, error: Tensor, freedom: int) -> Tensor:
 
 
 def p_values_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor) -> Tensor:
-    """P values of the changes' being larger than the smallest one that matters, in the shape of ``change``.
-
-    Where the change is no more than that, it is 1.
+    """P values of ``|change| > least``, in the shape of ``change``; 1 if the estimated change is not larger.
 
     Args:
-        change: estimates.
-        error: their standard errors; infinite ones, which are not known, give a p value of 1.
+        change: estimated changes.
+        error: their standard errors; an infinite error gives a p value of 1.
         least: the smallest change that matters, at least 0.
-        freedom: degrees of freedom, of a shape that broadcasts; without any (not above 0) the p value is 1.
+        freedom: degrees of freedom, of a shape that broadcasts; the p value is 1 if they are not above 0.
 
     References:
         Murphy and Myors, "Testing the Hypothesis That Treatments Have Negligible Effects", Journal of Applied
@@ -41,19 +39,19 @@ def p_values_beyond(change: Tensor, error: Tensor, least: float, freedom: Tensor
 
     known = error.isfinite() & (freedom > 0).to(error.device)
     beyond = (change.abs() - least) / torch.where(known, error, 1.0).clamp(min=torch.finfo(error.dtype).tiny)
-    found = torch.from_numpy(t.sf(beyond.double().cpu().numpy(), freedom.clamp(min=1).double().cpu().numpy()))
-    # Of no least change there are two sides.
-    found = found.to(change.device) * (2 if least == 0 else 1)
-    return torch.where(known & (change.abs() > least), found, 1.0)
+    p = torch.from_numpy(t.sf(beyond.double().cpu().numpy(), freedom.clamp(min=1).double().cpu().numpy()))
+    # A test against 0 has two sides.
+    p = p.to(change.device) * (2 if least == 0 else 1)
+    return torch.where(known & (change.abs() > least), p, 1.0)
 
 
 def discoveries(p: Tensor, level: float, correction: Literal["fdr", "none"]) -> Tensor:
-    """Which p values ``[..., d]`` are called significant, bool in the same shape.
+    """Which p values ``[..., d]`` are significant, bool ``[..., d]``.
 
     Args:
-        p: p values; each row over the last axis is a family of its own.
-        level: between 0 and 1.
-        correction: ``"fdr"`` controls the false discovery rate of each family, ``"none"`` each test's error.
+        p: p values; the last axis is a family of tests.
+        level: error rate, between 0 and 1.
+        correction: ``"fdr"`` controls each family's false discovery rate, ``"none"`` each test's error.
 
     Raises:
         ValueError: if the level does not lie between 0 and 1, or the correction is unknown.

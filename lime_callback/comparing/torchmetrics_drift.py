@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class ExplanationDrift(Metric):
     """Means of the measures between pairs of explanations, over all inputs that pass the gate.
 
-    Of an input the targets that pass it are averaged first.
+    An input's targets that pass the gate are averaged first.
 
     Args:
-        gate: explanations with a lower score are left out; ``None`` keeps all.
-        **kwargs: of :class:`torchmetrics.Metric`.
+        gate: lowest score of an explanation that counts; ``None`` keeps all.
+        **kwargs: arguments of :class:`torchmetrics.Metric`.
     """
 
     full_state_update = False
@@ -49,5 +49,5 @@ class ExplanationDrift(Metric):
         self.count += among.sum().to(self.count)
 
     def compute(self) -> dict[str, Tensor]:
-        """Each measure's mean, named as in `Drift`; NaN where nothing passed the gate."""
+        """Each measure's mean, named as in `Drift`; NaN if nothing passed the gate."""
         return dict(zip(MEASURES, self.sums / self.count, strict=True))

@@ -1,4 +1,4 @@
-"""A watch's share of the attribution: of each explanation with its error, and as a mean over the probes.
+"""A watch's share of the attribution: for each explanation with its error, and as a mean over the probes.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class WatchShares(NamedTuple):
-    """A set's share of each explanation's attribution.
+    """The share of each explanation's attribution that lies in a set.
 
     Attributes:
         share: ``[B, T]``, from 0 to 1.
         error: its standard error from the perturbations, ``[B, T]``.
-        known: bool ``[B, T]``; not where no coefficient is larger than its error, whose share is 0.
+        known: bool ``[B, T]``; false, with share 0, if no coefficient is larger than its error.
     """
 
     share: Tensor
@@ -33,12 +33,10 @@ class WatchShares(NamedTuple):
 
 
 def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
-    """The share of the attribution that lies in a set, of sizes that are freed of what their noise adds.
-
-    A feature that lies partly in the set counts by that part.
+    """The share of the attribution that lies in a set: ``Σ inside · size / Σ size``, with sizes free of noise.
 
     Args:
-        explanation: with its samples.
+        explanation: an explanation with its samples.
         inside: share of each feature that lies in the set, ``[B, d]``.
     """
     assert explanation.samples is not None, "an explanation of this run has its samples"
@@ -50,7 +48,7 @@ def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
     total = within + without
     safe = torch.where(total > 0, total, 1.0)
     share = within / safe
-    # The share's own influences, by the chain rule: how a size follows its coefficient, and the share the sizes.
+    # The chain rule gives the influences on the share: d size / d coefficient, times d share / d size.
     slope = steep * (weight - share.unsqueeze(-1)) / safe.unsqueeze(-1)
     moved = (explanation.influences * slope.unsqueeze(1)).sum(-1)
     known = (total > 0) & (magnitudes(beta, errors) > 0).any(-1)
@@ -61,10 +59,10 @@ class MeanWatchShare(NamedTuple):
     """A set's mean share over the probes.
 
     Attributes:
-        mean: from 0 to 1; the reference where no probe's is known.
-        error: standard error over the probes; of a single probe that of the perturbations.
-        freedom: degrees of freedom of the error; 0 where nothing is known.
-        reference: share of the elements that lie in the set.
+        mean: from 0 to 1; the reference if no probe's share is known.
+        error: standard error over the probes; for a single probe from the perturbations.
+        freedom: the error's degrees of freedom; 0 if nothing is known.
+        reference: share of all elements that lie in the set.
     """
 
     mean: float
@@ -73,18 +71,18 @@ class MeanWatchShare(NamedTuple):
     reference: float
 
 
-def mean_share(found: WatchShares, reference: float, freedom: float = math.inf) -> MeanWatchShare:
-    """The mean over probes; several targets of a probe depend on each other, and are averaged first.
+def mean_share(watched: WatchShares, reference: float, freedom: float = math.inf) -> MeanWatchShare:
+    """The mean over probes; each probe's targets, which depend on each other, are averaged first.
 
     Args:
-        found: of each probe and target.
-        reference: share of the elements that lie in the set.
-        freedom: of the perturbations' errors, which count where there is one probe alone.
+        watched: the shares of each probe and target.
+        reference: share of all elements that lie in the set.
+        freedom: the perturbations' errors' degrees of freedom, which count for a single probe.
     """
-    known = found.known.double()
+    known = watched.known.double()
     count = known.sum(1).clamp(min=1)
-    by_probe, errors = ((values.double() * known).sum(1) / count for values in (found.share, found.error))
-    mean = mean_over_probes(by_probe, errors, found.known.any(1))
+    by_probe, errors = ((values.double() * known).sum(1) / count for values in (watched.share, watched.error))
+    mean = mean_over_probes(by_probe, errors, watched.known.any(1))
     probes = int(mean.probes)
     if not probes:
         return MeanWatchShare(reference, 1.0, 0.0, reference)

@@ -1,8 +1,8 @@
-"""Explaining: a batch of inputs, without Lightning.
+"""Explaining: LIME for a batch of inputs, without Lightning.
 
 Begin with :mod:`~lime_callback.explaining.explain_batch`: perturb, run the model, fit, conclude. Its result is an
-:class:`~lime_callback.explaining.explanation.Explanation`. Reliance asks another question, what hiding a set
-changes: :mod:`~lime_callback.explaining.model_reliance`.
+:class:`~lime_callback.explaining.explanation.Explanation`. :mod:`~lime_callback.explaining.explain_function` is what
+users call. :mod:`~lime_callback.explaining.model_reliance` asks another question: what does hiding a set change?
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""Answers: what a change of the outputs means, for models that choose a class and for those that state values.
+"""Answer changes: how far hiding a set changes predictions, accuracy and loss, for classes and for values.
 
-Letters: ``m`` samples, ``K`` outputs; leading axes ``...`` are sets that are hidden.
+Letters: ``m`` samples, ``K`` outputs; leading axes ``...`` are hidden sets.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ UNLABELLED = -100
 
 @dataclass(frozen=True, eq=False)
 class AnswerChanges:
-    """How outputs are read.
+    """Compares outputs with each other and with labels.
 
     Attributes:
-        kind: ``"classes"`` (the largest output is the prediction), ``"sides"`` (of a single output, above or below the
-            middle), or ``"values"``.
-        labels: what is true: int64 ``[m]`` for classes and sides, -1 where that is not known, float ``[m, K]`` for
-            values, or ``None``.
+        kind: ``"classes"`` (the largest output is the prediction), ``"sides"`` (the prediction is whether the single
+            output lies above the middle), or ``"values"``.
+        labels: int64 ``[m]`` for classes and sides, -1 where unknown; float ``[m, K]`` for values; or ``None``.
         output: the outputs' scale, see :func:`~lime_callback.explain`.
     """
 
@@ -36,11 +35,11 @@ class AnswerChanges:
 
     @classmethod
     def of(cls, outputs: Tensor, labels: Tensor | None, output: Any = "raw") -> AnswerChanges:
-        """How outputs ``[m, K]`` are read beside these labels, or without any.
+        """Choose the kind by the outputs ``[m, K]`` and the labels.
 
-        Integers that fit the outputs make a classifier, and 0 and 1 beside a single output; other numbers a regression.
-        Integers below 0, and -100, are samples without a label. Without labels, several outputs are classes. Raw
-        outputs that are probabilities are taken as such.
+        Integer labels below K make classes, labels of 0 and 1 beside a single output make sides, and other labels make
+        values. Labels below 0, of decimal numbers -100 alone, are unknown. Without labels, several outputs are classes.
+        Raw outputs that are probabilities are read as probabilities.
         """
         size = outputs.shape[1]
         if output == "raw" and size > 1 and are_probabilities(outputs):
@@ -67,14 +66,14 @@ class AnswerChanges:
         return cls("classes" if output in ("softmax", "log_softmax") else "values", None, output)
 
     def changed(self, whole: Tensor, hidden: Tensor) -> Tensor:
-        """How far answers changed, ``[..., m]``.
+        """How far the predictions changed, ``[..., m]``.
 
-        1 where another class is predicted and 0 where not; for values the mean absolute change as a share of the
-        outputs' standard deviation.
+        For classes and sides 1 if the prediction changed, else 0. For values the mean absolute change, divided by the
+        outputs' standard deviation over the samples.
 
         Args:
-            whole: outputs as they are, ``[m, K]``.
-            hidden: outputs with something hidden, ``[..., m, K]``.
+            whole: outputs for the samples as they are, ``[m, K]``.
+            hidden: outputs with a set hidden, ``[..., m, K]``.
         """
         if self.kind != "values":
             return (self._decided(whole) != self._decided(hidden)).double()
@@ -84,13 +83,13 @@ class AnswerChanges:
         return torch.where(varies, by_spread, 0.0).sum(-1) / varies.sum().clamp(min=1)
 
     def right(self, outputs: Tensor) -> Tensor | None:
-        """Whether the prediction is true, 1 or 0, NaN without a label, ``[..., m]``; ``None`` if none is known."""
+        """1 if the prediction equals the label, else 0, NaN without a label, ``[..., m]``; ``None`` without labels."""
         if self.kind == "values" or self.labels is None:
             return None
         return self._where_known((self._decided(outputs) == self.labels).double())
 
     def loss(self, outputs: Tensor) -> Tensor | None:
-        """Cross-entropy, or the squared error by the labels' variance, ``[..., m]``; NaN and ``None`` as above."""
+        """Cross-entropy, or the squared error over the labels' variance, ``[..., m]``; NaN and ``None`` as above."""
         if self.labels is None:
             return None
         if self.kind == "values":
@@ -100,7 +99,7 @@ class AnswerChanges:
             p = outputs[..., 0] if self.output == "sigmoid" else outputs[..., 0].sigmoid()
             true = self.labels.clamp(min=0).double().expand(p.shape)
             return self._where_known(F.binary_cross_entropy(p.clamp(0, 1), true, reduction="none"))
-        if self.output == "sigmoid":  # one side for each class, not one class
+        if self.output == "sigmoid":  # each class is there or not, so that there is no one prediction
             return None
         logs = outputs.clamp(min=1e-12).log() if self.output == "softmax" else outputs.log_softmax(-1)
         true = self.labels.clamp(min=0).expand(logs.shape[:-1]).unsqueeze(-1)

@@ -1,6 +1,6 @@
-"""What is found out when the device is done: whether outputs were finite, and which fits explain nothing.
+"""Degenerate fits: which inputs' fits explain nothing or little, and whether all outputs were finite.
 
-Up to here an explanation reads nothing back, so that a device never waits for the host. Here all is read at once.
+Everything before reads nothing back, so that the host never waits for the device. Here all is read at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lime_callback.surrogates.fitting import Fit
     from lime_callback.views.features import Features
 
-# Rows, all of one weight, that suffice for a few features, also where they come in pairs.
+# Rows of equal weight that suffice for a few features, also if rows come in pairs.
 _ADVISED = 64
 
 
@@ -26,8 +26,8 @@ def check_outputs(whole: Tensor, outputs: Tensor) -> None:
     """Raise if a model's outputs are not finite.
 
     Args:
-        whole: for the inputs as they are, ``[B, K]``.
-        outputs: for their perturbations, ``[B, n, T]``.
+        whole: outputs for the unperturbed inputs, ``[B, K]``.
+        outputs: outputs for their perturbations, ``[B, n, T]``.
 
     Raises:
         ValueError: if one is NaN or infinite.
@@ -36,28 +36,31 @@ def check_outputs(whole: Tensor, outputs: Tensor) -> None:
 
 
 def fit_problems(
-    whole: Tensor, outputs: Tensor, found: Fit, features: Features
+    whole: Tensor, outputs: Tensor, fitted: Fit, features: Features
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """Why an input's fit explains nothing, and else why it tells little, by the input's number; empty if all is well.
+    """Find the inputs whose fit explains nothing, and those whose fit tells little.
 
     Args:
-        whole: outputs for the inputs as they are, ``[B, K]``.
-        outputs: those for their perturbations, ``[B, n, T]``.
-        found: what was fitted to them.
-        features: of the inputs.
+        whole: outputs for the unperturbed inputs, ``[B, K]``.
+        outputs: outputs for their perturbations, ``[B, n, T]``.
+        fitted: the surrogates that were fitted to them.
+        features: the inputs' features.
+
+    Returns:
+        The reason of each degenerate fit, and that of each other weak one, by the input's number.
 
     Raises:
         ValueError: if an output is NaN or infinite.
     """
-    constant, zero = found.constant.any(1), (found.coefficients == 0).all(-1).any(1)
-    facts = (constant, zero, features.present.sum(1), found.freedom, found.effective_rows)
-    dtype = found.spread.dtype
-    columns = [_broken(whole, outputs).to(dtype), *(one.to(dtype).expand(len(outputs)).unsqueeze(1) for one in facts)]
+    constant, zero = fitted.constant.any(1), (fitted.coefficients == 0).all(-1).any(1)
+    facts = (constant, zero, features.present.sum(1), fitted.freedom, fitted.effective_rows)
+    dtype = fitted.spread.dtype
+    columns = [_broken(whole, outputs).to(dtype), *(fact.to(dtype).expand(len(outputs)).unsqueeze(1) for fact in facts)]
     read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
     _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
     nothing: dict[int, str] = {}
-    few: dict[int, tuple[float, float]] = {}  # features, and the rows that there are for them
+    few: dict[int, tuple[float, float]] = {}  # number of features, number of effective rows
     scarce: dict[int, tuple[float, float]] = {}
     for b, (_, _, is_constant, is_zero, d, freedom, rows) in enumerate(read):
         if is_constant:
@@ -82,19 +85,19 @@ def fit_problems(
 
 
 def _worst(n: int, inputs: Mapping[int, tuple[float, float]]) -> tuple[str, float, float]:
-    """What is said of the input that lacks rows most, so that one cause is told once."""
-    d, rows = max(inputs.values(), key=lambda one: one[0] / one[1])
+    """Describe the input that lacks rows most, so that all inputs state one cause in the same words."""
+    d, rows = max(inputs.values(), key=lambda counts: counts[0] / counts[1])
     weighed = f", which count as {rows:.0f} under the kernel," if rows < 0.9 * n else ""
     return f"its {n} perturbations{weighed}", d, rows
 
 
 def _broken(whole: Tensor, outputs: Tensor) -> Tensor:
-    """For each input how many perturbations have outputs that are not finite, and whether it has itself, ``[B, 2]``."""
+    """How many of an input's perturbations have outputs that are not finite, and whether it has itself, ``[B, 2]``."""
     return torch.stack([(~outputs.isfinite().all(-1)).sum(1), (~whole.isfinite().all(-1)).long()], 1)
 
 
 def _raise_if_broken(broken: list[list[int]], n: int) -> None:
-    b, (count, itself) = max(enumerate(broken), key=lambda one: sum(one[1]))
+    b, (count, itself) = max(enumerate(broken), key=lambda of_input: sum(of_input[1]))
     if count or itself:
         raise ValueError(
             f"`forward` should return finite numbers. Found NaN or infinite outputs for {count} of {n} perturbations "

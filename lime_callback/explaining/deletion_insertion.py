@@ -1,8 +1,8 @@
 """Faithfulness: whether the features that an explanation ranks first are those that move the model.
 
-Deletion hides the features of largest coefficient one after another, insertion shows them, first as the explanation
-ranks them and then in a random order that stays the same over a run. An explanation that is right lets the output fall
-sooner, and rise sooner, than chance does.
+Deletion hides features one after another, insertion shows them: once in the order of their coefficients, once in a
+random order that stays the same over a run. If the explanation is right, its order lets the output fall and rise sooner
+than the random order does.
 
 Letters: ``B`` inputs, ``S`` steps along each curve, ``d`` features.
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
     from lime_callback.explaining.explanation import Explanation
 
-_ROWS = 64  # perturbations for each step of the four curves: a sixteenth of the explanation's forwards
+_ROWS = 64  # perturbations for each step of the four curves, which then take a sixteenth of the explanation's forwards
 
 
 def steps_for(n: int) -> int:
-    """How many steps each curve has beside an explanation of ``n`` perturbations; 0 of few."""
+    """How many steps each curve has beside an explanation of ``n`` perturbations; 0 if these are few."""
     return n // _ROWS
 
 
 def curve_rows(explanation: Explanation, steps: int, seeds: Sequence[int]) -> Tensor:
-    """Rows of the curves, bool ``[B, 4 S, d]``: insertion and deletion as ranked, and then in random order.
+    """The curves' on/off rows, bool ``[B, 4 S, d]``: ranked insertion and deletion, then random ones.
 
     Args:
-        explanation: whose first target ranks the features, the most positive coefficient first.
+        explanation: its first target ranks the features, the most positive coefficient first.
         steps: S.
-        seeds: one number an input, which its random order depends on.
+        seeds: one number an input, for its random order.
     """
     coefficients = explanation.coefficients[:, 0]
     present = explanation.features.present.expand(len(coefficients), -1)
@@ -55,11 +55,11 @@ def curve_rows(explanation: Explanation, steps: int, seeds: Sequence[int]) -> Te
 
 
 def area_beyond_chance(outputs: Tensor, spread: Tensor) -> Tensor:
-    """Mean area between the explanation's curves and those of chance, ``[B]``; above 0 where the explanation is better.
+    """Mean area between the ranked and the random curves, ``[B]``; above 0 if the explanation beats chance.
 
     Args:
-        outputs: of the rows of :func:`curve_rows`, ``[B, 4 S]``.
-        spread: standard deviation of the outputs over the perturbations, ``[B]``, the unit of the area.
+        outputs: outputs for the rows of :func:`curve_rows`, ``[B, 4 S]``.
+        spread: the outputs' standard deviation over the perturbations, ``[B]``, the area's unit.
     """
     insertion, deletion, by_chance, from_chance = outputs.view(len(outputs), 4, -1).mean(2).unbind(1)
     gained = (insertion - by_chance + from_chance - deletion) / 2

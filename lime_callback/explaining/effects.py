@@ -1,4 +1,4 @@
-"""Effects: a feature's signed share of its explanation's attribution, the one unit that compares probes and epochs.
+"""Effects: each feature's signed share of its explanation's attribution, comparable between probes and epochs.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -12,10 +12,10 @@ from torch import Tensor
 
 
 def magnitudes(coefficients: Tensor, errors: Tensor) -> Tensor:
-    """Sizes of coefficients without what their noise adds, ``[..., d]``: ``|b| (1 - e² / b²)``, or 0 if that is less.
+    """Sizes of coefficients without their noise, ``[..., d]``: ``max(0, |b| - e² / |b|)``.
 
-    The absolute value of a noisy zero is not zero on average, so that many features that are not used would add up to
-    much. An error that is unknown (infinite) takes nothing away.
+    The absolute value of a noisy zero has a mean above zero, so that many unused features would add up to much. An
+    unknown (infinite) error counts as 0.
 
     Args:
         coefficients: ``[..., d]``.
@@ -30,15 +30,15 @@ def magnitudes(coefficients: Tensor, errors: Tensor) -> Tensor:
 
 
 def balanced_sizes(coefficients: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
-    """Sizes whose sums noise does not raise, and how they follow their coefficients, both ``[..., d]``.
+    """Sizes whose sums have no bias from noise, and their derivatives by the coefficients, both ``[..., d]``.
 
-    With ``z = b / e`` and the normal density ``φ`` a size is ``|b| - 2 √2 e φ(z)``. It is 0 on average where the
-    coefficient is 0, and so may be negative: it is made for sums over sets of features. It is too small where a
-    coefficient is not much more than its error, by half an error at most.
+    A size is ``|b| - 2 √2 e φ(z)`` with ``z = b / e`` and the normal density ``φ``. Its mean is 0 if the coefficient is
+    0, so that a single size may be negative: use it for sums over sets of features. If a coefficient is not much larger
+    than its error, the size is too small, by half an error at most.
 
     Args:
-        coefficients: ``[..., d]``.
-        errors: their standard errors ``[..., d]``; one that is unknown (infinite) takes nothing away.
+        coefficients: ``b``, ``[..., d]``.
+        errors: their standard errors ``e``, ``[..., d]``; an unknown (infinite) error counts as 0.
     """
     noise = torch.where(errors.isfinite(), errors, 0.0)
     z = coefficients.abs() / noise.clamp(min=torch.finfo(noise.dtype).tiny)
@@ -49,7 +49,7 @@ def balanced_sizes(coefficients: Tensor, errors: Tensor) -> tuple[Tensor, Tensor
 def effects(coefficients: Tensor, errors: Tensor) -> Tensor:
     """Each coefficient's signed share of the attribution, ``[..., d]``.
 
-    Absolute values sum to 1, or are all 0 where no coefficient is larger than its error.
+    Absolute values sum to 1, or are all 0 if no coefficient is larger than its error.
 
     Args:
         coefficients: ``[..., d]``.

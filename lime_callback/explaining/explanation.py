@@ -33,30 +33,29 @@ if TYPE_CHECKING:
 class Explanation:
     """A surrogate for each input and target, on the inputs' device.
 
-    Inputs with fewer features than others are padded to the largest d with coefficients of 0; ``features.present``
+    Inputs with fewer features than others have coefficients of 0 in place of the missing ones; ``features.present``
     tells which entries are real.
 
     Attributes:
-        coefficients: ``[B, T, d]``, in units of the output: what switching the feature on adds to it.
+        coefficients: what switching a feature on adds to the output, in its units, ``[B, T, d]``.
         standard_error: ``[B, T, d]``, robust against heteroscedasticity and against rows that were drawn together;
-            infinite where the rows do not suffice to know it, and 0 where the rows are all that there are.
+            infinite if the rows are too few to know it, and 0 if the rows are exhaustive.
         intercept: ``[B, T]``.
-        score: R² of rows that were left out of the fit, ``[B, T]``, from -1 to 1: how well the surrogate predicts. 0
-            where the output does not vary, and at most 0 where the rows do not suffice.
-        fit_score: weighted R² of the rows that were fitted, ``[B, T]``, which many features make large by themselves.
-        gap: what the surrogate says of the unperturbed input less what the model says, in standard deviations of the
-            outputs, ``[B, T]``; 0 where they do not vary.
-        freedom: degrees of freedom of the standard errors, ``[B]``: 0 where the rows do not suffice, and infinite where
-            they are all that there are.
-        effective_rows: how many rows of equal weight would tell as much as these under the kernel, ``[B]``.
+        score: R² of rows left out of the fit, ``[B, T]``, from -1 to 1: how well the surrogate predicts. 0 if the
+            output does not vary, and at most 0 if the rows are too few.
+        fit_score: weighted R² of the fitted rows, ``[B, T]``, which grows with the number of features alone.
+        gap: the surrogate's output for the unperturbed input minus the model's, in standard deviations of the outputs,
+            ``[B, T]``; 0 if they do not vary.
+        freedom: the standard errors' degrees of freedom, ``[B]``: 0 if the rows are too few, infinite if exhaustive.
+        effective_rows: number of rows of equal weight that would tell as much as these do, ``[B]``.
         targets: index of the output that is explained, int64 ``[B, T]``.
         prediction: the output for the unperturbed input, ``[B, T]``.
         hidden: the output with every feature hidden, ``[B, T]``.
-        fingerprint: mean, spread and slope of each input's values, ``[B, 3]``: tells other inputs from the same ones.
-        features: what the coefficients belong to.
-        n_perturbations: rows of the design, n.
-        shape: of one input, ``dims``.
-        samples: what was fitted, or ``None`` where it was left out.
+        fingerprint: mean, spread and slope of each input's values, ``[B, 3]``, which identify the inputs.
+        features: the features that the coefficients belong to.
+        n_perturbations: number of the design's rows, n.
+        shape: one input's shape, ``dims``.
+        samples: the data that was fitted, or ``None`` if it was left out.
     """
 
     coefficients: Tensor
@@ -77,11 +76,11 @@ class Explanation:
     samples: Samples | None = None
 
     def heatmap(self) -> Tensor:
-        """Each element's coefficient, ``[B, T, *dims]``; 0 where nothing is ever hidden."""
+        """Each element's coefficient, ``[B, T, *dims]``; 0 for elements that are never hidden."""
         return self.on_elements(self.coefficients).expand(*self.score.shape, *self.shape)
 
     def on_elements(self, values: Tensor) -> Tensor:
-        """Lay values of the features, ``[B, T, d]``, onto the mask: ``[B, T, *dims]``, with size 1 where it has."""
+        """Give each element its feature's value of ``[B, T, d]``: ``[B, T, *dims]``, of size 1 where the mask is."""
         batch, targets, _ = values.shape
         mask = self.features.mask.long().expand(batch, *self.features.mask.shape[1:])
         padded = torch.cat([values.new_zeros(batch, targets, 1), values], dim=-1)
@@ -90,10 +89,9 @@ class Explanation:
 
     @property
     def effects(self) -> Tensor:
-        """Each feature's signed share of its input's and target's attribution, ``[B, T, d]``.
+        """Each feature's signed share of the attribution of its input and target, ``[B, T, d]``.
 
-        Absolute values sum to 1, or are all 0; what noise adds to them is taken out. See
-        :mod:`lime_callback.explaining.effects`.
+        Absolute values sum to 1, or are all 0. See :mod:`lime_callback.explaining.effects`.
         """
         return effects(self.coefficients, self.standard_error)
 
@@ -105,7 +103,7 @@ class Explanation:
 
     @property
     def whole_effect(self) -> Tensor:
-        """The output with everything there less the output with every feature hidden, ``[B, T]``."""
+        """The unperturbed input's output minus the output with every feature hidden, ``[B, T]``."""
         return self.prediction - self.hidden
 
     @cached_property
@@ -124,12 +122,12 @@ class Explanation:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def half_widths(self, level: float = LEVEL, *, simultaneous: bool = False) -> Tensor:
-        """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite where no interval can be stated.
+        """Half of each coefficient's confidence interval, ``[B, T, d]``; infinite if the rows are too few for one.
 
         Args:
-            level: probability that an interval holds what endless perturbations would give.
-            simultaneous: whether all intervals of an input and target do so together: for the strongest of them, which
-                are picked because they are large.
+            level: probability that an interval holds the coefficient that endless perturbations would give.
+            simultaneous: whether all intervals of an input and target hold theirs together with that probability, as
+                the strongest features need, which are picked because they are large.
 
         Raises:
             ValueError: if the level does not lie between 0 and 1.
@@ -169,25 +167,25 @@ class Explanation:
         hide_color: float | Sequence[float] | Tensor = 0.0,
         min_weight: float = 0.0,
     ) -> tuple[Tensor, Tensor]:
-        """Pictures of each input's strongest features, as ``lime`` makes them for one.
+        """Images of each input's strongest features, as ``lime``'s ``get_image_and_mask`` makes them for one input.
 
-        Three things differ: a coefficient of 0 is never marked, what lowers the output is -1 in the mask also where
-        nothing else is marked, and hidden parts may have any colour. What hidden parts are *while explaining*, which
-        ``lime`` calls ``hide_color`` too, is the ``baseline`` here: ``"segment_mean"`` for ``None``, or a colour.
+        Three things differ: a coefficient of 0 is never marked, features that lower the output are -1 in the mask also
+        if no others are marked, and hidden parts may have any colour. ``lime`` also calls ``hide_color`` what replaces
+        hidden parts *while explaining*; that is the ``baseline`` here, with ``"segment_mean"`` for ``None``.
 
         Args:
-            images: what is shown, ``[B, *dims]``: the inputs, or pictures of them whose shape the mask broadcasts to.
-            num_features: how many are marked, at most.
-            positive_only: mark only what raises the output.
-            negative_only: mark only what lowers it. If neither is true, both are marked, and images of three channels
-                are painted: green what raises the output, red what lowers it.
-            hide_rest: hide what is not marked.
-            hide_color: what is there then, in units of the images: a number, or one for each channel.
-            min_weight: absolute coefficient that a feature has to exceed; to reach, where both kinds are marked.
+            images: the inputs ``[B, *dims]``, or pictures of them whose shape the mask broadcasts to.
+            num_features: largest number of features that are marked.
+            positive_only: mark only features that raise the output.
+            negative_only: mark only features that lower it. If neither is true, both kinds are marked, and images of
+                three channels are painted green where the output is raised, red where it is lowered.
+            hide_rest: hide all that is not marked.
+            hide_color: the colour of hidden parts, in the images' units: a number, or one for each channel.
+            min_weight: absolute coefficient that a feature has to exceed, or to reach if both kinds are marked.
 
         Returns:
-            The images, ``[B, T, *dims]``, and the mask, int64 ``[B, T, *dims]`` with size 1 where the features' mask
-            has it: 1 for what raises the output, -1 for what lowers it, 0 for the rest.
+            The images, ``[B, T, *dims]``, and the mask, int64 ``[B, T, *dims]``, of size 1 where the features' mask is:
+            1 for features that raise the output, -1 for those that lower it, 0 for the rest.
 
         Raises:
             ValueError: if the images do not fit, both kinds are excluded, or a number is out of range.
@@ -207,11 +205,11 @@ class Explanation:
         mask = self.on_elements(signs)
         layout = self.features.layout
         flat = layout.canonical(mask.flatten(0, 1))
-        found = marked_images(
+        marked = marked_images(
             layout.canonical(images.detach()), flat.view(batch, targets, *flat.shape[1:]),
             hide_rest=hide_rest, hide_color=hide_color, **kinds,
         )  # fmt: skip
-        return layout.restore(found.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
+        return layout.restore(marked.flatten(0, 1)).reshape(batch, targets, *images.shape[1:]), mask
 
     def to(self, device: torch.device | str) -> Explanation:
         """The same explanation on another device; itself, with what it has computed, where it is there already."""
@@ -233,8 +231,8 @@ class Explanation:
 
         Args:
             images: the inputs ``[B, *dims]``, for features that tell pixels apart.
-            wavelengths: of the channels, in nm.
-            class_names: of the outputs.
+            wavelengths: the channels' wavelengths, in nm.
+            class_names: the outputs' names.
 
         Raises:
             ValueError: if the images or the wavelengths do not fit.

@@ -28,8 +28,8 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
     """Write everything to one ``.npz`` file, without pickle; an existing file is replaced as a whole.
 
     Args:
-        explanation: a :class:`~lime_callback.Explanation`, which knows this module and not the other way round.
-        path: of the file.
+        explanation: a :class:`~lime_callback.Explanation`, which imports this module, not the other way round.
+        path: the file's path.
     """
     arrays = {
         f.name: getattr(explanation, f.name)
@@ -59,7 +59,7 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
 
 
 def _check_whole(explanation: Any) -> None:
-    """Raise a ``ValueError`` if the parts' shapes do not fit each other, as in a file that was tampered with."""
+    """Raise a ``ValueError`` if the parts' shapes do not fit each other, as in a damaged file."""
     batch, targets = explanation.targets.shape
     shapes: dict[str, tuple[int, ...]]
     size, samples = len(explanation.features), explanation.samples
@@ -84,8 +84,8 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
     """Read what :func:`save` wrote; nothing is unpickled.
 
     Args:
-        path: of the file.
-        make: takes the attributes of an :class:`~lime_callback.Explanation` by their names, and returns one.
+        path: the file's path.
+        make: makes an :class:`~lime_callback.Explanation` of its attributes, given by name.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -103,15 +103,15 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
             k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")
         }
         told = {"group": int(about["group"]), "chance": bool(about["chance"]), "period": about.get("period")}
-        found = make(
+        explanation = make(
             **arrays,
             features=features,
             n_perturbations=int(about["n_perturbations"]),
             shape=tuple(about["shape"]),
             samples=Samples(**parts, **told) if parts else None,
         )
-        _check_whole(found)
-        return found
+        _check_whole(explanation)
+        return explanation
     except FileNotFoundError:
         raise
     except Exception as error:

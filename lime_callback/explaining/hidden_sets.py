@@ -1,4 +1,4 @@
-"""Hides sets in samples, and reads what that changes: the work behind :mod:`lime_callback.explaining.model_reliance`.
+"""Hides sets in samples and measures the change: the work behind :mod:`lime_callback.explaining.model_reliance`.
 
 Letters: ``S`` sets, ``m`` samples, ``K`` outputs.
 """
@@ -39,18 +39,18 @@ def measure_reliance(
     ranks: Ranks = ALONE,
     device: torch.device | None = None,
 ) -> Reliance:
-    """Hide what is pinned, in all processes together.
+    """Hide each set and its random sets in the samples, in all processes together.
 
     Args:
         forward: takes ``[m, *dims]`` and the number of each row's sample.
-        inputs: ``[N, *dims]``, of which ``swaps`` chose some.
+        inputs: ``[N, *dims]``, of which ``swaps`` chose the samples.
         layout: the axes of one input.
-        swaps: what is hidden by what.
-        labels: of the N inputs, or ``None``.
-        settings: for the outputs' scale.
+        swaps: which elements are replaced by which sample's.
+        labels: the N inputs' labels, or ``None``.
+        settings: gives the outputs' scale.
         batch_size: rows a forward at most.
         ranks: the processes, which share the forwards.
-        device: where the model is; ``None``: where the inputs are. Rows of inputs elsewhere are moved batch by batch.
+        device: the model's device; ``None``: the inputs' device. Rows of inputs elsewhere are moved batch by batch.
 
     Raises:
         ValueError: if outputs are not finite.
@@ -86,13 +86,13 @@ def measure_reliance(
 
 
 def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:
-    """What the outputs say.
+    """Compare the outputs with each set hidden to those with its random sets hidden.
 
     Args:
-        whole: of the samples as they are, ``[m, K]``.
-        hidden: with each mask of ``swaps`` hidden, ``[len(masks), m, K]``.
-        swaps: what was hidden.
-        answers: how outputs are read.
+        whole: outputs for the samples as they are, ``[m, K]``.
+        hidden: outputs with each mask of ``swaps`` hidden, ``[len(masks), m, K]``.
+        swaps: the sets, and their random sets.
+        answers: compares outputs.
     """
     changed = answers.changed(whole, hidden)
     right, loss = answers.right(hidden), answers.loss(hidden)
@@ -133,7 +133,7 @@ def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: An
 def _error(values: Tensor) -> Tensor:
     """Standard error of the mean over samples, ``[S]`` of ``[S, m]``.
 
-    Where all samples say the same, one more could have said otherwise: so much is always left.
+    If all samples agree, one more could still have disagreed: the error is at least 1 / m.
     """
     count = values.shape[1]
     return (values.var(1) / count + 1 / count**2).sqrt()

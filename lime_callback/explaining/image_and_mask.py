@@ -1,7 +1,7 @@
-"""What the strongest features of an explanation look like: the field's ``get_image_and_mask``, for all inputs at once.
+"""Images that mark an explanation's strongest features: ``lime``'s ``get_image_and_mask``, for all inputs at once.
 
-Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``C``, ``H``, ``W`` channels and pixels; a mask may have size 1 in
-any of the last three, and broadcasts.
+Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``C``, ``H``, ``W`` channels and pixels. A mask broadcasts: it may
+have size 1 in any of the last three axes.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def strongest_signs(
     negative_only: bool = False,
     min_weight: float = 0.0,
 ) -> Tensor:
-    """The features of largest absolute coefficient: 1 for what raises the output, -1 for what lowers it, 0 for others.
+    """Signs of the features of largest absolute coefficient, 0 for all others.
 
     Args:
         coefficients: ``[B, T, d]``.
         present: which features an input has, bool ``[B or 1, d]``.
-        num_features: how many at most, of those that the other arguments leave.
-        positive_only: only features that raise the output.
-        negative_only: only features that lower it. If neither is true, both kinds.
-        min_weight: of the absolute coefficient, which has to be above it, or to reach it where both kinds are taken.
+        num_features: largest number of features, of those that the other arguments leave.
+        positive_only: take only features that raise the output.
+        negative_only: take only features that lower it. If neither is true, both kinds are taken.
+        min_weight: absolute coefficient that a feature has to exceed, or to reach if both kinds are taken.
 
     Returns:
         int64 ``[B, T, d]``.
@@ -73,18 +73,18 @@ def marked_images(
     hide_rest: bool = False,
     hide_color: float | Sequence[float] | Tensor = 0.0,
 ) -> Tensor:
-    """The images, with what is not in the mask hidden, and with red and green on what is.
+    """Hide what the mask leaves out of the images, and paint what it marks green and red.
 
-    Where both kinds of features are shown, images of three channels are painted: the green channel of what raises the
-    output, and the red one of what lowers it, are set to the image's largest value.
+    Images of three channels are painted if both kinds of features are marked: the green channel where the output is
+    raised, and the red channel where it is lowered, become the image's largest value.
 
     Args:
         images: ``[B, C, H, W]``.
         mask: 1, -1 and 0, ``[B, T, C, H, W]`` or of a shape that broadcasts to it.
         positive_only: see :func:`strongest_signs`.
         negative_only: see :func:`strongest_signs`.
-        hide_rest: whether all that is 0 in the mask is hidden.
-        hide_color: what is there then, in units of the images: a number, or one for each channel.
+        hide_rest: whether to hide all that is 0 in the mask.
+        hide_color: the colour of hidden parts, in the images' units: a number, or one for each channel.
 
     Returns:
         ``[B, T, C, H, W]``.
@@ -94,19 +94,19 @@ def marked_images(
         TypeError: if an argument is of another kind.
     """
     channels = images.shape[1]
-    found = images.unsqueeze(1).expand(-1, mask.shape[1], -1, -1, -1)
+    marked = images.unsqueeze(1).expand(-1, mask.shape[1], -1, -1, -1)
     if check_flag("hide_rest", hide_rest):
-        found = torch.where(mask != 0, found, _colour(hide_color, images))
+        marked = torch.where(mask != 0, marked, _colour(hide_color, images))
     if not (positive_only or negative_only) and channels == 3 and mask.shape[2] == 1:
         brightest = images.flatten(1).amax(1).view(-1, 1, 1, 1, 1)
         channel = torch.arange(channels, device=images.device).view(1, 1, -1, 1, 1)
         painted = ((mask < 0) & (channel == _RED)) | ((mask > 0) & (channel == _GREEN))
-        found = torch.where(painted, brightest, found)
-    return found.clone(memory_format=torch.contiguous_format)
+        marked = torch.where(painted, brightest, marked)
+    return marked.clone(memory_format=torch.contiguous_format)
 
 
 def _colour(value: float | Sequence[float] | Tensor, images: Tensor) -> Tensor:
-    """A colour as a tensor ``[C or 1, 1, 1]`` of the images' kind."""
+    """A colour as a tensor ``[C or 1, 1, 1]`` of the images' dtype and device."""
     channels = images.shape[1]
     wanted = f"`hide_color` should be a finite number, or one for each of the {channels} channels."
     try:

@@ -1,4 +1,4 @@
-"""What is explained: checks of inputs and of the features that belong to them."""
+"""Checks of inputs, features and backgrounds, and the fingerprint that identifies inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_inputs(inputs: Tensor) -> None:
         raise TypeError(f"`inputs` should be floating point. Found dtype {inputs.dtype}; convert them with `.float()`.")
     if inputs.ndim < 2 or inputs.numel() == 0:
         raise ValueError(f"`inputs` should have shape [B, *dims] and not be empty. Found shape {tuple(inputs.shape)}.")
-    finite = torch.stack([one.isfinite().all() for one in inputs])  # one at a time, for the memory
+    finite = torch.stack([each.isfinite().all() for each in inputs])  # one at a time, for the memory
     if not bool(finite.all()):
         raise ValueError(
             f"`inputs` should be finite. Found NaN or infinite values in input "
@@ -34,19 +34,19 @@ def check_inputs(inputs: Tensor) -> None:
 
 
 def fingerprint(inputs: Tensor) -> Tensor:
-    """Three numbers that tell inputs apart, also from a shuffled copy: mean, spread and slope, ``[B, 3]``."""
+    """Mean, spread and slope of each input's values, ``[B, 3]``, which differ also for a shuffled copy."""
     dtype = wide(inputs.device)
     ramp = torch.linspace(-1, 1, inputs[0].numel(), dtype=dtype, device=inputs.device)
 
     def numbers(values: Tensor) -> Tensor:
         return torch.stack([values.mean(), values.std(correction=0), torch.dot(values, ramp) / len(ramp)])
 
-    # One at a time: all of them in full width would take more memory than a batch.
-    return torch.stack([numbers(one.flatten().to(dtype)) for one in inputs])
+    # One at a time: all inputs in full width would take more memory than a batch.
+    return torch.stack([numbers(each.flatten().to(dtype)) for each in inputs])
 
 
 def checked_features(features: Features | Tensor, inputs: Tensor) -> Features:
-    """Features that fit the inputs, on their device.
+    """The user's features as :class:`Features` that fit the inputs, on their device.
 
     Raises:
         TypeError: if they are neither features nor a tensor.
@@ -70,7 +70,7 @@ def checked_features(features: Features | Tensor, inputs: Tensor) -> Features:
 
 
 def check_background(background: Any, inputs: Tensor) -> None:
-    """Raise if a background is given that is not ``[N, *dims]`` of the inputs' kind.
+    """Raise if there is a background that does not fit the inputs.
 
     Raises:
         ValueError: if its shape does not fit the inputs ``[B, *dims]``, or its values are not finite.

@@ -1,7 +1,7 @@
-"""Reliance: what happens to a model's answers when a set of channels or pixels is hidden.
+"""Reliance: how far a model's answers change when a set of channels or pixels is hidden.
 
-A set is hidden by the values that other samples have there. Beside it, random sets of as many channels or pixels are
-hidden in the same samples by the same others: what they change is what is to be expected of any such set.
+Other samples' values replace a set. Beside it, the same samples' values replace random sets of as many channels or
+pixels: their changes are what any such set is expected to change.
 
 Letters: ``S`` sets, ``m`` samples, ``K`` outputs.
 """
@@ -49,16 +49,16 @@ def reliance(
 
     Args:
         forward: takes ``[m, *dims]``, returns ``[m]`` or ``[m, K]`` (or what a callable ``output`` makes that of).
-        inputs: samples ``[N, *dims]``, at least four; some dozens that resemble what the model meets.
+        inputs: samples ``[N, *dims]``, at least four; better some dozens, such as the model meets.
         sets: for each name a bool mask that broadcasts to ``[N, *dims]``, or what a :class:`~lime_callback.Watch`
             takes: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``.
         labels: integers ``[N]`` of a classifier, or numbers ``[N]`` or ``[N, K]`` of a regression.
-        wavelengths: of the channels, in nm.
+        wavelengths: the channels' wavelengths, in nm.
         layout: the axes of one sample; ``None``: the usual ones of its rank.
         output: the outputs' scale, see :func:`~lime_callback.explain`.
         references: random sets for each set, at least 3.
         batch_size: inputs a forward.
-        seed: of the other samples and of the random sets.
+        seed: seed of the choice of other samples and random sets.
 
     Raises:
         ValueError: if an argument does not fit the inputs, or the outputs are not finite.
@@ -100,7 +100,7 @@ def _masks(
             "`sets` should be a dictionary of names and sets, such as {'water': (1350.0, 1430.0)}. Found "
             f"{'an empty one' if isinstance(sets, Mapping) else f'a {type(sets).__name__}'}."
         )
-    found = {}
+    masks = {}
     for name, what in sets.items():
         if isinstance(what, Tensor) and what.dtype == torch.bool and what.ndim >= inputs.ndim - 1:
             mask = what if what.ndim == inputs.ndim else what.unsqueeze(0)
@@ -110,7 +110,7 @@ def _masks(
                     f"`sets[{name!r}]` should be a mask with at least one true element that broadcasts to the inputs' "
                     f"shape {tuple(inputs.shape)}. Found shape {tuple(what.shape)} with {int(what.sum())} of them."
                 )
-            found[name] = layout.canonical(mask).cpu()
+            masks[name] = layout.canonical(mask).cpu()
         else:
-            found[name] = elements(next(iter(check_watch({name: what}).values())), inputs, layout, wavelengths, None)
-    return found
+            masks[name] = elements(next(iter(check_watch({name: what}).values())), inputs, layout, wavelengths, None)
+    return masks

@@ -1,9 +1,8 @@
-"""What other LIME packages do by default, in this package's strategies: for comparisons, by ``like=``.
+"""Other LIME packages' defaults as strategies of this package, which ``like=`` selects for comparisons.
 
-Taken from the sources of ``lime`` 0.2.0.1, ``captum`` 0.9.0 and ``meteors`` 0.2.0. Each sets how rows are drawn, what
-they weigh, what hidden elements become, and the surrogate with its penalty. The rest stays as it is here: the number of
-perturbations (theirs are 1000 for images, 5000 for tables, 25 and 10), the features, and the output, which for ``lime``
-is a probability.
+They are taken from the sources of ``lime`` 0.2.0.1, ``captum`` 0.9.0 and ``meteors`` 0.2.0. A preset sets the design,
+the kernel, the baseline, and the surrogate with its penalty. It does not set the number of perturbations (theirs are
+1000 for images and 5000 for tables, 25, and 10), the features, and the output, which for ``lime`` is a probability.
 """
 
 from __future__ import annotations
@@ -29,11 +28,10 @@ class Preset:
     """A package's defaults.
 
     Attributes:
-        design: how rows are drawn.
-        kernel: what they weigh.
-        surrogate: what is fitted.
-        baseline: what hidden elements become; ``None`` where that depends on the training data, so that it stays the
-            user's choice.
+        design: draws the rows.
+        kernel: weighs them.
+        surrogate: the linear model.
+        baseline: replaces hidden elements; ``None`` if that depends on the training data, and so is the user's choice.
     """
 
     design: Design
@@ -43,7 +41,7 @@ class Preset:
 
     @property
     def strategies(self) -> dict[str, Design | Kernel | Surrogate | Baseline]:
-        """Those that are set, by the argument that they stand for."""
+        """The strategies that are set, by the name of their argument."""
         strategies = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: strategy for name, strategy in strategies.items() if strategy is not None}
 

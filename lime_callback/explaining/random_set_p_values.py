@@ -1,4 +1,4 @@
-"""How probable a set's changes are, if it were like the random sets that were hidden in the same samples.
+"""P values of a set's changes, if the set were like the random sets that were hidden in the same samples.
 
 Letters: ``m`` samples, ``R`` random sets.
 """
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def p_value_of_count(changed: Tensor, random: Tensor) -> float:
-    """Probability that at least as many samples change, given how many sets change each sample.
+    """Probability that the set changes at least as many samples, given how many of all sets change each sample.
 
-    If the set is one of ``R + 1`` alike, a sample that ``k`` of them change is changed by the set itself with
-    probability ``k / (R + 1)``. The number of such samples has a Poisson binomial distribution.
+    If the set is like its R random sets, and ``k`` of all ``R + 1`` change a sample, the set itself changes it with
+    probability ``k / (R + 1)``. The number of samples that it changes has a Poisson binomial distribution.
 
     Args:
-        changed: by the set, 0 or 1, ``[m]``.
-        random: by the random sets, ``[R, m]``.
+        changed: whether the set changes each sample, 0 or 1, ``[m]``.
+        random: likewise for the random sets, ``[R, m]``.
 
     References:
         Mantel and Haenszel, "Statistical Aspects of the Analysis of Data from Retrospective Studies of Disease",
@@ -35,16 +35,16 @@ def p_value_of_count(changed: Tensor, random: Tensor) -> float:
 
 
 def p_value_of_mean(changed: Tensor, random: Tensor) -> float:
-    """Probability that the set's mean change lies as far above the random sets', by Student's t over the samples.
+    """Probability that the set's mean change exceeds the random sets' by as much, by Student's t over the samples.
 
     Args:
-        changed: by the set, ``[m]``.
-        random: by the random sets, ``[R, m]``.
+        changed: the set's change of each sample, ``[m]``.
+        random: the random sets' changes, ``[R, m]``.
     """
     from scipy.stats import t
 
     apart = changed - random.mean(0)
     count = len(apart)
-    # Where all samples say the same, one more could have said otherwise.
+    # If all samples agree, one more could still have disagreed: the error keeps 1 / m.
     error = (apart.var() / count + 1 / count**2).sqrt()
     return float(t.sf(float(apart.mean() / error), count - 1))

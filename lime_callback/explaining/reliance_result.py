@@ -1,4 +1,4 @@
-"""What hiding sets changes, beside random sets: the result, its intervals, and whether the model rests on a set.
+"""The result of a reliance measurement: what hiding sets changes beside random sets, and whether that is too much.
 
 Letters: ``S`` sets, ``m`` samples.
 """
@@ -24,22 +24,22 @@ class Reliance:
     """What hiding each of S sets changes, beside random sets. Tensors are float64 ``[S]``, on the CPU.
 
     Attributes:
-        names: of the sets.
-        changed: share of predictions that become another class; for values that are no classes, their mean absolute
-            change as a share of their standard deviation.
+        names: the sets' names.
+        changed: share of predictions that become another class; for values their mean absolute change, divided by their
+            standard deviation.
         changed_error: its standard error over the samples.
-        expected: the same of random sets of as many elements, made of the same ranges or patches.
+        expected: mean of ``changed`` over random sets of as many elements, made of the same ranges or patches.
         excess_error: standard error of ``changed - expected`` over the samples.
         spread: standard deviation of ``changed`` between random sets, as if they had no elements in common.
-        chance: probability of so much change or more, if in each sample the set were one of its random sets.
-        accuracy_drop: by how much the accuracy falls; ``None`` without labels that fit.
-        expected_accuracy_drop: likewise, of random sets.
-        loss_increase: by how much the cross-entropy rises, or the squared error as a share of the labels' variance;
-            ``None`` without labels that fit.
-        expected_loss_increase: likewise, of random sets.
-        share: of all elements that are in the set, from 0 to 1.
-        references: how many random sets there were, int64.
-        samples: how many there were, m.
+        chance: p value: the probability of at least as much change, if the set were one of its random sets.
+        accuracy_drop: how far the accuracy falls; ``None`` without labels that fit.
+        expected_accuracy_drop: likewise for random sets.
+        loss_increase: how far the cross-entropy rises, or the squared error divided by the labels' variance; ``None``
+            without labels that fit.
+        expected_loss_increase: likewise for random sets.
+        share: share of all elements that are in the set, from 0 to 1.
+        references: number of random sets, int64.
+        samples: number of samples, m.
         classes: whether ``changed`` counts predictions.
     """
 
@@ -61,24 +61,24 @@ class Reliance:
 
     @property
     def excess(self) -> Tensor:
-        """What is changed beyond what is expected."""
+        """``changed - expected``."""
         return self.changed - self.expected
 
     def half_width(self, level: float = LEVEL) -> Tensor:
-        """Half of the interval of ``changed`` over all samples of which these are some."""
+        """Half the interval of ``changed`` over all samples that these were drawn from."""
         return self.changed_error * float(critical_value(self.samples - 1, level))
 
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
-        """Whether the model rests on each set, bool ``[S]``: more is changed than expected, and not by chance.
+        """Whether the model rests on each set, bool ``[S]``: hiding it changes more than expected, not by chance.
 
-        Without a bound, the difference has to be relevant (0.1), too large for a chance within the samples, and the set
-        has to stand out from its random sets: some range of channels always is the most important one.
+        Without a bound, the excess has to be relevant (above 0.1) and significant over the samples, and the set has to
+        stand out from its random sets, since some range of channels is always the most important one.
 
         Args:
-            bound: the difference that has to be exceeded, beyond its error; ``None``: as above.
-            alpha: probability to say so without a cause.
+            bound: the excess has to exceed this by more than its error; ``None``: as above.
+            alpha: probability of a false alarm.
         """
-        level = 1 - 2 * alpha  # of an interval of which one side counts
+        level = 1 - 2 * alpha  # of an interval whose one side counts
         among = self.references.double()
         # The mean of the random sets is uncertain; without a bound, one more of them may lie so much further.
         error = self.spread * (1 / among + (bound is None)).sqrt()
@@ -89,7 +89,7 @@ class Reliance:
         return (self.excess - over_samples > bound) & (self.excess - over_sets > bound)
 
     def only(self, names: Iterable[str]) -> Reliance:
-        """The same of some sets, as far as they are there."""
+        """The result for those of these sets that it has."""
         kept = set(names)
         rows = [i for i, name in enumerate(self.names) if name in kept]
         tensors = {
@@ -98,11 +98,11 @@ class Reliance:
         return replace(self, names=tuple(self.names[i] for i in rows), **tensors)
 
     def renamed(self, names: Iterable[str]) -> Reliance:
-        """The same under other names, in the same order."""
+        """The same result with other names, in the same order."""
         return replace(self, names=tuple(names))
 
     def text(self, name: str) -> str:
-        """What hiding a set changes, in words.
+        """Says in words what hiding a set changes.
 
         Raises:
             ValueError: if there is no such set.

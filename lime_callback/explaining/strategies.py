@@ -1,4 +1,4 @@
-"""How explanations are made: every strategy resolved and checked."""
+"""The strategies of an explanation: design, baseline, kernel, surrogate and output, resolved from names and checked."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
 
 @dataclass(frozen=True)
 class Strategies:
-    """How explanations are made: every strategy resolved and checked.
+    """How explanations are made: every strategy as an object, checked.
 
-    A strategy that is ``None`` is the one of ``like``, or the default, which for the baseline is ``usual``.
+    ``None`` stands for the strategy of the package ``like``, or else for the default, which is ``usual`` for the
+    baseline. Names become objects when the instance is made; nothing changes afterwards.
 
     Raises:
         ValueError: for an unknown name, a number out of range, or an argument that ``like`` sets as well.
@@ -45,13 +46,13 @@ class Strategies:
     surrogate: Any = None
     output: Output | Reducer | Callable[[Tensor], Tensor] = "raw"
     stem: Literal["auto", "off", False] = "auto"
-    like: InitVar[Like | None] = None  # of a copy the strategies are given
+    like: InitVar[Like | None] = None  # not in a copy, whose strategies are given
     usual: InitVar[Any] = "mean"
 
     def __post_init__(self, like: Like | None, usual: Any) -> None:
         object.__setattr__(self, "n_perturbations", check_count("n_perturbations", self.n_perturbations, 2))
         check_output(self.output)
-        if self.stem is False:  # what YAML makes of an off without quotes
+        if self.stem is False:  # YAML reads an off without quotes as false
             object.__setattr__(self, "stem", "off")
         check_one_of("stem", self.stem, ("auto", "off"))
         if like is not None:

@@ -1,8 +1,9 @@
 """Summaries: many explanations in one.
 
-Begin with :mod:`~lime_callback.summaries.aggregate`, the sums over any number of inputs, and
-:mod:`~lime_callback.summaries.explain_dataset`, which explains a data set batch by batch. The others combine several
-segmentations, and say how far seeds agree.
+Begin with :mod:`~lime_callback.summaries.aggregate`, which sums over any number of inputs, and
+:mod:`~lime_callback.summaries.explain_dataset`, which explains a data set batch by batch.
+:mod:`~lime_callback.summaries.segmentation_ensemble` averages explanations by several segmentations,
+:mod:`~lime_callback.summaries.seed_stability` says how far explanations of several seeds agree.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
-"""Global attributions: the explanations of many inputs in one, in memory that does not grow with their number.
+"""Aggregates: many inputs' explanations in one, in memory that does not grow with their number.
 
-Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are told apart by their names, so what is aggregated
-has to mean the same in every input: superbands do, a grid and a mask that all inputs share, too.
+Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are identified by their names, so a name has to mean
+the same in every input, as it does for superbands, a grid, and a mask that all inputs share.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _NO_COMMON_NAMES = (
 
 
 class Aggregate:
-    """Mean and spread of each feature's coefficient over explanations, as they come.
+    """Mean and spread of each feature's coefficient over explanations, which are added one after another.
 
-    A feature counts where an input has it. Superpixels that are cut for each input by itself have no common names; they
-    can be aggregated over explanations of one and the same input, and are refused otherwise.
+    A feature counts in the inputs that have it. Superpixels that are cut for each input by itself have no common names:
+    an aggregate takes them for explanations of one and the same input, and refuses them otherwise.
 
     Args:
-        gate: fits whose R² is below it do not count; ``None``: all do.
+        gate: lowest score of an explanation that counts; ``None``: all count.
 
     Attributes:
-        names: of the features, d, in the order in which they came.
-        inputs: explained so far, those below the gate among them.
+        names: the d features' names, in the order in which they came.
+        inputs: number of inputs explained so far, with those below the gate.
 
     Raises:
         ValueError: if the gate is no bound of R².
@@ -52,17 +52,17 @@ class Aggregate:
         self.names: tuple[str, ...] = ()
         self.inputs = 0
         self._moments: RunningStatistics | None = None
-        self._sizes: RunningStatistics | None = None  # of absolute effects
+        self._sizes: RunningStatistics | None = None  # absolute effects
         self._scores: RunningStatistics | None = None
         self._targets = torch.empty(0, dtype=torch.int64)
         self._channels: tuple[str | None, ...] | None = None
-        self._cut = ""  # which mask the names of features that were numbered for one input belong to
+        self._cut = ""  # the mask that the names belong to, if each input's features are numbered by themselves
 
     def add(self, explanation: Explanation) -> Aggregate:
-        """Take an explanation in, of one input or of several; nothing of it is kept.
+        """Add an explanation of one input or several; the aggregate keeps no part of it.
 
         Raises:
-            TypeError: if it is none.
+            TypeError: if it is no explanation.
             ValueError: if it has another number of targets than those before it, or :meth:`check` refuses its features.
         """
         if not isinstance(explanation, Explanation):
@@ -84,19 +84,19 @@ class Aggregate:
         return self.merge(part)
 
     def check(self, features: Features) -> None:
-        """Raise if features cannot be told apart by their names.
+        """Raise if the features' names do not mean the same in all inputs.
 
         Raises:
-            ValueError: if they were numbered for each input by itself, and the inputs, or those that came before, were
-                not cut alike.
+            ValueError: if each input's features were numbered by themselves, and these inputs, or those before them,
+                have different masks.
         """
         self._check_cut(_cut(features), features.names)
 
     def merge(self, other: Aggregate) -> Aggregate:
-        """Take in what another aggregate has, as of another process or another part of the data.
+        """Add another aggregate, as of another process or another part of the data.
 
         Raises:
-            TypeError: if ``other`` is none.
+            TypeError: if ``other`` is no aggregate.
             ValueError: if the number of targets differs, or equal names of features mean different things.
         """
         if not isinstance(other, Aggregate):
@@ -117,8 +117,8 @@ class Aggregate:
             own, theirs = ([names.index(name) for name in part] for part in (self.names, other.names))
             self.names = names
             self._moments, self._sizes = (
-                one.placed(own, len(names)).joined(two.placed(theirs, len(names)))
-                for one, two in ((self._moments, other._moments), (self._sizes, other._sizes))
+                before.placed(own, len(names)).joined(more.placed(theirs, len(names)))
+                for before, more in ((self._moments, other._moments), (self._sizes, other._sizes))
             )
             self._scores = self._scores.joined(other._scores)
             self._targets = torch.where(self._targets == other._targets, self._targets, -1)
@@ -129,44 +129,43 @@ class Aggregate:
 
     @property
     def targets(self) -> Tensor:
-        """Index of the output that is explained, int64 ``[T]``; -1 where it is not the same for all inputs."""
+        """Index of each target's output, int64 ``[T]``; -1 if it is not the same for all inputs."""
         return self._targets
 
     @property
     def count(self) -> Tensor:
-        """How many inputs count, int64 ``[T, d]``."""
+        """Number of inputs that count, int64 ``[T, d]``."""
         return self._known.count.long()
 
     @property
     def mean(self) -> Tensor:
-        """Mean coefficient over the inputs, float64 ``[T, d]``; NaN where none counts."""
+        """Mean coefficient over the inputs, float64 ``[T, d]``; NaN if none counts."""
         return self._where_some(self._known.mean)
 
     @property
     def magnitude(self) -> Tensor:
-        """Mean absolute coefficient, ``[T, d]``: also of features that raise one input's output and lower another's."""
+        """Mean absolute coefficient, ``[T, d]``; signs that differ between inputs do not cancel."""
         return self._where_some(self._known.magnitude)
 
     @property
     def importance(self) -> Tensor:
-        """Mean absolute effect, ``[T, d]``: which share of an input's attribution the feature has on average."""
+        """Mean absolute effect, ``[T, d]``: the feature's mean share of an input's attribution."""
         if self._sizes is None:
             raise ValueError(_NOTHING)
         return self._where_some(self._sizes.mean)
 
     @property
     def importance_error(self) -> Tensor:
-        """Standard error of the importance as an estimate for all inputs alike, ``[T, d]``; NaN for fewer than two."""
+        """Standard error of the importance over all such inputs, ``[T, d]``; NaN for fewer than two inputs."""
         if self._sizes is None:
             raise ValueError(_NOTHING)
         return self._sizes.spread / self._sizes.count.sqrt()
 
     def importance_interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
-        """Lower and upper end of the interval of the importance for all inputs alike, each ``[T, d]``, from 0 to 1.
+        """Lower and upper end of the interval of the importance over all such inputs, each ``[T, d]``, from 0 to 1.
 
-        Absolute values lean to one side, which
-        :func:`~lime_callback.surrogates.confidence_intervals.skewed_interval` allows for; of a feature that matters to
-        few inputs alone it holds less often. NaN for fewer than two inputs.
+        It holds less often for a feature that matters to few inputs alone. NaN for fewer than two inputs. See
+        :func:`~lime_callback.surrogates.confidence_intervals.skewed_interval`.
 
         Args:
             level: probability that the interval holds the importance; between 0 and 1.
@@ -184,7 +183,7 @@ class Aggregate:
         return low.clamp(0, 1), high.clamp(0, 1)
 
     def half_width(self, level: float = LEVEL) -> Tensor:
-        """Half of the interval of the mean for all inputs alike, by Student's t, ``[T, d]``; NaN for fewer than two.
+        """Half the interval of the mean over all such inputs, by Student's t, ``[T, d]``; NaN for fewer than two.
 
         Args:
             level: probability that the interval holds the mean; between 0 and 1.
@@ -196,35 +195,35 @@ class Aggregate:
 
     @property
     def spread(self) -> Tensor:
-        """Standard deviation of the coefficient over the inputs, ``[T, d]``; NaN where fewer than two count."""
+        """Standard deviation of the coefficient over the inputs, ``[T, d]``; NaN if fewer than two count."""
         return self._known.spread
 
     @property
     def standard_error(self) -> Tensor:
-        """Of the mean as an estimate for all inputs alike, ``[T, d]``: the spread by the root of the count."""
+        """Standard error of the mean over all such inputs, ``[T, d]``: ``spread / √count``."""
         return self._known.spread / self._known.count.sqrt()
 
     @property
     def surrogate_error(self) -> Tensor:
-        """Of the mean over just these inputs, ``[T, d]``: the noise of the perturbations, and no more."""
+        """Standard error of the mean over just these inputs, ``[T, d]``, from the perturbations' noise alone."""
         return self._where_some(self._known.variance.sqrt() / self._known.count)
 
     @property
     def score(self) -> Tensor:
-        """Mean R² over all inputs, those below the gate among them, ``[T]``."""
+        """Mean R² over all inputs, with those below the gate, ``[T]``."""
         if self._scores is None:
             raise ValueError(_NOTHING)
         return self._scores.mean.squeeze(-1)
 
     @property
     def channels(self) -> Tensor | None:
-        """Each channel's feature, int64 ``[C]``, -1: never hidden; ``None`` where inputs or pixels differ."""
+        """Each channel's feature, int64 ``[C]``, -1: never hidden; ``None`` if inputs or pixels differ."""
         if self._channels is None:
             return None
         return torch.tensor([-1 if name is None else self.names.index(name) for name in self._channels])
 
     def on_channels(self, values: Tensor) -> Tensor:
-        """Lay values of the features, ``[T, d]``, onto the channels: ``[T, C]``, 0 where they are never hidden.
+        """Give each channel its feature's value of ``[T, d]``: ``[T, C]``, 0 for channels that are never hidden.
 
         Raises:
             ValueError: if the features are not groups of channels, the same for all inputs.
@@ -238,9 +237,9 @@ class Aggregate:
         return torch.where(labels < 0, 0.0, values[:, labels.clamp(min=0)])
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
-        """For each target the k features of largest mean absolute effect, as (name, mean coefficient).
+        """For each target the k features of largest importance, as (name, mean coefficient).
 
-        So a feature that raises one input's output and lowers another's is not overlooked.
+        The importance also ranks features that raise one input's output and lower another's.
 
         Raises:
             ValueError: if ``k`` is below 1, or nothing was explained.
@@ -277,11 +276,11 @@ def _channels(explanation: Explanation) -> tuple[str | None, ...] | None:
 
 
 def _cut(features: Features) -> str:
-    """Says which mask the names belong to, if they were numbered for one input; empty where they are common names."""
+    """A digest of the mask that the names belong to; empty if they mean the same in every input."""
     if not features.per_input:
         return ""
     rows = features.mask.cpu().flatten(1).contiguous().numpy()
-    found = {hashlib.sha256(f"{features.mask.shape[1:]}".encode() + row.tobytes()).hexdigest() for row in rows}
-    if len(found) > 1:
+    digests = {hashlib.sha256(f"{features.mask.shape[1:]}".encode() + row.tobytes()).hexdigest() for row in rows}
+    if len(digests) > 1:
         raise ValueError(_NO_COMMON_NAMES)
-    return found.pop()
+    return digests.pop()

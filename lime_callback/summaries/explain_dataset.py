@@ -1,4 +1,4 @@
-"""A whole data set explained, batch by batch, of which only the aggregate is kept."""
+"""``explain_all``: explains a whole data set batch by batch, and keeps only the aggregate."""
 
 from __future__ import annotations
 
@@ -57,33 +57,32 @@ def explain_all(
     label_key: batch_entries.Key | None = None,
     device: torch.device | str | None = None,
 ) -> Aggregate:
-    """Explain every sample that a loader gives: which features count in the whole of a data set?
+    """Explain every sample that a loader gives: which features count in a whole data set?
 
-    A batch is explained and forgotten, so memory does not grow with their number. Sample ``i`` has the perturbations of
-    the seed ``seed + i``: what they happen to be averages out, and how the samples are batched does not matter. For a
-    bar of progress wrap the loader, as in ``tqdm(loader)``.
+    Memory does not grow with the number of batches. Sample ``i`` has the perturbations of the seed ``seed + i``, so
+    that their noise averages out, and the batches' size does not matter. ``tqdm(loader)`` shows the progress.
 
     Args:
         forward: as for :func:`~lime_callback.explain`; put a model into evaluation mode yourself.
         loader: gives batches: a tensor, a sequence or a mapping, whose entries have one row a sample.
-        view: how each batch is cut into features. They are told apart by their names, so the view has to give the same
-            ones to every sample, see :class:`~lime_callback.Aggregate`.
-        target: which output of each sample: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
+        view: cuts each batch into features. Names identify features, so the view has to give the same names to every
+            sample, see :class:`~lime_callback.Aggregate`.
+        target: the outputs that are explained: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
             or a function of a batch's outputs, such as ``TopLabels(3)``.
         layout: the axes of one sample.
-        wavelengths: of the channels, in nm.
-        n_perturbations: of each sample.
+        wavelengths: the channels' wavelengths, in nm.
+        n_perturbations: perturbations of each sample.
         design: see :func:`~lime_callback.explain`, as for the arguments up to ``background``.
-        baseline: what hidden elements become.
-        kernel: how much each perturbation counts.
+        baseline: replaces hidden elements.
+        kernel: weighs each perturbation.
         surrogate: the linear model.
         like: sets design, baseline, kernel and surrogate as another package has them by default.
         output: scale of the output, a function of it, or a reducer.
         batch_size: perturbed inputs a forward at most; fewer from there on where memory does not suffice.
         stem: whether the model's first layer is folded.
         background: other inputs of the same data, ``[N, *dims]``, for the baselines ``"data"`` and ``"background"``.
-        seed: of the first sample's design.
-        gate: explanations whose R² is below this do not count; ``None``: all do.
+        seed: seed of the first sample's design.
+        gate: lowest score of an explanation that counts; ``None``: all count.
         input_key: the batch's entry with the images; ``None`` looks for it.
         label_key: the batch's entry with the labels; ``None`` looks for it.
         device: where the work is done; ``None``: where the batches are.

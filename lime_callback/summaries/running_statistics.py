@@ -1,7 +1,7 @@
-"""Moments: what is known of values after any number of them, in sums whose size does not grow with that number.
+"""Running statistics: moments of any number of values, in sums whose size does not grow with that number.
 
-Letters: ``B`` inputs, ``T`` targets, ``d`` features. All sums are float64, on the CPU. Two sets of moments join into
-those of all values together, so neither the order nor the size of the parts matters.
+Letters: ``B`` inputs, ``T`` targets, ``d`` features. All sums are float64, on the CPU. The statistics of two parts join
+into those of all values, so neither the parts' order nor their size matters.
 
 References:
     Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", COMPSTAT 1982.
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunningStatistics:
-    """Of the values of each target and feature, all ``[T, d]``.
+    """Statistics of the values of each target and feature, all ``[T, d]``.
 
     Attributes:
-        count: how many values.
-        mean: of the values.
+        count: number of values.
+        mean: their mean.
         squares: sum of their squared deviations from the mean.
         cubes: sum of their cubed deviations from the mean.
         magnitude: mean of their absolute values.
@@ -43,14 +43,14 @@ class RunningStatistics:
 
     @classmethod
     def of(cls, values: Tensor, errors: Tensor, counted: Tensor) -> RunningStatistics:
-        """The moments of some values.
+        """The statistics of some values.
 
         Args:
             values: ``[B, T, d]``.
             errors: their standard errors, ``[B, T, d]``.
-            counted: which of them count, bool ``[B, T, d]``.
+            counted: which values count, bool ``[B, T, d]``.
         """
-        values, errors = (torch.where(counted, one.detach().cpu().double(), 0.0) for one in (values, errors))
+        values, errors = (torch.where(counted, part.detach().cpu().double(), 0.0) for part in (values, errors))
         count = counted.sum(0).double()
         some = count.clamp(min=1)
         mean = values.sum(0) / some
@@ -60,11 +60,11 @@ class RunningStatistics:
 
     @classmethod
     def nothing(cls, targets: int, features: int) -> RunningStatistics:
-        """The moments of no value."""
+        """The statistics of no value."""
         return cls(*(torch.zeros(targets, features, dtype=torch.float64) for _ in fields(cls)))
 
     def joined(self, other: RunningStatistics) -> RunningStatistics:
-        """The moments of these values and of the other ones."""
+        """The statistics of both parts' values together."""
         count = self.count + other.count
         share = other.count / count.clamp(min=1)
         apart = other.mean - self.mean
@@ -79,7 +79,7 @@ class RunningStatistics:
         )
 
     def placed(self, columns: Sequence[int], features: int) -> RunningStatistics:
-        """The same with feature i in the place ``columns[i]`` of ``features``; there is no value of the others."""
+        """Move feature i to place ``columns[i]`` of ``features``; the other places have no value."""
         index = torch.as_tensor(columns, dtype=torch.int64).expand(len(self.count), -1)
         wider = RunningStatistics.nothing(len(self.count), features)
         parts = [(getattr(wider, f.name), getattr(self, f.name)) for f in fields(self)]
@@ -87,12 +87,12 @@ class RunningStatistics:
 
     @property
     def spread(self) -> Tensor:
-        """Standard deviation of the values; NaN where there are fewer than two."""
+        """Standard deviation of the values; NaN for fewer than two."""
         return torch.where(self.count > 1, self.squares / (self.count - 1), torch.nan).sqrt()
 
     @property
     def skewness(self) -> Tensor:
-        """Mean cubed deviation by the cubed standard deviation; 0 where the values do not vary."""
+        """Mean cubed deviation, divided by the cubed standard deviation; 0 if the values do not vary."""
         spread = self.spread.nan_to_num(0.0)
         varies = spread > 0
         by = torch.where(varies, self.count * spread.pow(3), 1.0)

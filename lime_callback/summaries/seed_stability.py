@@ -1,4 +1,4 @@
-"""Stability: how far explanations of the same question agree that differ in nothing but chance.
+"""Stability: how far explanations of the same question agree whose perturbations alone differ.
 
 Letters: ``S`` explanations, ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -28,10 +28,10 @@ class Stability:
     """Agreement of every two of S explanations; 1 on the diagonal.
 
     Attributes:
-        cosine: of the coefficients, from -1 to 1, ``[S, S, B, T]``.
-        rank_correlation: Spearman's, from -1 to 1, ``[S, S, B, T]``.
+        cosine: cosine of the coefficients, from -1 to 1, ``[S, S, B, T]``.
+        rank_correlation: Spearman's rank correlation, from -1 to 1, ``[S, S, B, T]``.
         top_overlap: share of the k features of largest absolute coefficient that both have, ``[S, S, B, T]``.
-        k: of ``top_overlap``.
+        k: number of features in ``top_overlap``.
     """
 
     cosine: Tensor
@@ -48,7 +48,7 @@ class Stability:
         return {name: float(self._pairs(name).min()) for name in MEASURES}
 
     def of(self, b: int, t: int) -> Stability:
-        """The agreement about one input and target alone, with B = T = 1."""
+        """The agreement for input ``b`` and target ``t`` alone, with B = T = 1."""
         values = {name: getattr(self, name)[:, :, b : b + 1, t : t + 1] for name in MEASURES}
         return replace(self, **values)
 
@@ -68,34 +68,34 @@ class Stability:
 def stability(explanations: Iterable[Explanation], k: int = 5) -> Stability:
     """Compare every two explanations, as of several seeds.
 
-    ``stability([explain(model, x, features, target, seed=seed) for seed in range(5)])`` says how much of an explanation
-    is its perturbations' chance. A callback's explanations have the same seed at every epoch; those of two callbacks
-    with different ``seed`` can be compared.
+    ``stability([explain(model, x, features, target, seed=seed) for seed in range(5)])`` says how far an explanation
+    depends on its random perturbations. A callback's explanations have the same seed at every epoch; compare those of
+    two callbacks with different ``seed``.
 
     Args:
-        explanations: of the same inputs, features and targets, at least two.
-        k: of the top-k overlap, at least 1.
+        explanations: at least two explanations of the same inputs, features and targets.
+        k: number of features in the top-k overlap, at least 1.
 
     Raises:
         ValueError: if there are fewer than two, or they differ in inputs, features or targets; the message says in
             which.
         TypeError: if one is no explanation.
     """
-    found = [check_explanation("explanations", one) for one in explanations]
+    members = [check_explanation("explanations", member) for member in explanations]
     k = check_count("k", k)
-    if len(found) < 2:
-        raise ValueError(f"`explanations` should be at least two. Found {len(found)}.")
-    first = found[0]
-    for number, other in enumerate(found[1:], start=1):
+    if len(members) < 2:
+        raise ValueError(f"`explanations` should be at least two. Found {len(members)}.")
+    first = members[0]
+    for number, other in enumerate(members[1:], start=1):
         what = difference(first, other)
         if what:
             raise ValueError(
                 f"`explanations` should be of the same inputs, features and targets. Found in explanation {number} "
                 f"{what}."
             )
-    coefficients = [one.coefficients.to(first.coefficients.device) for one in found]
+    coefficients = [member.coefficients.to(first.coefficients.device) for member in members]
     present = first.features.present.expand(len(first.score), -1)
-    cosine, ranks, overlap = (first.score.new_ones(len(found), len(found), *first.score.shape) for _ in MEASURES)
+    cosine, ranks, overlap = (first.score.new_ones(len(members), len(members), *first.score.shape) for _ in MEASURES)
     for i, a in enumerate(coefficients):
         for j, b in enumerate(coefficients[:i]):
             cosine[i, j] = cosine[j, i] = 1 - cosine_distance(a, b)

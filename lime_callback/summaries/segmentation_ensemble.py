@@ -1,6 +1,6 @@
-"""Ensembles: several ways to cut the same inputs, laid onto their elements and averaged.
+"""Ensembles: the mean heatmap of explanations by several segmentations of the same inputs.
 
-One segmentation decides where an explanation can have borders; what several of them agree on is in the model.
+A segmentation decides where an explanation can have borders; what several of them agree on is in the model.
 
 Letters: ``B`` inputs, ``T`` targets, ``*dims`` the axes of one input.
 """
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class Ensemble(NamedTuple):
-    """What several explanations have in common.
+    """The mean and spread of several explanations' heatmaps.
 
     Attributes:
-        heatmap: the members' mean, ``[B, T, *dims]``, with size 1 where all members' masks have it.
+        heatmap: the members' mean, ``[B, T, *dims]``, of size 1 where all members' masks are.
         spread: their standard deviation, of the same shape: small where they agree.
-        members: how many.
+        members: number of explanations.
     """
 
     heatmap: Tensor
@@ -39,13 +39,13 @@ class Ensemble(NamedTuple):
 def ensemble(explanations: Iterable[Explanation]) -> Ensemble:
     """Average the heatmaps of explanations by different features, each scaled to a root mean square of 1.
 
-    A coarse segment's coefficient is larger than that of the small ones that it is made of, so the maps are scaled
-    before they are averaged: all members count alike, however many features they have. The scale is the map's norm,
-    not its maximum, which a single segment would decide. A member that found nothing stays 0.
+    A coarse segment's coefficient is larger than those of the small segments within it. Scaled maps let all members
+    count alike, however many features they have. The scale is the map's norm rather than its maximum, which a single
+    segment would decide. A map of zeros stays 0.
 
     Args:
-        explanations: of the same inputs and targets, by any features; one after another is looked at, so a generator
-            needs the memory of two, however many there are.
+        explanations: explanations of the same inputs and targets, by any features; a generator needs the memory of
+            two, however many it gives.
 
     Raises:
         ValueError: if there are none, or they differ in inputs or targets; the message says in which.
@@ -54,20 +54,20 @@ def ensemble(explanations: Iterable[Explanation]) -> Ensemble:
     first: Explanation | None = None
     mean = squares = torch.empty(0)
     members = 0
-    for one in explanations:
-        check_explanation("explanations", one)
-        first = first or one
-        what = difference(first, one, features=False)
+    for member in explanations:
+        check_explanation("explanations", member)
+        first = first or member
+        what = difference(first, member, features=False)
         if what:
             raise ValueError(
                 f"`explanations` should be of the same inputs and targets. Found in explanation {members} {what}."
             )
-        scaled = _scaled(one.on_elements(one.coefficients)).to(first.coefficients)
+        scaled = _scaled(member.on_elements(member.coefficients)).to(first.coefficients)
         members += 1
         if members == 1:
             mean, squares = scaled, torch.zeros_like(scaled)
             continue
-        # Welford's recurrence, which keeps its digits where members hardly differ.
+        # Welford's recurrence, which loses no digits if members hardly differ.
         away = scaled - mean
         mean = mean + away / members
         squares = squares + away * (scaled - mean)
@@ -77,7 +77,7 @@ def ensemble(explanations: Iterable[Explanation]) -> Ensemble:
 
 
 def _scaled(maps: Tensor) -> Tensor:
-    """Maps ``[B, T, *dims]`` of root mean square 1; zero maps stay zero."""
+    """Scale maps ``[B, T, *dims]`` to a root mean square of 1; zero maps stay zero."""
     flat = maps.flatten(2)
     root: float = flat.shape[-1] ** 0.5
     return (unit(flat) * root).view_as(maps)

@@ -12,13 +12,12 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from toys import WAVELENGTHS, Classifier, events, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Watch, explain
-from lime_callback.comparing.score_gate import passes_gate, is_informative
 from lime_callback.comparing.drift import compare
-from lime_callback.surrogates.confidence_intervals import critical_value
-from lime_callback.following.metric_table import change_names, worst_values
 from lime_callback.comparing.reference import reference_rows
+from lime_callback.comparing.score_gate import is_informative, passes_gate
 from lime_callback.following.epoch_series import EpochSeries, means_over_probes
 from lime_callback.following.followed_view import FollowedView
+from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.views.watch import Overlap
 
 CHANGE = [f"lime/spectral/{name}" for name in sorted(change_names())]

@@ -16,13 +16,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from toys import SHAPE, WAVELENGTHS, Classifier, loader
 
 from lime_callback import Contrast, Cubes, Lasso, LimeCallback, Ridge, Superbands, Superpixels, TopLabels, explain
-from lime_callback.probes import probe_choices
-from lime_callback.sampling.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
 from lime_callback.following.time_budget import TimeBudget
+from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
+from lime_callback.probes import probe_choices
+from lime_callback.publishing.sinks import read_history
+from lime_callback.sampling.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
 from lime_callback.sampling.designs import DESIGNS, Bernoulli, DesignName, Paired
 from lime_callback.sampling.locality_kernels import KERNELS, Euclidean, KernelName, Uniform
-from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
-from lime_callback.publishing.sinks import read_history
 from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate
 from lime_callback.surrogates.surrogate_names import SURROGATES, SurrogateName
 

@@ -18,9 +18,9 @@ from traits import Broken, equal
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, is_explaining
 from lime_callback.following import epoch_metrics, followed_view
 from lime_callback.publishing import publisher
-from lime_callback.sampling.designs import Bernoulli
 from lime_callback.publishing.sinks import HistoryFile, read_history
 from lime_callback.publishing.sinks.tensorboard import TensorBoardSink
+from lime_callback.sampling.designs import Bernoulli
 
 VIEWS = [Superpixels("grid", n_segments=4), Superbands(bands=3)]
 
@@ -227,7 +227,9 @@ ROWS = [
         watch={"red": [3, 4]},
     ),
     row(
-        "drift cannot be compared", "RuntimeError: no drift", patch=patched(followed_view, "compare", RuntimeError("no drift"))
+        "drift cannot be compared",
+        "RuntimeError: no drift",
+        patch=patched(followed_view, "compare", RuntimeError("no drift")),
     ),
 ]
 

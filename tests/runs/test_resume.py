@@ -11,8 +11,8 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explaining.explain_function import explain
-from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.following.epoch_series import EpochSeries
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
 

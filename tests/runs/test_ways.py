@@ -12,13 +12,13 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 from traits import Stream, TwoLoaders, batches, limes
 
 from lime_callback import Features, LimeCallback, Superbands, explain, is_explaining
-from lime_callback.following.time_budget import TimeBudget, affordable
-from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.comparing.drift import compare
 from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.explaining.strategies import Strategies
+from lime_callback.following.time_budget import TimeBudget, affordable
 from lime_callback.publishing.sinks import read_history
+from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.surrogates.linear_models import Lasso, Ridge
 
 
@@ -173,7 +173,9 @@ def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
         "design; the errors grow accordingly."
     ]
     assert one.callback_metrics["lime/perturbations"] == 16
-    assert one.callback_metrics["lime/forwards"] == 2 * (3 * (16 + 2) + 3)  # as it is, all hidden, and a proof of the stem
+    assert one.callback_metrics["lime/forwards"] == 2 * (
+        3 * (16 + 2) + 3
+    )  # as it is, all hidden, and a proof of the stem
     assert lime.explanation("spectral").n_perturbations == 16
     full = limes(n_perturbations=128, design="paired")
     fit(tmp_path / "full", full, epochs=3)

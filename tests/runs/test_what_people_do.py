@@ -22,17 +22,31 @@ from torch import nn
 from toys import Classifier, Samples, fit
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from lime_callback import Contrast, Features, Lasso, LimeCallback, Merged, Ridge, Superbands, Superpixels, TopLabels, Validity, explain, explain_all, figures
-from lime_callback.probes.probe_choices import Unsure
+from lime_callback import (
+    Contrast,
+    Features,
+    Lasso,
+    LimeCallback,
+    Merged,
+    Ridge,
+    Superbands,
+    Superpixels,
+    TopLabels,
+    Validity,
+    explain,
+    explain_all,
+    figures,
+)
+from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
 from lime_callback.outputs.sklearn_forward import SklearnForward
-from lime_callback.sampling.designs import Bernoulli
 from lime_callback.pictures import draw_aggregate, draw_aggregate_spectra, draw_ensemble, draw_features, draw_stability
-from lime_callback.summaries.segmentation_ensemble import ensemble
+from lime_callback.probes.probe_choices import Unsure
+from lime_callback.publishing.sinks import read_history
+from lime_callback.sampling.designs import Bernoulli
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import Cosine, Euclidean
-from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
-from lime_callback.publishing.sinks import read_history
 from lime_callback.summaries.seed_stability import stability
+from lime_callback.summaries.segmentation_ensemble import ensemble
 
 HYPERVIEW = np.linspace(462.08, 938.37, 150).tolist()  # nm
 SMALL = {"n_perturbations": 64, "baseline": "zero"}

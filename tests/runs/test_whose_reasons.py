@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
-from lime_callback.sampling.seeds import key
 from lime_callback.publishing.sinks import read_history
+from lime_callback.sampling.seeds import key
 
 SPECTRAL = Superbands(bands=3)
 

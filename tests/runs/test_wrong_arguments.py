@@ -13,13 +13,24 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from toys import SHAPE, WAVELENGTHS, Classifier, Samples, fit
 
-from lime_callback import Cubes, Explanation, Features, Lasso, LimeCallback, Ridge, Superbands, Superpixels, Watch, explain
+from lime_callback import (
+    Cubes,
+    Explanation,
+    Features,
+    Lasso,
+    LimeCallback,
+    Ridge,
+    Superbands,
+    Superpixels,
+    Watch,
+    explain,
+)
+from lime_callback.comparing.drift import compare
 from lime_callback.sampling.baselines import Blur, Constant, Given, Mean
 from lime_callback.sampling.designs import Paired
-from lime_callback.comparing.drift import compare
 from lime_callback.sampling.locality_kernels import Cosine, Euclidean
-from lime_callback.views.layout import Layout
 from lime_callback.views import View
+from lime_callback.views.layout import Layout
 
 NAN, INF = math.nan, math.inf
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(bands=3)

@@ -36,6 +36,7 @@ class Still(Classifier):
     def forward(self, x):
         if is_explaining():
             COUNTS[self.trainer.current_epoch] = COUNTS.get(self.trainer.current_epoch, 0) + 1
+            INPUTS[self.trainer.current_epoch] = INPUTS.get(self.trainer.current_epoch, 0) + len(x)
             late = self.trainer.current_epoch == 1 and not self.trainer.sanity_checking
             if late and self.kind == "error" and self.global_rank == 1:
                 raise RuntimeError("the second process has a bad day")
@@ -48,6 +49,7 @@ class Still(Classifier):
 
 
 COUNTS: dict[int, int] = {}
+INPUTS: dict[int, int] = {}
 
 
 class Tell(pl.Callback):
@@ -66,7 +68,7 @@ class Tell(pl.Callback):
             name: value.full_tensor() if hasattr(value, "full_tensor") else value
             for name, value in module.state_dict().items()
         }
-        found = {"weights": weights, "metrics": self.values, "forwards": COUNTS}
+        found = {"weights": weights, "metrics": self.values, "forwards": COUNTS, "inputs": INPUTS}
         if self.lime is not None:
             explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
             found["background"] = self.lime._validation.background.inputs

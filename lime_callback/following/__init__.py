@@ -1,9 +1,11 @@
 """Following: one view over a run, from the first explanation to the last.
 
-Begin with :mod:`~lime_callback.following.followed_view`: what is pinned of a view, and what its explanations
-have been. Its numbers over the epochs are in :mod:`~lime_callback.following.epoch_series`, its part of a
-checkpoint in :mod:`~lime_callback.following.explanation_checkpoint`, and the user's arguments in
-:mod:`~lime_callback.following.callback_config`.
+Begin with :mod:`~lime_callback.following.followed_view`: what is pinned of a view, and what its explanations have been.
+All metrics stand in :mod:`~lime_callback.following.metric_table`. Numbers over the epochs are in
+:mod:`~lime_callback.following.epoch_series`, a view's part of a checkpoint in
+:mod:`~lime_callback.following.explanation_checkpoint`, the user's arguments in
+:mod:`~lime_callback.following.callback_config`, and what a view needs to be explained in
+:mod:`~lime_callback.following.explain_context`.
 """
 
 from typing import TYPE_CHECKING

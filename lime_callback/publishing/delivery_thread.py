@@ -43,9 +43,9 @@ def present(
 
     Args:
         draw: makes pictures of requests.
-        sinks: of the run's loggers.
-        report: without its pictures.
-        requests: for each view, by the tags of the pictures.
+        sinks: the sinks of the run's loggers.
+        report: the report, without its pictures.
+        requests: each view's requests, by the tags of the pictures.
     """
     delivered = Delivered([], [])
     pictures = {}

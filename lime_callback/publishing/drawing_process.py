@@ -38,7 +38,7 @@ class DrawingProcess:
         """See :func:`lime_callback.figures.figure_requests.drawn`. May be called in any thread, in one at a time.
 
         Raises:
-            StudioError: if the process cannot be started, cannot read the requests, or has ended.
+            DrawingError: if the process cannot be started, cannot read the requests, or has ended.
         """
         try:
             asked = pickle.dumps(dict(requests), pickle.HIGHEST_PROTOCOL)

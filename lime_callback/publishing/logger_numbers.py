@@ -1,4 +1,4 @@
-"""From a track to what loggers draw by themselves: means, lines, and probes with their regions."""
+"""From an explained view to what loggers draw by themselves: means, lines, and probes with their regions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BANDS, _PLACES = 20, 8
 
 
 def view_data(
-    track: FollowedView,
+    followed: FollowedView,
     probes: Probes,
     rows: Sequence[HistoryRow],
     wavelengths: Sequence[float] | None,
@@ -36,36 +36,38 @@ def view_data(
     """What a view's last explanation has to say.
 
     Args:
-        track: of the view.
+        followed: the view, explained.
         probes: what is explained.
-        rows: of the history, of this view.
-        wavelengths: of the channels, in nm, or ``None``.
-        class_names: of the outputs, or ``None``.
+        rows: this view's rows of the history.
+        wavelengths: the channels' wavelengths in nm, or ``None``.
+        class_names: the outputs' names, or ``None``.
     """
-    assert track.last is not None, "explain comes first"
-    mask = track.last.features.canonical
+    assert followed.last is not None, "explain comes first"
+    mask = followed.last.features.canonical
     in_space = mask.shape[1] == 1 and mask.shape[2] * mask.shape[3] > 1
-    own = getattr(track.view, "wavelengths", None)
+    own = getattr(followed.view, "wavelengths", None)
     return ViewData(
-        names=track.last.features.names,
-        score=float(track.last.score.mean()),
+        names=followed.last.features.names,
+        score=float(followed.last.score.mean()),
         rows=rows,
-        metrics=track.measured,
-        later=tuple(track.metrics),
-        means=_means(track, class_names),
-        segmented=partial(_segmented, track.last, track.now, probes, wavelengths if own is None else own, class_names)
+        metrics=followed.measured,
+        later=tuple(followed.metrics),
+        means=_means(followed, class_names),
+        segmented=partial(
+            _segmented, followed.last, followed.now, probes, wavelengths if own is None else own, class_names
+        )
         if in_space
         else tuple,
     )
 
 
-def _means(track: FollowedView, class_names: Sequence[str] | None) -> Means | None:
+def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | None:
     """The means that the bars show, and their lines over the epochs; ``None`` where the probes' features differ."""
-    last, series = track.last, track.series
+    last, series = view.last, view.series
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
-    one = track.first or last
-    first = means_over_probes(one, passes_gate(one, track.gate)).sizes[0]
+    one = view.first or last
+    first = means_over_probes(one, passes_gate(one, view.gate)).sizes[0]
     if not bool(torch.isfinite(first).any()):  # none of its probes counts
         first = means_over_probes(one).sizes[0]
     # Strongest first, but in the view's own order: that of the wavelengths.

@@ -17,6 +17,7 @@ from lime_callback.comparing.reference import reference_rows
 from lime_callback.comparing.score_gate import is_informative, passes_gate
 from lime_callback.following.epoch_series import EpochSeries, means_over_probes
 from lime_callback.following.followed_view import FollowedView
+from lime_callback.following.metric_table import change_names, worst_values
 from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.views.watch import Overlap
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lime_callback.pictures.html_table import html_table
 from lime_callback.report.history_tables import means, measures_of, moments_of, tables_of, trained
 from lime_callback.report.interval_widths import quantiles
 
@@ -16,28 +17,18 @@ if TYPE_CHECKING:
     from lime_callback.report.history_tables import Table
     from lime_callback.report.run_contents import RunContents
 
-_CELL = "text-align:left;padding:2px 12px 2px 0"
-
 
 def history_html(run: RunContents) -> str:
     """What there is, and the strongest features of each view at the last explained epoch."""
     moments = moments_of(run)
-    lines = [
+    rows = (
         (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
         for table in tables_of(run, moments)
-    ]
-    rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
-    head = "".join(
-        f"<th style='{_CELL}'>{one}</th>"
-        for one in ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
     )
-    last = trained(run, moments)[-1]
-    caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
+    head = ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
+    caption = f"{run.name}: {len(moments)} explained epochs, the last after {trained(run, moments)[-1]:g}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
-    return (
-        f"<div><table><caption style='text-align:left;font-weight:bold'>{caption}</caption>"
-        f"<tr>{head}</tr>{rows}</table>{notes}</div>"
-    )
+    return f"<div>{html_table(caption, head, rows)}{notes}</div>"
 
 
 def history_figure(run: RunContents) -> Figure:
@@ -58,10 +49,6 @@ def history_figure(run: RunContents) -> Figure:
     return history_lines(
         trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
     )
-
-
-def _cell(text: str) -> str:
-    return f"<td style='{_CELL}'>{html.escape(text)}</td>"
 
 
 def _score(table: Table) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.pictures.html_table import html_table
-from lime_callback.pictures.input_panels import bars, each, panels
+from lime_callback.pictures.input_panels import bars, inputs_and_targets, panels
 from lime_callback.surrogates.confidence_intervals import reach
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def explanation_figure(
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
-    shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
+    shown = bars(
+        explanation, inputs_and_targets(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"]
+    )
     return figures.feature_bars(list(shown), limit=limit, together=True)
 
 
@@ -122,5 +124,11 @@ def _panels(
     pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
     heat = explanation.on_elements(explanation.coefficients.detach())
     return list(
-        panels(explanation, pictures, each(explanation), lambda b, t: _texts(explanation, b, t, class_names), heat)
+        panels(
+            explanation,
+            pictures,
+            inputs_and_targets(explanation),
+            lambda b, t: _texts(explanation, b, t, class_names),
+            heat,
+        )
     )

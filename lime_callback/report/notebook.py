@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lime_callback.pictures.html_table import html_table
-from lime_callback.report.history_tables import means, measures_of, moments_of, tables_of, trained
+from lime_callback.report.history_tables import epochs_trained, means, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lime_callback.report.history_tables import Table
+    from lime_callback.report.history_tables import ViewTable
     from lime_callback.report.run_contents import RunContents
 
 
@@ -26,7 +26,7 @@ def history_html(run: RunContents) -> str:
         for table in tables_of(run, moments)
     )
     head = ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
-    caption = f"{run.name}: {len(moments)} explained epochs, the last after {trained(run, moments)[-1]:g}"
+    caption = f"{run.name}: {len(moments)} explained epochs, the last after {epochs_trained(run, moments)[-1]:g}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
     return f"<div>{html_table(caption, head, rows)}{notes}</div>"
 
@@ -47,11 +47,11 @@ def history_figure(run: RunContents) -> Figure:
             for name in ("drift", "noise_floor")
         )
     return history_lines(
-        trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
+        epochs_trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
     )
 
 
-def _score(table: Table) -> str:
+def _score(table: ViewTable) -> str:
     last = table.scores[_last(table)]
     return f"{np.nanmean(last):.2f} (worst {np.nanmin(last):.2f})"
 
@@ -61,7 +61,7 @@ def _drift(run: RunContents, view: str) -> str:
     return f"{found[-1]:.3f}" if found else "not known"
 
 
-def _strongest(run: RunContents, table: Table, most: int = 3) -> str:
+def _strongest(run: RunContents, table: ViewTable, most: int = 3) -> str:
     """By the mean share of the attribution over the probes; or of single probes, where each has parts of its own."""
     last = _last(table)
     coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
@@ -82,5 +82,5 @@ def _strongest(run: RunContents, table: Table, most: int = 3) -> str:
     )
 
 
-def _last(table: Table) -> int:
+def _last(table: ViewTable) -> int:
     return max(i for i, which in enumerate(table.which) if which >= 0)

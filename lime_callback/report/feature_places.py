@@ -24,8 +24,8 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
     """The axis of a spectral view.
 
     Args:
-        explanation: of the view, whose mask tells channels apart and pixels not.
-        wavelengths: of the channels, in nm, or ``None``.
+        explanation: the view's; its mask tells channels apart, and pixels not.
+        wavelengths: the channels' wavelengths in nm, or ``None``.
 
     Returns:
         ``nanometres``, ``low``, ``high``, ``gaps`` (from and to), ``cells`` (from, to, and the feature there), and the

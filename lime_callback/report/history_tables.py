@@ -1,4 +1,4 @@
-"""From a history's rows to arrays, one set a view.
+"""Turns a history's rows into arrays, one table a view.
 
 Letters: ``E`` moments, which are the explained epochs and steps of the run; ``S`` slots, which are the pairs of a probe
 and a target at one moment; ``d`` features. What is not there is NaN.
@@ -64,8 +64,8 @@ def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
     The interval comes from the spread over the probes, and is not known of a single one.
 
     Args:
-        table: of a view.
-        moment: its number.
+        table: a view's.
+        moment: the moment's number.
         gate: slots with a lower score do not count; ``None``: all do.
     """
     slots = table.who[table.which[moment]]
@@ -89,7 +89,7 @@ def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
 
 
 def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
-    """Over the first axis, of what is known; NaN where nothing is."""
+    """Mean of the known values over the first axis; NaN where none is known."""
     count = known.sum(0)
     return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 

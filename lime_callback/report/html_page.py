@@ -32,7 +32,7 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
 
     Args:
         runs: one or several; the page shows one of them at a time.
-        path: of the file; one that is there is replaced as a whole.
+        path: the file's; one that is there is replaced as a whole.
 
     Returns:
         The path.

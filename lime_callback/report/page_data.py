@@ -1,4 +1,4 @@
-"""From a run to what its page holds: plain values, and arrays as text."""
+"""Turns a run into what its page holds: plain values, and arrays as text."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _places(run: RunContents, table: ViewTable) -> tuple[dict[str, Any] | None, 
 
 
 def finite(value: Any) -> Any:
-    """The same without numbers that JSON does not have: they become ``None``."""
+    """Replace NaN and infinities, which JSON does not have, with ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The page itself: template, style and script of this folder, with a run's data in it."""
+"""The page itself: template, style and script of the folder `page`, with a run's data in it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def as_json(value: Any) -> str:
 
 
 def _part(name: str) -> str:
-    return files("lime_callback.report").joinpath(name).read_text(encoding="utf-8")
+    return files("lime_callback.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _colours() -> str:

@@ -14,7 +14,7 @@ from hyperview_made import DRIVERS, drives
 from PIL import Image
 
 from lime_callback.figures import colour_scale, style
-from lime_callback.figures.superband_spans import Groups
+from lime_callback.figures.superband_spans import SuperbandSpans
 from lime_callback.summaries import Aggregate
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -53,7 +53,9 @@ def importance_charts(
         caption: what is shown.
         quantity: of the vertical axes.
     """
-    groups = Groups.of(explanation.features.names, explanation.features.canonical[0, :, 0, 0].numpy(), wavelengths)
+    groups = SuperbandSpans.of(
+        explanation.features.names, explanation.features.canonical[0, :, 0, 0].numpy(), wavelengths
+    )
     mean, fields = importance(explanation).numpy(), explanation.coefficients.abs().numpy()
     lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
     spread = fields.std(axis=0, ddof=1) / len(fields) ** 0.5 if len(fields) > 1 else np.full(fields.shape[1:], np.nan)
@@ -64,11 +66,11 @@ def importance_charts(
     style.write(
         figure, _WIDTH - style.MARGIN, style.HEADER - 30, note, ha="right", colour=style.MUTED, points=style.SMALL
     )
-    entries: list[colour_scale.Entry] = [
+    entries: list[colour_scale.KeyEntry] = [
         ("patch", _BAR, f"mean over {len(fields)} fields"),
         ("line", style.INK, "middle half of the fields"),
     ]
-    colour_scale.key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
+    colour_scale.draw_key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
     middle = groups.left + groups.width / 2
     for t, title in enumerate(titles):
         y = style.HEADER + 6 + style.LINE + t * (_TALL + _GAP)

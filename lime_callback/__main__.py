@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for.
 
     Args:
-        arguments: of the command line; ``None``: those of this process.
+        arguments: the command line's; ``None``: those of this process.
 
     Returns:
         0, or 1 after an error that was told.

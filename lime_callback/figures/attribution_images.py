@@ -8,7 +8,7 @@ import numpy as np
 
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.overlays import draw_image, draw_overlay, inner_box
-from lime_callback.figures.panels import Panel, chosen
+from lime_callback.figures.panels import Panel, drawn_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def attributions(
     Raises:
         ValueError: if there is no panel, or the limit is below 0.
     """
-    panels, caption = chosen(panels, caption)
+    panels, caption = drawn_panels(panels, caption)
     return _draw([[panel] for panel in panels], limit, caption, (), quantity, targets)
 
 
@@ -59,7 +59,7 @@ def pairs(
     targets: int,
 ) -> Figure:
     """Draw each probe beside its first and its present overlay, see :func:`~lime_callback.figures.before_after`."""
-    present, caption = chosen(present, caption)
+    present, caption = drawn_panels(present, caption)
     return _draw([[a, b] for a, b in zip(first, present, strict=False)], limit, caption, moments, quantity, targets)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lime_callback.figures import bar_marks, colour_scale, style
-from lime_callback.figures.panels import chosen
-from lime_callback.figures.superband_spans import Groups
+from lime_callback.figures.panels import drawn_panels
+from lime_callback.figures.superband_spans import SuperbandSpans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def superband_bars(
         caption = f"{caption} · first {_TARGETS} of {len(targets)} targets shown".removeprefix(" · ")
         coefficients, halves, targets = coefficients[:, :_TARGETS], halves[:_TARGETS], targets[:_TARGETS]
         sizes = None if sizes is None else sizes[:_TARGETS]
-    groups = Groups.of(names, channels, wavelengths)
+    groups = SuperbandSpans.of(names, channels, wavelengths)
     mean, half = _mean(coefficients), colour_scale.known_halves(halves)
     count = len(coefficients)
     # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
@@ -89,7 +89,7 @@ def superband_bars(
     if count > 1:
         whiskers = np.minimum(whiskers, colour_scale.largest([mean]))
     longest = [np.abs(mean) + whiskers, *([] if first is None else [first[1]])]
-    reach = colour_scale.reach(limit, longest) * (_ROOM if count > 1 else 1.0)
+    reach = colour_scale.axis_end(limit, longest) * (_ROOM if count > 1 else 1.0)
     across = groups.in_spans(style.SMALL)
     order = groups.order if across else _strongest(groups.order, mean if sizes is None else sizes)
     if len(order) < len(names):
@@ -105,13 +105,14 @@ def superband_bars(
         if colour_scale.largest([coefficients[:, :, order]]) > reach
         else ""
     )
-    dots: list[colour_scale.Entry] = [("dot", style.MUTED, f"each of {count} probes{beyond}")] if count > 1 else []
-    spans: list[colour_scale.Entry] = (
+    dots: list[colour_scale.KeyEntry] = [("dot", style.MUTED, f"each of {count} probes{beyond}")] if count > 1 else []
+    spans: list[colour_scale.KeyEntry] = (
         [("patch", style.FAINT, "mean ± spread over the inputs")] if spread is not None else []
     )
     known = bool(np.isfinite(half[:, order]).all())
-    colour_scale.key(
-        figure, [*colour_scale.signs(known), ("line", style.INK, whisker), *dots, *spans, *bar_marks.entry(first)]
+    colour_scale.draw_key(
+        figure,
+        [*colour_scale.sign_entries(known), ("line", style.INK, whisker), *dots, *spans, *bar_marks.first_entry(first)],
     )
     for t, axes in enumerate(charts):
         start, thick = (groups.left[order], groups.width[order]) if across else (np.arange(len(order)) - 0.38, 0.76)
@@ -122,7 +123,7 @@ def superband_bars(
         if count > 1:
             bar_marks.dots(axes, start, thick, coefficients[:, t][:, order], reach, upright=across)
         if first is not None:
-            bar_marks.marks(axes, start, thick, first[1][t][order], upright=across)
+            bar_marks.first_marks(axes, start, thick, first[1][t][order], upright=across)
         bar_marks.value_axis(axes, reach, quantity, upright=across)
     return figure
 
@@ -157,7 +158,7 @@ def feature_bars(
     """
     if top < 1:
         raise ValueError(f"`top` should be at least 1. Found `top = {top}`.")
-    panels, caption = chosen(panels, caption)
+    panels, caption = drawn_panels(panels, caption)
     columns = min(len(panels), 4 if len(panels) > 6 else 3 if len(panels) > 4 else 2)
     longest = max(
         (style.text_width(style.clean(n), style.SMALL) for _, names, _, _ in panels for n in names), default=0
@@ -172,9 +173,11 @@ def feature_bars(
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     interval = "95 % interval, of all features at once" if together else "95 % interval of each"
     known = all(np.isfinite(halves).all() for _, _, _, halves in panels)
-    colour_scale.key(figure, [*colour_scale.signs(known), ("line", style.INK, interval), *bar_marks.entry(first)])
+    colour_scale.draw_key(
+        figure, [*colour_scale.sign_entries(known), ("line", style.INK, interval), *bar_marks.first_entry(first)]
+    )
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
-    reach = colour_scale.reach(limit, shown)
+    reach = colour_scale.axis_end(limit, shown)
     for i, (title, names, coefficients, halves) in enumerate(panels):
         left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + style.LINE + 32)
         style.write(figure, left, y, title, points=style.TITLE, bold=True, width=cell - style.MARGIN)
@@ -185,7 +188,7 @@ def feature_bars(
         grey = np.zeros(len(order), dtype=bool)
         bar_marks.bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, grey, upright=False)
         if first is not None:
-            bar_marks.marks(axes, np.arange(len(order)) - 0.38, 0.76, first[1][i][order], upright=False)
+            bar_marks.first_marks(axes, np.arange(len(order)) - 0.38, 0.76, first[1][i][order], upright=False)
         bar_marks.name_rows(axes, [names[j] for j in order], label, rows)
         bar_marks.value_axis(axes, reach, quantity, upright=False, labelled=i + columns >= len(panels))
     return figure
@@ -203,7 +206,7 @@ def _strongest(order: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(order[kept])
 
 
-def _across(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _across(groups: SuperbandSpans, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Targets below each other, the wavelength axis at the bottom, the names above the first chart."""
     tall = {1: 300, 2: 190, 3: 150}.get(len(targets), 120)
     names = [style.fit(groups.names[i], 130, points=style.SMALL) for i in order]
@@ -227,7 +230,7 @@ def _across(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tupl
     return figure, charts
 
 
-def _rows(groups: Groups, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _rows(groups: SuperbandSpans, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Targets beside each other, the names on the left, what each group covers on the right."""
     names = [style.fit(groups.names[i], 190, points=style.SMALL) for i in order]
     label = max(style.text_width(name, style.SMALL) for name in names) + 10

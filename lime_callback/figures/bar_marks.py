@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from lime_callback.figures.colour_scale import Entry
+    from lime_callback.figures.colour_scale import KeyEntry
 
 
 def name_rows(axes: Axes, names: Sequence[str], width: float, rows: int) -> None:
@@ -109,16 +109,16 @@ def value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, labell
     if labelled:
         room = axes.bbox.height if upright else axes.bbox.width
         whole = style.text_width(style.clean(quantity)) < room
-        axis.set_label_text(style.fit(quantity if whole else colour_scale.short(quantity), room))
+        axis.set_label_text(style.fit(quantity if whole else colour_scale.without_unit(quantity), room))
         axis.labelpad = 2
 
 
-def entry(first: tuple[str, Any] | None) -> list[Entry]:
+def first_entry(first: tuple[str, Any] | None) -> list[KeyEntry]:
     """What the key says of it, where there is one."""
     return [] if first is None else [("line", style.FIRST, style.clean(first[0]))]
 
 
-def marks(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], *, upright: bool) -> None:
+def first_marks(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], *, upright: bool) -> None:
     """Draw the lines of bars that begin at ``start`` and are ``thick``."""
     draw = axes.hlines if upright else axes.vlines
     draw(values, start, start + thick, color=style.FIRST, lw=1.6, zorder=5)

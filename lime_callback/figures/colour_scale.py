@@ -43,7 +43,7 @@ def largest(values: Sequence[NDArray[Any]]) -> float:
     return max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in map(np.asarray, values)), default=0.0)
 
 
-def reach(limit: float, values: Sequence[NDArray[Any]]) -> float:
+def axis_end(limit: float, values: Sequence[NDArray[Any]]) -> float:
     """Half the length of an axis that shows ``limit`` and all of the values."""
     return 1.06 * max(symmetric(limit), largest(values))
 
@@ -73,7 +73,7 @@ def known_halves(halves: NDArray[Any]) -> NDArray[np.floating[Any]]:
     return np.where(np.isfinite(halves), halves, np.nan)
 
 
-def signs(known: bool = True) -> list[Entry]:
+def sign_entries(known: bool = True) -> list[KeyEntry]:
     """What the colours of bars mean, for a key.
 
     Args:
@@ -86,7 +86,7 @@ def signs(known: bool = True) -> list[Entry]:
     ]
 
 
-def short(quantity: str) -> str:
+def without_unit(quantity: str) -> str:
     """A quantity without its unit, for a short axis."""
     return style.clean(quantity.split(" (")[0])
 
@@ -120,11 +120,11 @@ def colour_bar(axes: Axes, limit: float, *, clipped: bool) -> None:
         axes.set_xlim(-limit, limit)
 
 
-Entry = tuple[str, str | tuple[str, str], str]
+KeyEntry = tuple[str, str | tuple[str, str], str]
 """A line of a key: ``"patch"``, ``"line"``, ``"dot"`` or ``"hatch"``, its colour or two, and what it means."""
 
 
-def key(figure: Figure, entries: Sequence[Entry], *, top: float = 42) -> None:
+def draw_key(figure: Figure, entries: Sequence[KeyEntry], *, top: float = 42) -> None:
     """Say in one line what the marks mean; a text for which there is no room is cut in its middle."""
     axes = style.bare(style.place(figure, style.MARGIN, top, style.size(figure)[0] - 2 * style.MARGIN, 14))
     right = style.size(figure)[0] - 2 * style.MARGIN

@@ -157,7 +157,7 @@ def coefficient_lines(
     colours = dict(zip(lines, style.LINES, strict=False))
     _lines(axes, epochs, lines, colours)
     axes.axhline(0, color=style.INK, lw=0.7, zorder=1)
-    reach = colour_scale.reach(limit, [values])
+    reach = colour_scale.axis_end(limit, [values])
     axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_formatter(FuncFormatter(style.number))
     axes.set_ylabel(style.fit(quantity, tall), labelpad=2)

@@ -105,7 +105,7 @@ def check_image(image: NDArray[np.uint8]) -> None:
         )
 
 
-def chosen(panels: Sequence[Any], caption: str) -> tuple[list[Any], str]:
+def drawn_panels(panels: Sequence[Any], caption: str) -> tuple[list[Any], str]:
     """The panels that are drawn, at most 16, and a caption that says so where some are left out.
 
     Raises:

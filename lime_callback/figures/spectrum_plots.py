@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.overlays import draw_image
-from lime_callback.figures.panels import SpectrumPanel, chosen
+from lime_callback.figures.panels import SpectrumPanel, drawn_panels
 from lime_callback.figures.spectral_axis import SpectralAxis
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def spectra(
     Raises:
         ValueError: if there is no panel, the limit is below 0, or the wavelengths do not fit.
     """
-    panels, caption = chosen(panels, caption)
+    panels, caption = drawn_panels(panels, caption)
     return _draw(panels, (), "", wavelengths, limit, caption, quantity)
 
 
@@ -63,7 +63,7 @@ def pairs(
     quantity: str,
 ) -> Figure:
     """Draw the first coefficients as a line over the present ones, see :func:`~lime_callback.figures.before_after`."""
-    present, caption = chosen(present, caption)
+    present, caption = drawn_panels(present, caption)
     return _draw(present, first[: len(present)], moments[0], wavelengths, limit, caption, quantity)
 
 
@@ -87,17 +87,17 @@ def _draw(
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 340)
     style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
-    hatch: list[colour_scale.Entry] = [("hatch", style.GAP, "no channel, or water")] if axis.gaps else []
-    again: list[colour_scale.Entry] = [("line", style.FIRST, style.clean(moment))] if first else []
-    own: list[colour_scale.Entry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
-    span: list[colour_scale.Entry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
+    hatch: list[colour_scale.KeyEntry] = [("hatch", style.GAP, "no channel, or water")] if axis.gaps else []
+    again: list[colour_scale.KeyEntry] = [("line", style.FIRST, style.clean(moment))] if first else []
+    own: list[colour_scale.KeyEntry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
+    span: list[colour_scale.KeyEntry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
     own = own if any(panel.spectrum is not None for panel in panels) else []
     span = span if any(panel.spread is not None for panel in panels) else []
     known = all(np.isfinite(panel.halves[np.isfinite(panel.coefficients)]).all() for panel in panels)
     over = " over the inputs" if any(panel.spread is not None for panel in panels) else ""
-    interval: colour_scale.Entry = ("line", style.INK, f"95 % interval{over}")
-    colour_scale.key(figure, [*colour_scale.signs(known), interval, *own, *span, *hatch, *again])
-    reach = colour_scale.reach(limit, [panel.coefficients for panel in (*panels, *first)])
+    interval: colour_scale.KeyEntry = ("line", style.INK, f"95 % interval{over}")
+    colour_scale.draw_key(figure, [*colour_scale.sign_entries(known), interval, *own, *span, *hatch, *again])
+    reach = colour_scale.axis_end(limit, [panel.coefficients for panel in (*panels, *first)])
     for i, panel in enumerate(panels):
         left = style.MARGIN + i % columns * cell
         top = style.HEADER + i // columns * (text + tall + _BELOW)
@@ -111,7 +111,7 @@ def _draw(
             axes.plot(*axis.steps(first[i].coefficients), color=style.FIRST, lw=1.3, zorder=3)
         lowest = i + columns >= len(panels)
         axis.dress(axes, labelled=lowest)
-        axes.set_ylabel(style.fit(colour_scale.short(quantity), tall) if lowest else "", labelpad=1)
+        axes.set_ylabel(style.fit(colour_scale.without_unit(quantity), tall) if lowest else "", labelpad=1)
     return figure
 
 

@@ -20,7 +20,7 @@ _CHART = 1070.0  # width of a chart with a wavelength axis
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class SuperbandSpans:
     """The superbands of a view.
 
     Attributes:
@@ -44,8 +44,8 @@ class Groups:
     @classmethod
     def of(
         cls, names: Sequence[str], channels: NDArray[np.integer[Any]] | None, wavelengths: Sequence[float] | None
-    ) -> Groups:
-        """Groups of ``channels``, each channel's label; without channels the order of the names is the spectral order.
+    ) -> SuperbandSpans:
+        """Spans of ``channels``, each channel's label; without channels the order of the names is the spectral order.
 
         Raises:
             ValueError: if a label has no name, or the wavelengths do not fit the channels.

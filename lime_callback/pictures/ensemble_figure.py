@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lime_callback.pictures.input_panels import checked, cut, each, fit, on_pixels, panels, title
+from lime_callback.pictures.input_panels import (
+    check_superpixels,
+    first_parts,
+    fit_text,
+    inputs_and_targets,
+    on_pixels,
+    panels,
+    title,
+)
 from lime_callback.summaries.segmentation_ensemble import ensemble
 
 if TYPE_CHECKING:
@@ -54,12 +62,12 @@ def draw_ensemble(
 
     if not isinstance(members, Mapping):
         raise TypeError(f"`members` should be explanations by their names. Found a {type(members).__name__}.")
-    parts = {name: checked(one, pictures) for name, one in members.items()}
+    parts = {name: check_superpixels(one, pictures) for name, one in members.items()}
     together = ensemble(parts.values())
     agreed = torch.where(together.heatmap.abs() > together.spread, together.heatmap, 0.0)
     some, size = next(iter(parts.values())), pictures.shape[1:3]
     seamless = np.zeros(size, dtype=np.int64)  # what they have in common has no segments of its own
-    which, caption = cut(each(some), _PAIRS, caption)
+    which, caption = first_parts(inputs_and_targets(some), _PAIRS, caption)
     by_member = [
         list(panels(one, pictures, which, partial(_texts, name, one), ensemble([one]).heatmap))
         for name, one in parts.items()
@@ -84,4 +92,4 @@ def draw_ensemble(
 
 def _texts(name: str, explanation: Explanation, b: int, t: int) -> dict[str, Any]:
     has = explanation.features.present.expand(len(explanation.score), -1)[b]
-    return {"title": name, "subtitle": f"{int(has.sum())} superpixels, {fit(explanation, b, t)}"}
+    return {"title": name, "subtitle": f"{int(has.sum())} superpixels, {fit_text(explanation, b, t)}"}

@@ -5,13 +5,13 @@ Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.following.epoch_series import means_over_probes
-from lime_callback.pictures.input_panels import bars, each, panels
+from lime_callback.pictures.html_table import html_table
+from lime_callback.pictures.input_panels import bars, inputs_and_targets, panels
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
 
 _ROWS = 16
-_CELL = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -31,17 +30,11 @@ def explanation_html(explanation: Explanation) -> str:
     batch, targets, size = explanation.coefficients.shape
     pairs = [(b, t) for b in range(batch) for t in range(targets)]
     head = ("input", "target", "output", "R² of rows left out", "strongest, ± 95 % interval of all features at once")
-    rows = [_row(explanation, b, t) for b, t in pairs[:_ROWS]]
-    lines = "".join(f"<tr>{''.join(_cell('td', one) for one in row)}</tr>" for row in rows)
     more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
     about = (
         f"{batch} inputs, targets of each: {targets}, features: {size}, perturbations: {explanation.n_perturbations}"
     )
-    caption = f"Explanation: {about}{more}"
-    return (
-        f"<table><caption style='text-align:left;font-weight:bold'>{html.escape(caption)}</caption>"
-        f"<tr>{''.join(_cell('th', one) for one in head)}</tr>{lines}</table>"
-    )
+    return html_table(f"Explanation: {about}{more}", head, (_row(explanation, b, t) for b, t in pairs[:_ROWS]))
 
 
 def explanation_figure(
@@ -76,7 +69,9 @@ def explanation_figure(
         )  # fmt: skip
     if images is not None:
         return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
-    shown = bars(explanation, each(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"])
+    shown = bars(
+        explanation, inputs_and_targets(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"]
+    )
     return figures.feature_bars(list(shown), limit=limit, together=True)
 
 
@@ -104,10 +99,6 @@ def _short(name: str, most: int = 40) -> str:
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
 
 
-def _cell(kind: str, text: str) -> str:
-    return f"<{kind} style='{_CELL}'>{html.escape(text)}</{kind}>"
-
-
 def _target(index: int, class_names: Sequence[str] | None) -> str:
     return str(class_names[index]) if class_names is not None and index < len(class_names) else f"output {index}"
 
@@ -133,5 +124,11 @@ def _panels(
     pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
     heat = explanation.on_elements(explanation.coefficients.detach())
     return list(
-        panels(explanation, pictures, each(explanation), lambda b, t: _texts(explanation, b, t, class_names), heat)
+        panels(
+            explanation,
+            pictures,
+            inputs_and_targets(explanation),
+            lambda b, t: _texts(explanation, b, t, class_names),
+            heat,
+        )
     )

@@ -97,7 +97,7 @@ def on_pixels(layout: Layout, values: Tensor, size: tuple[int, ...]) -> NDArray[
     return layout.canonical(values.unsqueeze(0))[0].mean(0).expand(size).numpy()
 
 
-def checked(explanation: object, pictures: NDArray[np.uint8]) -> Explanation:
+def check_superpixels(explanation: object, pictures: NDArray[np.uint8]) -> Explanation:
     """An explanation, on the CPU.
 
     Raises:
@@ -118,13 +118,13 @@ def checked(explanation: object, pictures: NDArray[np.uint8]) -> Explanation:
     return found
 
 
-def each(explanation: Explanation) -> list[tuple[int, int]]:
+def inputs_and_targets(explanation: Explanation) -> list[tuple[int, int]]:
     """Numbers of the inputs and targets."""
     inputs, targets = explanation.score.shape
     return list(product(range(inputs), range(targets)))
 
 
-def cut(parts: Sequence[T], most: int, caption: str) -> tuple[Sequence[T], str]:
+def first_parts(parts: Sequence[T], most: int, caption: str) -> tuple[Sequence[T], str]:
     """Those for which there is room, and a caption that says so where some are left out."""
     if len(parts) > most:
         caption = f"{caption} · first {most} of {len(parts)} shown".removeprefix(" · ")
@@ -137,6 +137,6 @@ def title(explanation: Explanation, b: int, t: int, class_names: Sequence[str] |
     return f"input {b} · {target}" if len(explanation.score) > 1 else target
 
 
-def fit(explanation: Explanation, b: int, t: int) -> str:
+def fit_text(explanation: Explanation, b: int, t: int) -> str:
     """How well the surrogate fits."""
     return f"R² {float(explanation.score[b, t]):.2f}"

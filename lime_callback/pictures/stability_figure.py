@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lime_callback.pictures.input_panels import EFFECT, checked, cut, each, effect_limit, fit, panels, title
+from lime_callback.pictures.input_panels import (
+    EFFECT,
+    check_superpixels,
+    effect_limit,
+    first_parts,
+    fit_text,
+    inputs_and_targets,
+    panels,
+    title,
+)
 from lime_callback.summaries.seed_stability import stability
 
 if TYPE_CHECKING:
@@ -52,16 +61,16 @@ def draw_stability(
     limit = 0.0
     for name, group in groups.items():
         found = stability(group, k)
-        seeds = [checked(one, pictures) for one in group]
+        seeds = [check_superpixels(one, pictures) for one in group]
         limit = max(limit, effect_limit(len(seeds[0].features)))
-        which = each(seeds[0])
+        which = inputs_and_targets(seeds[0])
         columns = [list(panels(one, pictures, which, _texts(one, s))) for s, one in enumerate(seeds)]
         for row, (b, t) in zip(zip(*columns, strict=True), which, strict=True):
             parts = [name] * bool(name) + [title(seeds[0], b, t, class_names), str(found.of(b, t))]
             rows.append((" · ".join(parts), row))
-    kept, caption = cut(rows, _ROWS, caption)
+    kept, caption = first_parts(rows, _ROWS, caption)
     return tiles(kept, limit=limit, caption=caption, quantity=EFFECT)
 
 
 def _texts(explanation: Explanation, number: int) -> Callable[[int, int], dict[str, str]]:
-    return lambda b, t: {"title": f"explanation {number + 1}", "subtitle": fit(explanation, b, t)}
+    return lambda b, t: {"title": f"explanation {number + 1}", "subtitle": fit_text(explanation, b, t)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lime_callback.explaining.image_and_mask import marked_images, strongest_signs
-from lime_callback.pictures.input_panels import checked, cut, each, fit, title
+from lime_callback.pictures.input_panels import check_superpixels, first_parts, fit_text, inputs_and_targets, title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def draw_features(
     """
     from lime_callback.figures import Tile, label2rgb, tiles
 
-    explanation = checked(explanation, pictures)
+    explanation = check_superpixels(explanation, pictures)
     signs = strongest_signs(
         explanation.coefficients, explanation.features.present, num_features=num_features,
         positive_only=positive_only, negative_only=negative_only, min_weight=min_weight,
@@ -65,7 +65,7 @@ def draw_features(
     masks = flat.view(*signs.shape[:2], *flat.shape[1:]).expand(-1, -1, -1, *pictures.shape[1:3])
     images = torch.from_numpy(pictures).movedim(-1, 1)
     alone = marked_images(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
-    which, caption = cut(each(explanation), _ROWS, caption)
+    which, caption = first_parts(inputs_and_targets(explanation), _ROWS, caption)
     rows = []
     for b, t in which:
         mask, found = masks[b, t, 0].numpy(), signs[b, t]
@@ -77,4 +77,4 @@ def draw_features(
 
 
 def _output(explanation: Explanation, b: int, t: int) -> str:
-    return f"output {float(explanation.prediction[b, t]):.3g}, {fit(explanation, b, t)}"
+    return f"output {float(explanation.prediction[b, t]):.3g}, {fit_text(explanation, b, t)}"

@@ -48,10 +48,10 @@ def requests(
         class_names: of the outputs, or ``None``.
     """
     own = getattr(track.view, "wavelengths", None)
-    return _Artist(track, probes, wavelengths if own is None else own, class_names).figures()
+    return _ViewPictures(track, probes, wavelengths if own is None else own, class_names).figures()
 
 
-class _Artist:
+class _ViewPictures:
     """Says what is on the figures of one track."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Numbers as text that a page can take in at once: base64 of little-endian arrays."""
+"""Encodes arrays as base64 of little-endian numbers, which a page decodes at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def floats(values: NDArray[Any]) -> str:
-    """32-bit floating-point numbers, in which coefficients are computed, so that nothing is rounded."""
+def base64_floats(values: NDArray[Any]) -> str:
+    """Encode 32-bit floating-point numbers: coefficients are computed in these, so nothing is rounded."""
     return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
 
 
-def shorts(values: NDArray[Any]) -> str:
-    """Whole numbers from 0 to 65535."""
+def base64_shorts(values: NDArray[Any]) -> str:
+    """Encode whole numbers from 0 to 65535."""
     return base64.b64encode(np.ascontiguousarray(values, "<u2").tobytes()).decode()

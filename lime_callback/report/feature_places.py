@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lime_callback.publishing.run_metadata import LARGEST
-from lime_callback.report.base64_arrays import shorts
+from lime_callback.report.base64_arrays import base64_shorts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
     """The axis of a spectral view.
 
     Args:
-        explanation: of the view, whose mask tells channels apart and pixels not.
-        wavelengths: of the channels, in nm, or ``None``.
+        explanation: the view's; its mask tells channels apart, and pixels not.
+        wavelengths: the channels' wavelengths in nm, or ``None``.
 
     Returns:
         ``nanometres``, ``low``, ``high``, ``gaps`` (from and to), ``cells`` (from, to, and the feature there), and the
@@ -79,7 +79,12 @@ def spatial_places(explanation: Explanation) -> dict[str, Any]:
     number[order] = np.arange(len(kinds)) + (0 if hidden.any() else 1)
     shares: list[list[list[float]]] = [[], *(_shares(kinds[i]) for i in order if not hidden[i])]
     maps = number[regions.reshape(-1)].reshape(len(sampled), -1)
-    return {"width": len(columns), "height": len(rows), "shares": shares, "runs": [shorts(_runs(one)) for one in maps]}
+    return {
+        "width": len(columns),
+        "height": len(rows),
+        "shares": shares,
+        "runs": [base64_shorts(_runs(one)) for one in maps],
+    }
 
 
 def _like(explanation: Explanation) -> Any:

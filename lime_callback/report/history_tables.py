@@ -1,4 +1,4 @@
-"""From a history's rows to arrays, one set a view.
+"""Turns a history's rows into arrays, one table a view.
 
 Letters: ``E`` moments, which are the explained epochs and steps of the run; ``S`` slots, which are the pairs of a probe
 and a target at one moment; ``d`` features. What is not there is NaN.
@@ -28,7 +28,7 @@ Moment = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class ViewTable:
     """One view's part of a history.
 
     Attributes:
@@ -50,22 +50,22 @@ class Table:
     scores: NDArray[np.float32]
 
 
-class Means(NamedTuple):
-    """Means over the probes of one moment, each ``[d]``: coefficients, half of their interval, absolute effects."""
+class ViewMeans(NamedTuple):
+    """ViewMeans over the probes of one moment, each ``[d]``: coefficients, half of their interval, absolute effects."""
 
     mean: NDArray[np.float64]
     half: NDArray[np.float64]
     size: NDArray[np.float64]
 
 
-def means(table: Table, moment: int, gate: float | None) -> Means:
+def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
     """Average over the probes that pass the gate, or over all where none does; first over the targets of each.
 
     The interval comes from the spread over the probes, and is not known of a single one.
 
     Args:
-        table: of a view.
-        moment: its number.
+        table: a view's.
+        moment: the moment's number.
         gate: slots with a lower score do not count; ``None``: all do.
     """
     slots = table.who[table.which[moment]]
@@ -83,13 +83,13 @@ def means(table: Table, moment: int, gate: float | None) -> Means:
     each_probe, there = torch.from_numpy(own), torch.from_numpy(np.isfinite(own))
     over = mean_over_probes(each_probe, torch.zeros_like(each_probe), there)
     half = over.half_width().numpy()
-    return Means(
+    return ViewMeans(
         over.mean.numpy(), np.where(np.isfinite(half), half, np.nan), np.nan_to_num(_mean(size, there.numpy()))
     )
 
 
 def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
-    """Over the first axis, of what is known; NaN where nothing is."""
+    """Mean of the known values over the first axis; NaN where none is known."""
     count = known.sum(0)
     return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
@@ -99,7 +99,7 @@ def moments_of(run: RunContents) -> list[Moment]:
     return sorted({(row.epoch, row.step) for row in run.history}, key=lambda moment: (moment[1], moment[0]))
 
 
-def trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
+def epochs_trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
     """Epochs trained at each moment: as measured, else counted from the history, with parts within an epoch."""
     known = {(row.epoch, row.step): row.value for row in run.measures if row.measure == "epochs"}
     count: dict[int, int] = {}
@@ -113,7 +113,7 @@ def trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
     return found
 
 
-def tables_of(run: RunContents, moments: Sequence[Moment]) -> list[Table]:
+def tables_of(run: RunContents, moments: Sequence[Moment]) -> list[ViewTable]:
     """The views' tables, in the order in which they were explained."""
     views: dict[str, list[HistoryRow]] = {}
     for row in run.history:
@@ -128,7 +128,7 @@ def _names(run: RunContents, view: str, rows: Sequence[HistoryRow]) -> list[str]
     return list(known.features.names) if known is not None and set(found) <= set(known.features.names) else found
 
 
-def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], features: list[str]) -> Table:
+def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], features: list[str]) -> ViewTable:
     at = {moment: i for i, moment in enumerate(moments)}
     number = {name: i for i, name in enumerate(features)}
     slots: list[dict[tuple[int, str], int]] = [{} for _ in moments]
@@ -147,7 +147,7 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
             scores[i, s] = row.score
     who: dict[tuple[tuple[int, str], ...], int] = {}
     which = [who.setdefault(tuple(one), len(who)) if one else -1 for one in slots]
-    return Table(view, features, [list(one) for one in who], which, coefficients, errors, scores)
+    return ViewTable(view, features, [list(one) for one in who], which, coefficients, errors, scores)
 
 
 def measures_of(run: RunContents, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:

@@ -1,4 +1,4 @@
-"""The page itself: template, style and script of this folder, with a run's data in it."""
+"""The page itself: template, style and script of the folder `page`, with a run's data in it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lime_callback.checks.whole_files import replacing
-from lime_callback.report.interval_widths import students
-from lime_callback.report.page_data import packed
+from lime_callback.report.interval_widths import student_quantiles
+from lime_callback.report.page_data import page_data
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +32,7 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
 
     Args:
         runs: one or several; the page shows one of them at a time.
-        path: of the file; one that is there is replaced as a whole.
+        path: the file's; one that is there is replaced as a whole.
 
     Returns:
         The path.
@@ -44,13 +44,13 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
         raise ValueError("`runs` should hold at least one run. Found none.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = page(runs)
+    text = page_text(runs)
     with replacing(path) as file:
         file.write(text.encode(errors="replace"))  # half characters, in names of folders
     return path
 
 
-def page(runs: Sequence[RunContents]) -> str:
+def page_text(runs: Sequence[RunContents]) -> str:
     """The page's text. Its own script is the only one that a browser will run, and nothing is loaded from elsewhere."""
     script = "\n".join(_part(name) for name in SCRIPTS)
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
@@ -58,7 +58,9 @@ def page(runs: Sequence[RunContents]) -> str:
         "title": html.escape(title),
         "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _colours() + _part("page.css"),
-        "data": as_json({"runs": [packed(run) for run in runs], "students": students(runs), "style": _style()}),
+        "data": as_json(
+            {"runs": [page_data(run) for run in runs], "students": student_quantiles(runs), "style": _style()}
+        ),
         "script": script,
     }
     # In one pass: what is filled in has no places to be filled.
@@ -71,7 +73,7 @@ def as_json(value: Any) -> str:
 
 
 def _part(name: str) -> str:
-    return files("lime_callback.report").joinpath(name).read_text(encoding="utf-8")
+    return files("lime_callback.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _colours() -> str:

@@ -7,37 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lime_callback.report.history_tables import means, measures_of, moments_of, tables_of, trained
+from lime_callback.pictures.html_table import html_table
+from lime_callback.report.history_tables import epochs_trained, means, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lime_callback.report.history_tables import Table
+    from lime_callback.report.history_tables import ViewTable
     from lime_callback.report.run_contents import RunContents
-
-_CELL = "text-align:left;padding:2px 12px 2px 0"
 
 
 def history_html(run: RunContents) -> str:
     """What there is, and the strongest features of each view at the last explained epoch."""
     moments = moments_of(run)
-    lines = [
+    rows = (
         (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
         for table in tables_of(run, moments)
-    ]
-    rows = "".join(f"<tr>{''.join(map(_cell, line))}</tr>" for line in lines)
-    head = "".join(
-        f"<th style='{_CELL}'>{one}</th>"
-        for one in ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
     )
-    last = trained(run, moments)[-1]
-    caption = f"{html.escape(run.name)}: {len(moments)} explained epochs, the last after {last:g}"
+    head = ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
+    caption = f"{run.name}: {len(moments)} explained epochs, the last after {epochs_trained(run, moments)[-1]:g}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
-    return (
-        f"<div><table><caption style='text-align:left;font-weight:bold'>{caption}</caption>"
-        f"<tr>{head}</tr>{rows}</table>{notes}</div>"
-    )
+    return f"<div>{html_table(caption, head, rows)}{notes}</div>"
 
 
 def history_figure(run: RunContents) -> Figure:
@@ -56,15 +47,11 @@ def history_figure(run: RunContents) -> Figure:
             for name in ("drift", "noise_floor")
         )
     return history_lines(
-        trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
+        epochs_trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
     )
 
 
-def _cell(text: str) -> str:
-    return f"<td style='{_CELL}'>{html.escape(text)}</td>"
-
-
-def _score(table: Table) -> str:
+def _score(table: ViewTable) -> str:
     last = table.scores[_last(table)]
     return f"{np.nanmean(last):.2f} (worst {np.nanmin(last):.2f})"
 
@@ -74,7 +61,7 @@ def _drift(run: RunContents, view: str) -> str:
     return f"{found[-1]:.3f}" if found else "not known"
 
 
-def _strongest(run: RunContents, table: Table, most: int = 3) -> str:
+def _strongest(run: RunContents, table: ViewTable, most: int = 3) -> str:
     """By the mean share of the attribution over the probes; or of single probes, where each has parts of its own."""
     last = _last(table)
     coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
@@ -95,5 +82,5 @@ def _strongest(run: RunContents, table: Table, most: int = 3) -> str:
     )
 
 
-def _last(table: Table) -> int:
+def _last(table: ViewTable) -> int:
     return max(i for i, which in enumerate(table.which) if which >= 0)

@@ -12,11 +12,11 @@ from lime_callback.surrogates.confidence_intervals import critical_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lime_callback.report.history_tables import Table
+    from lime_callback.report.history_tables import ViewTable
     from lime_callback.report.run_contents import RunContents
 
 
-def watch_alarms(run: RunContents, table: Table, measures: Mapping[str, Sequence[float | None]]) -> list[Any]:
+def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequence[float | None]]) -> list[Any]:
     """A list of alarms for each moment; each has the ``watch``, what is ``said`` behind its name, and a ``text``.
 
     Args:
@@ -40,7 +40,7 @@ def watch_alarms(run: RunContents, table: Table, measures: Mapping[str, Sequence
     return [list(of(moment)) for moment in range(len(table.which))]
 
 
-def alarm_reaches(run: RunContents, table: Table) -> list[float | None]:
+def alarm_reaches(run: RunContents, table: ViewTable) -> list[float | None]:
     """How many errors beyond its bound a watch's share has to be, at each moment; ``None`` where it is not known.
 
     It is what the run itself goes by, see :mod:`lime_callback.following.watch_alarms`; of a single probe the

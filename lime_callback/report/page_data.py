@@ -1,4 +1,4 @@
-"""From a run to what its page holds: plain values, and arrays as text."""
+"""Turns a run into what its page holds: plain values, and arrays as text."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.pictures.input_panels import effect_limit
-from lime_callback.report.base64_arrays import floats
+from lime_callback.report.base64_arrays import base64_floats
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
-from lime_callback.report.history_tables import measures_of, moments_of, tables_of, trained
+from lime_callback.report.history_tables import epochs_trained, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
 from lime_callback.report.page_alarms import watch_alarms
 
 if TYPE_CHECKING:
-    from lime_callback.report.history_tables import Moment, Table
+    from lime_callback.report.history_tables import Moment, ViewTable
     from lime_callback.report.run_contents import RunContents
 
 
-def packed(run: RunContents) -> dict[str, Any]:
+def page_data(run: RunContents) -> dict[str, Any]:
     """Everything of a run that its page shows.
 
     Returns:
         ``moments`` (epoch, step and epochs trained of each), ``views``, ``probes``, and what is known of the run.
     """
     moments = moments_of(run)
-    when = trained(run, moments)
+    when = epochs_trained(run, moments)
     about = run.about
     found: dict[str, Any] = finite(
         {
@@ -43,7 +43,7 @@ def packed(run: RunContents) -> dict[str, Any]:
     return found
 
 
-def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, Any]:
+def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str, Any]:
     axis, maps = _places(run, table)
     measures = measures_of(run, table.view, moments)
     return {
@@ -52,9 +52,9 @@ def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, An
         "slots": table.scores.shape[1],
         "lists": table.who,
         "which": table.which,
-        "coefficients": floats(table.coefficients),
-        "errors": floats(table.errors),
-        "scores": floats(table.scores),
+        "coefficients": base64_floats(table.coefficients),
+        "errors": base64_floats(table.errors),
+        "scores": base64_floats(table.scores),
         "quantiles": quantiles(table, run.explanations.get(table.view)),
         "limit": effect_limit(len(table.features)),
         "alarms": watch_alarms(run, table, measures),
@@ -64,7 +64,7 @@ def _view(run: RunContents, table: Table, moments: list[Moment]) -> dict[str, An
     }
 
 
-def _places(run: RunContents, table: Table) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _places(run: RunContents, table: ViewTable) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Where the features lie on a wavelength axis, or else on pictures, as far as it is known."""
     explanation = run.explanations.get(table.view)
     if explanation is None or list(explanation.features.names) != table.features:
@@ -80,7 +80,7 @@ def _places(run: RunContents, table: Table) -> tuple[dict[str, Any] | None, dict
 
 
 def finite(value: Any) -> Any:
-    """The same without numbers that JSON does not have: they become ``None``."""
+    """Replace NaN and infinities, which JSON does not have, with ``None``."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ class RunContents:
     """A run as its folder tells it.
 
     Attributes:
-        path: of the history.
+        path: where the history is.
         history: its rows.
         measures: score, drift and the like of each explained epoch; empty where they were not written.
         explanations: the last one of each view that has one.

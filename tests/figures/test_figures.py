@@ -17,7 +17,7 @@ from lime_callback import figures
 from lime_callback.figures import Panel, SpectrumPanel, colour_scale, overlays, style
 from lime_callback.figures.line_charts import spread
 from lime_callback.figures.spectral_axis import SpectralAxis
-from lime_callback.figures.superband_spans import Groups
+from lime_callback.figures.superband_spans import SuperbandSpans
 
 AVIRIS = np.delete(np.linspace(400.0, 2499.0, 220), [*range(103, 108), *range(149, 163), 219])
 STRANGE = "cost_in_$ and $x^2$, $\\frac{1}"
@@ -329,14 +329,14 @@ def test_a_half_that_is_not_known_draws_no_interval_and_says_so():
 
 
 def test_groups_are_in_spectral_order_and_not_included_comes_last():
-    groups = Groups.of(["far", "not_included", "near"], np.array([2, 1, 1, 0]), [400, 500, 600, 700])
+    groups = SuperbandSpans.of(["far", "not_included", "near"], np.array([2, 1, 1, 0]), [400, 500, 600, 700])
     assert groups.order.tolist() == [2, 1, 0] or groups.order.tolist() == [2, 0, 1]
     assert groups.order[-1] == 1
-    descending = Groups.of(["far", "near"], np.array([0, 0, 1, 1]), [700, 600, 500, 400])
+    descending = SuperbandSpans.of(["far", "near"], np.array([0, 0, 1, 1]), [700, 600, 500, 400])
     assert descending.order.tolist() == [1, 0]
     assert descending.in_spans(8.0)
-    assert not Groups.of(["a", "b"], np.array([0, 1, 0, 1]), [400, 500, 600, 700]).in_spans(8.0)
-    assert not Groups.of(["a", "b"], np.array([0, 1]), None).in_spans(8.0)
+    assert not SuperbandSpans.of(["a", "b"], np.array([0, 1, 0, 1]), [400, 500, 600, 700]).in_spans(8.0)
+    assert not SuperbandSpans.of(["a", "b"], np.array([0, 1]), None).in_spans(8.0)
 
 
 def test_many_superbands_and_targets_are_cut_and_counted():

@@ -548,12 +548,12 @@ def test_the_checkpoint_loads_weights_only(tmp_path):
 
 
 def test_pictures_say_which_sample_it_is_and_what_it_should_have_been(tmp_path):
-    from lime_callback.pictures.view_pictures import _Artist
+    from lime_callback.pictures.view_pictures import _ViewPictures
 
     lime = callback(Misclassified(3, anew=True), pictures=True, class_names=["rye", "oat", "hop"])
     fit(tmp_path, lime, model=Slow, epochs=2)
     probes, track = lime._validation.probes, lime._latest.loop.view("spatial")
-    panel = next(_Artist(track, probes, None, lime.config.class_names).spatial_panels(track.last))
+    panel = next(_ViewPictures(track, probes, None, lime.config.class_names).spatial_panels(track.last))
     names = lime.config.class_names
     truth, wrong = names[int(probes.labels[0])], names[int(track.now.classes[0])]
     assert wrong != truth

@@ -22,9 +22,9 @@ from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
 from lime_callback.report import find_runs, read, write_page
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
 from lime_callback.report.history_tables import moments_of, tables_of
-from lime_callback.report.html_page import page as page_of
+from lime_callback.report.html_page import page_text as page_of
 from lime_callback.report.page_alarms import alarm_reaches
-from lime_callback.report.page_data import packed
+from lime_callback.report.page_data import page_data
 from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
 from lime_callback.views.features import Features
 
@@ -253,7 +253,7 @@ def test_files_that_cannot_be_read_are_told_and_left_out(tmp_path):
     (tmp_path / "spectral.npz").write_bytes(b"PK")
     found = read(tmp_path)
     assert [note.split(" could")[0] for note in found.notes] == ["measures.csv", "run.json", "spectral.npz"]
-    assert packed(found)["views"][0]["axis"] is None
+    assert page_data(found)["views"][0]["axis"] is None
 
 
 def test_several_runs_go_onto_one_page(tmp_path, browser, capsys):
@@ -391,7 +391,7 @@ def test_intervals_are_those_of_the_explanations(run, path, browser):
 
 def test_without_explanations_intervals_are_as_long_as_they_may_be(tmp_path):
     history(tmp_path)
-    (view,) = packed(read(tmp_path))["views"]
+    (view,) = page_data(read(tmp_path))["views"]
     assert view["quantiles"] == pytest.approx([2.086, 2.744], abs=1e-3)  # t of 20, at 0.975 and at 1 - 0.025 / 4
 
 
@@ -430,7 +430,7 @@ def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
     (table,) = tables_of(there, moments_of(there))
     reaches = [float(critical_value(4, 1 - 2 * level(k, asked))) for k in (1, 2, 3)]
     assert alarm_reaches(there, table) == pytest.approx(reaches)
-    (view,) = packed(there)["views"]
+    (view,) = page_data(there)["views"]
     assert [[alarm["watch"] for alarm in alarms] for alarms in view["alarms"]] == [["a"]] * 3
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
     assert "Watch “a”: 60 %" in browser.locator("#glance").inner_text()

@@ -253,14 +253,14 @@ def test_a_run_of_before_goes_on_with_raw_outputs(tmp_path):
 
 
 def test_titles_say_what_is_predicted_and_true(tmp_path):
-    from lime_callback.pictures.view_pictures import _Artist
+    from lime_callback.pictures.view_pictures import _ViewPictures
     from lime_callback.publishing.logger_numbers import view_data
 
     lime = callback([Superpixels("grid", n_segments=4)], class_names=["rye", "oat", "hop"])
     fit(tmp_path, lime)
     probes, track = lime._validation.probes, lime._latest.loop.view("spatial")
     names, now = lime.config.class_names, track.now
-    artist = _Artist(track, probes, None, names)
+    artist = _ViewPictures(track, probes, None, names)
     titles = [panel.title for panel in artist.spatial_panels(track.last)]
     bars = [title for title, *_ in artist.bar_panels(track.last)]
     captions = [one.text for one in view_data(track, probes, [], None, names).segmented()]

@@ -12,9 +12,9 @@ class MeasureRow(NamedTuple):
 
     Attributes:
         epoch: counted from 0.
-        step: of training, as Lightning logs it.
-        view: name of the view.
-        measure: its name in the log, such as ``"drift"``; ``"epochs"`` are the epochs trained so far.
+        step: the training step, as Lightning logs it.
+        view: the view's name.
+        measure: the figure's name in the log, such as ``"drift"``; ``"epochs"`` are the epochs trained so far.
         value: the figure.
     """
 

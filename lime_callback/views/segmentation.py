@@ -152,10 +152,10 @@ METHODS: dict[str, Callable[[Picture, Valid, int, Options], Labels]] = {
 
 def _compact(labels: Labels) -> Labels:
     """The same segments, numbered from 0 without gaps; below 0 stays -1."""
-    from skimage.segmentation import relabel_sequential
+    from skimage import segmentation
 
-    compact: Labels = relabel_sequential(labels + 1)[0].astype(np.int64) - 1
-    return compact
+    relabel: Callable[..., tuple[Labels, Any, Any]] = segmentation.relabel_sequential  # it carries no types
+    return relabel(labels + 1)[0].astype(np.int64) - 1
 
 
 def _merge_smallest(labels: Labels, picture: Picture, n_segments: int) -> Labels:

@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from toys import WAVELENGTHS, Classifier, Samples, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.probes.probe_choices import HighestLoss
 
 
@@ -50,6 +51,39 @@ class Still(Classifier):
 
 COUNTS: dict[int, int] = {}
 INPUTS: dict[int, int] = {}
+NOW = {"epoch": -1, "rank": 0}  # of the validation that runs
+
+
+def has_a_bad_day():
+    return NOW == {"epoch": 1, "rank": 1}
+
+
+class Unable(Superpixels):
+    """Cannot cut its inputs on the second process's bad day, so that this process makes no forward at all."""
+
+    def cut(self, given):
+        if has_a_bad_day():
+            raise RuntimeError("the second process has a bad day")
+        return super().cut(given)
+
+
+def unable(inputs):
+    """A baseline that fails between the forward of the probes as they are and that of the probes with nothing shown."""
+    if has_a_bad_day():
+        raise RuntimeError("the second process has a bad day")
+    return inputs.mean((2, 3), keepdim=True)
+
+
+def without_room():
+    """On its bad day, the second process has no memory for more than four perturbed inputs: no forward of a batch."""
+    room = PerturbedInputs._room
+
+    def some(self, count):
+        if has_a_bad_day() and count > 4:
+            raise RuntimeError("CUDA error: out of memory")
+        return room(self, count)
+
+    PerturbedInputs._room = some
 
 
 class Tell(pl.Callback):
@@ -57,6 +91,9 @@ class Tell(pl.Callback):
 
     def __init__(self, folder, lime):
         self.folder, self.lime, self.values = folder, lime, []
+
+    def on_validation_start(self, one, module):
+        NOW.update(epoch=-1 if one.sanity_checking else one.current_epoch, rank=one.global_rank)
 
     def on_validation_end(self, one, module):
         if not one.sanity_checking:
@@ -80,9 +117,14 @@ class Tell(pl.Callback):
 def main(folder, strategy, kind):
     torch.set_num_threads(1)
     devices = 1 if strategy == "one" else 2
-    probes = {"few": 1, "chosen": HighestLoss(5, anew=True)}.get(kind, 5)
+    anew = HighestLoss(5, anew=True)
+    probes = {"few": 1, "chosen": anew, "view": anew}.get(kind, 5)
+    if kind == "room":
+        without_room()
+    superpixels = Unable if kind == "view" else Superpixels
     lime = None if kind == "without" else LimeCallback(
-        [Superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
+        [superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
+        baseline=unable if kind == "baseline" else None,
         n_perturbations=64 if kind == "few" else 24, design="paired",
         max_batch_size=None if kind == "memory" else 7,
         time_budget=1e-6 if kind == "few" else None,

@@ -39,7 +39,8 @@ def in_batches(
     A batch for which memory does not suffice is tried again at half its size, and those after it have that size too.
 
     Args:
-        work: for the rows ``first`` to ``last - 1``; may be called again for rows that it failed with.
+        work: for the rows ``first`` to ``last - 1``, by at most one forward; may be called again for rows that it
+            failed with.
         start: first row.
         stop: behind the last one.
         batch_size: rows at most at a time.
@@ -49,11 +50,13 @@ def in_batches(
     Returns:
         The size that sufficed.
     """
+    ranks.meet()
     while start < stop:
         last = min(start + batch_size, stop)
         failure: Exception | None = None
         try:
-            work(start, last)
+            with ranks.forward():
+                work(start, last)
         except Exception as error:
             failure = error
         trouble = ranks.worst(_trouble(failure))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lime_callback.forwards.torch_internals import convolve
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -70,9 +72,7 @@ def _by_channel(
     difference = x - baseline
     with torch.autocast(difference.device.type, enabled=False):
         weight = stem.layer.weight.to(difference.dtype)
-        images = [
-            stem.layer._conv_forward(difference[own].unsqueeze(0), weight[:, own], None).flatten(1) for own in channels
-        ]
+        images = [convolve(stem.layer, difference[own].unsqueeze(0), weight[:, own]).flatten(1) for own in channels]
     return partial(_summed, torch.cat(images))
 
 

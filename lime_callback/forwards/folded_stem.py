@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from lime_callback.forwards.feature_images import image_maker
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.stem_layer import Stem
+from lime_callback.forwards.torch_internals import is_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ class StemFinder:
 
     def __init__(self, module: nn.Module | None) -> None:
         parts = [] if module is None else list(module.modules())
-        self.compiled = any(getattr(one, "_compiled_call_impl", None) or hasattr(one, "_orig_mod") for one in parts)
+        self.compiled = any(map(is_compiled, parts))
         linear = [one for one in parts if type(one) in _LINEAR and type(one.weight) is nn.Parameter]
         self._layers = [] if self.compiled else linear
         self._found: list[Stem] = []

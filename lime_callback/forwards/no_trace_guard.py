@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lime_callback.forwards.torch_internals import BUFFERS, MODULE_ATTRIBUTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,10 +29,6 @@ def is_explaining() -> bool:
     For models that do something outside of themselves, which no one else can undo: ``if not is_explaining(): ...``.
     """
     return _depth > 0
-
-
-# Tensors and containers in here belong to torch and are either constant during a forward or handled by name.
-_OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 
 
 @contextmanager
@@ -77,8 +75,8 @@ def _modules_kept(module: nn.Module) -> Iterator[None]:
     try:
         for one, attributes in zip(modules, saved, strict=True):
             own = vars(one)
-            own["_buffers"] = {name: _copy(buffer, copies) for name, buffer in attributes["_buffers"].items()}
-            own |= {name: _copy(value, copies) for name, value in attributes.items() if name not in _OWN_ATTRIBUTES}
+            own[BUFFERS] = {name: _copy(buffer, copies) for name, buffer in attributes[BUFFERS].items()}
+            own |= {name: _copy(value, copies) for name, value in attributes.items() if name not in MODULE_ATTRIBUTES}
             own["training"] = False
             if hasattr(one, "log_dict"):
                 own |= {"log": _say_nothing, "log_dict": _say_nothing}

@@ -1,23 +1,25 @@
 """The processes of a run: which share of the forwards each one does, and how they agree.
 
 Rows of perturbations are shared out, and their outputs are gathered: every process then fits and compares the same
-numbers, so nothing else has to be sent. Two rules keep a process from waiting for one that has failed: what may fail is
-done by :meth:`Ranks.together`, and what talks to the others stands outside of it.
+numbers, so nothing else has to be sent. Three rules keep a process from waiting for one that has failed: what may fail
+is done by :meth:`Ranks.together`; what talks to the others stands outside of it; and forwards of sharded weights, which
+talk to the others wherever they stand, begin with :meth:`Ranks.meet` and are made within :meth:`Ranks.forward`.
 """
 
 from __future__ import annotations
 
 import pickle
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
-from lime_callback.forwards.sharded_weights import is_sharded
+from lime_callback.forwards.sharded_weights import ShardedLayers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -27,7 +29,16 @@ else:
 
 
 class RankError(RuntimeError):
-    """Something failed in another process."""
+    """Something failed in another process.
+
+    Args:
+        message: what failed, and where.
+        known_to_all: whether all processes have heard of it already.
+    """
+
+    def __init__(self, message: str, *, known_to_all: bool = False) -> None:
+        super().__init__(message)
+        self.known_to_all = known_to_all
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,13 @@ class Ranks:
         owners: for each share the first process that does it; processes that hold parts of one layer, as in tensor
             parallelism, do the same share.
         world: number of processes.
-        lockstep: whether a forward talks to the other processes, as it does where weights are sharded; then all have to
-            make the same number of forwards.
+        layers: the model's layers where its weights are sharded; ``None`` where they are not.
     """
 
     share: int = 0
     owners: tuple[int, ...] = (0,)
     world: int = 1
-    lockstep: bool = False
+    layers: ShardedLayers | None = None
 
     @classmethod
     def of(cls, trainer: Any, module: nn.Module) -> Ranks:
@@ -58,12 +68,30 @@ class Ranks:
         share = int(replicas.get("rank", trainer.global_rank))
         shares: list[int] = _gathered(share)
         owners = tuple(shares.index(one) for one in sorted(set(shares)))
-        return cls(sorted(set(shares)).index(share), owners, len(shares), is_sharded(module))
+        return cls(sorted(set(shares)).index(share), owners, len(shares), ShardedLayers.of(module))
 
     @property
     def shares(self) -> int:
         """Number of shares."""
         return len(self.owners)
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether a forward talks to the other processes, so that all have to make the same number of forwards."""
+        return self.layers is not None
+
+    def meet(self) -> None:
+        """Wait for the others before forwards that talk to them, for one may have failed on its way here.
+
+        Raises:
+            RankError: if another process has failed since all of them were last :meth:`together`.
+        """
+        if self.lockstep:
+            _raise_first(_gathered(None), known_to_all=True)
+
+    def forward(self) -> AbstractContextManager[None]:
+        """Make at most one forward: if this process fails, the others get its parts of the layers all the same."""
+        return nullcontext() if self.layers is None else self.layers.forward()
 
     def together(self, work: Callable[[], T]) -> T:
         """Do the same everywhere; if it fails in one process, raise in all of them.
@@ -78,13 +106,13 @@ class Ranks:
             result = work()
         except Exception as error:
             failure = error
+        if isinstance(failure, RankError) and failure.known_to_all:
+            raise failure
         heard = isinstance(failure, RankError)  # from another one, which tells its cause itself
         causes = _gathered(None if failure is None or heard else f"{type(failure).__name__}: {failure}")
         if failure is not None and not heard:
             raise failure
-        for rank, cause in enumerate(causes):
-            if cause is not None:
-                raise RankError(f"in process {rank}: {cause}")
+        _raise_first(causes)
         if failure is not None:
             raise failure
         return result
@@ -115,6 +143,13 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+def _raise_first(causes: Sequence[str | None], *, known_to_all: bool = False) -> None:
+    """Raise a :class:`RankError` with the first cause that there is."""
+    for rank, cause in enumerate(causes):
+        if cause is not None:
+            raise RankError(f"in process {rank}: {cause}", known_to_all=known_to_all)
 
 
 def _gathered(value: T) -> list[T]:

@@ -1,7 +1,7 @@
 """Models whose weights are sharded over processes (FSDP2): a forward gathers them, layer by layer, from all of them.
 
-A process that fails within a forward leaves the others waiting for its part of the layers that it did not come to. So
-it gives them that part before the failure is passed on; then all can agree on what to do.
+A process that fails before or within a forward leaves the others waiting for its part of the layers that it did not
+come to. So it gives them that part before the failure is passed on; then all can agree on what to do.
 """
 
 from __future__ import annotations
@@ -10,44 +10,40 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
-from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-def is_sharded(module: nn.Module) -> bool:
-    """Whether forwards of a module talk to other processes."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return False
-    from torch.distributed.tensor import DTensor
-
-    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
+    from torch import nn
 
 
-class Layers:
+class ShardedLayers:
     """The layers of a sharded model in the order in which a forward gathers them.
 
     Args:
-        module: the model; if it is not sharded, nothing is done.
+        layers: FSDP modules, as they are defined, until a forward has shown their order.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        self._order: list[Any] = []
-        if is_sharded(module):
-            from torch.distributed.fsdp import FSDPModule
+    def __init__(self, layers: list[Any]) -> None:
+        self._order = layers
 
-            # As they are defined, until a forward has shown their order.
-            self._order = [one for one in module.modules() if isinstance(one, FSDPModule)]
+    @classmethod
+    def of(cls, module: nn.Module) -> ShardedLayers | None:
+        """The layers of a model; ``None`` if its forwards talk to no other process."""
+        if not (dist.is_available() and dist.is_initialized()):
+            return None
+        from torch.distributed.fsdp import FSDPModule
+        from torch.distributed.tensor import DTensor
+
+        if not any(isinstance(parameter, DTensor) for parameter in module.parameters()):
+            return None
+        return cls([layer for layer in module.modules() if isinstance(layer, FSDPModule)])
 
     @contextmanager
     def forward(self) -> Iterator[None]:
-        """A forward; if it fails, the layers that it did not come to are gathered all the same."""
-        if not self._order:
-            yield
-            return
+        """At most one forward; upon a failure, the layers that it did not come to are gathered all the same."""
         seen: list[Any] = []
-        handles = [one.register_forward_pre_hook(lambda layer, _: seen.append(layer)) for one in self._order]
+        handles = [layer.register_forward_pre_hook(lambda layer, _: seen.append(layer)) for layer in self._order]
         try:
             yield
         except Exception:

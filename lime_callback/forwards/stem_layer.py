@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.forwards.torch_internals import convolve
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,8 +45,7 @@ class Stem:
             weight = layer.weight.to(x.dtype)
             if isinstance(layer, nn.Linear):
                 return nn.functional.linear(x, weight).flatten(1)
-            image: Tensor = layer._conv_forward(x, weight, None)  # with its padding, stride and groups
-            return image.flatten(1)
+            return convolve(layer, x, weight).flatten(1)
 
     def bias(self, images: Tensor) -> Tensor:
         """What the layer adds to images ``[m, o]``, ``[o]``."""

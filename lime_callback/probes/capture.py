@@ -145,6 +145,8 @@ class Capture:
             ValueError: if the sample does not hold what the choice needs, or the set does not.
         """
         at = label_key(probes.batch, self.label_key)
+        if choice.needs_outputs:
+            self.ranks.meet()
         outputs = self._outputs(probes.batch) if choice.needs_outputs else None
         choice.rank(Seen([0], None if at is None else entry(probes.batch, at), outputs))
         if isinstance(choice, Numbered):
@@ -152,12 +154,13 @@ class Capture:
 
     def _outputs(self, batch: Any) -> Any:
         """The model's for some samples of a batch, without a trace."""
-        size = len(entry(batch, input_key(batch, self.input_key)))
-        probes = probes_of([Captured([batch], [size], list(range(size)))], self.input_key, self.label_key)
-        model = self.model(probes)
-        with guarded(model.module):
-            inputs = model.probes.inputs.clone()  # a model may write into it
-            return model(inputs, torch.arange(size, device=inputs.device))
+        with self.ranks.forward():
+            size = len(entry(batch, input_key(batch, self.input_key)))
+            probes = probes_of([Captured([batch], [size], list(range(size)))], self.input_key, self.label_key)
+            model = self.model(probes)
+            with guarded(model.module):
+                inputs = model.probes.inputs.clone()  # a model may write into it
+                return model(inputs, torch.arange(size, device=inputs.device))
 
     def _of_all(self, work: Callable[[], T]) -> list[T]:
         """What each share's process has, unless something failed in one of them."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.forwards.sharded_weights import Layers
 from lime_callback.probes.batch_entries import Key, output_tensor, replaced, rows_of
 
 if TYPE_CHECKING:
@@ -57,10 +56,6 @@ class ModelWrapper:
     output_key: Key | None = None
     background: Tensor | None = None
     count: ForwardCount = field(default_factory=ForwardCount)
-    _layers: Layers = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_layers", Layers(self.module))
 
     def __call__(self, x: Tensor, rows: Tensor) -> Any:
         """The model's output for inputs ``[m, *dims]`` that were made of the probes ``rows`` [m]."""
@@ -68,7 +63,7 @@ class ModelWrapper:
         batch: Any = x
         if self.forward is not None:
             batch = replaced(rows_of(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
-        with self.context(), self._layers.forward():
+        with self.context():
             try:
                 output = self.module(x) if self.forward is None else self.forward(self.module, batch)
             except Exception as error:

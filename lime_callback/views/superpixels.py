@@ -147,6 +147,7 @@ def _numbered(labels: Tensor, *, shared: bool) -> tuple[Tensor, list[int]]:
         shared: whether a label means the same in every input. Then it keeps its number as its name, and an input may
             lack it; otherwise the labels of each input are numbered by themselves.
     """
+    # By hand, since grids and masks would otherwise have to import scikit-image.
     labels = labels.clamp(min=-1)
     if shared:
         numbers = torch.unique(labels[labels >= 0])

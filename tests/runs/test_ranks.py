@@ -111,6 +111,26 @@ def test_an_error_in_one_process_leaves_the_explanation_out_in_all(ran, strategy
     assert {row.epoch for row in read_history(history)} == {0, 2}
 
 
+@pytest.mark.parametrize(("kind", "causes"), [("view", 1), ("baseline", 2)])
+def test_a_process_that_fails_before_its_first_forward_leaves_none_waiting(ran, kind, causes):
+    """Neither before all forwards of a view, nor between two: with sharded weights, the others' talk to it."""
+    (zero, one), (said, _), folder = ran("fsdp", kind)
+    assert zero["metrics"] == one["metrics"]
+    assert said.count("the second process has a bad day") == causes  # once a view
+    (history,) = folder.rglob("history.csv")
+    views = [{row.view for row in read_history(history) if row.epoch == epoch} for epoch in range(3)]
+    left = {"spectral"} if kind == "view" else set()
+    assert views == [{"spatial", "spectral"}, left, {"spatial", "spectral"}]
+
+
+def test_memory_that_does_not_suffice_before_a_forward_halves_the_batch_in_all(alone, ran):
+    (zero, one), _, _ = ran("fsdp", "room")
+    same(alone, zero, atol=1e-6, rtol=0)
+    assert zero["metrics"] == one["metrics"]
+    assert [zero["forwards"][epoch] == one["forwards"][epoch] for epoch in range(3)] == [True, False, True]
+    assert zero["forwards"][1] > one["forwards"][1]  # by those that only the first process came to
+
+
 def test_memory_that_does_not_suffice_in_one_process_halves_the_batch(alone, ran):
     (zero, one), _, _ = ran("fsdp", "memory")
     same(alone, zero, atol=1e-6, rtol=0)

@@ -22,7 +22,7 @@ from scene import wavelengths
 from torch import Tensor
 
 from lime_callback import Explanation, Superbands, Superpixels
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def explainer(
     """A function of n, design and seed that explains logit and probability with the same forwards."""
 
     def explained(n: int, design: str, seed: int) -> Explanation:
-        seeds = [key(seed, probe) for probe in range(len(probes))]
+        seeds = [seed_for(seed, probe) for probe in range(len(probes))]
         return both_outputs(model, probes, features, targets, n, design, seeds)
 
     return explained

@@ -18,7 +18,7 @@ from scene import wavelengths
 
 from lime_callback import Explanation, Superbands, explain
 from lime_callback.comparing import compare
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     features = Superbands(20).features(probes, wavelengths=wavelengths())
 
     def explained(n: int, design: str, seed: int) -> Explanation:
-        seeds = [key(seed, probe) for probe in range(count)]
+        seeds = [seed_for(seed, probe) for probe in range(count)]
         return explain(
             models[-1], probes, features, targets, n_perturbations=n, design=design, batch_size=256, seed=seeds
         )

@@ -28,7 +28,7 @@ from scene import IndianPines, PatchViT, wavelengths
 
 from lime_callback import Explanation, Features, Superbands, explain
 from lime_callback.comparing import compare
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 OUTPUTS = ("raw", "softmax")
 
@@ -124,7 +124,7 @@ def explanations(
     return [
         both_outputs(
             model, probes, features, targets, n, design,
-            [key(seed, probe, "" if pinned else epoch) for probe in range(len(probes))],
+            [seed_for(seed, probe, "" if pinned else epoch) for probe in range(len(probes))],
         )
         for epoch, model in enumerate(models)
     ]  # fmt: skip

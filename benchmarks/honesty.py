@@ -29,7 +29,7 @@ from honesty_models import Model, synthetic, trained
 
 from lime_callback import Features, Lasso, Ridge, explain
 from lime_callback.sampling import Bernoulli, Cosine, Euclidean, Kernel, Orthogonal, Paired, Uniform
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def cell(
     found = explain(
         model.rows, x.expand(repetitions, -1), features, n_perturbations=n, design=design, kernel=kernel,
         surrogate=surrogate, baseline="zero", batch_size=4096,
-        seed=[key(seed, r, model.name) for r in range(repetitions)],
+        seed=[seed_for(seed, r, model.name) for r in range(repetitions)],
     )  # fmt: skip
     truth = true_line(model, kernel, seed)[1:]
     beta, error = found.coefficients[:, 0], found.standard_error[:, 0]
@@ -236,7 +236,10 @@ def phantoms(repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
 def _ratio(design: Design, d: int, n: int, count: int, function: Any, seed: int, repetitions: int) -> Tensor:
     """Strongest unused coefficient by the strongest true one, for several designs and places of the true features."""
     used = torch.stack(
-        [torch.randperm(d, generator=torch.Generator().manual_seed(key(seed, r)))[:count] for r in range(repetitions)]
+        [
+            torch.randperm(d, generator=torch.Generator().manual_seed(seed_for(seed, r)))[:count]
+            for r in range(repetitions)
+        ]
     )
     mark = torch.arange(repetitions, dtype=torch.float64) / repetitions
 
@@ -248,7 +251,7 @@ def _ratio(design: Design, d: int, n: int, count: int, function: Any, seed: int,
     mask = torch.cat([torch.arange(d), torch.tensor([-1])])[None]
     found = explain(
         forward, x, Features.from_mask(mask, layout="C"), n_perturbations=n, design=design, baseline="zero",
-        batch_size=8192, seed=[key(seed, r, "rows") for r in range(repetitions)],
+        batch_size=8192, seed=[seed_for(seed, r, "rows") for r in range(repetitions)],
     )  # fmt: skip
     size = found.coefficients[:, 0].abs()
     true = size.gather(1, used).amax(1)

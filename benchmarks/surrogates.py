@@ -24,7 +24,7 @@ from timing import parser, ratio, rounds, told
 
 from lime_callback import Lasso, Ridge
 from lime_callback.sampling import Cosine, Paired
-from lime_callback.sampling.designs import draw
+from lime_callback.sampling.designs import draw_designs
 from lime_callback.surrogates import Samples, Surrogate
 from lime_callback.surrogates.fitting import fit
 from lime_callback.surrogates.linear_models import centred_problem
@@ -82,7 +82,7 @@ def problems(inputs: int, targets: int, d: int, n: int, *, shared: bool) -> Samp
     """Outputs of a model that is linear up to noise and to products of two features, of unlike sizes."""
     generator = torch.Generator().manual_seed(0)
     present = torch.ones(1, d, dtype=torch.bool)
-    design = draw(Paired(), n, present, [0] * inputs if shared else range(inputs))
+    design = draw_designs(Paired(), n, present, [0] * inputs if shared else range(inputs))
     z = design.double()
     effects = torch.randn(inputs, d, targets, generator=generator).double()
     effects *= torch.logspace(0, -3, d)[:, None]

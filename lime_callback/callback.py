@@ -32,7 +32,7 @@ from lime_callback.training.hooks import Hooks
 from lime_callback.views import Superbands, Superpixels, View
 from lime_callback.views.layout import Layout
 from lime_callback.views.view import check_views
-from lime_callback.views.watch import Watch, check_watch
+from lime_callback.views.watch import Watch, check_watches
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator  # LightningCLI finds it here, too
@@ -183,7 +183,7 @@ class LimeCallback(Hooks):
             target=check.check_target(target, "auto"),
             every_n_epochs=check_count("every_n_epochs", every_n_epochs),
             settings=Strategies(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
-            watch=check_watch(watch),
+            watch=check_watches(watch),
             reliance=check.check_flag("reliance", reliance),
             gate=check.check_gate(gate),
             relevant_change=check_relevant_change(relevant_change),

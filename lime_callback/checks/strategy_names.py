@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 
-def resolve(argument: str, value: Any, known: Mapping[str, Callable[[], S]], kind: type, besides: str = "") -> S:
+def resolve_strategy(
+    argument: str, value: Any, known: Mapping[str, Callable[[], S]], kind: type, besides: str = ""
+) -> S:
     """The strategy that ``value`` names or is.
 
     Args:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lime_callback.outputs.probabilities_and_losses import are_chances, are_probabilities
+from lime_callback.outputs.probabilities_and_losses import are_probabilities, are_single_probabilities
 
 UNLABELLED = -100
 """What torch's losses leave out; of whole numbers all below 0 stand for no label."""
@@ -62,7 +62,9 @@ class AnswerChanges:
             if 0 <= int(whole.max()) < max(size, 2):
                 if size > 1:
                     return cls("classes", whole, output)
-                return cls("sides", whole, "sigmoid" if output == "raw" and are_chances(outputs) else output)
+                return cls(
+                    "sides", whole, "sigmoid" if output == "raw" and are_single_probabilities(outputs) else output
+                )
         return cls("classes" if output in ("softmax", "log_softmax") else "values", None, output)
 
     def changed(self, whole: Tensor, hidden: Tensor) -> Tensor:

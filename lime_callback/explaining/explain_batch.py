@@ -21,14 +21,14 @@ from lime_callback.explaining.deletion_insertion import area_beyond_chance, curv
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import attributes_of_fit
 from lime_callback.explaining.input_checks import fingerprint
-from lime_callback.forwards.batched_forwards import predictions, sweep
-from lime_callback.forwards.folded_stem import Folded, StemFinder, fold
+from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
+from lime_callback.forwards.folded_stem import FoldedStem, StemFinder, fold_stem
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.processes import ALONE, Ranks
-from lime_callback.forwards.profiler_sections import stage, unheard
-from lime_callback.outputs.targets import Target, scores, select
-from lime_callback.sampling.designs import draw, used_rows
-from lime_callback.sampling.hidden_values import of_rows, weighed
+from lime_callback.forwards.profiler_sections import progress_unheard, stage
+from lime_callback.outputs.targets import Target, scaled_outputs, select_targets
+from lime_callback.sampling.designs import draw_designs, used_rows
+from lime_callback.sampling.hidden_values import hidden_in_rows, row_weights
 from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import fit
@@ -142,25 +142,25 @@ def explain_batch(
         with stage("forwards"):
             with finder.looking(forward) as watched:
                 whole, pinned = ranks.together(
-                    partial(predictions, watched, inputs, settings.output, batch_size, ranks, pinned)
+                    partial(unperturbed_outputs, watched, inputs, settings.output, batch_size, ranks, pinned)
                 )
-            targets = ranks.together(partial(select, target, whole))
+            targets = ranks.together(partial(select_targets, target, whole))
             rows = ranks.together(partial(perturbations, batch))
             hidden = _outputs_with_all_hidden(forward, rows.perturber, settings, batch_size, ranks, pinned)
             evaluate = partial(_evaluate, forward, settings, whole, pinned)
             stem, unfolded = (
-                ranks.together(partial(fold, finder, evaluate, rows.perturber, batch_size, whole[:1]))
+                ranks.together(partial(fold_stem, finder, evaluate, rows.perturber, batch_size, whole[:1]))
                 if foldable
                 else (None, "")
             )
-            outputs, sufficed = sweep(evaluate, stem or rows.perturber, targets, batch_size, ranks)
+            outputs, sufficed = perturbed_outputs(evaluate, stem or rows.perturber, targets, batch_size, ranks)
         with stage("fit"):
             explained = ranks.together(partial(_conclude, batch, rows, targets, whole, hidden, outputs))
         explained = explained._replace(batch_size=sufficed, unfolded=unfolded)
         if checked and (steps := steps_for(rows.perturber.per_input)):
             curve_rows = ranks.together(partial(_curve_rows, explained.explanation, rows.perturber, stem, steps, seeds))
-            with stage("forwards"), unheard():
-                along, _ = sweep(evaluate, curve_rows, targets[:, :1], sufficed, ranks)
+            with stage("forwards"), progress_unheard():
+                along, _ = perturbed_outputs(evaluate, curve_rows, targets[:, :1], sufficed, ranks)
             explained = _with_faithfulness(explained, along.view(len(inputs), -1), outputs)
         return explained
 
@@ -170,10 +170,12 @@ def perturbations(batch: _Batch) -> Perturbations:
     settings, features = batch.settings, batch.features
     baseline = settings.baseline.bound(features, batch.background)
     asked = _asked(settings, baseline, features)
-    design = repeated_rows(draw(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked)
+    design = repeated_rows(
+        draw_designs(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked
+    )
     hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
     rows, group = used_rows(settings.design, asked.period, len(features), batch.used)
-    perturber = PerturbedInputs(batch.inputs, of_rows(hidden, rows), features, design[:, rows])
+    perturber = PerturbedInputs(batch.inputs, hidden_in_rows(hidden, rows), features, design[:, rows])
     return Perturbations(perturber, group, asked.period)
 
 
@@ -196,7 +198,9 @@ def _outputs_with_all_hidden(
     outputs = []
     for k in range(perturber.grounds):
         emptied = ranks.together(partial(perturber.nothing, k))
-        part, _ = ranks.together(partial(predictions, forward, emptied, settings.output, batch_size, ranks, pinned))
+        part, _ = ranks.together(
+            partial(unperturbed_outputs, forward, emptied, settings.output, batch_size, ranks, pinned)
+        )
         outputs.append(part)
     return torch.stack(outputs).mean(0)
 
@@ -209,7 +213,7 @@ def _evaluate(
     Raises:
         ValueError: if there are not as many as for the unperturbed inputs, or they are of another dtype.
     """
-    outputs = scores(forward(x, rows), len(x), settings.output, None if pinned is None else pinned[rows])
+    outputs = scaled_outputs(forward(x, rows), len(x), settings.output, None if pinned is None else pinned[rows])
     if outputs.shape[1] != whole.shape[1] or outputs.dtype != whole.dtype:
         raise ValueError(
             f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
@@ -255,7 +259,7 @@ def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor)
     """The outputs ``[B n, T]`` of all perturbations, with the rows and the weights that belong to them."""
     perturber, period = rows.perturber, rows.period
     design, n = perturber.design, perturber.per_input
-    weights = weighed(settings.kernel, perturber.inputs, perturber.hidden, perturber.features, design)
+    weights = row_weights(settings.kernel, perturber.inputs, perturber.hidden, perturber.features, design)
     outputs = outputs.view(len(perturber.inputs), n, -1)
     some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
     return Samples(design, weights, outputs, rows.group, chance=some, period=period if period < n else None)
@@ -270,8 +274,8 @@ def _fit(settings: Strategies, samples: Samples, whole: Tensor) -> Fit:
 
 
 def _curve_rows(
-    explanation: Explanation, perturber: PerturbedInputs, stem: Folded | None, steps: int, seeds: Sequence[int]
-) -> PerturbedInputs | Folded:
+    explanation: Explanation, perturber: PerturbedInputs, stem: FoldedStem | None, steps: int, seeds: Sequence[int]
+) -> PerturbedInputs | FoldedStem:
     """The rows along the curves of the faithfulness."""
     rows = perturber.other(curve_rows(explanation, steps, seeds))
     return rows if stem is None else stem.other(rows)

@@ -13,10 +13,10 @@ from torch import Tensor
 from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.explaining.reliance_result import Reliance
-from lime_callback.forwards.batched_forwards import predictions, sweep
+from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
 from lime_callback.forwards.processes import ALONE, Ranks
-from lime_callback.outputs.targets import scores
-from lime_callback.sampling.value_swaps import Swapped, Swaps
+from lime_callback.outputs.targets import scaled_outputs
+from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,16 +64,18 @@ def measure_reliance(
         return forward(x.to(there), chosen[rows.to(there)])
 
     with torch.no_grad():
-        whole, pinned = ranks.together(lambda: predictions(asked, inputs[own], settings.output, batch_size, ranks))
+        whole, pinned = ranks.together(
+            lambda: unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
+        )
         if pinned is not None:  # by sample, as the rows are
             every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
             every[chosen] = pinned
 
         def score(x: Tensor, rows: Tensor) -> Tensor:
-            return scores(forward(x, rows), len(x), settings.output, None if pinned is None else every[rows])
+            return scaled_outputs(forward(x, rows), len(x), settings.output, None if pinned is None else every[rows])
 
         targets = torch.arange(whole.shape[1], device=there).expand(len(swaps.masks), -1)
-        hidden, _ = sweep(score, Swapped(inputs, layout, swaps, there), targets, batch_size, ranks)
+        hidden, _ = perturbed_outputs(score, SwappedInputs(inputs, layout, swaps, there), targets, batch_size, ranks)
 
     def conclude() -> Reliance:
         both = torch.cat([whole, hidden]).cpu().double().view(len(swaps.masks) + 1, len(chosen), -1)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lime_callback.sampling.precision import wide
+from lime_callback.sampling.precision import wide_dtype
 from lime_callback.views.features import Features
 
 
@@ -35,7 +35,7 @@ def check_inputs(inputs: Tensor) -> None:
 
 def fingerprint(inputs: Tensor) -> Tensor:
     """Mean, spread and slope of each input's values, ``[B, 3]``, which differ also for a shuffled copy."""
-    dtype = wide(inputs.device)
+    dtype = wide_dtype(inputs.device)
     ramp = torch.linspace(-1, 1, inputs[0].numel(), dtype=dtype, device=inputs.device)
 
     def numbers(values: Tensor) -> Tensor:

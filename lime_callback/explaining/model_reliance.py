@@ -18,9 +18,9 @@ from lime_callback.checks.arguments import check_function
 from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.explaining.strategies import Strategies
-from lime_callback.sampling.value_swaps import pinned_swaps
+from lime_callback.sampling.value_swaps import choose_swaps
 from lime_callback.views.layout import Layout
-from lime_callback.views.watch import check_watch, elements
+from lime_callback.views.watch import check_watches, watched_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ def reliance(
     masks = _masks(sets, inputs, axes, wavelengths)
     order = None if wavelengths is None else sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
     budget = len(inputs) * (1 + len(masks) * (1 + references))
-    swaps = pinned_swaps(masks, {}, len(inputs), budget, seed, order, references)
+    swaps = choose_swaps(masks, {}, len(inputs), budget, seed, order, references)
     assert swaps is not None, "there are sets, and samples enough"
     settings = Strategies(output=output)
     return measure_reliance(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
@@ -112,5 +112,7 @@ def _masks(
                 )
             masks[name] = layout.canonical(mask).cpu()
         else:
-            masks[name] = elements(next(iter(check_watch({name: what}).values())), inputs, layout, wavelengths, None)
+            masks[name] = watched_elements(
+                next(iter(check_watches({name: what}).values())), inputs, layout, wavelengths, None
+            )
     return masks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks.arguments import check_one_of
 from lime_callback.checks.numbers import check_count
-from lime_callback.checks.strategy_names import resolve
+from lime_callback.checks.strategy_names import resolve_strategy
 from lime_callback.explaining.package_presets import PRESETS, Like
 from lime_callback.outputs.targets import Output, check_output
 from lime_callback.sampling.baselines import Baseline, resolve_baseline
@@ -71,7 +71,7 @@ class Strategies:
 
 def _resolved(name: str, value: Any) -> Design | Kernel | Baseline | Surrogate:
     if name == "design":
-        return resolve(name, value, DESIGNS, Design)
+        return resolve_strategy(name, value, DESIGNS, Design)
     if name == "kernel":
-        return resolve(name, value, KERNELS, Kernel)
+        return resolve_strategy(name, value, KERNELS, Kernel)
     return resolve_baseline(value) if name == "baseline" else resolve_surrogate(value)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.following.metric_table import Origin
-    from lime_callback.views.watch import Overlap
+    from lime_callback.views.watch import WatchOverlap
 
 
 def scores(explanation: Explanation, told: Tensor, counts: Tensor) -> dict[str, float]:
@@ -43,7 +43,7 @@ def change(drift: Drift, since: Origin) -> dict[str, float] | None:
 
 
 def watched_shares(
-    explanation: Explanation, watched: Mapping[str, Overlap], counts: Tensor
+    explanation: Explanation, watched: Mapping[str, WatchOverlap], counts: Tensor
 ) -> dict[str, MeanWatchShare | None]:
     """The watches' shares of the attribution, of the explanations that count; ``None`` where none does."""
     found: dict[str, MeanWatchShare | None] = {}

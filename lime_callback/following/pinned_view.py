@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_inputs
-from lime_callback.forwards.batched_forwards import predictions
-from lime_callback.outputs.output_kinds import Kind, Scale, kind_of, scale_of, targets_of, told
-from lime_callback.sampling.seeds import key
-from lime_callback.views.watch import can_follow, elements, overlap
-from lime_callback.views.watch_borders import cut
+from lime_callback.forwards.batched_forwards import unperturbed_outputs
+from lime_callback.outputs.output_kinds import Kind, Scale, explained_outputs_text, kind_of, scale_of, targets_of
+from lime_callback.sampling.seeds import seed_for
+from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
+from lime_callback.views.watch_borders import cut_at_watches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.views import View
     from lime_callback.views.features import Features
-    from lime_callback.views.watch import Overlap
+    from lime_callback.views.watch import WatchOverlap
 
 
 @dataclass
@@ -54,7 +54,7 @@ class PinnedView:
     asked: str = ""
     truth: Tensor | None = None
     whole: Features | None = None
-    watched: dict[str, Overlap] = field(default_factory=dict)
+    watched: dict[str, WatchOverlap] = field(default_factory=dict)
 
     def pin(self, context: ExplainContext) -> None:
         """Cut the probes into features, and choose the targets: both stay for the run. All processes do so together.
@@ -71,12 +71,14 @@ class PinnedView:
         self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
             outputs, pinned = ranks.together(
-                partial(predictions, context.model, probes.inputs, config.settings.output, context.batch_size, ranks)
+                partial(
+                    unperturbed_outputs, context.model, probes.inputs, config.settings.output, context.batch_size, ranks
+                )
             )
             ranks.together(partial(self._choose, outputs, pinned, config))
         self.features = features
 
-    def _cut(self, probes: Probes, config: CallbackConfig) -> tuple[Features, Features, dict[str, Overlap]]:
+    def _cut(self, probes: Probes, config: CallbackConfig) -> tuple[Features, Features, dict[str, WatchOverlap]]:
         """The features as the view cuts them, those that are cut at the watches' borders besides, and the watches."""
         inputs, layout = probes.inputs, config.layout
         layout.check(tuple(inputs.shape), "the validation batch")
@@ -87,12 +89,12 @@ class PinnedView:
         own = getattr(self.view, "wavelengths", None)
         nm = config.wavelengths if own is None else own
         sets = {
-            name: elements(watch, inputs, layout, nm, batch)
+            name: watched_elements(watch, inputs, layout, nm, batch)
             for name, watch in config.watch.items()
             if can_follow(watch, whole, inputs)
         }
-        features = cut(whole, sets)
-        return whole, features, {name: overlap(inside, features, len(probes)) for name, inside in sets.items()}
+        features = cut_at_watches(whole, sets)
+        return whole, features, {name: watch_overlap(inside, features, len(probes)) for name, inside in sets.items()}
 
     def _choose(self, outputs: Tensor, pinned: Tensor | None, config: CallbackConfig) -> None:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
@@ -104,7 +106,9 @@ class PinnedView:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()
             scale = self.scale if config.auto_output else None
-            self.asked = told(config.target, self.kind, scale, self.outputs, self.truth, config.class_names)
+            self.asked = explained_outputs_text(
+                config.target, self.kind, scale, self.outputs, self.truth, config.class_names
+            )
 
     def settings(self, config: CallbackConfig) -> Strategies:
         """How this view is explained: on the outputs' scale that was chosen where the user left it open."""
@@ -128,7 +132,7 @@ class PinnedView:
             self.targets,
             settings=self.settings(config),
             batch_size=context.batch_size,
-            seeds=[key(config.seed, probe, self.view.name) for probe in range(len(inputs))],
+            seeds=[seed_for(config.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,
             ranks=context.ranks,
             module=model.module,

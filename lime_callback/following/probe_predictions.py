@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.outputs.output_kinds import Kind, those_that_fit
-from lime_callback.outputs.probabilities_and_losses import are_chances, are_probabilities
+from lime_callback.outputs.output_kinds import Kind, labels_that_fit
+from lime_callback.outputs.probabilities_and_losses import are_probabilities, are_single_probabilities
 from lime_callback.outputs.targets import target_name
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -
     if kind == "values":
         return ProbePredictions(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
     if kind == "binary":
-        known = output == "sigmoid" or are_chances(outputs)
+        known = output == "sigmoid" or are_single_probabilities(outputs)
         chance = (outputs if known else outputs.sigmoid())[:, 0]
         classes = (chance > 0.5).long()
         return ProbePredictions(
@@ -133,7 +133,7 @@ def _chances(outputs: Tensor, kind: Kind, output: Any) -> Tensor | None:
 def _truth(labels: Tensor | None, size: int) -> Tensor | None:
     if labels is None:
         return None
-    return torch.where(those_that_fit(labels, size), labels.reshape(-1).long(), -1)
+    return torch.where(labels_that_fit(labels, size), labels.reshape(-1).long(), -1)
 
 
 def _percent(share: float) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.explaining.hidden_sets import measure_reliance
-from lime_callback.probes.batch_entries import entry, label_key
-from lime_callback.sampling.seeds import key
-from lime_callback.sampling.value_swaps import pinned_swaps
-from lime_callback.views.watch import elements
+from lime_callback.probes.batch_entries import batch_entry, label_key
+from lime_callback.sampling.seeds import seed_for
+from lime_callback.sampling.value_swaps import choose_swaps
+from lime_callback.views.watch import watched_elements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,11 +124,11 @@ class RunReliance:
             for name in followed.watched.keys() - watched.keys():
                 # It fitted the probes: what does not fit here is an array with a mask for each of them.
                 with suppress(ValueError):
-                    watched[name] = elements(config.watch[name], inputs, config.layout, nm, batch)
+                    watched[name] = watched_elements(config.watch[name], inputs, config.layout, nm, batch)
             bands |= {f"{followed.view.name}/{name}": mask for name, mask in _bands(followed).items()}
         watched = {name: watched[name] for name in config.watch if name in watched}
         by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])
-        return pinned_swaps(watched, bands, count, budget, key(config.seed, "reliance"), by_length)
+        return choose_swaps(watched, bands, count, budget, seed_for(config.seed, "reliance"), by_length)
 
 
 def _bands(followed: FollowedView) -> dict[str, Tensor]:
@@ -147,5 +147,5 @@ def _labels(background: Probes, config: CallbackConfig) -> Tensor | None:
     if background.labels is not None:
         return background.labels
     at = label_key(background.batch, config.label_key)
-    found: Any = None if at is None else entry(background.batch, at)
+    found: Any = None if at is None else batch_entry(background.batch, at)
     return found if isinstance(found, torch.Tensor) and len(found) == len(background) else None

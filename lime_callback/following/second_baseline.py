@@ -15,7 +15,7 @@ import torch
 from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.sampling.baselines import Background, Baseline, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 from lime_callback.surrogates.predictive_score import least_freedom
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def ask(followed: FollowedView, context: ExplainContext) -> str | None:
         followed.targets[:_PROBES],
         settings=replace(settings, baseline=second, n_perturbations=n),
         batch_size=context.batch_size,
-        seeds=[key(config.seed, probe, followed.view.name) for probe in range(len(inputs))],
+        seeds=[seed_for(config.seed, probe, followed.view.name) for probe in range(len(inputs))],
         ranks=context.ranks,
         module=model.module,
         pinned=None if followed.pinned is None else followed.pinned[:_PROBES].to(inputs.device),

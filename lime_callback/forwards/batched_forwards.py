@@ -8,9 +8,9 @@ import torch
 
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.processes import ALONE, RankError, Ranks
-from lime_callback.forwards.profiler_sections import advance
+from lime_callback.forwards.profiler_sections import report_progress
 from lime_callback.outputs.segmentation_reducers import Reducer
-from lime_callback.outputs.targets import scores
+from lime_callback.outputs.targets import scaled_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from lime_callback.forwards.folded_stem import Folded
+    from lime_callback.forwards.folded_stem import FoldedStem
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
-    from lime_callback.sampling.value_swaps import Swapped
+    from lime_callback.sampling.value_swaps import SwappedInputs
 
 # What can go wrong with a batch, the worse the higher.
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
@@ -79,7 +79,7 @@ def _trouble(failure: Exception | None) -> int:
     return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
 
 
-def predictions(
+def unperturbed_outputs(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
     output: Any,
@@ -107,16 +107,16 @@ def predictions(
             part: Tensor | None = pinned[start:stop]
         else:
             part = output.pin(raw) if isinstance(output, Reducer) else None
-        found[start] = scores(raw, stop - start, output, part), part
+        found[start] = scaled_outputs(raw, stop - start, output, part), part
 
     in_batches(work, 0, len(inputs), batch_size, ranks)
     wholes, parts = zip(*found.values(), strict=True)
     return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
 
 
-def sweep(
+def perturbed_outputs(
     forward: Callable[[Tensor, Tensor], Tensor],
-    rows: PerturbedInputs | Folded | Swapped,
+    rows: PerturbedInputs | FoldedStem | SwappedInputs,
     targets: Tensor,
     batch_size: int,
     ranks: Ranks = ALONE,
@@ -143,7 +143,7 @@ def sweep(
 
     def work(start: int, stop: int) -> None:
         try:
-            found = rows.score(forward, start, stop)
+            found = rows.evaluate(forward, start, stop)
         except Exception as error:
             among = f"{start // each} to {(stop - 1) // each}"
             error.add_note(f"In perturbations of the inputs {among}.")
@@ -156,9 +156,9 @@ def sweep(
             targets[torch.arange(start, stop, device=targets.device) // each],
             out=own[0][start - first : stop - first],
         )
-        advance(min((stop - first) * ranks.shares, total), total)
+        report_progress(min((stop - first) * ranks.shares, total), total)
 
-    advance(0, total)
+    report_progress(0, total)
     used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=rows.release))
     if ranks.shares == 1:
         return own[0], used

@@ -98,7 +98,7 @@ class StemFinder:
             self._found.append(Stem(layer, tuple(part.shape[1:]), output))
 
 
-class Folded:
+class FoldedStem:
     """The stem's answers for perturbations, by the numbers of their rows.
 
     Args:
@@ -113,7 +113,7 @@ class Folded:
         self._answers: list[Callable[[Tensor], Tensor]] = []
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
-    def other(self, perturber: PerturbedInputs) -> Folded:
+    def other(self, perturber: PerturbedInputs) -> FoldedStem:
         """The same stem's answers for other perturbations of the same features."""
         made = copy(self)
         made.perturber, made.per_input = perturber, perturber.per_input
@@ -142,7 +142,7 @@ class Folded:
             start += len(design)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+    def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows.
 
         See :meth:`~lime_callback.forwards.perturbed_inputs.PerturbedInputs.score`.
@@ -194,13 +194,13 @@ class Folded:
         return self._answers
 
 
-def fold(
+def fold_stem(
     finder: StemFinder,
     forward: Callable[[Tensor, Tensor], Tensor],
     perturber: PerturbedInputs,
     batch_size: int,
     known: Tensor,
-) -> tuple[Folded | None, str]:
+) -> tuple[FoldedStem | None, str]:
     """A folded stem that pays, and that gives the same outputs for an input, perturbed and not.
 
     Args:
@@ -218,10 +218,10 @@ def fold(
     stem = finder.stem
     if stem is None:
         return None, "no linear layer receives the input as it is"
-    folded = Folded(stem, perturber, batch_size)
+    folded = FoldedStem(stem, perturber, batch_size)
     if not folded.pays():
         return None, ""
-    direct = torch.cat([known, perturber.score(forward, 0, 1)])
+    direct = torch.cat([known, perturber.evaluate(forward, 0, 1)])
     try:
         other = folded.sample(forward)
     except Exception as error:  # a model that looks at its input elsewhere may do anything with what is put there

@@ -14,7 +14,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lime_callback.sampling.hidden_values import Drawn
+    from lime_callback.sampling.hidden_values import DrawnSamples
     from lime_callback.views.features import Features
 
 
@@ -32,7 +32,7 @@ class PerturbedInputs:
         design: on/off rows, bool ``[B or 1, n, d]``.
     """
 
-    def __init__(self, inputs: Tensor, hidden: Tensor | Drawn, features: Features, design: Tensor) -> None:
+    def __init__(self, inputs: Tensor, hidden: Tensor | DrawnSamples, features: Features, design: Tensor) -> None:
         self.design, self.per_input = design, design.shape[1]
         self.inputs, self.features = inputs, features
         self.hidden = hidden.expand(inputs.shape) if isinstance(hidden, Tensor) else hidden
@@ -75,7 +75,7 @@ class PerturbedInputs:
         hidden = self.hidden if isinstance(self.hidden, Tensor) else self.hidden.everywhere(0)
         return PerturbedInputs(self.inputs, hidden, self.features, design)
 
-    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+    def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows and of the numbers of their inputs."""
         return forward(self.rows(start, stop), self.inputs_of(start, stop))
 

@@ -50,7 +50,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def heard(listener: Callable[[int, int], None]) -> Iterator[None]:
+def progress_heard(listener: Callable[[int, int], None]) -> Iterator[None]:
     """Until the end, a listener is told of every :func:`advance`, in this process."""
     token = _listener.set(listener)
     try:
@@ -60,7 +60,7 @@ def heard(listener: Callable[[int, int], None]) -> Iterator[None]:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def progress_unheard() -> Iterator[None]:
     """Until the end, no listener is told of anything: for what is asked of the model besides the perturbations."""
     token = _listener.set(None)
     try:
@@ -69,7 +69,7 @@ def unheard() -> Iterator[None]:
         _listener.reset(token)
 
 
-def advance(done: int, of: int) -> None:
+def report_progress(done: int, of: int) -> None:
     """Of the rows that are gone through, so many are done; 0 when they begin. Without a listener, nothing at all."""
     listener = _listener.get()
     if listener is not None:

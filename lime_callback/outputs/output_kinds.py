@@ -44,7 +44,7 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
     whole = not labels.is_floating_point() and not labels.is_complex()
     one_each = labels.numel() == probes
     if one_each and size > 1:
-        return "classes" if whole and bool(those_that_fit(labels, size).any()) else "outputs"
+        return "classes" if whole and bool(labels_that_fit(labels, size).any()) else "outputs"
     marks = bool(((labels == 0) | (labels == 1)).all())
     if one_each:
         known = marks or (whole and bool((labels <= 1).all()))  # below 0 are samples without a label
@@ -54,7 +54,7 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
     return "outputs"
 
 
-def those_that_fit(labels: Tensor, size: int) -> Tensor:
+def labels_that_fit(labels: Tensor, size: int) -> Tensor:
     """Which labels are one of ``size`` classes, bool ``[P]``; -100 and the like are none."""
     flat = labels.reshape(-1)
     return (flat >= 0) & (flat < size)
@@ -107,7 +107,7 @@ def targets_of(target: Any, kind: Kind, outputs: Tensor, labels: Tensor | None) 
 _AS = {"centered": ", as its logit less the mean of all logits", "log_softmax": ", as its log-probability"}
 
 
-def told(
+def explained_outputs_text(
     target: Any, kind: Kind, scale: str | None, size: int, labels: Tensor | None, class_names: Sequence[str] | None
 ) -> str:
     """One sentence: whose reasons are explained.
@@ -140,7 +140,7 @@ def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_name
     if kind == "outputs":
         predicted = "the output that is largest at the first explained epoch"
     if target == "auto" and kind == "classes" and labels is not None:
-        without = labels.numel() - int(those_that_fit(labels, size).sum())
+        without = labels.numel() - int(labels_that_fit(labels, size).sum())
         if without:
             return f"the label's class, and {predicted} for {without} of {labels.numel()} probes without such a label"
         return "the label's class"

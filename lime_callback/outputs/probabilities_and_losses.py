@@ -34,7 +34,7 @@ def probabilities(outputs: Tensor) -> Tensor:
         )
     wide = outputs.detach().cpu().double().reshape(len(outputs), -1)
     if wide.shape[1] == 1:
-        return torch.cat([1 - wide, wide] if are_chances(wide) else [(-wide).sigmoid(), wide.sigmoid()], 1)
+        return torch.cat([1 - wide, wide] if are_single_probabilities(wide) else [(-wide).sigmoid(), wide.sigmoid()], 1)
     return wide if are_probabilities(wide) else wide.softmax(1)
 
 
@@ -44,7 +44,7 @@ def are_probabilities(outputs: Tensor) -> bool:
     return bool((wide >= 0).all()) and bool(((wide.sum(1) - 1).abs() < _CLOSE).all())
 
 
-def are_chances(outputs: Tensor) -> bool:
+def are_single_probabilities(outputs: Tensor) -> bool:
     """Whether single outputs ``[m, 1]`` lie between 0 and 1, as those of a sigmoid do.
 
     Logits of a model that has learnt something do not all lie there, unless they are very few.

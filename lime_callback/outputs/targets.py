@@ -68,7 +68,7 @@ def check_output(output: Any, *more: str) -> None:
     raise ValueError(message) if isinstance(output, str) else TypeError(message)
 
 
-def scores(
+def scaled_outputs(
     raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor] | Reducer, pinned: Tensor | None = None
 ) -> Tensor:
     """A forward's output on the wanted scale, ``[m, K]``.
@@ -144,7 +144,7 @@ class TopLabels:
         return outputs.argsort(dim=1, descending=True, stable=True)[:, : self.k]
 
 
-def select(target: Target, outputs: Tensor) -> Tensor:
+def select_targets(target: Target, outputs: Tensor) -> Tensor:
     """Which outputs are explained, int64 ``[B, T]``.
 
     Args:
@@ -220,7 +220,7 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
             )
         single = outputs.shape[1] == 1 and bool(((labels == 0) | (labels == 1)).all())
         target = torch.zeros_like(labels) if single else labels  # of a single logit the label is no index
-    return select(None if isinstance(target, str) else target, outputs)
+    return select_targets(None if isinstance(target, str) else target, outputs)
 
 
 def target_name(index: int, class_names: Sequence[str] | None) -> str:

@@ -73,12 +73,12 @@ def label_key(batch: Any, key: Key | None) -> Key | None:
     return _from_front(batch, key)
 
 
-def entry(batch: Any, key: Key | None) -> Any:
+def batch_entry(batch: Any, key: Key | None) -> Any:
     """The batch's entry of this key, or the batch itself for ``None``."""
     return batch if key is None else batch[key]
 
 
-def replaced(batch: Any, key: Key | None, value: Tensor) -> Any:
+def with_entry(batch: Any, key: Key | None, value: Tensor) -> Any:
     """The batch with another entry; the batch that is passed stays as it is."""
     if key is None:
         return value
@@ -88,7 +88,7 @@ def replaced(batch: Any, key: Key | None, value: Tensor) -> Any:
     return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)
 
 
-def rows_of(batch: Any, rows: Tensor, size: int, device: torch.device | None = None) -> Any:
+def batch_rows(batch: Any, rows: Tensor, size: int, device: torch.device | None = None) -> Any:
     """The given rows of every entry that has ``size`` rows; everything else as it is.
 
     Args:
@@ -101,29 +101,29 @@ def rows_of(batch: Any, rows: Tensor, size: int, device: torch.device | None = N
         picked = batch.detach()[rows.to(batch.device)] if batch.ndim and len(batch) == size else batch.detach()
         return picked if device is None else picked.to(device)
     if isinstance(batch, Mapping):
-        return {name: rows_of(part, rows, size, device) for name, part in batch.items()}
+        return {name: batch_rows(part, rows, size, device) for name, part in batch.items()}
     if isinstance(batch, (list, tuple)):
         if len(batch) == size and not any(isinstance(part, (Tensor, Mapping, list, tuple)) for part in batch):
             return [batch[row] for row in rows.tolist()]  # one string or number a sample
-        parts = [rows_of(part, rows, size, device) for part in batch]
+        parts = [batch_rows(part, rows, size, device) for part in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
     return batch
 
 
-def joined(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
+def joined_batches(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
     """Batches of the same structure one behind the other; what is not one row a sample is taken from the first."""
     first = batches[0]
     if isinstance(first, Tensor):
         per_sample = all(part.ndim and len(part) == size for part, size in zip(batches, sizes, strict=True))
         return torch.cat(list(batches)) if per_sample else first
     if isinstance(first, Mapping):
-        return {name: joined([batch[name] for batch in batches], sizes) for name in first}
+        return {name: joined_batches([batch[name] for batch in batches], sizes) for name in first}
     if isinstance(first, (list, tuple)):
         if all(len(part) == size for part, size in zip(batches, sizes, strict=True)) and isinstance(
             first[0], (str, int, float)
         ):
             return [value for batch in batches for value in batch]
-        parts = [joined(column, sizes) for column in zip(*batches, strict=True)]
+        parts = [joined_batches(column, sizes) for column in zip(*batches, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return first
 

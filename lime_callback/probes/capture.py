@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from lime_callback.forwards.no_trace_guard import guarded
-from lime_callback.probes.batch_entries import entry, input_key, label_key
+from lime_callback.probes.batch_entries import batch_entry, input_key, label_key
 from lime_callback.probes.probe_choices import Evenly, Numbered
-from lime_callback.probes.probe_samples import Captured, Collector, probes_of
+from lime_callback.probes.probe_samples import CapturedSamples, EvenCollector, probes_of
 from lime_callback.probes.ranked_samples import RankedSamples, Seen
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Capture:
         self.choice, self.ranks, self.model = choice, ranks, model
         self.input_key, self.label_key = input_key, label_key
         self.seconds = 0.0
-        self._collector: Collector | RankedSamples | None = None
+        self._collector: EvenCollector | RankedSamples | None = None
         self._count = background
-        self._background: Collector | None = None
+        self._background: EvenCollector | None = None
         self._failure: Exception | None = None
 
     @property
@@ -99,10 +99,10 @@ class Capture:
             standing = self._of_all(lambda: collector.standing() if isinstance(collector, RankedSamples) else [])
             chosen = self.choice.leading(one for part in standing for one in part)
 
-        def own() -> Captured:
+        def own() -> CapturedSamples:
             if isinstance(collector, RankedSamples):
                 return collector.captured(chosen)
-            return Captured([], [], []) if collector is None else collector.captured
+            return CapturedSamples([], [], []) if collector is None else collector.captured
 
         parts = self._of_all(own)
         largest = max(self.ranks.gather(0 if collector is None else collector.largest))
@@ -127,7 +127,7 @@ class Capture:
         if not self._count:
             return None
         own = self._background
-        parts = self._of_all(lambda: Captured([], [], []) if own is None else own.captured)
+        parts = self._of_all(lambda: CapturedSamples([], [], []) if own is None else own.captured)
         if not any(part.sizes for part in parts):
             return None
         found = probes_of(parts, self.input_key, self.label_key)
@@ -148,15 +148,15 @@ class Capture:
         if choice.needs_outputs:
             self.ranks.meet()
         outputs = self._outputs(probes.batch) if choice.needs_outputs else None
-        choice.rank(Seen([0], None if at is None else entry(probes.batch, at), outputs))
+        choice.rank(Seen([0], None if at is None else batch_entry(probes.batch, at), outputs))
         if isinstance(choice, Numbered):
             choice.check_within(size)
 
     def _outputs(self, batch: Any) -> Any:
         """The model's for some samples of a batch, without a trace."""
         with self.ranks.forward():
-            size = len(entry(batch, input_key(batch, self.input_key)))
-            probes = probes_of([Captured([batch], [size], list(range(size)))], self.input_key, self.label_key)
+            size = len(batch_entry(batch, input_key(batch, self.input_key)))
+            probes = probes_of([CapturedSamples([batch], [size], list(range(size)))], self.input_key, self.label_key)
             model = self.model(probes)
             with guarded(model.module):
                 inputs = model.probes.inputs.clone()  # a model may write into it
@@ -172,7 +172,7 @@ class Capture:
 
         return self.ranks.gather(self.ranks.together(own))
 
-    def _begun(self, batches: Sequence[float]) -> Collector | RankedSamples:
+    def _begun(self, batches: Sequence[float]) -> EvenCollector | RankedSamples:
         ranks = self.ranks
         if isinstance(self.choice, Evenly):
             return self._evenly(self.choice.count, batches)
@@ -181,5 +181,5 @@ class Capture:
             ranks.lockstep,
         )  # fmt: skip
 
-    def _evenly(self, count: int, batches: Sequence[float]) -> Collector:
-        return Collector(count, batches, self.input_key, self.ranks.share, self.ranks.shares)
+    def _evenly(self, count: int, batches: Sequence[float]) -> EvenCollector:
+        return EvenCollector(count, batches, self.input_key, self.ranks.share, self.ranks.shares)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.probes.batch_entries import Key, output_tensor, replaced, rows_of
+from lime_callback.probes.batch_entries import Key, batch_rows, output_tensor, with_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class ModelWrapper:
         self.count.inputs += len(x)
         batch: Any = x
         if self.forward is not None:
-            batch = replaced(rows_of(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
+            batch = with_entry(batch_rows(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
         with self.context():
             try:
                 output = self.module(x) if self.forward is None else self.forward(self.module, batch)

@@ -12,7 +12,7 @@ from lime_callback.checks.arguments import check_flag, check_function
 from lime_callback.checks.numbers import check_count, check_number, whole_number
 from lime_callback.outputs.probabilities_and_losses import losses, probabilities, true_classes
 from lime_callback.probes.ranked_samples import NEVER, Choice, Seen
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class OnePerClass(Choice):
 
 
 @dataclass(frozen=True)
-class Judged(Choice):
+class ModelChoice(Choice):
     """Samples by what the model makes of them; each candidate takes a forward more.
 
     Args:
@@ -135,13 +135,13 @@ class Judged(Choice):
 
 
 @dataclass(frozen=True)
-class Misclassified(Judged):
+class Misclassified(ModelChoice):
     """Samples that the model takes for another class: an even sample of these, not the worst.
 
     Args:
-        count: see :class:`Judged`.
-        candidates: see :class:`Judged`.
-        anew: see :class:`Judged`.
+        count: see :class:`ModelChoice`.
+        candidates: see :class:`ModelChoice`.
+        anew: see :class:`ModelChoice`.
     """
 
     which: ClassVar[str] = " that are misclassified"
@@ -151,22 +151,24 @@ class Misclassified(Judged):
         p = probabilities(seen.outputs)
         wrong = (p.argmax(1) != true_classes(seen.labels, p.shape[1])).tolist()
         # A number as good as random, but the same for a sample whatever batch or process it comes in.
-        return [float(key("misclassified", n)) if bad else NEVER for n, bad in zip(seen.numbers, wrong, strict=True)]
+        return [
+            float(seed_for("misclassified", n)) if bad else NEVER for n, bad in zip(seen.numbers, wrong, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
-class Unsure(Judged):
+class Unsure(ModelChoice):
     """Samples between two classes of which one is the true one; those of the smallest margin.
 
     Args:
-        count: see :class:`Judged`.
-        candidates: see :class:`Judged`.
-        anew: see :class:`Judged`.
+        count: see :class:`ModelChoice`.
+        candidates: see :class:`ModelChoice`.
+        anew: see :class:`ModelChoice`.
         margin: between the two largest probabilities, below which a sample counts, above 0.
 
     Raises:
-        ValueError: as :class:`Judged`, and if the margin is not above 0.
-        TypeError: as :class:`Judged`, and if the margin is no number.
+        ValueError: as :class:`ModelChoice`, and if the margin is not above 0.
+        TypeError: as :class:`ModelChoice`, and if the margin is no number.
     """
 
     margin: float = 0.5
@@ -186,19 +188,19 @@ class Unsure(Judged):
 
 
 @dataclass(frozen=True)
-class HighestLoss(Judged):
+class HighestLoss(ModelChoice):
     """Samples of the highest loss: cross-entropy for classes, also of pixels, mean squared error for numbers.
 
     Args:
-        count: see :class:`Judged`.
-        candidates: see :class:`Judged`.
-        anew: see :class:`Judged`.
+        count: see :class:`ModelChoice`.
+        candidates: see :class:`ModelChoice`.
+        anew: see :class:`ModelChoice`.
         loss: takes the model's outputs and the labels of a batch, and returns one number a sample; ``None``: by the
             kind of labels.
 
     Raises:
-        ValueError: as :class:`Judged`.
-        TypeError: as :class:`Judged`, and if the loss is no function.
+        ValueError: as :class:`ModelChoice`.
+        TypeError: as :class:`ModelChoice`, and if the loss is no function.
     """
 
     loss: Callable[[Any, Any], Any] | None = None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.probes.batch_entries import Key, entry, input_key, joined, label_key, rows_of
+from lime_callback.probes.batch_entries import Key, batch_entry, batch_rows, input_key, joined_batches, label_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """Captured samples, on the CPU.
+    """CapturedSamples samples, on the CPU.
 
     Attributes:
         inputs: ``[P, *dims]``.
@@ -47,7 +47,7 @@ class Probes:
             name: see :func:`~lime_callback.probes.batch_entries.label_key`.
         """
         at = label_key(self.batch, name)
-        found = None if at is None else entry(self.batch, at)
+        found = None if at is None else batch_entry(self.batch, at)
         # A label a pixel is none of the model's outputs, and too large to be kept twice.
         one_each = isinstance(found, Tensor) and found.numel() == len(self)
         fits = one_each or (isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(self))
@@ -57,12 +57,12 @@ class Probes:
         """The same probes on another device."""
         everything = torch.arange(len(self), device=device)
         labels = None if self.labels is None else self.labels.to(device)
-        batch = rows_of(self.batch, everything, len(self), device)
-        return Probes(entry(batch, self.key), labels, batch, self.key, self.numbers)
+        batch = batch_rows(self.batch, everything, len(self), device)
+        return Probes(batch_entry(batch, self.key), labels, batch, self.key, self.numbers)
 
 
 @dataclass(frozen=True, eq=False)
-class Captured:
+class CapturedSamples:
     """What one process has captured: batches of a few samples each, and the place of each sample among all."""
 
     batches: list[Any]
@@ -71,7 +71,7 @@ class Captured:
 
 
 @dataclass
-class Collector:
+class EvenCollector:
     """Takes samples that are spread evenly over the validation batches, without reading any of them twice.
 
     Several processes take theirs of what is one large batch: row ``r`` of process ``p`` is its row ``r * shares + p``,
@@ -99,11 +99,11 @@ class Collector:
     taken: int = field(default=0, init=False)
     _wanted: dict[tuple[int, int], int] = field(init=False)
     _owed: int = field(default=0, init=False)
-    captured: Captured = field(default_factory=lambda: Captured([], [], []), init=False)
+    captured: CapturedSamples = field(default_factory=lambda: CapturedSamples([], [], []), init=False)
     _shape: torch.Size = field(default=torch.Size(), init=False)
 
     def __post_init__(self) -> None:
-        self._wanted = planned(self.count, self.batches)
+        self._wanted = samples_per_batch(self.count, self.batches)
 
     def offer(self, batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is wanted of it; what it is too small for is taken from the batches after it.
@@ -114,7 +114,7 @@ class Collector:
         wanted = self._wanted.pop((loader, index), 0) + self._owed
         if not wanted or self.taken >= self.count:
             return
-        inputs = entry(batch, input_key(batch, self.input_key))
+        inputs = batch_entry(batch, input_key(batch, self.input_key))
         self.largest = max(self.largest, len(inputs))
         size = len(inputs) * self.shares
         taken = min(wanted, size, self.count - self.taken)
@@ -127,7 +127,7 @@ class Collector:
             rows = [(2 * i + 1) * size // (2 * taken) for i in range(taken)]
             own = {self.taken + i: row // self.shares for i, row in enumerate(rows) if row % self.shares == self.share}
             if own:
-                picked = rows_of(batch, torch.tensor(list(own.values())), len(inputs), _CPU)
+                picked = batch_rows(batch, torch.tensor(list(own.values())), len(inputs), _CPU)
                 self.captured.batches.append(picked)
                 self.captured.sizes.append(len(own))
                 self.captured.places.extend(own)
@@ -135,7 +135,7 @@ class Collector:
 
 
 def probes_of(
-    captured: Sequence[Captured],
+    captured: Sequence[CapturedSamples],
     input_name: Key | None = None,
     label_name: Key | None = None,
     count: int | None = None,
@@ -159,21 +159,21 @@ def probes_of(
             "`probes` are taken from validation batches. Found no batch with any sample in this validation."
         )
     places = torch.tensor([place for part in captured for place in part.places])
-    batch = joined(batches, [size for part in captured for size in part.sizes])
-    batch = rows_of(batch, places.argsort(stable=True)[:count], len(places))
+    batch = joined_batches(batches, [size for part in captured for size in part.sizes])
+    batch = batch_rows(batch, places.argsort(stable=True)[:count], len(places))
     key, at = input_key(batch, input_name), label_key(batch, label_name)
-    inputs = entry(batch, key)
+    inputs = batch_entry(batch, key)
     if not inputs.is_floating_point():
         raise ValueError(
             f"`input_key` should name floating-point images. Found {describe(inputs)}. Convert them by `.float()` in "
             f"the dataset, or name another entry of the batch, {describe(batch)}."
         )
-    labels = entry(batch, at) if at is not None else None
+    labels = batch_entry(batch, at) if at is not None else None
     whole = labels is not None and not labels.is_floating_point() and labels.numel() == len(inputs)
     return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key, numbers)
 
 
-def planned(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
+def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
     """How many samples to take from each batch, by loader and batch number, spread evenly over all of them.
 
     Loaders whose length is not known are taken from their first batch on, one sample a batch.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 
-from lime_callback.probes.batch_entries import Key, entry, input_key, label_key, rows_of
-from lime_callback.probes.probe_samples import Captured, planned
+from lime_callback.probes.batch_entries import Key, batch_entry, batch_rows, input_key, label_key
+from lime_callback.probes.probe_samples import CapturedSamples, samples_per_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,7 +122,7 @@ class RankedSamples:
         if self.choice.candidates is not None:
             self._left = self.choice.candidates
             if all(map(math.isfinite, self.batches)):
-                self._planned = planned(self.choice.candidates, self.batches)
+                self._planned = samples_per_batch(self.choice.candidates, self.batches)
 
     def offer(self, batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is better than what is there.
@@ -131,20 +131,20 @@ class RankedSamples:
             ValueError: if the batch holds no input, or not what the choice needs.
         """
         key, at = input_key(batch, self.input_name), label_key(batch, self.label_name)
-        size = len(entry(batch, key))
+        size = len(batch_entry(batch, key))
         self.largest = max(self.largest, size)
         first, self._passed = self._passed, self._passed + size
         rows, own = self._looked_at(size, index, loader)
         if not rows:
             return
-        picked = rows_of(batch, torch.tensor(rows), size)
+        picked = batch_rows(batch, torch.tensor(rows), size)
         numbers = [(first + row) * self.shares + self.share for row in rows]
-        labels = None if at is None else entry(picked, at)
+        labels = None if at is None else batch_entry(picked, at)
         outputs = None
         if self.choice.needs_outputs:
             outputs = self.outputs(picked)
             self.forwards += len(rows)
-        shape = entry(picked, key).shape[1:]
+        shape = batch_entry(picked, key).shape[1:]
         if own and shape == (self._shape or shape):  # probes share their forwards, so they share a shape
             found = dict(
                 zip(
@@ -159,16 +159,16 @@ class RankedSamples:
         """The samples that are kept, (rank, number) each."""
         return list(self._kept)
 
-    def captured(self, chosen: Sequence[Ranked]) -> Captured:
+    def captured(self, chosen: Sequence[Ranked]) -> CapturedSamples:
         """Those of this process among the chosen of all; their places are those in which they were chosen."""
         places = [place for place, one in enumerate(chosen) if one in self._kept]
-        return Captured([self._kept[chosen[place]] for place in places], [1] * len(places), places)
+        return CapturedSamples([self._kept[chosen[place]] for place in places], [1] * len(places), places)
 
     def _take(self, found: dict[Ranked, int], picked: Any, size: int, shape: torch.Size) -> None:
         kept: dict[Ranked, Any] = {}
         for one in self.choice.leading([*self._kept, *found]):
             new = one not in self._kept
-            kept[one] = rows_of(picked, torch.tensor([found[one]]), size, _CPU) if new else self._kept[one]
+            kept[one] = batch_rows(picked, torch.tensor([found[one]]), size, _CPU) if new else self._kept[one]
         self._kept = kept
         self._shape = shape if kept else self._shape
 

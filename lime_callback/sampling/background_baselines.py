@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from lime_callback.checks.arguments import check_one_of
 from lime_callback.checks.numbers import check_count
-from lime_callback.sampling.hidden_values import Baseline, Drawn, drawn
-from lime_callback.sampling.precision import wide
+from lime_callback.sampling.hidden_values import Baseline, DrawnSamples, draw_samples
+from lime_callback.sampling.precision import wide_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ class Data(OfBackground):
     def of(self, background: Tensor, features: Features) -> Baseline:
         """See :class:`OfBackground`."""
         x = features.layout.canonical(background)
-        mean = x.mean((0,) if self.by == "position" else (0, 2, 3), keepdim=True, dtype=wide(x.device))
+        mean = x.mean((0,) if self.by == "position" else (0, 2, 3), keepdim=True, dtype=wide_dtype(x.device))
         return _Mean(features.layout.restore(mean))
 
 
@@ -135,8 +135,8 @@ class _Samples(Baseline):
 
     def hide(
         self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int], period: int | None = None
-    ) -> Tensor | Drawn:
-        return drawn(inputs, self.values.to(inputs), n, seeds, period)
+    ) -> Tensor | DrawnSamples:
+        return draw_samples(inputs, self.values.to(inputs), n, seeds, period)
 
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
         return self.values.to(inputs).mean(0, keepdim=True)

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_function
 from lime_callback.checks.numbers import check_number, is_number
-from lime_callback.checks.strategy_names import resolve
+from lime_callback.checks.strategy_names import resolve_strategy
 from lime_callback.sampling.background_baselines import Background as Background
 from lime_callback.sampling.background_baselines import Data as Data
 from lime_callback.sampling.hidden_values import Baseline as Baseline
-from lime_callback.sampling.precision import wide
+from lime_callback.sampling.precision import wide_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,7 +85,7 @@ class SegmentMean(Baseline):
         labels = features.canonical.long().expand(x.shape if spectrum else (len(x), -1, *x.shape[2:])) + 1
         # One row for the pixels of each channel; of a spectrum, one row for all channels.
         # In full width: a sum of many pixels does not fit into half precision.
-        rows = (x.flatten(1).unsqueeze(1) if spectrum else x.flatten(2)).to(wide(x.device))
+        rows = (x.flatten(1).unsqueeze(1) if spectrum else x.flatten(2)).to(wide_dtype(x.device))
         index = (labels.flatten(1).unsqueeze(1) if spectrum else labels.flatten(2)).expand_as(rows)
         sums = rows.new_zeros(*rows.shape[:2], len(features) + 1).scatter_add_(2, index, rows)
         counts = torch.zeros_like(sums).scatter_add_(2, index, torch.ones_like(rows)).clamp(min=1)
@@ -231,4 +231,4 @@ def resolve_baseline(value: Any) -> Baseline:
         return Given(_numbers(list(value)))
     if isinstance(value, Tensor) or (callable(value) and not isinstance(value, (Baseline, type))):
         return Given(value)
-    return resolve("baseline", value, BASELINES, Baseline, "a number, a tensor, a function of the inputs")
+    return resolve_strategy("baseline", value, BASELINES, Baseline, "a number, a tensor, a function of the inputs")

@@ -153,7 +153,7 @@ class Orthogonal(Design):
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
         """See :meth:`Design.sample`."""
         if 2**d <= n:
-            block = orthogonal_arrays.all_rows(d)
+            block = orthogonal_arrays.half_of_all_rows(d)
             times = -(-n // (2 * len(block)))
             half = torch.cat([block[torch.randperm(len(block), generator=generator)] for _ in range(times)])
         elif self._is_paired(n, d):
@@ -189,14 +189,14 @@ def _of_array(m: int, d: int, first: int, generator: torch.Generator) -> Tensor:
     order = orthogonal_arrays.least_order(max(m, d + first))
     columns = first + torch.randperm(order - first, generator=generator)[:d]
     signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
-    return orthogonal_arrays.rows_of(order, torch.randperm(order, generator=generator)[:m], columns) ^ signs
+    return orthogonal_arrays.array_rows(order, torch.randperm(order, generator=generator)[:m], columns) ^ signs
 
 
 DesignName = Literal["bernoulli", "paired", "orthogonal"]
 DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired, "orthogonal": Orthogonal}
 
 
-def draw(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
+def draw_designs(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
     """One design an input, bool ``[B or 1, n, d]`` on the device of ``present``.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class DrawnSamples:
     """Samples that stand in for what is hidden, one for each row.
 
     Attributes:
@@ -83,7 +83,7 @@ class Baseline(ABC):
 
     def hide(
         self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int], period: int | None = None
-    ) -> Tensor | Drawn:
+    ) -> Tensor | DrawnSamples:
         """The values for each of n rows of every input; by default the same for all rows.
 
         Args:
@@ -96,7 +96,9 @@ class Baseline(ABC):
         return self(inputs, features)
 
 
-def drawn(inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int], period: int | None = None) -> Drawn:
+def draw_samples(
+    inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int], period: int | None = None
+) -> DrawnSamples:
     """One sample for each two rows that follow each other, so that a row and its complement share it.
 
     Of S samples each input takes all but one: itself, if it is among them, since it would hide nothing. Each of the
@@ -117,19 +119,21 @@ def drawn(inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int], period:
     pairs, kept, times = -(-period // 2), own.shape[1], -(-n // period)
     rows = []
     for seed in seeds:
-        generator = torch.Generator().manual_seed(key(seed, "background"))
+        generator = torch.Generator().manual_seed(seed_for(seed, "background"))
         turns = torch.stack([torch.randperm(kept, generator=generator) for _ in range(-(-pairs // kept))])
         asked = [turns.roll(-time, 1).flatten()[:pairs].repeat_interleave(2)[:period] for time in range(times)]
         rows.append(torch.cat(asked)[:n])
-    return Drawn(samples, own, torch.stack(rows))
+    return DrawnSamples(samples, own, torch.stack(rows))
 
 
-def of_rows(hidden: Tensor | Drawn, rows: slice) -> Tensor | Drawn:
+def hidden_in_rows(hidden: Tensor | DrawnSamples, rows: slice) -> Tensor | DrawnSamples:
     """What hidden elements become in some rows of a design."""
     return hidden if isinstance(hidden, Tensor) else replace(hidden, choice=hidden.choice[:, rows])
 
 
-def weighed(kernel: Kernel, inputs: Tensor, hidden: Tensor | Drawn, features: Features, design: Tensor) -> Tensor:
+def row_weights(
+    kernel: Kernel, inputs: Tensor, hidden: Tensor | DrawnSamples, features: Features, design: Tensor
+) -> Tensor:
     """What each row weighs, ``[B or 1, n]``; where rows have different samples, each by its own.
 
     Args:

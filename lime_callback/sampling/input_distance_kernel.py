@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lime_callback.sampling.locality_kernels import ExponentialKernel
-from lime_callback.sampling.precision import wide
+from lime_callback.sampling.precision import wide_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +90,7 @@ def feature_sums(inputs: Tensor, baseline: Tensor, features: Features) -> tuple[
     Returns:
         Three tensors ``[B, d + 1]``, whose first column is over the elements that are never hidden.
     """
-    dtype = wide(inputs.device)
+    dtype = wide_dtype(inputs.device)
     found = []
     for b, (values, hidden) in enumerate(zip(inputs, baseline, strict=True)):  # one at a time, for the memory
         x, base = values.to(dtype), hidden.to(dtype)

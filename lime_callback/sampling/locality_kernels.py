@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from lime_callback.checks.numbers import check_number
-from lime_callback.sampling.precision import wide
+from lime_callback.sampling.precision import wide_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ class _RowKernel(ExponentialKernel):
     """An exponential kernel on the on/off rows alone."""
 
     def __call__(self, design: Tensor, present: Tensor) -> Tensor:
-        on = (design & present.unsqueeze(1)).sum(-1, dtype=wide(design.device))
+        on = (design & present.unsqueeze(1)).sum(-1, dtype=wide_dtype(design.device))
         return self._weights(self._squared_distance(on / present.sum(-1, keepdim=True).clamp(min=1)))
 
     @abstractmethod
@@ -115,7 +115,7 @@ class Uniform(Kernel):
 
     def __call__(self, design: Tensor, present: Tensor) -> Tensor:
         """Ones, ``[B, n]``."""
-        return torch.ones(design.shape[:2], dtype=wide(design.device), device=design.device)
+        return torch.ones(design.shape[:2], dtype=wide_dtype(design.device), device=design.device)
 
 
 KernelName = Literal["cosine", "euclidean", "none"]

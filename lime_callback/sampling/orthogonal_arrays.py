@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 
-def rows_of(order: int, rows: Tensor, columns: Tensor) -> Tensor:
+def array_rows(order: int, rows: Tensor, columns: Tensor) -> Tensor:
     """An array's entries, bool ``[m, d]``: True for +1.
 
     Args:
@@ -45,7 +45,7 @@ def least_order(rows: int) -> int:
     return q + 1
 
 
-def all_rows(d: int) -> Tensor:
+def half_of_all_rows(d: int) -> Tensor:
     """Half of all ``2**d`` rows: those in which the last feature is off; their complements are the others."""
     number = torch.arange(2 ** max(0, d - 1))
     return (number[:, None] >> torch.arange(d) & 1).bool()

@@ -5,6 +5,6 @@ from __future__ import annotations
 import torch
 
 
-def wide(device: torch.device) -> torch.dtype:
+def wide_dtype(device: torch.device) -> torch.dtype:
     """The dtype of weights and fits: float64, or float32 on devices without it."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -22,7 +22,7 @@ _TRIES = 32
 _MOST_TAKEN = 0.2  # of a part, which otherwise is hardly at another place
 
 
-def elsewhere(inside: Tensor, generator: torch.Generator, order: Sequence[int] | None = None) -> Tensor:
+def random_set_elsewhere(inside: Tensor, generator: torch.Generator, order: Sequence[int] | None = None) -> Tensor:
     """A random set of as many elements, made of the same ranges or patches, away from the set where there is room.
 
     Args:

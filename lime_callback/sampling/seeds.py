@@ -5,6 +5,6 @@ from __future__ import annotations
 from hashlib import blake2b
 
 
-def key(*parts: object) -> int:
+def seed_for(*parts: object) -> int:
     """A seed that depends on all parts and on nothing else, the same on every machine: for ``(seed, probe, view)``."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=7).digest(), "big")

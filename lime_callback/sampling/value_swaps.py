@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.sampling.random_sets import elsewhere
+from lime_callback.sampling.random_sets import random_set_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class Swaps:
         return len(self.samples) * (len(self.masks) + 1)
 
 
-def pinned_swaps(
+def choose_swaps(
     watched: Mapping[str, Tensor],
     bands: Mapping[str, Tensor],
     count: int,
@@ -103,7 +103,7 @@ def pinned_swaps(
         few = random_sets if name in watched else own[name]
         alike = [] if few else [i for i, other in enumerate(asked) if other in bands and _are_alike(name, other, bands)]
         places.append((*alike, *range(len(masks), len(masks) + few)))
-        masks += [elsewhere(mask, generator, order) for _ in range(few)]
+        masks += [random_set_elsewhere(mask, generator, order) for _ in range(few)]
     overlaps = tuple(overlap([masks[place] for place in own_places]) for own_places in places)
     return Swaps(tuple(asked), tuple(masks), tuple(places), order_of, order_of.roll(1), overlaps)
 
@@ -142,8 +142,8 @@ def _are_alike(name: str, other: str, bands: Mapping[str, Tensor]) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Swapped:
-    """Rows for :func:`~lime_callback.forwards.batched_forwards.sweep`: samples with sets of theirs hidden.
+class SwappedInputs:
+    """Rows for :func:`~lime_callback.forwards.batched_forwards.perturbed_outputs`: samples with sets of theirs hidden.
 
     Args:
         inputs: ``[N, *dims]``.
@@ -162,7 +162,7 @@ class Swapped:
         """Rows a set, m."""
         return len(self.swaps.samples)
 
-    def score(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+    def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """Outputs of the rows ``start`` to ``stop - 1``, ``[stop - start, K]``."""
         device = self.inputs.device
         within = torch.arange(start, stop) % self.per_input

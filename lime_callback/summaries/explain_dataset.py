@@ -12,10 +12,10 @@ import torch
 from lime_callback.checks.arguments import check_target
 from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_function import ExplainArguments
-from lime_callback.forwards.batched_forwards import predictions
+from lime_callback.forwards.batched_forwards import unperturbed_outputs
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes import batch_entries
-from lime_callback.probes.probe_samples import Captured, Probes, probes_of
+from lime_callback.probes.probe_samples import CapturedSamples, Probes, probes_of
 from lime_callback.summaries.aggregate import Aggregate
 from lime_callback.views import View
 from lime_callback.views.layout import Layout
@@ -125,7 +125,7 @@ def explain_all(
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
         aggregate.check(features)
         with torch.no_grad():
-            outputs, pinned = predictions(
+            outputs, pinned = unperturbed_outputs(
                 arguments.row_forward, samples.inputs, arguments.settings.output, arguments.batch_size
             )
         targets = pinned_targets(target, outputs, samples.labels)
@@ -152,7 +152,7 @@ def _samples(
     label_key: batch_entries.Key | None,
     device: torch.device | str | None,
 ) -> Probes:
-    inputs = batch_entries.entry(batch, batch_entries.input_key(batch, input_key))
-    everything = Captured([batch], [len(inputs)], list(range(len(inputs))))
+    inputs = batch_entries.batch_entry(batch, batch_entries.input_key(batch, input_key))
+    everything = CapturedSamples([batch], [len(inputs)], list(range(len(inputs))))
     samples = probes_of([everything], input_key, label_key)
     return samples if device is None else samples.to(torch.device(device))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback.checks.strategy_names import resolve
+from lime_callback.checks.strategy_names import resolve_strategy
 from lime_callback.surrogates.linear_models import Lasso, Ridge, Surrogate
 
 if TYPE_CHECKING:
@@ -25,4 +25,4 @@ def resolve_surrogate(value: Any) -> Surrogate:
         from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate
 
         return SklearnSurrogate(value)
-    return resolve("surrogate", value, SURROGATES, Surrogate)
+    return resolve_strategy("surrogate", value, SURROGATES, Surrogate)

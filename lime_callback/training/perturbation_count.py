@@ -11,7 +11,7 @@ import torch
 from lime_callback.following.time_budget import affordable
 from lime_callback.forwards.batched_forwards import in_batches
 from lime_callback.forwards.no_trace_guard import guarded
-from lime_callback.outputs.targets import scores
+from lime_callback.outputs.targets import scaled_outputs
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
@@ -96,7 +96,7 @@ def seconds_per_row(context: ExplainContext) -> float:
     def work(start: int, stop: int) -> None:
         nonlocal took
         started = time.perf_counter()
-        outputs = scores(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
+        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
         float(outputs.sum())  # waits for the device
         took = (time.perf_counter() - started) / (stop - start)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lime_callback.forwards.profiler_sections import heard
+from lime_callback.forwards.profiler_sections import progress_heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def shown(
         return
     bar = _Bar(partial(kind, trainer, callback), contained, sweeps, rows)
     try:
-        with heard(bar.advance):
+        with progress_heard(bar.advance):
             yield
     finally:
         bar.close()

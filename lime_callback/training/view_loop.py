@@ -15,7 +15,7 @@ from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_reliance import RunReliance
 from lime_callback.following.watch_alarms import beside, level, questions, reliance_alarm, share_alarm
 from lime_callback.forwards.no_trace_guard import guarded
-from lime_callback.forwards.profiler_sections import stage, unheard
+from lime_callback.forwards.profiler_sections import progress_unheard, stage
 from lime_callback.views.watch import check_followed
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class ViewLoop:
         if context.model.background is None or asked in self.console.said:
             return
         self.console.said.append(asked)  # also where it fails
-        with unheard():
+        with progress_unheard():
             text = second_baseline.ask(followed, context)
         if text is not None:
             self.console.remark(text)

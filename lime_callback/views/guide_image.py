@@ -31,7 +31,7 @@ def rgb_channels(wavelengths: Sequence[float] | None) -> tuple[int, int, int] | 
     return nearest[0], nearest[1], nearest[2]
 
 
-def guide(image: Tensor, wavelengths: Sequence[float] | None, valid: Tensor) -> Tensor:
+def guide_image(image: Tensor, wavelengths: Sequence[float] | None, valid: Tensor) -> Tensor:
     """Three planes that show the structure of an image.
 
     One to three channels are taken as they are. More are reduced to the RGB composite where the wavelengths cover it,

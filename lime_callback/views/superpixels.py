@@ -11,9 +11,9 @@ from torch import Tensor
 from lime_callback.checks.arguments import check_name, check_wavelengths
 from lime_callback.checks.numbers import check_count
 from lime_callback.views.features import Features
-from lime_callback.views.guide_image import guide
+from lime_callback.views.guide_image import guide_image
 from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
-from lime_callback.views.user_masks import check_given
+from lime_callback.views.user_masks import check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -69,10 +69,10 @@ class Superpixels(View):
         object.__setattr__(self, "options", check_options(self.method, self.options))
         object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         if self.valid is not None:
-            check_given("valid", self.valid)
+            check_user_mask("valid", self.valid)
         if self.mask is None:
             return
-        check_given("mask", self.mask)
+        check_user_mask("mask", self.mask)
         if (self.method, self.n_segments, self.options) != (_METHOD, None, None):
             raise ValueError(
                 f"`mask` takes the place of `method` and `n_segments`; give one or the other. Found a mask beside "
@@ -130,7 +130,7 @@ class Superpixels(View):
         for number, (image, inside) in enumerate(zip(images, everywhere.expand(batch, -1, -1), strict=True)):
             if inside.any():
                 try:
-                    picture = guide(image, wavelengths, inside).numpy()
+                    picture = guide_image(image, wavelengths, inside).numpy()
                     found = segment(self.method, picture, inside.numpy(), self.n_segments, self.options)
                 except Exception as error:
                     error.add_note(f"In image {number}.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def check_given(argument: str, value: Any) -> None:
+def check_user_mask(argument: str, value: Any) -> None:
     """Check what can be known of a mask without inputs.
 
     Raises:
@@ -30,7 +30,7 @@ def check_given(argument: str, value: Any) -> None:
         )
 
 
-def find_given(
+def find_user_mask(
     argument: str, value: Any, inputs: Tensor, layout: Layout, batch: Mapping[str, Any] | None
 ) -> tuple[Tensor, bool]:
     """The mask as int64 ``[B or 1, H, W]`` on the CPU, and whether it is shared by all inputs.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
-from lime_callback.views.user_masks import check_given
+from lime_callback.views.user_masks import check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -39,7 +39,7 @@ class Validity(View):
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
-        check_given("valid", self.valid)
+        check_user_mask("valid", self.valid)
         names = () if isinstance(self.names, str) or not isinstance(self.names, Sequence) else tuple(self.names)
         if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(one, str) and one.strip() for one in names):
             raise ValueError(

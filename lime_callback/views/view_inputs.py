@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_wavelengths
 from lime_callback.views.features import Features
-from lime_callback.views.user_masks import find_given
+from lime_callback.views.user_masks import find_user_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,8 +77,8 @@ class ViewInputs:
         return wavelengths
 
     def user_mask(self, argument: str, value: Any) -> tuple[Tensor, bool]:
-        """A mask of the user's, see :func:`~lime_callback.views.user_masks.find_given`."""
-        return find_given(argument, value, self.inputs, self.layout, self.batch)
+        """A mask of the user's, see :func:`~lime_callback.views.user_masks.find_user_mask`."""
+        return find_user_mask(argument, value, self.inputs, self.layout, self.batch)
 
     def cut_by(self, view: View) -> Features:
         """Features of another view, for the same inputs."""

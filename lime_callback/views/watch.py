@@ -16,7 +16,7 @@ from torch import Tensor
 from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import is_number
 from lime_callback.views.channels.groups import parse_group
-from lime_callback.views.user_masks import check_given, find_given
+from lime_callback.views.user_masks import check_user_mask, find_user_mask
 
 if TYPE_CHECKING:
     from lime_callback.views.features import Features
@@ -64,7 +64,7 @@ class Watch:
         if self.bands is not None:
             parse_group(self.bands)
         else:
-            check_given("pixels", self.pixels)
+            check_user_mask("pixels", self.pixels)
         for name in ("above", "below", "reliance"):
             bound = getattr(self, name)
             if bound is not None and not is_number(bound):
@@ -90,7 +90,7 @@ class Watch:
         return self.stop and (what == "watch" or self.reliance is not None)
 
 
-def check_watch(value: Any) -> dict[str, Watch]:
+def check_watches(value: Any) -> dict[str, Watch]:
     """Watches by their names.
 
     A watch is what :class:`Watch` takes: an object, a mapping of its arguments, or its bands or pixels alone.
@@ -162,7 +162,7 @@ def check_followed(watches: Mapping[str, Watch], followed: Iterable[str], views:
         )
 
 
-def elements(
+def watched_elements(
     watch: Watch,
     inputs: Tensor,
     layout: Layout,
@@ -180,7 +180,7 @@ def elements(
         inside = torch.zeros(1, count, 1, 1, dtype=torch.bool)
         inside[:, sorted(parse_group(watch.bands).pick(wavelengths, count).channels)] = True
     else:
-        inside = (find_given("pixels", watch.pixels, inputs, layout, batch)[0] > 0).unsqueeze(1)
+        inside = (find_user_mask("pixels", watch.pixels, inputs, layout, batch)[0] > 0).unsqueeze(1)
     if not bool(inside.any()):
         what = "pixels" if watch.bands is None else f"bands = {watch.bands!r}"
         there = f"; the channels lie at {min(wavelengths):g} to {max(wavelengths):g} nm" if wavelengths else ""
@@ -199,7 +199,7 @@ def can_follow(watch: Watch, features: Features, inputs: Tensor) -> bool:
     return mask.shape[2] * mask.shape[3] > 1 or x.shape[2] * x.shape[3] == 1
 
 
-class Overlap(NamedTuple):
+class WatchOverlap(NamedTuple):
     """Where a set lies among features.
 
     Attributes:
@@ -212,7 +212,7 @@ class Overlap(NamedTuple):
     share: Tensor
 
 
-def overlap(inside: Tensor, features: Features, count: int) -> Overlap:
+def watch_overlap(inside: Tensor, features: Features, count: int) -> WatchOverlap:
     """Where a set lies among the features of ``count`` inputs.
 
     Args:
@@ -228,4 +228,4 @@ def overlap(inside: Tensor, features: Features, count: int) -> Overlap:
     hits[1].scatter_add_(1, labels, torch.ones(labels.shape))
     hits = hits[:, :, 1:]
     share = hits[0].sum(1) / hits[1].sum(1).clamp(min=1)
-    return Overlap((hits[0] / hits[1].clamp(min=1)).expand(count, -1), share.expand(count))
+    return WatchOverlap((hits[0] / hits[1].clamp(min=1)).expand(count, -1), share.expand(count))

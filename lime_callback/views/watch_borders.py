@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lime_callback.views.features import Features
 
 
-def cut(features: Features, sets: Mapping[str, Tensor]) -> Features:
+def cut_at_watches(features: Features, sets: Mapping[str, Tensor]) -> Features:
     """The same features, those across a border of a set in parts; a part within a set says so in its name.
 
     Parts stand where their feature stood. A part outside of all sets keeps the feature's name.

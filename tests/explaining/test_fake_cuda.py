@@ -23,14 +23,14 @@ from lime_callback.explaining.degenerate_fits import fit_problems
 from lime_callback.explaining.explain_batch import Perturbations, weighted_samples
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards import folded_stem
-from lime_callback.forwards.batched_forwards import sweep
+from lime_callback.forwards.batched_forwards import perturbed_outputs
 from lime_callback.forwards.feature_images import ImageMaker, _by_channel, _by_patch, _one_by_one
-from lime_callback.forwards.folded_stem import Folded
+from lime_callback.forwards.folded_stem import FoldedStem
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.stem_layer import Stem
 from lime_callback.sampling import baselines
 from lime_callback.sampling.baselines import BASELINES
-from lime_callback.sampling.designs import DESIGNS, draw
+from lime_callback.sampling.designs import DESIGNS, draw_designs
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import KERNELS
 from lime_callback.surrogates.fitting import fit
@@ -130,10 +130,10 @@ def explained(
     x = images()
     features = VIEWS[view](x)
     varies = settings.baseline.bound(features, x.flip(1)).varies
-    drawn = explain_batch.draw(settings.design, N, features.present, seeds, varies)  # on the CPU, by nature
+    drawn = explain_batch.draw_designs(settings.design, N, features.present, seeds, varies)  # on the CPU, by nature
     with monkeypatch.context() as patch, pretended_gpu() if device == "cuda" else nullcontext():
         if device == "cuda":
-            patch.setattr(explain_batch, "draw", lambda *_: drawn.to(device))
+            patch.setattr(explain_batch, "draw_designs", lambda *_: drawn.to(device))
             patch.setattr(explain_batch, "fit_problems", end)
             patch.setattr(baselines, "_check_values", lambda _: None)  # of what a function returned
         model = network(device, dtype)
@@ -202,7 +202,7 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
     """What of :func:`fold` reads, once an explanation, is answered: whether the stem is one, and how its images are
     made."""
     features = VIEWS["superbands" if make is _by_channel else "superpixels"](images())
-    design = draw(DESIGNS["paired"](), N, features.present, [0] * B)
+    design = draw_designs(DESIGNS["paired"](), N, features.present, [0] * B)
     with pretended_gpu(), torch.no_grad():
         x, features = images().to("cuda"), features.to("cuda")
         layer = nn.Conv2d(SHAPE[0], 5, 4, stride=4, device="cuda")
@@ -212,8 +212,8 @@ def test_a_folded_stem_stays_on_the_device_and_reads_nothing_back(make, monkeypa
         maker = ImageMaker(partial(make, stem, *given), passes=1, sums=1, kept=1)
         monkeypatch.setattr(folded_stem, "image_maker", lambda *_: maker)
         perturber = PerturbedInputs(x, BASELINES["mean"]()(x, features), features, design.to("cuda"))
-        folded = Folded(stem, perturber, BATCH)
-        outputs, _ = sweep(
+        folded = FoldedStem(stem, perturber, BATCH)
+        outputs, _ = perturbed_outputs(
             lambda x, _: layer(x).flatten(1)[:, :OUTPUTS], folded, torch.zeros(B, 1, dtype=torch.int64, device="cuda"),
             BATCH,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from lime_callback import Explanation, Features, Lasso, Ridge, explain
 from lime_callback.explaining.explain_batch import explain_batch
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.explanation_checkpoint import explanation_of, explanation_state
-from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw
+from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw_designs
 from lime_callback.sampling.locality_kernels import Cosine, Uniform
 from lime_callback.surrogates.confidence_intervals import critical_value
 from lime_callback.surrogates.fitted_rows import Samples
@@ -187,7 +187,7 @@ def test_features_that_an_input_lacks_have_no_part_in_it():
 
 def noise(design, n, d, targets, seed=0):
     """A design with outputs that have nothing to do with it."""
-    rows = draw(design, n, torch.ones(1, d, dtype=torch.bool), [seed])
+    rows = draw_designs(design, n, torch.ones(1, d, dtype=torch.bool), [seed])
     outputs = torch.randn(1, len(rows[0]), targets, generator=rng(seed), dtype=torch.float64)
     return Samples(rows, Cosine()(rows, torch.ones(1, d, dtype=torch.bool)).double(), outputs, design.group(n, d))
 
@@ -211,7 +211,7 @@ def test_noise_passes_no_gate_of_a_penalised_fit(surrogate):
 def on_fresh_rows(found, forward, d, kernel):
     """R² of an explanation's surrogates on rows of another draw, ``[B]``."""
     present = torch.ones(1, d, dtype=torch.bool)
-    rows = draw(Bernoulli(), 4096, present, [2**29])
+    rows = draw_designs(Bernoulli(), 4096, present, [2**29])
     share = kernel(rows, present)[0].double()
     share, z = share / share.sum(), rows[0].double()
     y = forward(z)

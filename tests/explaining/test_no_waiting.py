@@ -17,7 +17,7 @@ from lime_callback import Cubes, Features, Lasso, Ridge, Superbands, Superpixels
 from lime_callback.explaining import explain_batch
 from lime_callback.explaining.package_presets import PRESETS
 from lime_callback.explaining.strategies import Strategies
-from lime_callback.forwards.folded_stem import Folded
+from lime_callback.forwards.folded_stem import FoldedStem
 from lime_callback.sampling.baselines import BASELINES
 from lime_callback.sampling.designs import DESIGNS
 from lime_callback.sampling.input_distance_kernel import InputCosine
@@ -129,7 +129,7 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
     x = images()
     features = VIEWS[view](x)
     settings = Strategies(n_perturbations=n, **how)
-    drawn, to_ask = explain_batch.draw, explain_batch.rows_to_ask
+    drawn, to_ask = explain_batch.draw_designs, explain_batch.rows_to_ask
 
     def draw(design, rows, present, seeds, repeated):
         present = present.cpu()
@@ -141,7 +141,7 @@ def reads(monkeypatch, forward=model, *, view="superbands", target="one", n=64, 
         with uncounted():
             return to_ask(design, kernel, *numbers)
 
-    monkeypatch.setattr(explain_batch, "draw", draw)
+    monkeypatch.setattr(explain_batch, "draw_designs", draw)
     monkeypatch.setattr(explain_batch, "rows_to_ask", rows_to_ask)
     with counted() as found:
         explain_batch.explain_batch(
@@ -238,9 +238,9 @@ def test_a_folded_stem_reads_as_often_however_many_batches(view, monkeypatch):
     x = images()
     features = VIEWS[view](x)
     scored = []
-    score = Folded.score
-    monkeypatch.setattr(Folded, "pays", lambda _: True)
-    monkeypatch.setattr(Folded, "score", lambda *args: scored.append(args[2:]) or score(*args))
+    score = FoldedStem.evaluate
+    monkeypatch.setattr(FoldedStem, "pays", lambda _: True)
+    monkeypatch.setattr(FoldedStem, "evaluate", lambda *args: scored.append(args[2:]) or score(*args))
 
     def found(n, batch_size):
         scored.clear()

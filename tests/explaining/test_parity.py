@@ -9,7 +9,7 @@ from lime.lime_base import LimeBase as LimeReference
 from lime.lime_image import LimeImageExplainer
 
 from lime_callback import Ridge, Superbands, explain
-from lime_callback.sampling.designs import Bernoulli, draw
+from lime_callback.sampling.designs import Bernoulli, draw_designs
 
 
 def model(x):
@@ -90,7 +90,7 @@ def test_lime_base_kernel():
 
     from lime_callback.sampling.locality_kernels import Cosine
 
-    rows = draw(Bernoulli(), 64, torch.ones(1, 9, dtype=torch.bool), [3])
+    rows = draw_designs(Bernoulli(), 64, torch.ones(1, 9, dtype=torch.bool), [3])
     distances = pairwise_distances(rows[0].double().numpy(), np.ones((1, 9)), metric="cosine").ravel()
     theirs = LimeReference(lambda d: np.sqrt(np.exp(-(d**2) / 0.25**2))).kernel_fn(distances)
     np.testing.assert_allclose(Cosine(0.25)(rows, torch.ones(1, 9, dtype=torch.bool))[0], theirs, atol=1e-12)

@@ -22,7 +22,7 @@ from lime_callback.explaining.package_presets import PRESETS
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.designs import Bernoulli
 from lime_callback.sampling.input_distance_kernel import InputCosine
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 CLOSE = {"atol": 1e-4, "rtol": 0.0}
 
@@ -234,7 +234,7 @@ def test_an_unchanged_model_has_drift_zero_in_every_mode(tmp_path, like):
     x = lime._validation.probes.inputs
     again = explain(
         module.eval(), x, found.features, 0, like=like, n_perturbations=64,
-        seed=[key(0, probe, "spectral") for probe in range(2)], background=lime._validation.background.inputs,
+        seed=[seed_for(0, probe, "spectral") for probe in range(2)], background=lime._validation.background.inputs,
     )  # fmt: skip
     torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-5, rtol=0)
 

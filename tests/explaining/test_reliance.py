@@ -18,8 +18,8 @@ from lime_callback.explaining.hidden_sets import reliance_of_outputs
 from lime_callback.explaining.model_reliance import reliance
 from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.following.watch_alarms import level, reliance_alarm
-from lime_callback.sampling.random_sets import elsewhere
-from lime_callback.sampling.value_swaps import overlap, pinned_swaps
+from lime_callback.sampling.random_sets import random_set_elsewhere
+from lime_callback.sampling.value_swaps import choose_swaps, overlap
 
 
 def seeded(seed=0):
@@ -47,7 +47,7 @@ def bands(*channels, count=50):
 def test_elsewhere_has_as_many_ranges_of_the_same_widths_away_from_the_set():
     inside = bands(3, 4, 5, 20, 21, 40)
     for seed in range(50):
-        found = elsewhere(inside, seeded(seed))
+        found = random_set_elsewhere(inside, seeded(seed))
         assert found.shape == inside.shape
         assert not (found & inside).any()
         row = found.flatten().int()
@@ -61,7 +61,7 @@ def test_elsewhere_has_as_many_ranges_of_the_same_widths_away_from_the_set():
 def test_elsewhere_goes_by_the_wavelength_and_not_by_the_channel():
     order = torch.randperm(50, generator=seeded(1)).tolist()
     inside = bands(*order[10:15])
-    row = elsewhere(inside, seeded(2), order).flatten()[order].nonzero().flatten()
+    row = random_set_elsewhere(inside, seeded(2), order).flatten()[order].nonzero().flatten()
     assert (row.diff() == 1).all()
     assert len(row) == 5
 
@@ -69,14 +69,14 @@ def test_elsewhere_goes_by_the_wavelength_and_not_by_the_channel():
 @pytest.mark.parametrize("channels", [range(30), range(50), range(0, 50, 2)])
 def test_elsewhere_is_as_large_where_there_is_no_room(channels):
     inside = bands(*channels)
-    assert elsewhere(inside, seeded()).sum() == inside.sum()
+    assert random_set_elsewhere(inside, seeded()).sum() == inside.sum()
 
 
 def test_patches_move_as_they_are():
     inside = torch.zeros(1, 1, 12, 12, dtype=torch.bool)
     inside[..., :3, :3] = inside[..., 9:, 5:7] = True
     for seed in range(20):
-        found = elsewhere(inside, seeded(seed))
+        found = random_set_elsewhere(inside, seeded(seed))
         assert found.sum() == 15
         assert not (found & inside).any()
 
@@ -85,7 +85,7 @@ def test_masks_that_differ_between_inputs_move_as_a_whole():
     inside = torch.zeros(3, 1, 8, 8, dtype=torch.bool)
     for i in range(3):
         inside[i, 0, i, :2] = True
-    found = elsewhere(inside, seeded())
+    found = random_set_elsewhere(inside, seeded())
     assert found.sum((1, 2, 3)).tolist() == [2, 2, 2]
     assert not (found & inside).any()
 
@@ -97,7 +97,7 @@ def test_a_set_that_decides_changes_half_of_two_classes_and_no_other_does():
     labels = by_bands(X).argmax(1)
     found = reliance(by_bands, X, {"used": [10, 11, 12, 13], "unused": [30, 31, 32]}, labels)
     assert found.names == ("used", "unused")
-    donors = pinned_swaps({"used": bands(10, 11, 12, 13), "unused": bands(30, 31, 32)}, {}, 64, 9999, 0, None, 19)
+    donors = choose_swaps({"used": bands(10, 11, 12, 13), "unused": bands(30, 31, 32)}, {}, 64, 9999, 0, None, 19)
     other = labels[donors.donors] != labels[donors.samples]
     assert found.changed.tolist() == [float(other.double().mean()), 0.0]
     torch.testing.assert_close(found.accuracy_drop, found.changed)
@@ -189,7 +189,7 @@ def test_losses_are_those_of_torch():
 def test_no_more_is_asked_than_the_budget_allows(budget, watched):
     sets = {f"w{i}": bands(*range(5 * i, 5 * i + 4)) for i in range(watched)}
     superbands = {f"b{i}": bands(2 * i, 2 * i + 1) for i in range(20)}
-    swaps = pinned_swaps(sets, superbands, 64, budget, 0)
+    swaps = choose_swaps(sets, superbands, 64, budget, 0)
     if budget < 100 and (not watched or watched == 3):
         assert swaps is None
         return
@@ -203,7 +203,7 @@ def test_no_more_is_asked_than_the_budget_allows(budget, watched):
 
 
 def test_samples_take_the_values_of_others_and_the_seed_alone_decides():
-    one, same, other = (pinned_swaps({"a": bands(1)}, {}, 64, 2048, seed) for seed in (0, 0, 1))
+    one, same, other = (choose_swaps({"a": bands(1)}, {}, 64, 2048, seed) for seed in (0, 0, 1))
     assert (one.samples != one.donors).all()
     assert sorted(one.samples.tolist()) == sorted(one.donors.tolist())
     assert torch.equal(one.samples, same.samples)
@@ -213,7 +213,7 @@ def test_samples_take_the_values_of_others_and_the_seed_alone_decides():
 
 def test_equal_bands_are_each_others_random_sets():
     superbands = {"a": bands(0, 1), "b": bands(2, 3), "c": bands(4, 5), "d": bands(6, 7), "wide": bands(*range(20, 40))}
-    swaps = pinned_swaps({}, superbands, 64, 2048, 0)
+    swaps = choose_swaps({}, superbands, 64, 2048, 0)
     assert swaps.references[0] == (1, 2, 3)
     assert len(swaps.references[4]) == 3
     assert all(place >= 5 for place in swaps.references[4])
@@ -223,7 +223,7 @@ def test_equal_bands_are_each_others_random_sets():
 def test_false_alarms_of_random_sets_over_a_whole_run():
     """Sets that are like their random sets, of ten epochs whose samples and sets all are new, in 200 runs."""
     generator, raised, runs = seeded(5), 0, 200
-    swaps = pinned_swaps({name: bands(0) for name in "abc"}, {}, 48, 48 * 37, 0, None, 11)
+    swaps = choose_swaps({name: bands(0) for name in "abc"}, {}, 48, 48 * 37, 0, None, 11)
     answers = AnswerChanges("classes", None)
     for _ in range(runs):
         for epoch in range(1, 11):
@@ -254,7 +254,7 @@ def test_random_sets_that_overlap_are_known_to_differ_by_less():
     assert overlap(apart) == 0
     assert overlap([bands(1, 2), bands(2, 3)]) == pytest.approx(0.5)
     assert overlap(apart[:1]) == 0
-    one, other = (pinned_swaps({"a": bands(1)}, {}, 48, 4096, 0, None, 11) for _ in range(2))
+    one, other = (choose_swaps({"a": bands(1)}, {}, 48, 4096, 0, None, 11) for _ in range(2))
     whole, answers = torch.zeros(48, 2).double(), AnswerChanges("classes", None)
     hidden = torch.randn(len(one.masks), 48, 2, generator=seeded(8)).double()
     found = [

@@ -1,4 +1,4 @@
-"""Folded stems: the same outputs without perturbed inputs, and a fallback wherever that cannot be."""
+"""FoldedStem stems: the same outputs without perturbed inputs, and a fallback wherever that cannot be."""
 
 import logging
 
@@ -10,7 +10,7 @@ from traits import batches, limes
 
 from lime_callback import Cubes, Features, Superbands, Superpixels, explain
 from lime_callback.explaining.strategies import Strategies
-from lime_callback.forwards.folded_stem import Folded, StemFinder
+from lime_callback.forwards.folded_stem import FoldedStem, StemFinder
 
 IMAGE, SPECTRUM, VOLUME = (12, 16, 16), (40,), (1, 6, 8, 8)
 
@@ -19,9 +19,9 @@ IMAGE, SPECTRUM, VOLUME = (12, 16, 16), (40,), (1, 6, 8, 8)
 def folded(monkeypatch):
     """Counts the rows whose stem was folded."""
     rows = []
-    score = Folded.score
-    monkeypatch.setattr(Folded, "score", lambda *args: rows.append(args[3] - args[2]) or score(*args))
-    monkeypatch.setattr(Folded, "pays", lambda self: True)
+    score = FoldedStem.evaluate
+    monkeypatch.setattr(FoldedStem, "evaluate", lambda *args: rows.append(args[3] - args[2]) or score(*args))
+    monkeypatch.setattr(FoldedStem, "pays", lambda self: True)
     return rows
 
 
@@ -199,7 +199,7 @@ def test_compiled_models_are_left_alone(folded):
 def test_it_is_not_taken_where_it_does_not_pay(monkeypatch):
     """A convolution with small kernels and a large output: its images of sixteen features cost more than itself."""
     rows = []
-    monkeypatch.setattr(Folded, "score", lambda *args: rows.append(args))
+    monkeypatch.setattr(FoldedStem, "evaluate", lambda *args: rows.append(args))
     x = images((3, 32, 32))
     both(Rest(nn.Conv2d(3, 64, 3, padding=1)), x, Superpixels("grid", 16).features(x), n_perturbations=128)
     assert not rows

@@ -8,8 +8,8 @@ import torch
 from lime_callback.figures import style
 from lime_callback.following.probe_predictions import predicted
 from lime_callback.outputs.contrast import Contrast
-from lime_callback.outputs.output_kinds import kind_of, scale_of, targets_of, told
-from lime_callback.outputs.targets import pinned_targets, scores
+from lime_callback.outputs.output_kinds import explained_outputs_text, kind_of, scale_of, targets_of
+from lime_callback.outputs.targets import pinned_targets, scaled_outputs
 from lime_callback.views.layout import Layout
 
 GENERATOR = torch.Generator().manual_seed(3)
@@ -64,23 +64,23 @@ def test_classes_of_vectors_are_explained_by_their_log_probability():
 def test_a_constant_on_all_logits_moves_nothing_that_is_centered():
     for shift in (0.0, 3.0, 1e3):
         torch.testing.assert_close(
-            scores(LOGITS + shift, 4, "centered"), LOGITS - LOGITS.mean(1, keepdim=True), atol=1e-3, rtol=0
+            scaled_outputs(LOGITS + shift, 4, "centered"), LOGITS - LOGITS.mean(1, keepdim=True), atol=1e-3, rtol=0
         )
     # Differences of outputs, and so every probability, are as before.
-    torch.testing.assert_close(scores(LOGITS, 4, "centered").softmax(1), LOGITS.softmax(1))
+    torch.testing.assert_close(scaled_outputs(LOGITS, 4, "centered").softmax(1), LOGITS.softmax(1))
 
 
 def test_centering_a_single_output_says_why_not():
     with pytest.raises(ValueError, match=r"`output = 'centered'` of a single output is always 0\. Use 'raw'"):
-        scores(SINGLE, 4, "centered")
+        scaled_outputs(SINGLE, 4, "centered")
 
 
 def test_the_log_probability_is_that_of_logits_and_of_probabilities():
     expected = LOGITS.log_softmax(1)
     for outputs in (LOGITS, LOGITS + 100.0, LOGITS.softmax(1), expected):
-        torch.testing.assert_close(scores(outputs, 4, "log_softmax"), expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(scaled_outputs(outputs, 4, "log_softmax"), expected, atol=1e-4, rtol=0)
     for half in (torch.float16, torch.bfloat16):  # whose probabilities sum to 1 less exactly
-        found = scores(LOGITS.softmax(1).to(half), 4, "log_softmax")
+        found = scaled_outputs(LOGITS.softmax(1).to(half), 4, "log_softmax")
         assert found.dtype == torch.float32
         torch.testing.assert_close(found, expected, atol=0.03, rtol=0)
 
@@ -88,15 +88,15 @@ def test_the_log_probability_is_that_of_logits_and_of_probabilities():
 def test_the_log_probability_is_finite():
     least = math.log(1e-12)
     for outputs in (torch.eye(3), torch.eye(3) * 1e5, torch.eye(3).log()):
-        found = scores(outputs, 3, "log_softmax")
+        found = scaled_outputs(outputs, 3, "log_softmax")
         assert bool(found.isfinite().all())
         torch.testing.assert_close(found, torch.eye(3) * -least + least, atol=1e-5, rtol=0)
-    assert bool(scores(torch.full((1, 3), math.nan), 1, "log_softmax").isnan().all())  # which is told elsewhere
+    assert bool(scaled_outputs(torch.full((1, 3), math.nan), 1, "log_softmax").isnan().all())  # which is told elsewhere
 
 
 def test_the_log_probability_of_a_single_output_says_why_not():
     with pytest.raises(ValueError, match=r"`output = 'log_softmax'` of a single output is always 0\. Use 'raw'"):
-        scores(SINGLE, 4, "log_softmax")
+        scaled_outputs(SINGLE, 4, "log_softmax")
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_single_logit_is_explained_whatever_its_label():
     ],
 )  # fmt: skip
 def test_one_sentence_says_whose_reasons(arguments, text):
-    assert told(*arguments) == text
+    assert explained_outputs_text(*arguments) == text
 
 
 @pytest.mark.parametrize("output", ["raw", "centered", "softmax", "log_softmax"])
 def test_probabilities_are_those_of_the_model_on_every_scale(output):
-    now = predicted(scores(LOGITS, 4, output), torch.tensor([0, 1, 2, -100]), "classes", output)
+    now = predicted(scaled_outputs(LOGITS, 4, output), torch.tensor([0, 1, 2, -100]), "classes", output)
     chance, classes = LOGITS.softmax(1).max(1)
     torch.testing.assert_close(now.probabilities, chance)
     assert now.classes.tolist() == classes.tolist()

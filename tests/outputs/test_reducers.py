@@ -7,7 +7,7 @@ from toys import Classifier, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, TopLabels, explain
 from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount, Reducer
-from lime_callback.outputs.targets import scores
+from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.publishing.sinks import read_history
 
 K, H, W = 3, 4, 6
@@ -155,7 +155,7 @@ def test_half_precision_is_summed_in_full_width():
 
 def test_inputs_as_they_are_need_nothing_pinned():
     y = segmenter(images())
-    torch.testing.assert_close(scores(y, 2, ClassRegion()), ClassRegion()(y, ClassRegion().pin(y)))
+    torch.testing.assert_close(scaled_outputs(y, 2, ClassRegion()), ClassRegion()(y, ClassRegion().pin(y)))
 
 
 @pytest.mark.parametrize(
@@ -167,9 +167,21 @@ def test_inputs_as_they_are_need_nothing_pinned():
         (lambda: PixelCount(soft="yes"), TypeError, "`soft` should be True or False"),
         (lambda: PixelCount(share=1), TypeError, "`share` should be True or False"),
         (lambda: PixelCount(axis=True), TypeError, "`axis` should be a whole number, or None"),
-        (lambda: scores(torch.ones(2, 3), 2, PixelCount()), ValueError, r"\[m, K, H, W\].*Found shape \(2, 3\)"),
-        (lambda: scores(torch.ones(2, 3, 4), 2, PixelCount(axis=5)), ValueError, r"on `axis`. Found shape \(2, 3, 4\)"),
-        (lambda: scores((1, 2), 2, ClassRegion()), TypeError, "`forward` should return a tensor .*Found a tuple"),
+        (
+            lambda: scaled_outputs(torch.ones(2, 3), 2, PixelCount()),
+            ValueError,
+            r"\[m, K, H, W\].*Found shape \(2, 3\)",
+        ),
+        (
+            lambda: scaled_outputs(torch.ones(2, 3, 4), 2, PixelCount(axis=5)),
+            ValueError,
+            r"on `axis`. Found shape \(2, 3, 4\)",
+        ),
+        (
+            lambda: scaled_outputs((1, 2), 2, ClassRegion()),
+            TypeError,
+            "`forward` should return a tensor .*Found a tuple",
+        ),
         (lambda: explain(segmenter, images(), SPACE, output=ClassRegion), TypeError, "the class ClassRegion; make an"),
     ],
 )
@@ -251,14 +263,14 @@ def test_in_the_callback_the_region_is_pinned_at_the_first_explained_epoch(tmp_p
     "output", [ClassRegion(), PixelCount(), PixelCount(soft=True, share=True), lambda y: y.sum((2, 3))]
 )
 def test_in_the_callback_it_is_what_explain_finds(tmp_path, output):
-    from lime_callback.sampling.seeds import key
+    from lime_callback.sampling.seeds import seed_for
 
     lime = callback(output)
     _, model = fit(tmp_path, lime, model=Segmenter, epochs=1)
     x = lime._validation.probes.inputs
     found = explain(
         model.eval(), x, Superpixels("grid", n_segments=4).features(x), output=output, n_perturbations=16,
-        baseline="blur", seed=[key(0, probe, "spatial") for probe in range(3)],
+        baseline="blur", seed=[seed_for(0, probe, "spatial") for probe in range(3)],
     )  # fmt: skip
     torch.testing.assert_close(lime.explanation("spatial").coefficients, found.coefficients, atol=1e-5, rtol=1e-4)
     assert {row.target for row in read_history(tmp_path / "lime" / "history.csv")} == {"0", "1", "2"}

@@ -6,14 +6,21 @@ from collections import namedtuple
 import pytest
 import torch
 
-from lime_callback.probes.batch_entries import input_key, joined, label_key, output_tensor, replaced, rows_of
-from lime_callback.probes.probe_samples import Collector, planned, probes_of
+from lime_callback.probes.batch_entries import (
+    batch_rows,
+    input_key,
+    joined_batches,
+    label_key,
+    output_tensor,
+    with_entry,
+)
+from lime_callback.probes.probe_samples import EvenCollector, probes_of, samples_per_batch
 
 
 def collect(sizes, count, known=True, shares=1):
     """The probes that are taken from batches of these sizes, dealt out to ``shares`` processes."""
     batches = [len(sizes)] if known else [math.inf]
-    collectors, start = [Collector(count, batches, share=share, shares=shares) for share in range(shares)], 0
+    collectors, start = [EvenCollector(count, batches, share=share, shares=shares) for share in range(shares)], 0
     for i, size in enumerate(sizes):
         for share, collector in enumerate(collectors):
             numbers = torch.arange(start, start + size)[share::shares]
@@ -63,17 +70,17 @@ def test_loaders_of_unknown_length_give_their_first_samples():
 
 
 def test_several_loaders():
-    assert planned(4, [2, 0, 6]) == {(0, 1): 1, (2, 1): 1, (2, 3): 1, (2, 5): 1}
-    assert planned(3, [0, 0]) == {}
+    assert samples_per_batch(4, [2, 0, 6]) == {(0, 1): 1, (2, 1): 1, (2, 3): 1, (2, 5): 1}
+    assert samples_per_batch(3, [0, 0]) == {}
 
 
 def test_nothing_to_take_from():
     with pytest.raises(ValueError, match=r"`probes` are taken from validation batches. Found no batch"):
-        probes_of([Collector(3, [0]).captured])
+        probes_of([EvenCollector(3, [0]).captured])
 
 
 def test_probes_are_copies():
-    collector = Collector(2, [1])
+    collector = EvenCollector(2, [1])
     batch = torch.zeros(4, 3)
     collector.offer(batch, 0)
     batch += 1
@@ -81,14 +88,14 @@ def test_probes_are_copies():
 
 
 def test_images_of_another_shape_are_passed_over():
-    collector = Collector(3, [3])
+    collector = EvenCollector(3, [3])
     for i, size in enumerate((4, 5, 4)):
         collector.offer(torch.rand(6, 1, size, size), i)
     assert probes_of([collector.captured]).inputs.shape == (3, 1, 4, 4)
 
 
 def test_integer_images_are_refused():
-    collector = Collector(1, [1])
+    collector = EvenCollector(1, [1])
     collector.offer({"image": torch.zeros(4, 3).long()}, 0)
     with pytest.raises(ValueError, match=r"`input_key` should name floating-point images. Found a tensor of shape"):
         probes_of([collector.captured])
@@ -111,13 +118,13 @@ def test_keys_are_found_and_structures_kept(batch, image, label):
     assert input_key(batch, None) == image
     assert label_key(batch, None) == label
     rows = torch.tensor([3, 1])
-    picked = rows_of(batch, rows, 4)
+    picked = batch_rows(batch, rows, 4)
     assert type(picked) is type(batch)
-    again = joined([picked, picked], [2, 2])
+    again = joined_batches([picked, picked], [2, 2])
     entry = again if image is None else again[image]
     original = batch if image is None else batch[image]
     assert torch.equal(entry, original[[3, 1, 3, 1]])
-    new = replaced(batch, image, torch.zeros(4, 3))
+    new = with_entry(batch, image, torch.zeros(4, 3))
     assert type(new) is type(batch)
     assert ((new if image is None else new[image]) == 0).all()
     assert (original != 0).any()

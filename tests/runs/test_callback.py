@@ -62,7 +62,7 @@ def test_tensorboard_and_history_hold_every_view_and_epoch(tmp_path):
 
 def test_what_is_logged_is_what_explain_finds(tmp_path):
     """The callback's numbers are those of ``explain`` on the same samples and seeds."""
-    from lime_callback.sampling.seeds import key
+    from lime_callback.sampling.seeds import seed_for
 
     _, model = fit(tmp_path, callback([SPECTRAL], target="label"), epochs=1)
     rows = read_history(tmp_path / "lime" / "history.csv")
@@ -71,7 +71,7 @@ def test_what_is_logged_is_what_explain_finds(tmp_path):
     x, y = data.x[probes], data.y[probes]
     found = explain(
         model.eval(), x, SPECTRAL.features(x, wavelengths=WAVELENGTHS), y, n_perturbations=24, output="centered",
-        background=data.x, seed=[key(0, probe, "spectral") for probe in range(4)],
+        background=data.x, seed=[seed_for(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
     logged = torch.tensor([row.coefficient for row in rows]).view(4, 1, 3)
     torch.testing.assert_close(logged, found.coefficients, atol=1e-5, rtol=0)

@@ -19,7 +19,7 @@ from lime_callback.following.epoch_series import EpochSeries, means_over_probes
 from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.metric_table import change_names, worst_values
 from lime_callback.surrogates.confidence_intervals import critical_value
-from lime_callback.views.watch import Overlap
+from lime_callback.views.watch import WatchOverlap
 
 CHANGE = [f"lime/spectral/{name}" for name in sorted(change_names())]
 
@@ -155,7 +155,7 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     torch.testing.assert_close(means.coefficients, one.coefficients[2:].mean(0))
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
     torch.testing.assert_close(means.halves, critical_value(3.0) * means.errors)
-    first = Overlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
+    first = WatchOverlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
     track = FollowedView(Superbands(5), gate=0.2, watched={"first": first})
     track.take(one, 1.0)
     assert track.metrics["watch/first"] < 1

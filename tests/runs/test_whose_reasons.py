@@ -12,7 +12,7 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
 from lime_callback.publishing.sinks import read_history
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 SPECTRAL = Superbands(bands=3)
 
@@ -113,7 +113,7 @@ def test_a_vectors_class_is_explained_by_its_log_probability_and_hidden_by_other
     again = explain(
         model, probes.inputs, found.features, found.targets, n_perturbations=128, baseline="background",
         background=lime._validation.background.inputs, output="log_softmax",
-        seed=[key(0, probe, "spectral") for probe in range(4)],
+        seed=[seed_for(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
     torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)
     assert found.samples.period == 8  # 2**3 rows by 8 samples: nothing is left to chance

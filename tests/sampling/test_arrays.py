@@ -5,13 +5,13 @@ import torch
 
 from lime_callback import explain
 from lime_callback.sampling import orthogonal_arrays
-from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw, is_exhaustive, used_rows
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw_designs, is_exhaustive, used_rows
+from lime_callback.sampling.seeds import seed_for
 
 
 def whole(order):
     numbers = torch.arange(order)
-    return orthogonal_arrays.rows_of(order, numbers, numbers).double() * 2 - 1
+    return orthogonal_arrays.array_rows(order, numbers, numbers).double() * 2 - 1
 
 
 @pytest.mark.parametrize("rows", [3, 4, 5, 13, 32, 100, 256])
@@ -74,7 +74,10 @@ def test_no_more_phantoms_than_with_independent_rows(model, d, n):
 @pytest.mark.filterwarnings("ignore:The explanation of input .* is uncertain")
 def test_a_product_of_two_patches_has_no_third():
     """Of 196 patches the model reads two; no probe shows another at half of their height."""
-    assert max(phantom(Orthogonal(), 256, 196, MODELS["product of two"], key(0, p, "spatial")) for p in range(8)) < 0.5
+    assert (
+        max(phantom(Orthogonal(), 256, 196, MODELS["product of two"], seed_for(0, p, "spatial")) for p in range(8))
+        < 0.5
+    )
 
 
 @pytest.mark.parametrize("n", [33, 40, 64, 100])
@@ -87,7 +90,7 @@ def test_features_can_be_told_apart_however_many_rows(n):
 @pytest.mark.parametrize(("n", "d", "group"), [(256, 20, 2), (256, 100, 2), (256, 120, 1), (128, 20, 1), (512, 200, 2)])
 def test_pairs_leave_rows_to_spare(n, d, group):
     assert Orthogonal().group(n, d) == group
-    rows = draw(Orthogonal(), n, torch.ones(1, d, dtype=torch.bool), [0])[0]
+    rows = draw_designs(Orthogonal(), n, torch.ones(1, d, dtype=torch.bool), [0])[0]
     assert torch.equal(rows[::2], ~rows[1::2]) == (group == 2)
 
 
@@ -95,7 +98,7 @@ def test_half_of_the_pairs_are_taken_as_single_rows_where_they_would_be_too_few(
     """A time budget halves the rows; what is left is still a design that tells all features apart."""
     rows, group = used_rows(Orthogonal(), 256, 50, 128)
     assert group == 1
-    design = draw(Orthogonal(), 256, torch.ones(1, 50, dtype=torch.bool), [0])[:, rows]
+    design = draw_designs(Orthogonal(), 256, torch.ones(1, 50, dtype=torch.bool), [0])[:, rows]
     assert design.shape[1] == 128
     centred = design[0].double() - design[0].double().mean(0)
     assert torch.linalg.matrix_rank(centred) == 50
@@ -106,13 +109,13 @@ def test_half_of_the_pairs_are_taken_as_single_rows_where_they_would_be_too_few(
 def test_inputs_of_fewer_features_have_rows_of_the_same_kind(design):
     present = torch.ones(2, 120, dtype=torch.bool)
     present[1, 90:] = False
-    rows = draw(design, 256, present, [0, 1])
+    rows = draw_designs(design, 256, present, [0, 1])
     paired = [torch.equal(one[::2, :90], ~one[1::2, :90]) for one in rows]
     assert paired[0] == paired[1] == (design.group(256, 120) == 2)
 
 
 def test_all_rows_are_told_from_some():
-    rows = draw(Orthogonal(), 256, torch.ones(1, 6, dtype=torch.bool), [0])
+    rows = draw_designs(Orthogonal(), 256, torch.ones(1, 6, dtype=torch.bool), [0])
     twice = torch.cat([rows, rows], 1)
     some = torch.cat([rows[:, :-1], rows[:, :1]], 1)
     found = [bool(is_exhaustive(one)) for one in (rows, twice, some, rows[:, :32])]

@@ -13,10 +13,10 @@ from lime_callback import Cubes, Features, LimeCallback, Ridge, Superbands, Supe
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.sampling.baselines import Background, Baseline, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
-from lime_callback.sampling.designs import Orthogonal, draw
-from lime_callback.sampling.hidden_values import Drawn, drawn, of_rows
+from lime_callback.sampling.designs import Orthogonal, draw_designs
+from lime_callback.sampling.hidden_values import DrawnSamples, draw_samples, hidden_in_rows
 from lime_callback.sampling.input_distance_kernel import InputCosine
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 EXACT = {"surrogate": Ridge(0.0)}
 SHAPE = (12, 8, 8)
@@ -111,7 +111,7 @@ def test_rows_are_as_many_as_asked_for_even_where_a_design_has_no_more():
 
 @given(st.integers(1, 12), st.integers(2, 80), st.lists(st.integers(0, 99), min_size=3, max_size=3))
 def test_samples_are_shared_by_pairs_and_taken_equally_often(size, n, seeds):
-    found = drawn(X, DATA[:size], n, seeds)
+    found = draw_samples(X, DATA[:size], n, seeds)
     assert found.choice.shape == (3, n)
     assert found.count == max(1, size - 1)
     assert torch.equal(found.choice[:, 1::2], found.choice[:, : n - 1 : 2][:, : n // 2])
@@ -119,21 +119,21 @@ def test_samples_are_shared_by_pairs_and_taken_equally_often(size, n, seeds):
         counts = torch.stack([torch.bincount(row[:stop:2], minlength=found.count) for row in found.choice])
         assert int(counts.max() - counts.min()) <= 1
     for a, b in zip(seeds, found.choice, strict=True):  # an input's choice depends on its seed alone
-        assert torch.equal(drawn(X[:1], DATA[:size], n, [a]).choice[0], b)
+        assert torch.equal(draw_samples(X[:1], DATA[:size], n, [a]).choice[0], b)
 
 
 def test_a_row_and_its_complement_have_the_same_sample():
     """As the default design lays its rows out."""
     present = torch.ones(1, 6, dtype=torch.bool)
-    rows = draw(Orthogonal(), 256, present, [5], repeated=True)[0]
+    rows = draw_designs(Orthogonal(), 256, present, [5], repeated=True)[0]
     assert torch.equal(rows[::2], ~rows[1::2])
 
 
 def test_an_input_is_never_hidden_by_itself():
     data = torch.cat([DATA[:3], X[1:2], DATA[3:6]])
-    found = drawn(X, data, 20, [0, 0, 0])
+    found = draw_samples(X, data, 20, [0, 0, 0])
     assert [3 in own for own in found.own.tolist()] == [True, False, True]
-    alone = drawn(X[:1], X[:1], 4, [0])  # there is no other
+    alone = draw_samples(X[:1], X[:1], 4, [0])  # there is no other
     assert alone.count == 1
 
 
@@ -156,10 +156,10 @@ def test_rows_are_made_of_the_input_and_of_their_own_sample(view, dtype, form):
     x, data = (one.to(dtype).contiguous(memory_format=form) for one in (X, DATA))
     mask = (torch.arange(12).view(1, 12, 1, 1) // 4 - 1) if view == "never hidden" else None
     features = VIEWS[view].features(x) if mask is None else Features.from_mask(mask)
-    hidden = drawn(x, data, 11, [1, 2, 3])
-    design = draw(Orthogonal(), 11, features.present, [1, 2, 3], repeated=True)[:, :9]
+    hidden = draw_samples(x, data, 11, [1, 2, 3])
+    design = draw_designs(Orthogonal(), 11, features.present, [1, 2, 3], repeated=True)[:, :9]
     rows = slice(9)
-    perturber = PerturbedInputs(x, of_rows(hidden, rows), features, design)
+    perturber = PerturbedInputs(x, hidden_in_rows(hidden, rows), features, design)
     expected = perturbed(x, data, features, design, hidden.choice, hidden.own)
     for batch in (4, 27):
         found = torch.cat([perturber.rows(i, min(i + batch, 27)).clone() for i in range(0, 27, batch)])
@@ -202,9 +202,9 @@ def test_a_folded_stem_finds_what_perturbed_inputs_do(case, baseline, n, monkeyp
     from lime_callback.explaining import explain_batch
     from lime_callback.forwards import folded_stem
 
-    monkeypatch.setattr(folded_stem.Folded, "pays", lambda self: True)
-    fold = explain_batch.fold
-    monkeypatch.setattr(explain_batch, "fold", lambda *given: folds.append(fold(*given)) or folds[-1])
+    monkeypatch.setattr(folded_stem.FoldedStem, "pays", lambda self: True)
+    fold = explain_batch.fold_stem
+    monkeypatch.setattr(explain_batch, "fold_stem", lambda *given: folds.append(fold(*given)) or folds[-1])
     found, direct = (
         explain(
             model, X, features, baseline=baseline, background=DATA, n_perturbations=n, batch_size=24, stem=stem,
@@ -225,7 +225,7 @@ def test_the_kernel_on_inputs_weighs_each_row_by_its_own_sample(view):
         seed=[1, 2, 3],
     ).samples  # fmt: skip
     data = DATA[[(2 * i + 1) * 20 // 18 for i in range(9)]]
-    hidden = drawn(X, data, 12, [1, 2, 3])
+    hidden = draw_samples(X, data, 12, [1, 2, 3])
     rows = perturbed(X, data, features, found.design, hidden.choice, hidden.own).view(3, 12, -1)
     cosine = nn.functional.cosine_similarity(rows, X.flatten(1).unsqueeze(1), dim=-1)
     torch.testing.assert_close(found.weights, torch.exp(-((1 - cosine) ** 2) / (2 * 0.5**2)))
@@ -233,10 +233,12 @@ def test_the_kernel_on_inputs_weighs_each_row_by_its_own_sample(view):
 
 def test_memory_does_not_grow_with_the_samples():
     features = VIEWS["bands"].features(X)
-    perturber = PerturbedInputs(X, drawn(X, DATA, 400, [0, 0, 0]), features, torch.ones(1, 400, 4, dtype=torch.bool))
+    perturber = PerturbedInputs(
+        X, draw_samples(X, DATA, 400, [0, 0, 0]), features, torch.ones(1, 400, 4, dtype=torch.bool)
+    )
     first = perturber.rows(0, 8)
     assert perturber.rows(8, 16).data_ptr() == first.data_ptr()
-    assert isinstance(perturber.hidden, Drawn)
+    assert isinstance(perturber.hidden, DrawnSamples)
     assert perturber.hidden.samples is not None
     assert perturber.hidden.samples.shape == DATA.shape  # once for all inputs and rows
 
@@ -416,6 +418,6 @@ def test_the_default_is_that_of_each_view(tmp_path):
         found = lime.explanation(view)
         again = explain(
             module.eval(), study.probes.inputs, found.features, found.targets, n_perturbations=24, baseline=baseline,
-            output="centered", seed=[key(0, probe, view) for probe in range(3)],
+            output="centered", seed=[seed_for(0, probe, view) for probe in range(3)],
         )  # fmt: skip
         torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)

@@ -5,51 +5,51 @@ import torch
 
 from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.sampling.baselines import Blur, resolve_baseline
-from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw
+from lime_callback.sampling.designs import Bernoulli, Orthogonal, Paired, draw_designs
 from lime_callback.sampling.locality_kernels import Cosine, Euclidean, Uniform
-from lime_callback.sampling.seeds import key
+from lime_callback.sampling.seeds import seed_for
 
 ALL = torch.ones(1, 9, dtype=torch.bool)
 
 
 @pytest.mark.parametrize("design", [Bernoulli(), Paired()], ids=repr)
 def test_designs_are_balanced_and_belong_to_their_seed(design):
-    rows = draw(design, 4000, ALL, [1])[0]
+    rows = draw_designs(design, 4000, ALL, [1])[0]
     assert (rows.double().mean(0) - 0.5).abs().max() < 0.03
     correlation = torch.corrcoef(rows.double().T) - torch.eye(9)
     assert correlation.abs().max() < 0.06
-    assert torch.equal(rows, draw(design, 4000, ALL, [1])[0])
-    assert not torch.equal(rows, draw(design, 4000, ALL, [2])[0])
+    assert torch.equal(rows, draw_designs(design, 4000, ALL, [1])[0])
+    assert not torch.equal(rows, draw_designs(design, 4000, ALL, [2])[0])
 
 
 @pytest.mark.parametrize("design", [Bernoulli(), Paired()], ids=repr)
 @pytest.mark.parametrize("n", [2, 7, 64, 101])
 def test_a_smaller_design_is_the_beginning_of_a_larger_one(design, n):
-    assert torch.equal(draw(design, n, ALL, [5])[0], draw(design, 200, ALL, [5])[0, :n])
+    assert torch.equal(draw_designs(design, n, ALL, [5])[0], draw_designs(design, 200, ALL, [5])[0, :n])
 
 
 def test_pairs_are_complements():
-    rows = draw(Paired(), 65, ALL, [0])[0]
+    rows = draw_designs(Paired(), 65, ALL, [0])[0]
     assert torch.equal(rows[0:64:2], ~rows[1:64:2])
 
 
 def test_designs_of_inputs_with_other_features():
     present = torch.tensor([[True, True, False, True], [True, True, True, False]])
-    rows = draw(Bernoulli(), 50, present, [3, 3])
+    rows = draw_designs(Bernoulli(), 50, present, [3, 3])
     assert not rows[0, :, 2].any()
     assert not rows[1, :, 3].any()
     assert torch.equal(rows[0][:, [0, 1, 3]], rows[1][:, [0, 1, 2]])  # the same seed and number of features
 
 
 def test_keys_depend_on_every_part():
-    keys = {key(seed, probe, view) for seed in range(5) for probe in range(5) for view in ("spatial", "spectral")}
+    keys = {seed_for(seed, probe, view) for seed in range(5) for probe in range(5) for view in ("spatial", "spectral")}
     assert len(keys) == 50
-    assert key(0, 1, "spatial") == 678375338839768  # the same on every machine
+    assert seed_for(0, 1, "spatial") == 678375338839768  # the same on every machine
 
 
 def test_drawing_leaves_the_global_generator_alone():
     state = torch.get_rng_state()
-    draw(Paired(), 10, ALL, [0])
+    draw_designs(Paired(), 10, ALL, [0])
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -69,7 +69,7 @@ def test_kernels_count_present_features_alone():
 
 
 def test_euclidean_kernel_is_that_of_limes_tabular_explainer():
-    rows = draw(Bernoulli(), 30, ALL, [0])
+    rows = draw_designs(Bernoulli(), 30, ALL, [0])
     distance = (~rows[0]).double().sum(1).sqrt()
     width = 0.75 * 9**0.5
     torch.testing.assert_close(Euclidean()(rows, ALL)[0], (torch.exp(-(distance**2) / width**2)).sqrt())

@@ -14,7 +14,7 @@ from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.baselines import Background
 from lime_callback.sampling.designs import DESIGNS
-from lime_callback.sampling.hidden_values import drawn
+from lime_callback.sampling.hidden_values import draw_samples
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import Cosine
 from lime_callback.surrogates.averaged_rows import RowCounts, averaged, rows_to_ask
@@ -65,7 +65,7 @@ def test_the_score_is_that_of_fresh_averaged_rows_and_higher_than_of_single_ones
     g = torch.Generator().manual_seed(7)
     fresh = torch.rand(4_000, d, generator=g) < 0.5
     donors = torch.stack([torch.randperm(9, generator=g)[:4] for _ in range(4_000)])
-    own = drawn(x, data, 2, [0]).own[0]
+    own = draw_samples(x, data, 2, [0]).own[0]
     y = torch.stack([model(torch.where(fresh, x, data[own[donors[:, k] % 8]])) for k in range(4)]).mean(0)
     weights = Cosine()(fresh[None], torch.ones(1, d, dtype=torch.bool))[0]
     stated, real = [], []
@@ -113,13 +113,13 @@ def test_a_row_has_another_sample_each_time(half, times, missing, seed):
     x, data = normal(2, 3), normal(9, 3, seed=1)
     period = 2 * half
     n = max(period, period * times - missing)
-    choice = drawn(x, data, n, [seed, seed + 1], period).choice
+    choice = draw_samples(x, data, n, [seed, seed + 1], period).choice
     assert choice.shape == (2, n)
     for row in range(period):
         got = choice[:, row::period]
         assert all(len(set(one)) == got.shape[1] for one in got.tolist())
     assert torch.equal(choice[:, ::2][:, : n // 2], choice[:, 1::2])  # a row and its complement
-    assert torch.equal(choice[:, :period], drawn(x, data, period, [seed, seed + 1]).choice)
+    assert torch.equal(choice[:, :period], draw_samples(x, data, period, [seed, seed + 1]).choice)
     counts = torch.stack([torch.bincount(one[:period:2], minlength=8) for one in choice])
     assert int(counts.max() - counts.min()) <= 1
 

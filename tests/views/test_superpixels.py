@@ -9,7 +9,7 @@ import skimage.segmentation
 import torch
 
 from lime_callback.views import Superpixels
-from lime_callback.views.guide_image import guide, rgb_channels
+from lime_callback.views.guide_image import guide_image, rgb_channels
 from lime_callback.views.layout import Layout
 from lime_callback.views.segmentation import grid
 
@@ -126,7 +126,7 @@ def test_grid_uses_its_segments_on_long_pictures(height, width):
 )
 def test_options_are_those_of_scikit_image(method, options):
     x = smooth(batch=1, channels=3, height=48, width=40)
-    picture = guide(x[0], None, torch.ones(48, 40, dtype=torch.bool)).numpy()
+    picture = guide_image(x[0], None, torch.ones(48, 40, dtype=torch.bool)).numpy()
     fixed = {"slic": {"n_segments": 50, "start_label": 1}, "quickshift": {"rng": 0}}.get(method, {})
     expected = torch.from_numpy(getattr(skimage.segmentation, method)(picture, channel_axis=-1, **fixed | options))
     found = Superpixels(method, options=options).features(x)
@@ -243,9 +243,9 @@ def test_wide_inputs_follow_the_composite_where_the_wavelengths_cover_it():
     nm = [490, 665, 560, 1600, 2200]
     everywhere = torch.ones(16, 16, dtype=torch.bool)
     assert rgb_channels(nm) == (1, 2, 0)
-    composite = guide(x[0], nm, everywhere)
+    composite = guide_image(x[0], nm, everywhere)
     assert torch.equal(composite[:, :1].expand(-1, 16, -1), composite)  # no trace of the infrared
-    components = guide(x[0], [1490, 1665, 1560, 1600, 2200], everywhere)
+    components = guide_image(x[0], [1490, 1665, 1560, 1600, 2200], everywhere)
     assert components.unique(dim=0).shape[0] > 1
     assert components.unique(dim=1).shape[1] > 1
 
@@ -258,18 +258,18 @@ def test_a_composite_needs_all_three_colours():
 
 def test_the_guide_is_stretched_between_percentiles_and_keeps_lone_bright_pixels():
     x = smooth(batch=1, channels=3)[0] * 400 - 1000
-    picture = guide(x, None, torch.ones(16, 12, dtype=torch.bool))
+    picture = guide_image(x, None, torch.ones(16, 12, dtype=torch.bool))
     assert picture.amin((0, 1)).tolist() == [0, 0, 0]
     assert picture.amax((0, 1)).tolist() == [1, 1, 1]
     lone = torch.zeros(1, 16, 16)
     lone[0, 3, 4] = 5
-    assert guide(lone, None, torch.ones(16, 16, dtype=torch.bool))[3, 4].tolist() == [1, 1, 1]
+    assert guide_image(lone, None, torch.ones(16, 16, dtype=torch.bool))[3, 4].tolist() == [1, 1, 1]
 
 
 def test_rounding_in_data_of_one_component_is_not_blown_up():
     ground = smooth(batch=1, channels=1)[0]
     x = ground * torch.linspace(1, 3, 12).view(-1, 1, 1)
-    picture = guide(x, None, torch.ones(16, 12, dtype=torch.bool))
+    picture = guide_image(x, None, torch.ones(16, 12, dtype=torch.bool))
     assert picture[..., 0].max() == 1
     assert not picture[..., 1:].any()
 

@@ -13,8 +13,8 @@ from lime_callback.comparing.watch_shares import MeanWatchShare, WatchShares, me
 from lime_callback.explaining.effects import balanced_sizes
 from lime_callback.following.watch_alarms import level, questions, share_alarm
 from lime_callback.views.layout import Layout
-from lime_callback.views.watch import can_follow, check_watch, elements, overlap
-from lime_callback.views.watch_borders import cut
+from lime_callback.views.watch import can_follow, check_watches, watch_overlap, watched_elements
+from lime_callback.views.watch_borders import cut_at_watches
 
 X = torch.rand(2, 6, 8, 8, generator=torch.Generator().manual_seed(0))
 SUPERBANDS = Superbands(3)
@@ -22,7 +22,7 @@ SUPERBANDS = Superbands(3)
 
 def inside(watch, view=SUPERBANDS):
     features = view.features(X, wavelengths=WAVELENGTHS)
-    return overlap(elements(watch, X, Layout.of("CHW"), WAVELENGTHS, None), features, len(X)).parts
+    return watch_overlap(watched_elements(watch, X, Layout.of("CHW"), WAVELENGTHS, None), features, len(X)).parts
 
 
 def test_overlap_is_the_part_of_each_feature_in_the_set():
@@ -151,10 +151,10 @@ def test_features_are_cut_at_the_borders_of_sets():
     x, layout = torch.rand(2, 10, 4, 4), Layout.of("CHW")
     features = Superbands(3, wavelengths=[400.0 + 10 * i for i in range(10)]).features(x)
     sets = {
-        "a": elements(Watch([2, 3, 4, 5]), x, layout, None, None),
-        "b": elements(Watch([5, 9]), x, layout, None, None),
+        "a": watched_elements(Watch([2, 3, 4, 5]), x, layout, None, None),
+        "b": watched_elements(Watch([5, 9]), x, layout, None, None),
     }
-    found = cut(features, sets)
+    found = cut_at_watches(features, sets)
     assert found.names[0] == features.names[0]
     own = features.names
     assert features.canonical.flatten().tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
@@ -169,15 +169,15 @@ def test_features_are_cut_at_the_borders_of_sets():
         f"{own[2]} in b",
     )
     for inside in sets.values():
-        assert set(overlap(inside, found, 2).parts.flatten().tolist()) <= {0.0, 1.0}
-    assert cut(found, sets) is found
-    assert cut(features, {}) is features
+        assert set(watch_overlap(inside, found, 2).parts.flatten().tolist()) <= {0.0, 1.0}
+    assert cut_at_watches(found, sets) is found
+    assert cut_at_watches(features, {}) is features
 
 
 def test_parts_follow_the_wavelength_where_channels_descend():
     x = torch.rand(1, 6, 2, 2)
     features = Superbands(2, wavelengths=[700.0, 600.0, 500.0, 400.0, 300.0, 200.0]).features(x)
-    found = cut(features, {"a": elements(Watch([0]), x, Layout.of("CHW"), None, None)})
+    found = cut_at_watches(features, {"a": watched_elements(Watch([0]), x, Layout.of("CHW"), None, None)})
     assert features.canonical.flatten().tolist() == [1, 1, 1, 0, 0, 0]
     assert found.canonical.flatten().tolist() == [2, 1, 1, 0, 0, 0]
 
@@ -187,12 +187,12 @@ def test_superpixels_are_cut_where_a_mask_of_each_input_says():
     features = Superpixels("grid", n_segments=4).features(x)
     mask = torch.zeros(2, 8, 8, dtype=torch.bool)
     mask[0, :3, :3] = mask[1, 4:, 4:] = True
-    inside = elements(Watch(pixels=mask), x, Layout.of("CHW"), None, None)
-    found = cut(features, {"m": inside})
+    inside = watched_elements(Watch(pixels=mask), x, Layout.of("CHW"), None, None)
+    found = cut_at_watches(features, {"m": inside})
     assert found.names[-2:] == ("superpixel 3", "superpixel 3 in m")  # one input has it outside, the other within
     assert found.present.sum(1).tolist() == [5, 4]
-    assert overlap(inside, found, 2).parts.sum(1).tolist() == [1.0, 1.0]
-    assert overlap(inside, found, 2).share.tolist() == [9 / 64, 16 / 64]
+    assert watch_overlap(inside, found, 2).parts.sum(1).tolist() == [1.0, 1.0]
+    assert watch_overlap(inside, found, 2).share.tolist() == [9 / 64, 16 / 64]
 
 
 class Given(Classifier):
@@ -251,8 +251,10 @@ def test_the_experts_bands_for_potassium():
     nm = [462.08 + i * (938.37 - 462.08) / 149 for i in range(150)]
     potassium = [462.08, 465.27, 474.86, 494.04, 599.53, 609.12, 612.32]
     x = torch.rand(1, 150, 4, 4)
-    found = overlap(
-        elements(Watch(potassium), x, Layout.of("CHW"), nm, None), Superbands(150).features(x, wavelengths=nm), 1
+    found = watch_overlap(
+        watched_elements(Watch(potassium), x, Layout.of("CHW"), nm, None),
+        Superbands(150).features(x, wavelengths=nm),
+        1,
     )
     assert found.parts.sum() == 7
     assert found.share == pytest.approx(7 / 150)
@@ -269,9 +271,9 @@ def test_the_experts_bands_for_potassium():
         (lambda: Watch([0], stop=True), ValueError, "`stop` needs a bound to wait for"),
         (lambda: Watch("Infrared-ish"), ValueError, "Infrared-ish"),
         (lambda: Watch(pixels=3), TypeError, "`pixels` should be an integer tensor or array, the key"),
-        (lambda: check_watch(["R"]), TypeError, "`watch` should be a dictionary of names.*Found a list"),
-        (lambda: check_watch({"a/b": [0]}), ValueError, "`watch` should be a name of letters"),
-        (lambda: check_watch({"w": []}), ValueError, r"`watch\['w'\]` names no set of channels or pixels"),
+        (lambda: check_watches(["R"]), TypeError, "`watch` should be a dictionary of names.*Found a list"),
+        (lambda: check_watches({"a/b": [0]}), ValueError, "`watch` should be a name of letters"),
+        (lambda: check_watches({"w": []}), ValueError, r"`watch\['w'\]` names no set of channels or pixels"),
         (lambda: inside(Watch((2000.0, 2100.0))), ValueError, "Found none of them there"),
         (lambda: inside(Watch([7])), ValueError, "7"),
     ],

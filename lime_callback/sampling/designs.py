@@ -1,7 +1,7 @@
 """Designs: which features are on in which perturbation.
 
-A design is a bool matrix ``[n, d]``, drawn on the CPU from a generator of its own, so that it is the same on every
-device and on every rank, and so that the run's random state is not touched.
+A design is a bool matrix ``z [n, d]``: ``z[r, k]`` says whether perturbation r keeps feature k. It is drawn on the CPU
+from a generator of its own: every device and process gets the same design, and the run's random state is not touched.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
 
 class Design(ABC):
-    """Draws the on/off rows."""
+    """Draws a design's rows."""
 
     @abstractmethod
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; its first half is a design as well."""
+        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; the first half of them is a design, too."""
 
     def enough(self, n: int, d: int) -> int:
-        """How many of ``n`` rows there are for ``d`` features; fewer where more would only repeat them."""
+        """How many rows to draw where ``n`` are asked for: fewer where ``d`` features have fewer different rows."""
         return n
 
     def suits(self, n: int, d: int) -> bool:
-        """Whether so few rows are drawn as well as more would be."""
+        """Whether ``n`` rows over ``d`` features have all that this design promises, or are too few for it."""
         return True
 
     def group(self, n: int, d: int, used: int | None = None) -> int:
-        """How many neighbouring rows of ``n`` are drawn together and so depend on each other.
+        """How many neighbouring rows are drawn together, and so depend on each other.
 
         Args:
-            n: rows of the design.
-            d: features.
-            used: so many of the rows are fitted; ``None``: all. Where this makes a group smaller than that of all rows,
-                the first rows of each group are taken, and the others left out.
+            n: the design's number of rows.
+            d: number of features.
+            used: how many rows are fitted; ``None``: all. If ``used`` rows form smaller groups than ``n`` rows, the
+                first rows of each group are fitted.
         """
         return 1
 
     def settled(self, n: int, d: int) -> Design:
-        """The design for inputs of up to ``d`` features each: what depends on ``d`` is the same for all of them."""
+        """The design with all that depends on ``d`` decided, for inputs of at most ``d`` features each."""
         return self
 
 
@@ -88,7 +88,7 @@ class Bernoulli(Design):
 
 @dataclass(frozen=True)
 class Paired(Design):
-    """Each row is followed by its complement, which removes the even-order interactions from a linear fit's error.
+    """Rows ``z, 1 - z`` in turn, which removes interactions of an even number of features from a linear fit's error.
 
     References:
         Covert and Lee, "Improving KernelSHAP: Practical Shapley Value Estimation via Linear Regression", AISTATS 2021,
@@ -109,20 +109,20 @@ class Paired(Design):
 class Orthogonal(Design):
     """Rows of an orthogonal array in which no interaction passes for a feature.
 
-    See :mod:`lime_callback.sampling.orthogonal_arrays`.
+    See :mod:`lime_callback.sampling.orthogonal_arrays`. ``z[r, k] = A[row(r), column(k)] * sign(k)``, with random
+    rows, columns and signs: interactions reach the coefficients as noise does, and the residuals tell its size. Each
+    row by itself has independent features, on with probability 1/2, so a weighted fit estimates the same as with
+    independent rows.
 
-    Each feature takes a column at random, with a random sign, and rows come in random order, so that interactions reach
-    the coefficients as noise does, whose size the residuals tell. Each row by itself is on or off with probability one
-    half in every feature, independently, so that a weighted fit estimates the same as with independent rows. Where all
-    ``2**d`` rows are no more than n, they are taken instead, and no others.
+    - If ``2^d <= n``, the design has all ``2^d`` rows, once each.
+    - If there are at least 128 pairs, and enough beyond d, rows come in pairs ``z, 1 - z``. That takes interactions of
+      an even number of features out of the error, but leaves half as many rows for odd ones, such as thresholds.
+    - If ``n < 64`` or ``n <= d``, an array is no better than chance, and rows are drawn independently.
 
-    Rows come in pairs of complements, which takes interactions of an even number of features out of the error, where
-    there are at least 128 pairs and enough of them to spare: odd interactions, such as thresholds, are known from half
-    as many rows then. So few rows that an array tells no more than chance are drawn independently. What serves where
-    was measured: ``benchmarks/honesty.py``.
+    ``benchmarks/honesty.py`` measured these bounds.
 
     Args:
-        pairs: whether each row is followed by its complement; ``None``: where that serves.
+        pairs: whether each row is followed by its complement; ``None``: by the rules above.
 
     Raises:
         TypeError: if ``pairs`` is neither ``None`` nor true nor false.
@@ -143,7 +143,7 @@ class Orthogonal(Design):
         return min(n, 1 << min(d, 62))
 
     def suits(self, n: int, d: int) -> bool:
-        """See :meth:`Design.suits`: not where they are too few for an array."""
+        """See :meth:`Design.suits`: whether all rows are drawn, or enough for an array."""
         return 2**d <= n or (n >= _LEAST_ROWS and n > d)
 
     def settled(self, n: int, d: int) -> Orthogonal:
@@ -162,7 +162,7 @@ class Orthogonal(Design):
             return _of_array(n, d, 1, generator)
         else:
             return Bernoulli().sample(n, d, generator)
-        # Either row of a pair may be the first, so that these are a design by themselves.
+        # Either row of a pair may come first, so that the first rows of all pairs are a design by themselves.
         half = half ^ torch.randint(0, 2, (len(half), 1), generator=generator, dtype=torch.uint8).bool()
         return torch.stack([half, ~half], dim=1).flatten(0, 1)[:n]
 
@@ -176,16 +176,13 @@ class Orthogonal(Design):
         return serves if self.pairs is None else self.pairs
 
 
-# Measured by `benchmarks/honesty.py`: with fewer pairs, thresholds make phantoms more often than with independent rows.
-_LEAST_PAIRS = 128
-# Pairs beyond the number of features, without which the residuals do not tell how large the noise is.
-_SPARE = 24
-# An array of fewer rows than this is no better than chance.
-_LEAST_ROWS = 64
+_LEAST_PAIRS = 128  # with fewer, thresholds make phantoms more often than independent rows do
+_SPARE = 24  # pairs beyond d: with fewer, the residuals do not tell the size of the noise
+_LEAST_ROWS = 64  # an array of fewer is no better than chance
 
 
 def _of_array(m: int, d: int, first: int, generator: torch.Generator) -> Tensor:
-    """Rows of the smallest array that has enough, bool ``[m, d]``; of its columns those from the ``first`` on."""
+    """Random rows of the smallest array with enough of them, bool ``[m, d]``, by random columns from ``first`` on."""
     order = orthogonal_arrays.least_order(max(m, d + first))
     columns = first + torch.randperm(order - first, generator=generator)[:d]
     signs = torch.randint(0, 2, (d,), generator=generator, dtype=torch.uint8).bool()
@@ -197,14 +194,14 @@ DESIGNS: dict[str, type[Design]] = {"bernoulli": Bernoulli, "paired": Paired, "o
 
 
 def draw_designs(design: Design, n: int, present: Tensor, seeds: Sequence[int], repeated: bool = False) -> Tensor:
-    """One design an input, bool ``[B or 1, n, d]`` on the device of ``present``.
+    """Draw a design for each input, bool ``[B or 1, n, d]`` on the device of ``present``.
 
     Args:
         design: how rows are drawn.
-        n: rows at most, see :meth:`Design.enough`.
-        present: features that an input has, bool ``[B or 1, d]``; the others stay off in every row.
+        n: number of rows at most, see :meth:`Design.enough`.
+        present: which features an input has, bool ``[B or 1, d]``; the others are off in every row.
         seeds: B numbers; inputs with the same seed and the same features get the same rows.
-        repeated: whether there are n rows all the same where a design has no more that differ.
+        repeated: whether to repeat rows up to ``n`` where the design has fewer different ones.
 
     Raises:
         TypeError: if a seed is no whole number.
@@ -217,8 +214,8 @@ def draw_designs(design: Design, n: int, present: Tensor, seeds: Sequence[int], 
     design = design.settled(n, max(counts))
     n = n if repeated else max(design.enough(n, count) for count in counts)
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
-    for one, has, count, seed in zip(out, rows, counts, seeds, strict=False):
-        one[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))
+    for matrix, has, count, seed in zip(out, rows, counts, seeds, strict=False):
+        matrix[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))
     return out.to(present.device)
 
 
@@ -226,9 +223,9 @@ def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, 
     """Which rows of a design are fitted, and how many neighbours among them depend on each other.
 
     Args:
-        design: as it was drawn.
-        n: its rows; more of them may follow, which repeat them.
-        d: features.
+        design: how the rows were drawn.
+        n: number of rows that were drawn; repetitions of them may follow.
+        d: number of features.
         used: how many rows are fitted; ``None``: all.
     """
     if used is None or used >= n:
@@ -239,9 +236,15 @@ def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, 
 
 
 def is_exhaustive(design: Tensor) -> Tensor:
-    """Whether rows ``[B, n, d]`` are all that there are of the features present, equally often; bool ``[B]``.
+    """Whether each of the ``2^p`` rows over an input's p present features stands in its design equally often.
 
-    Nothing is left to chance then. Features that are off in every row are not present.
+    Then nothing is left to chance. A feature is present if any row has it on.
+
+    Args:
+        design: bool ``[B, n, d]``.
+
+    Returns:
+        bool ``[B]``.
     """
     present = design.any(1, keepdim=True)
     place = (present.cumsum(-1) - 1).clamp(max=_MOST_DIGITS)
@@ -250,11 +253,11 @@ def is_exhaustive(design: Tensor) -> Tensor:
     count = 2.0 ** present.sum((1, 2)).clamp(max=_MOST_DIGITS).to(wide)
     n = design.shape[1]
     expected = (torch.arange(n, device=design.device, dtype=wide) * count.unsqueeze(1) / n).floor()
-    # Of a part of a further set of rows nothing says which are missing.
+    # If n is no multiple of 2^p, the rows that repeat are a chance selection.
     return (numbers == expected).all(1) & (n % count == 0)
 
 
-_MOST_DIGITS = 40  # there are never as many rows as numbers of so many binary digits
+_MOST_DIGITS = 40  # no design has 2^40 rows
 
 
 def _checked_seed(seed: Any) -> int:

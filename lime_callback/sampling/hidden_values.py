@@ -1,6 +1,8 @@
-"""What hidden elements become: one set of values for all rows of an input, or one of several for each row.
+"""The values that hidden elements take: the same for all rows of an input, or those of one of K samples for each row.
 
-Letters: ``B`` inputs ``[B, *dims]``, ``n`` rows of a design, ``S`` samples of the background, ``K`` of them an input.
+Letters: ``B`` inputs ``[B, *dims]``, ``n`` rows of a design, ``S`` samples of the background, of which each input uses
+``K``. With ``x`` an input, ``h`` its hidden values and ``M`` the kept elements, a row's perturbed input is
+``M x + (1 - M) h``.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DrawnSamples:
-    """Samples that stand in for what is hidden, one for each row.
+    """Background samples whose values hidden elements take: row r of input b takes ``samples[own[b, choice[b, r]]]``.
 
     Attributes:
         samples: ``[S, *dims]``.
-        own: which K of them each input takes, int64 ``[B, K]``, on the samples' device.
-        choice: which of its K each row takes, int64 ``[B, n]``, on the CPU.
+        own: the K samples of each input, int64 ``[B, K]``, on the samples' device.
+        choice: which of its K samples each row takes, int64 ``[B, n]``, on the CPU.
     """
 
     samples: Tensor
@@ -47,31 +49,31 @@ class DrawnSamples:
         return self.choice.to(self.samples.device)
 
     def of(self, b: int) -> Tensor:
-        """The samples of an input, ``[K, *dims]``."""
+        """The samples of input ``b``, ``[K, *dims]``."""
         return self.samples.index_select(0, self.own[b])
 
     def everywhere(self, k: int) -> Tensor:
-        """Each input's sample of number k, ``[B, *dims]``."""
+        """Sample ``k`` of each input, ``[B, *dims]``."""
         return self.samples.index_select(0, self.own[:, k])
 
 
 class Baseline(ABC):
-    """Makes the values that stand for "not there".
+    """Makes the values of hidden elements.
 
     Attributes:
-        varies: whether they differ between rows. Then equal rows of a design do not tell the same.
+        varies: whether hidden values differ between rows. If so, equal rows of a design give different inputs.
     """
 
     varies: ClassVar[bool] = False
 
     @property
     def grounds(self) -> int:
-        """How many sets of values each input has; 1 where they do not differ between rows."""
+        """K, the number of samples that an input's hidden elements are taken from; 1 if rows do not differ."""
         return 1
 
     @abstractmethod
     def __call__(self, inputs: Tensor, features: Features) -> Tensor:
-        """Values for hidden elements, in a shape that broadcasts to ``inputs`` [B, *dims]."""
+        """Hidden values, in a shape that broadcasts to ``inputs`` [B, *dims]."""
 
     def bound(self, features: Features, background: Tensor | None) -> Baseline:
         """The baseline for these features and this background ``[N, *dims]``; most need neither.
@@ -84,14 +86,14 @@ class Baseline(ABC):
     def hide(
         self, inputs: Tensor, features: Features, n: int, seeds: Sequence[int], period: int | None = None
     ) -> Tensor | DrawnSamples:
-        """The values for each of n rows of every input; by default the same for all rows.
+        """Hidden values for n rows of every input; by default the same for all rows.
 
         Args:
             inputs: ``[B, *dims]``.
-            features: of the inputs.
-            n: rows of a design; two that follow each other, 2i and 2i + 1, may be complements.
-            seeds: one number an input.
-            period: after so many rows the design begins again, with other values; ``None``: it never does.
+            features: the inputs' features.
+            n: number of rows; rows 2i and 2i + 1 may be complements.
+            seeds: one number for each input.
+            period: number of rows after which the design repeats, with other values; ``None``: it never does.
         """
         return self(inputs, features)
 
@@ -99,21 +101,21 @@ class Baseline(ABC):
 def draw_samples(
     inputs: Tensor, samples: Tensor, n: int, seeds: Sequence[int], period: int | None = None
 ) -> DrawnSamples:
-    """One sample for each two rows that follow each other, so that a row and its complement share it.
+    """Choose a sample for each pair of rows 2i and 2i + 1, so that a row and its complement share it.
 
-    Of S samples each input takes all but one: itself, if it is among them, since it would hide nothing. Each of the
-    others is taken equally often, in any first part of the rows, too. Rows that are asked again have another sample
-    each time, until they have had all.
+    Each input uses ``K = S - 1`` samples: it leaves out itself if it is among them, since it would hide nothing, else
+    the last one. Every K consecutive pairs take each sample once. If the design repeats, a row has another sample each
+    time, until it has had all K.
 
     Args:
         inputs: ``[B, *dims]``.
         samples: ``[S, *dims]``.
-        n: rows.
-        seeds: one number an input, which the choice depends on.
-        period: after so many rows, an even number, the design begins again; ``None``: it never does.
+        n: number of rows.
+        seeds: one number for each input, on which its choice depends.
+        period: number of rows, even, after which the design repeats; ``None``: it never does.
     """
     size = len(samples)
-    same = torch.stack([(inputs == one).flatten(1).all(1) for one in samples], dim=1)
+    same = torch.stack([(inputs == sample).flatten(1).all(1) for sample in samples], dim=1)
     own = same.long().argsort(dim=1, stable=True)[:, : max(1, size - 1)]
     period = n if period is None else period
     pairs, kept, times = -(-period // 2), own.shape[1], -(-n // period)
@@ -127,20 +129,20 @@ def draw_samples(
 
 
 def hidden_in_rows(hidden: Tensor | DrawnSamples, rows: slice) -> Tensor | DrawnSamples:
-    """What hidden elements become in some rows of a design."""
+    """The hidden values of some rows of a design."""
     return hidden if isinstance(hidden, Tensor) else replace(hidden, choice=hidden.choice[:, rows])
 
 
 def row_weights(
     kernel: Kernel, inputs: Tensor, hidden: Tensor | DrawnSamples, features: Features, design: Tensor
 ) -> Tensor:
-    """What each row weighs, ``[B or 1, n]``; where rows have different samples, each by its own.
+    """Each row's weight by the kernel, ``[B or 1, n]``; a row whose hidden values are a sample's is weighed with these.
 
     Args:
-        kernel: not bound yet.
+        kernel: before it is bound to inputs.
         inputs: ``[B, *dims]``.
-        hidden: of that shape, or one of several for each row.
-        features: of the inputs.
+        hidden: hidden values of the inputs' shape, or samples.
+        features: the inputs' features.
         design: bool ``[B or 1, n, d]``.
     """
     present = features.present.expand(len(design), -1)

@@ -1,12 +1,10 @@
-"""A kernel on the inputs themselves: how far a perturbed input lies from the unperturbed one, element by element.
+"""A kernel on the inputs themselves: the distance between a perturbed and the unperturbed input, over all elements.
 
-No perturbed input is made for it. With ``x`` the input, ``b`` the baseline, ``z`` a row of the design and ``k`` a
-feature,
+No perturbed input is made. Let ``x`` be the input, ``b`` the baseline, ``x'`` the perturbed input of row ``z``, and
+``xx_k``, ``xb_k``, ``bb_k`` the sums of x², xb and b² over the elements of feature k; k = 0 are those that are never
+hidden, with ``z_0 = 1``. Then
 
-    <x, x'> = sum_k z_k sum_k(x x) + (1 - z_k) sum_k(x b) + always
-
-and so on, where ``sum_k`` runs over the feature's elements and ``always`` over those that are never hidden: d + 1 sums
-an input are all that is needed.
+    <x, x'> = sum_k z_k xx_k + (1 - z_k) xb_k,    <x', x'> = sum_k z_k xx_k + (1 - z_k) bb_k.
 """
 
 from __future__ import annotations
@@ -84,19 +82,19 @@ def feature_sums(inputs: Tensor, baseline: Tensor, features: Features) -> tuple[
 
     Args:
         inputs: ``[B, *dims]``.
-        baseline: of the same shape.
-        features: of the inputs.
+        baseline: hidden values of the same shape.
+        features: the inputs' features.
 
     Returns:
-        Three tensors ``[B, d + 1]``, whose first column is over the elements that are never hidden.
+        xx, xb and bb, each ``[B, d + 1]``; column 0 sums over the elements that are never hidden.
     """
     dtype = wide_dtype(inputs.device)
-    found = []
+    sums = []
     for b, (values, hidden) in enumerate(zip(inputs, baseline, strict=True)):  # one at a time, for the memory
         x, base = values.to(dtype), hidden.to(dtype)
         labels = features.mask[b if len(features.mask) > 1 else 0]
-        found.append(torch.stack([_sums(part, labels, len(features)) for part in (x * x, x * base, base * base)]))
-    xx, xb, bb = torch.stack(found, dim=1)
+        sums.append(torch.stack([_sums(part, labels, len(features)) for part in (x * x, x * base, base * base)]))
+    xx, xb, bb = torch.stack(sums, dim=1)
     return xx, xb, bb
 
 

@@ -1,9 +1,8 @@
 """Locality kernels: how much each perturbation counts in the surrogate's fit.
 
 A kernel takes a design, bool ``[B, n, d]``, and the features that each input has, bool ``[B, d]``, and returns weights
-``[B, n]`` above 0 and at most 1; the unperturbed input has weight 1. Distances are those of the on/off rows to the row
-in which every feature is on; that of :mod:`lime_callback.sampling.input_distance_kernel` is between the inputs
-themselves.
+``[B, n]`` above 0 and at most 1; the unperturbed input has weight 1. Distances here are between a row z and the row of
+ones; those of :mod:`lime_callback.sampling.input_distance_kernel` are between the inputs themselves.
 """
 
 from __future__ import annotations
@@ -63,12 +62,12 @@ class _RowKernel(ExponentialKernel):
 
     @abstractmethod
     def _squared_distance(self, kept: Tensor) -> Tensor:
-        """Squared distance to the unperturbed row, given the share of features that stay on."""
+        """Squared distance to the row of ones, given the share of features that are on."""
 
 
 @dataclass(frozen=True)
 class Cosine(_RowKernel):
-    """Exponential kernel on the cosine distance, ``exp(-distance² / (2 width²))``.
+    """Exponential kernel on the cosine distance ``1 - sqrt(on / d)``, where ``on`` of d features are on.
 
     Args:
         width: kernel width, without unit, above 0.
@@ -90,7 +89,7 @@ class Cosine(_RowKernel):
 
 @dataclass(frozen=True)
 class Euclidean(_RowKernel):
-    """Exponential kernel on the Euclidean distance as a share of the largest one, ``sqrt(off / d)``.
+    """Exponential kernel on ``||1 - z|| / sqrt(d)``, the Euclidean distance as a share of the largest one.
 
     Args:
         width: kernel width as a share of ``sqrt(d)``, above 0.

@@ -1,13 +1,15 @@
-"""Two-level orthogonal arrays in which no interaction passes for a feature: Paley's.
+"""Paley's two-level orthogonal arrays, in which no interaction of features passes for a feature.
 
-Letters: ``q`` is a prime with ``q mod 4 = 3``; the array has ``q + 1`` rows and as many columns of +1 and -1, every two
-of which are orthogonal. With the character ``c(a)``, which is 1 for the squares modulo q, -1 for other numbers, and 0
-for 0, row r and column k from 1 on hold ``c(k - r)``, but -1 where ``k = r``; row 0 and column 0 are 1 throughout.
+Letters: ``q`` is a prime with ``q mod 4 = 3``; the array ``A`` has entries +1 and -1 and shape ``[q + 1, q + 1]``, with
+``A' A = (q + 1) I``. Let ``c(a)`` be 1 if a is a square modulo q, -1 if it is none, and 0 if ``a = 0``. Then
 
-In a regular array, such as those of powers of two, the product of two or three columns is another column or orthogonal
-to all of them, so an interaction of features is confounded with a feature wholly or not at all. In Paley's array it is
-shared out: the correlation of a product of s columns with another column is ``sum_r c((r - a)(r - b)...) / q``, which
-by Weil's bound is at most about ``s / sqrt(q)``.
+    A[0, k] = A[r, 0] = 1,    A[r, r] = -1,    A[r, k] = c(k - r)  for r, k > 0, r != k.
+
+In a regular array, such as those of ``2^p`` rows, the product of two or three columns either is another column or is
+orthogonal to all of them: an interaction is confounded with a feature wholly or not at all. In Paley's array the
+confounding is spread over all features: the correlation of the product of s columns with another column is
+
+    |sum_r c((r - k_1) ... (r - k_s)(r - k))| / q  <=  about s / sqrt(q)        (Weil's bound).
 
 References:
     Paley, "On Orthogonal Matrices", Journal of Mathematics and Physics 12 (1933), for the array; Plackett and Burman,
@@ -24,12 +26,12 @@ from torch import Tensor
 
 
 def array_rows(order: int, rows: Tensor, columns: Tensor) -> Tensor:
-    """An array's entries, bool ``[m, d]``: True for +1.
+    """Entries ``A[rows, columns]`` as bool ``[m, d]``: True for +1.
 
     Args:
-        order: number of the array's rows, of :func:`least_order`.
-        rows: their numbers, int64 ``[m]``, from 0 to ``order - 1``.
-        columns: int64 ``[d]``, likewise.
+        order: the array's number of rows, ``q + 1``, see :func:`least_order`.
+        rows: row numbers, int64 ``[m]``, from 0 to q.
+        columns: column numbers, int64 ``[d]``, from 0 to q.
     """
     q = order - 1
     r, k = rows.unsqueeze(1), columns.unsqueeze(0)
@@ -37,7 +39,7 @@ def array_rows(order: int, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def least_order(rows: int) -> int:
-    """Rows of the smallest array that has at least so many."""
+    """The order ``q + 1`` of the smallest array with at least ``rows`` rows."""
     q = max(3, rows - 1)
     q += (3 - q) % 4
     while not _is_prime(q):
@@ -46,17 +48,17 @@ def least_order(rows: int) -> int:
 
 
 def half_of_all_rows(d: int) -> Tensor:
-    """Half of all ``2**d`` rows: those in which the last feature is off; their complements are the others."""
+    """The ``2^(d-1)`` rows in which the last feature is off, bool ``[2^(d-1), d]``; their complements are the rest."""
     number = torch.arange(2 ** max(0, d - 1))
     return (number[:, None] >> torch.arange(d) & 1).bool()
 
 
 @lru_cache(maxsize=16)
 def _squares(q: int) -> Tensor:
-    """Which numbers are squares modulo q, without 0; bool ``[q]``."""
-    found = torch.zeros(q, dtype=torch.bool)
-    found[torch.arange(1, q) ** 2 % q] = True
-    return found
+    """Whether ``c(a) = 1``, for a from 0 to ``q - 1``; bool ``[q]``."""
+    squares = torch.zeros(q, dtype=torch.bool)
+    squares[torch.arange(1, q) ** 2 % q] = True
+    return squares
 
 
 def _is_prime(number: int) -> bool:

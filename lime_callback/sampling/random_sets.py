@@ -1,7 +1,7 @@
-"""Sets of the same shape at other places: what a set of channels or pixels is compared with.
+"""Random sets of the same shape elsewhere, with which a set of channels or pixels is compared.
 
 A set is a bool mask ``[1 or B, C, H, W]``, in which axes may have size 1 and broadcast. Ranges stay ranges and patches
-stay patches, since a range takes more from a model than as many scattered channels: neighbours stand in for each other.
+stay patches: hiding a range takes more from a model than hiding as many scattered channels, whose neighbours remain.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def random_set_elsewhere(inside: Tensor, generator: torch.Generator, order: Sequ
     """A random set of as many elements, made of the same ranges or patches, away from the set where there is room.
 
     Args:
-        inside: the set, bool ``[1 or B, C, H, W]``; at least one element of each row.
-        generator: of the random places.
-        order: of the channels by their wavelengths; ``None``: as they are.
+        inside: the set, bool ``[1 or B, C, H, W]``, with at least one element in each row.
+        generator: draws the places.
+        order: the channels' order by wavelength; ``None``: as they are.
 
     Returns:
         Another set of the same shape.
@@ -37,18 +37,18 @@ def random_set_elsewhere(inside: Tensor, generator: torch.Generator, order: Sequ
     if len(inside) == 1 and (channels == 1 or space == 1):
         plane = inside[0].reshape(channels, 1).mT if space == 1 else inside[0, 0]
         ordered = plane[:, list(order)] if space == 1 and order is not None else plane
-        found = _moved(ordered, generator)
+        moved = _moved(ordered, generator)
         if ordered is not plane:
             assert order is not None
-            back = torch.empty_like(found)
-            back[:, list(order)] = found
-            found = back
-        return (found.mT if space == 1 else found).reshape(inside.shape)
+            back = torch.empty_like(moved)
+            back[:, list(order)] = moved
+            moved = back
+        return (moved.mT if space == 1 else moved).reshape(inside.shape)
     return _rolled(inside, generator)
 
 
 def _moved(inside: Tensor, generator: torch.Generator) -> Tensor:
-    """Each connected part of a plane ``[H, W]`` at another place, and none of them on another."""
+    """A plane ``[H, W]`` whose connected parts lie at random places, apart from each other where there is room."""
     from scipy.ndimage import find_objects, label
 
     parts, count = label(inside.numpy(), structure=np.ones((3, 3)))
@@ -56,7 +56,7 @@ def _moved(inside: Tensor, generator: torch.Generator) -> Tensor:
         return _rolled(inside[None, None], generator)[0, 0]
     windows = [parts[place] == number + 1 for number, place in enumerate(find_objects(parts))]
     taken, found = inside.numpy().copy(), np.zeros(inside.shape, dtype=bool)
-    for window in sorted(windows, key=lambda one: -int(one.sum())):
+    for window in sorted(windows, key=lambda part: -int(part.sum())):
         place = _place(taken, window, generator)
         if place is None:
             continue
@@ -70,7 +70,7 @@ def _moved(inside: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _place(taken: NDArray[np.bool_], window: NDArray[np.bool_], generator: torch.Generator) -> tuple[int, int] | None:
-    """A random place for a part, of those where it lies on the fewest elements that are taken; ``None`` if on many."""
+    """A random place for a part, among those where it covers the fewest taken elements; ``None`` if it covers many."""
     from scipy.signal import fftconvolve
 
     hits = np.rint(fftconvolve(taken.astype(float), window[::-1, ::-1].astype(float), mode="valid"))
@@ -91,7 +91,7 @@ def _fill(found: NDArray[np.bool_], missing: int, taken: NDArray[np.bool_], gene
 
 
 def _rolled(inside: Tensor, generator: torch.Generator) -> Tensor:
-    """The whole set moved along its axes, what leaves at one end comes in at the other; the least overlap of a few."""
+    """The whole set rolled along its axes; of a few random shifts the one that overlaps the set least."""
     best, least = inside, inside.numel() + 1
     for _ in range(_TRIES):
         shift = [int(torch.randint(size, (1,), generator=generator)) for size in inside.shape[1:]]

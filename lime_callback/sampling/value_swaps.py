@@ -1,7 +1,7 @@
-"""Swaps: which values of which samples are hidden by which others', pinned for a run.
+"""Swaps: a set of elements is hidden by giving it another sample's values; who swaps with whom stays for a run.
 
-A set is a bool mask ``[1 or N, C, H, W]`` over ``N`` samples, in which axes may have size 1 and broadcast. To hide it,
-its elements take the values that another sample has there. Rows go set by set: row ``r`` is sample ``r % m`` with set
+A set is a bool mask ``M [1 or N, C, H, W]`` over ``N`` samples, in which axes may have size 1 and broadcast. Sample x
+with the set hidden by donor y is ``(1 - M) x + M y``. Rows go set by set: row ``r`` is sample ``r % m`` with set
 ``r // m`` hidden.
 """
 
@@ -28,15 +28,15 @@ _FEWEST_ALIKE = 3
 
 @dataclass(frozen=True, eq=False)
 class Swaps:
-    """What is hidden, and by what.
+    """Which sets are hidden in which samples, and whose values they take.
 
     Attributes:
-        names: of the S sets that are asked about.
-        masks: of these sets, then of the random sets.
-        references: for each of the S sets the places of its random sets in ``masks``.
-        samples: which samples are asked, int64 ``[m]``.
-        donors: whose values they take, int64 ``[m]``: none takes its own.
-        overlaps: for each of the S sets the part of a random set that another of its random sets has, too, on average.
+        names: the S watched sets and bands.
+        masks: their masks, then those of the random sets.
+        references: for each of the S sets, where its random sets are in ``masks``.
+        samples: the samples' numbers, int64 ``[m]``.
+        donors: for each sample, the number of the one whose values it takes, int64 ``[m]``; never its own.
+        overlaps: for each of the S sets, which part of a random set another of its random sets has, too, on average.
     """
 
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class Swaps:
 
     @property
     def forwards(self) -> int:
-        """Inputs that the model is asked about, those as they are among them."""
+        """How many inputs the model is run on, the samples as they are among them."""
         return len(self.samples) * (len(self.masks) + 1)
 
 
@@ -68,12 +68,12 @@ def choose_swaps(
 
     Args:
         watched: masks by name.
-        bands: likewise; left out where the budget does not suffice for them.
-        count: samples that there are, N.
-        budget: inputs that the model may be asked about at most.
-        seed: of all that is random.
-        order: of the channels by their wavelengths.
-        references: random sets for each watched set; ``None``: as many as the budget allows.
+        bands: masks by name; left out where the budget does not suffice for them.
+        count: N, the number of samples.
+        budget: the largest number of inputs that the model may be run on.
+        seed: decides all that is random.
+        order: the channels' order by wavelength.
+        references: number of random sets for each watched set; ``None``: as many as the budget allows.
 
     Returns:
         The choice, or ``None`` if the budget suffices for no set, or there are too few samples.
@@ -86,16 +86,16 @@ def choose_swaps(
         tries = [(bands, choices[:4], enough), ({}, choices, enough), ({}, choices[-1:], FEWEST)]
     else:
         tries = [(bands, (0,), FEWEST)] if bands else []
-    found = None
+    afforded = None
     for kept, numbers, least in tries:
         own = _own(kept)
-        found = _afforded(len(watched), len(kept) + sum(own.values()) + 1, count, budget, numbers, least)
-        if found is not None:
+        afforded = _afforded(len(watched), len(kept) + sum(own.values()) + 1, count, budget, numbers, least)
+        if afforded is not None:
             bands = kept
             break
-    if found is None:
+    if afforded is None:
         return None
-    random_sets, samples = found
+    random_sets, samples = afforded
     order_of = torch.randperm(count, generator=generator)[:samples]
     asked = {**watched, **{name: mask for name, mask in bands.items() if name not in watched}}
     masks, places = list(asked.values()), []
@@ -120,7 +120,7 @@ def overlap(masks: Sequence[Tensor]) -> float:
 def _afforded(
     watched: int, fixed: int, count: int, budget: int, numbers: Sequence[int], least: int
 ) -> tuple[int, int] | None:
-    """How many random sets a watched set has, the first of ``numbers`` that leaves enough samples, and how many."""
+    """The first of ``numbers`` of random sets a watched set that leaves at least ``least`` samples, and how many."""
     for references in numbers:
         samples = min(count, budget // (fixed + watched * (1 + references)))
         if samples >= least:
@@ -137,7 +137,7 @@ def _own(bands: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def _are_alike(name: str, other: str, bands: Mapping[str, Tensor]) -> bool:
-    sizes = sorted(int(bands[one].sum()) for one in (name, other))
+    sizes = sorted(int(bands[band].sum()) for band in (name, other))
     return name != other and sizes[0] >= _ALIKE * sizes[1]
 
 
@@ -148,8 +148,8 @@ class SwappedInputs:
     Args:
         inputs: ``[N, *dims]``.
         layout: the axes of one input.
-        swaps: what is hidden by what.
-        device: where the model is.
+        swaps: which sets are hidden in which samples.
+        device: the model's device.
     """
 
     inputs: Tensor
@@ -159,7 +159,7 @@ class SwappedInputs:
 
     @property
     def per_input(self) -> int:
-        """Rows a set, m."""
+        """m, the number of rows for each set."""
         return len(self.swaps.samples)
 
     def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:

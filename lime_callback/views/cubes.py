@@ -56,7 +56,7 @@ class Cubes(View):
         Raises:
             ValueError: as the two views do.
         """
-        space, spectrum = given.cut_by(self.superpixels), given.cut_by(self.superbands)
+        space, spectrum = given.cut_by(self.superpixels.features), given.cut_by(self.superbands.features)
         pixel, band = space.canonical, spectrum.canonical
         labels = torch.where((pixel < 0) | (band < 0), -1, pixel * len(spectrum) + band)
         names = [f"{where} {_TIMES} {what}" for where in space.names for what in spectrum.names]

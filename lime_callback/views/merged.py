@@ -49,5 +49,5 @@ class Merged(View):
             ValueError: as the views do, and if ``groups`` or ``names`` hold a feature that there is not.
         """
         assert isinstance(self.views, tuple)
-        laid: Features = reduce(Features.over, map(given.cut_by, self.views))
+        laid: Features = reduce(Features.over, (given.cut_by(view.features) for view in self.views))
         return laid.merged(self.groups).renamed(self.names)

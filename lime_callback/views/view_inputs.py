@@ -17,10 +17,9 @@ from lime_callback.views.features import Features
 from lime_callback.views.user_masks import find_user_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lime_callback.views.layout import Layout
-    from lime_callback.views.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +79,9 @@ class ViewInputs:
         """A mask of the user's, see :func:`~lime_callback.views.user_masks.find_user_mask`."""
         return find_user_mask(argument, value, self.inputs, self.layout, self.batch)
 
-    def cut_by(self, view: View) -> Features:
-        """Features of another view, for the same inputs."""
-        return view.features(self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch)
+    def cut_by(self, features: Callable[..., Features]) -> Features:
+        """What another view's ``features`` gives for the same inputs."""
+        return features(self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch)
 
     def labelled(self, labels: Tensor, names: Sequence[str], *, per_input: bool = False) -> Features:
         """Features of labels ``[B or 1, C, H, W]``, in the user's layout and on the inputs' device."""

@@ -94,10 +94,11 @@ def test_it_costs_a_quarter_of_the_perturbations_of_two_probes_once(tmp_path):
         pictures=False,
     )  # fmt: skip
     fit(tmp_path, lime, epochs=2)
-    # A probe itself, all of it hidden (the second time by each of eight samples), and four curves of six steps. Each of
-    # the two explanations proves the model's stem by three inputs, and before the first the targets are chosen.
+    # A probe itself, all of it hidden (the second time by each of sixteen samples), and four curves of six steps. The
+    # first explanation proves the model's stem by three inputs, which for sixteen samples does not pay, and before it
+    # the targets are chosen.
     each = 3 * (400 + 2 + 4 * 6) + 3
-    assert forwards == [3 + each + 2 * (100 + 1 + 8) + 3, each]
+    assert forwards == [3 + each + 2 * (100 + 1 + 16), each]
 
 
 @pytest.mark.parametrize(("n", "asked"), [(96, True), (60, False)])

@@ -172,7 +172,7 @@ LABELS = torch.zeros(1, 3, dtype=torch.long)
             ("view name None", lambda: Superpixels(name=None), T, "`name` should be a name of letters.*None"),
             ("view named ..", lambda: Superpixels(name=".."), V, r"`name` should be a name of letters.*'\.\.'"),
             ("view with a colon", lambda: Superpixels(name="a:b"), V, "`name` should be a name of letters.*'a:b'"),
-            ("bands None", lambda: Superbands(None), T, "`bands` should be a whole number, a sequence.*None"),
+            ("bands fraction", lambda: Superbands(2.5), T, "`bands` should be a whole number, a sequence.*2.5"),
             ("bands set", lambda: Superbands({"R"}), T, "`bands` should be a whole number, a sequence of groups"),
             ("bands array", lambda: Superbands(np.ones((1, 2))), T, "`bands` should be a whole number, a sequence"),
             ("bands boolean", lambda: Superbands([[True]]), T, "`bands` should hold a band or index name"),

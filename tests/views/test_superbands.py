@@ -2,6 +2,7 @@
 
 import logging
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -367,3 +368,10 @@ def test_cubes_leave_alone_what_their_superbands_do():
 def test_show_not_included_is_true_or_false():
     with pytest.raises(TypeError, match=r"`show_not_included` should be True or False. Found `show_not_included = 0`"):
         Superbands(3, show_not_included=0)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(12, 12), (20, 20), (45, 20)])
+def test_without_a_number_there_are_twenty_groups_or_as_many_as_channels(channels, groups):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(Superbands(None).features(torch.rand(2, channels, 3, 3))) == groups

@@ -16,6 +16,7 @@ from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_RUN = 0.05  # probability to take a difference that is not relevant for one, at one look
 RELEVANT = 0.1  # of the predictions, or of the outputs' spread: a smaller difference is not worth an alarm
 
 
@@ -71,7 +72,7 @@ class Reliance:
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
         """Whether the model rests on each set, bool ``[S]``: hiding it changes more than expected, not by chance.
 
-        Without a bound, the excess has to be relevant (above 0.1) and significant over the samples, and the set has to
+        Without a bound, the excess has to be relevant (above 0.1 by more than its error), no chance, and the set has to
         stand out from its random sets, since some range of channels is always the most important one.
 
         Args:
@@ -84,7 +85,9 @@ class Reliance:
         error = self.spread * (1 / among + (bound is None)).sqrt()
         over_sets = torch.where(error > 0, error * critical_value(among - 1, level), 0.0)
         if bound is None:
-            return (self.excess > RELEVANT) & (self.chance <= alpha) & (self.excess > over_sets)
+            # One look's error beside the run's: how large the difference is matters less than that there is one.
+            surely = self.excess - self.excess_error * critical_value(self.samples - 1, 1 - 2 * _RUN)
+            return (surely > RELEVANT) & (self.chance <= alpha) & (self.excess > over_sets)
         over_samples = self.excess_error * critical_value(self.samples - 1, level)
         return (self.excess - over_samples > bound) & (self.excess - over_sets > bound)
 

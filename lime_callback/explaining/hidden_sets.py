@@ -113,6 +113,7 @@ def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: An
         changed_error=_error(changed[: len(names)]),
         expected=usual(changed).mean(1),
         excess_error=_error(excess),
+        everything=answers.changed(whole, whole[swaps.donor_rows].unsqueeze(0)).mean(1).expand(len(names)),
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
         chance=torch.tensor(
             [

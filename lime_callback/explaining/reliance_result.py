@@ -20,6 +20,22 @@ _RUN = 0.05  # probability to take a difference that is not relevant for one, at
 RELEVANT = 0.1  # of the predictions, or of the outputs' spread: a smaller difference is not worth an alarm
 
 
+def stands_out(changed: Tensor, expected: Tensor, everything: Tensor) -> Tensor:
+    """Whether a set matters much more than random sets as large, bool ``[S]``.
+
+    Some range of channels is always the most important one, and may change half as much again as the others. So the
+    set has to change twice as much as expected, or at least half of what then is left to change. Where hiding random
+    sets changes nearly as much as hiding everything, nothing is left.
+
+    Args:
+        changed: what hiding the set changes, ``[S]``.
+        expected: what hiding random sets changes, ``[S]``.
+        everything: what hiding all elements changes, ``[S]`` or one number.
+    """
+    excess, left = changed - expected, everything - expected
+    return (excess > RELEVANT) & ((excess > expected) | ((left > 2 * RELEVANT) & (excess > left / 2)))
+
+
 @dataclass(frozen=True, eq=False)
 class Reliance:
     """What hiding each of S sets changes, beside random sets. Tensors are float64 ``[S]``, on the CPU.
@@ -31,6 +47,7 @@ class Reliance:
         changed_error: its standard error over the samples.
         expected: mean of ``changed`` over random sets of as many elements, made of the same ranges or patches.
         excess_error: standard error of ``changed - expected`` over the samples.
+        everything: ``changed`` if all elements were hidden: the samples' own outputs beside those of their donors.
         spread: standard deviation of ``changed`` between random sets, as if they had no elements in common.
         chance: p value: the probability of at least as much change, if the set were one of its random sets.
         accuracy_drop: how far the accuracy falls; ``None`` without labels that fit.
@@ -49,6 +66,7 @@ class Reliance:
     changed_error: Tensor
     expected: Tensor
     excess_error: Tensor
+    everything: Tensor
     spread: Tensor
     chance: Tensor
     accuracy_drop: Tensor | None
@@ -72,8 +90,9 @@ class Reliance:
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
         """Whether the model rests on each set, bool ``[S]``: hiding it changes more than expected, not by chance.
 
-        Without a bound, the excess has to be relevant (above 0.1 by more than its error), no chance, and the set has to
-        stand out from its random sets, since some range of channels is always the most important one.
+        Without a bound, three things are asked. The difference is no chance (``chance``). No random set is likely to
+        change as much (``spread``). And the set matters much more than random sets, see :func:`stands_out`, also if
+        the change is less by its error.
 
         Args:
             bound: the excess has to exceed this by more than its error; ``None``: as above.
@@ -86,8 +105,9 @@ class Reliance:
         over_sets = torch.where(error > 0, error * critical_value(among - 1, level), 0.0)
         if bound is None:
             # One look's error beside the run's: how large the difference is matters less than that there is one.
-            surely = self.excess - self.excess_error * critical_value(self.samples - 1, 1 - 2 * _RUN)
-            return (surely > RELEVANT) & (self.chance <= alpha) & (self.excess > over_sets)
+            surely = self.changed - self.excess_error * critical_value(self.samples - 1, 1 - 2 * _RUN)
+            relevant = stands_out(surely, self.expected, self.everything)
+            return relevant & (self.chance <= alpha) & (self.excess > over_sets)
         over_samples = self.excess_error * critical_value(self.samples - 1, level)
         return (self.excess - over_samples > bound) & (self.excess - over_sets > bound)
 

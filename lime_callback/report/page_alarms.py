@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.explaining.reliance_result import RELEVANT
+import torch
+
+from lime_callback.explaining.reliance_result import stands_out
 from lime_callback.following.watch_alarms import level
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -71,9 +73,10 @@ def _share_alarm(name: str, watch: Mapping[str, Any], share: float, half: float)
 
 
 def _reliance_alarm(name: str, watch: Mapping[str, Any], changed: float, expected: float) -> Iterator[dict[str, str]]:
-    """A run also asks for the chance of so much change, which its measures do not hold: here it is a hint."""
+    """A hint, for the run's measures do not say how probable such a change is by chance, or what hiding all changes."""
     bound = watch.get("reliance")
-    if _asks_reliance(watch) and changed - expected > (RELEVANT if bound is None else bound):
+    values = torch.tensor([[changed], [expected], [1.0]], dtype=torch.float64)
+    if _asks_reliance(watch) and (bool(stands_out(*values)) if bound is None else changed - expected > bound):
         # Of classes these are shares of the predictions, else standard deviations of the outputs: the words fit both.
         text = f"Hiding it changes {_number(changed)} of what is predicted; {_number(expected)} is expected of random"
         yield {"watch": name, "said": " may be relied on", "text": f"{text} sets as large."}

@@ -47,6 +47,11 @@ class Swaps:
     overlaps: tuple[float, ...] = ()
 
     @property
+    def donor_rows(self) -> Tensor:
+        """For each sample, its donor's place in ``samples``, int64 ``[m]``."""
+        return (self.samples == self.donors.unsqueeze(1)).long().argmax(1)
+
+    @property
     def forwards(self) -> int:
         """How many inputs the model is run on, the samples as they are among them."""
         return len(self.samples) * (len(self.masks) + 1)

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class Watch:
     """A set of channels or of pixels that is followed: its share of the attribution, and what hiding it changes.
 
-    An alarm is raised where the model rests on the set: where hiding it changes more of the predictions than hiding
-    random sets of as many channels or pixels, by a relevant difference (0.1). A set that the model should use, which
-    ``below`` says, raises none for that. All alarms of a run together are raised without a cause in at most 5 % of the
-    runs.
+    An alarm is raised where the model rests on the set: where hiding it surely changes twice as many predictions as
+    hiding random sets of as many channels or pixels (or half of those that they leave), and at least a tenth more. A
+    set that the model should use, which ``below`` says, raises none for that. All alarms of a run together are raised
+    without a cause in at most 5 % of the runs.
 
     Args:
         bands: channels, in every spelling that a group of :class:`~lime_callback.Superbands` has: a range in nm

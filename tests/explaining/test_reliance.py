@@ -17,6 +17,7 @@ from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.hidden_sets import reliance_of_outputs
 from lime_callback.explaining.model_reliance import reliance
 from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
+from lime_callback.explaining.reliance_result import stands_out
 from lime_callback.following.watch_alarms import level, reliance_alarm
 from lime_callback.sampling.random_sets import random_set_elsewhere
 from lime_callback.sampling.value_swaps import choose_swaps, overlap
@@ -101,6 +102,7 @@ def test_a_set_that_decides_changes_half_of_two_classes_and_no_other_does():
     other = labels[donors.donors] != labels[donors.samples]
     assert found.changed.tolist() == [float(other.double().mean()), 0.0]
     torch.testing.assert_close(found.accuracy_drop, found.changed)
+    torch.testing.assert_close(found.everything, found.changed[:1].expand(2))
     assert found.expected[0] == 0
     assert found.loss_increase[0] > 0
     assert found.loss_increase[1] == 0
@@ -235,6 +237,33 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
                 raised += 1
                 break
     assert raised <= 0.05 * runs
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected", "everything", "much"),
+    [
+        (0.54, 0.24, 0.8, True),  # more than twice as much
+        (0.40, 0.32, 0.8, False),  # some range is always the most important one
+        (0.09, 0.00, 0.8, False),  # too little to matter
+        (0.75, 0.45, 0.8, True),  # most of what was left to change
+        (0.45, 0.25, 0.5, True),  # likewise of two classes, of which half keep their prediction whatever is hidden
+        (0.60, 0.45, 0.5, False),  # random sets change nearly all that there is
+        (0.70, 0.60, 0.5, False),
+    ],
+)
+def test_a_set_stands_out_if_it_matters_much_more_than_random_sets(changed, expected, everything, much):
+    assert stands_out(*torch.tensor([[changed], [expected], [everything]]).double()).tolist() == [much]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_most_important_range_of_a_smooth_spectrum_is_no_alarm(seed):
+    """All channels are used, those in the middle half as much again as those at the ends."""
+    generator = seeded(seed)
+    weights = (1 + 0.5 * torch.linspace(0, torch.pi, 60).sin()) * torch.randn(5, 60, generator=generator)
+    x = torch.randn(64, 60, 1, 1, generator=generator)
+    found = reliance(lambda z: z[:, :, 0, 0] @ weights.T, x, {"middle": list(range(26, 34)), "end": list(range(8))})
+    assert found.expected.min() > 0.1
+    assert not found.relies().any()
 
 
 @pytest.mark.parametrize("width", [1, 2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
@@ -67,15 +66,16 @@ class PinnedView:
         config, ranks, probes = context.config, context.ranks, context.model.probes
         # The cut may fail in one process alone. It ends before the forwards begin, in which processes may wait for each
         # other.
-        whole, features, watched = ranks.together(partial(self._cut, probes, config))
+        with ranks.together():
+            whole, features, watched = self._cut(probes, config)
         self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
-            outputs, pinned = ranks.together(
-                partial(
-                    unperturbed_outputs, context.model, probes.inputs, config.settings.output, context.batch_size, ranks
+            with ranks.together():
+                outputs, pinned = unperturbed_outputs(
+                    context.model, probes.inputs, config.settings.output, context.batch_size, ranks
                 )
-            )
-            ranks.together(partial(self._choose, outputs, pinned, config))
+            with ranks.together():
+                self._choose(outputs, pinned, config)
         self.features = features
 
     def _cut(self, probes: Probes, config: CallbackConfig) -> tuple[Features, Features, dict[str, WatchOverlap]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lime_callback.following.time_budget import affordable
-from lime_callback.forwards.batched_forwards import in_batches
+from lime_callback.forwards.batched_forwards import Batches
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.outputs.targets import scaled_outputs
 
@@ -92,15 +92,14 @@ def seconds_per_row(context: ExplainContext) -> float:
     inputs, output = model.probes.inputs, context.config.settings.output
     rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
     x, took = inputs[rows], 0.0
-
-    def work(start: int, stop: int) -> None:
-        nonlocal took
-        started = time.perf_counter()
-        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
-        float(outputs.sum())  # waits for the device
-        took = (time.perf_counter() - started) / (stop - start)
-
     with guarded(model.module):
         for _ in range(2):  # the first one warms up
-            ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
+            with ranks.together():
+                batches = Batches(0, len(x), len(x), ranks)
+                while batches.left:
+                    with batches.next() as (start, stop):
+                        started = time.perf_counter()
+                        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
+                        float(outputs.sum())  # waits for the device
+                        took = (time.perf_counter() - started) / (stop - start)
     return max(ranks.gather(took))

@@ -101,7 +101,8 @@ class ProbeSession:
         if capture is not None and probes is not None:
             model = self._model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(self._context(model))
-            self._ranks.together(partial(capture.rehearse, self.config.choice, probes, validation_size(trainer)))
+            with self._ranks.together():
+                capture.rehearse(self.config.choice, probes, validation_size(trainer))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:

@@ -6,33 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback.checks import arguments as check
-from lime_callback.checks.numbers import check_count
-from lime_callback.comparing.drift import RELEVANT, Drift, check_relevant_change
-from lime_callback.comparing.reference import Reference, ReferenceRow
+from lime_callback.comparing.drift import RELEVANT, Drift
+from lime_callback.comparing.reference import ReferenceRow
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.package_presets import Like
 from lime_callback.explaining.reliance_result import Reliance
-from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.callback_config import CallbackConfig
 from lime_callback.following.probe_predictions import ProbePredictions
-from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.segmentation_reducers import Reducer
-from lime_callback.outputs.targets import Output, check_output
+from lime_callback.outputs.targets import Output
 from lime_callback.probes.batch_entries import Key
-from lime_callback.probes.probe_choices import ChoiceName, resolve_choice
+from lime_callback.probes.probe_choices import ChoiceName
 from lime_callback.probes.ranked_samples import Choice
 from lime_callback.sampling.baselines import Baseline, BaselineName
-from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.designs import Design, DesignName
 from lime_callback.sampling.locality_kernels import Kernel, KernelName
 from lime_callback.surrogates.linear_models import Surrogate
 from lime_callback.surrogates.surrogate_names import SurrogateName
 from lime_callback.training.hooks import Hooks
-from lime_callback.views import Superbands, Superpixels, View
-from lime_callback.views.layout import Layout
-from lime_callback.views.view import check_views
-from lime_callback.views.watch import Watch, check_watches
+from lime_callback.views import View
+from lime_callback.views.watch import Watch
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator  # LightningCLI finds it here, too
@@ -168,40 +161,8 @@ class LimeCallback(Hooks):
         output_key: Key | None = None,
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        wavelengths = check.check_wavelengths(wavelengths)
-        views = check_views(views, _usual_views(Layout.of(layout), wavelengths))
-        check_output(output, "auto")
-        scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
-        keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
-        count = check_count("background", background, 0)
-        usual = DefaultBaseline() if count else "mean"
-        config = CallbackConfig(
-            views=views,
-            wavelengths=wavelengths,
-            layout=Layout.of(layout),
-            choice=resolve_choice(probes),
-            target=check.check_target(target, "auto"),
-            every_n_epochs=check_count("every_n_epochs", every_n_epochs),
-            settings=Strategies(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
-            watch=check_watches(watch),
-            reliance=check.check_flag("reliance", reliance),
-            gate=check.check_gate(gate),
-            relevant_change=check_relevant_change(relevant_change),
-            reference=Reference.of(reference, [view.name for view in views]),
-            class_names=check.check_class_names(class_names),
-            max_batch_size=None if max_batch_size is None else check_count("max_batch_size", max_batch_size),
-            time_budget=TimeBudget.of(time_budget),
-            pictures=check.check_flag("pictures", pictures),
-            seed=check_count("seed", seed, 0),
-            name=check.check_name("name", name),
-            input_key=keys[0],
-            label_key=keys[1],
-            output_key=keys[2],
-            forward=check.check_forward(forward),
-            background=count,
-            auto_output=scale is not output and like is None,
-        )
-        super().__init__(config, check.check_one_of("on_error", on_error, ("warn", "raise")))
+        # By their names and all at once: an argument is named here, where it is checked, and where it is used.
+        super().__init__(CallbackConfig.of(locals()))
 
     def explanation(self, view: str) -> Explanation | None:
         """The last explanation of a view, on the CPU; ``None`` before the first.
@@ -247,11 +208,3 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
         return self._latest.loop.view(view).reference_table()
-
-
-def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:
-    """The views of ``views=None``; a superpixel of samples without pixels would be the whole of them."""
-    spectral = [] if wavelengths is None else [Superbands(min(20, len(wavelengths)))]
-    if layout.has_pixels:
-        return [Superpixels(), *spectral]
-    return list[View](spectral) or [Superbands(None, name="elements")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -49,7 +49,8 @@ class PerturbationCount:
             allowed: seconds that the explanation may take.
         """
         ranks, inputs = context.ranks, len(context.model.probes) * views
-        self.keep(0.0, inputs / ranks.shares * seconds_per_row(context), max(ranks.gather(allowed)))
+        each = inputs / ranks.shares * seconds_per_row(context, self.config.settings.output)
+        self.keep(0.0, each, max(ranks.gather(allowed)))
         self.begun = True
 
     def keep(self, fixed: float, each: float, allowed: float) -> None:
@@ -86,10 +87,15 @@ class PerturbationCount:
             )
 
 
-def seconds_per_row(context: ExplainContext) -> float:
-    """What a perturbed input costs in a forward, measured: the slowest process counts."""
+def seconds_per_row(context: ExplainContext, output: Any) -> float:
+    """What a perturbed input costs in a forward, measured: the slowest process counts.
+
+    Args:
+        context: how to explain, and the probes.
+        output: the outputs' scale.
+    """
     model, batch_size, ranks = context.model, context.batch_size, context.ranks
-    inputs, output = model.probes.inputs, context.config.settings.output
+    inputs = model.probes.inputs
     rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
     x, took = inputs[rows], 0.0
     with guarded(model.module):

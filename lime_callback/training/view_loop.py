@@ -53,12 +53,8 @@ class ViewLoop:
     views: dict[str, FollowedView] = field(init=False)
 
     def __post_init__(self) -> None:
-        config, anew = self.config, self.config.choice.anew
-        self.relying = RunReliance(config)
-        self.views = {
-            view.name: FollowedView(view, gate=config.gate, anew=anew, relevant_change=config.relevant_change)
-            for view in config.views
-        }
+        self.relying = RunReliance(self.config)
+        self.views = {view.name: FollowedView(view, self.config) for view in self.config.views}
 
     def view(self, name: str) -> FollowedView:
         """What is kept of a view.
@@ -84,13 +80,13 @@ class ViewLoop:
     def rehearse(self, context: ExplainContext) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""
         config, ranks = self.config, context.ranks
-        few = replace(context, config=replace(config, settings=replace(config.settings, n_perturbations=2)))
-        rehearsed = [FollowedView(view) for view in config.views]
+        few = replace(config, settings=replace(config.settings, n_perturbations=2))
+        rehearsed = [FollowedView(view, few) for view in config.views]
         for followed in rehearsed:
             with guarded(context.model.module):
                 with stage("features"):
-                    followed.pin(few)
-                result = followed.explain(few)
+                    followed.pin(context)
+                result = followed.explain(context)
             with ranks.together():
                 self._check_saved(followed.view.name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]
@@ -118,15 +114,14 @@ class ViewLoop:
                     with stage("features"):
                         followed.pin(context)
                         with ranks.together():
-                            followed.recall(self.config)
+                            followed.recall()
                 result = followed.explain(context, used, checked=True)
-                followed.know(result.outputs, self.config)
+                followed.know(result.outputs)
                 self._say(followed, result)
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(followed, context, result.explanation)
                 with stage("drift"), ranks.together():
-                    surrogate = self.config.settings.surrogate
-                    followed.take_result(result, epochs_trained, probes.labels, surrogate)
+                    followed.take_result(result, epochs_trained, probes.labels)
                 context = replace(context, batch_size=result.batch_size)
                 with self.console.contained(f"the second baseline of view '{name}'"):
                     self._ask_otherwise(followed, context)
@@ -141,7 +136,7 @@ class ViewLoop:
                 with stage("features"):
                     followed.pin(context)
                     with context.ranks.together():
-                        followed.recall(self.config)
+                        followed.recall()
                 if followed.last is not None:
                     recalled.append(followed)
         return recalled

@@ -1,4 +1,4 @@
-"""The callback: its arguments, and what can be asked of it. Its hooks have a module of their own."""
+"""The callback: its arguments, and what users can ask it. Its hooks have a module of their own."""
 
 from __future__ import annotations
 
@@ -6,33 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lime_callback.checks import arguments as check
-from lime_callback.checks.numbers import check_count
-from lime_callback.comparing.drift import RELEVANT, Drift, check_relevant_change
-from lime_callback.comparing.reference import Reference, ReferenceRow
+from lime_callback.comparing.drift import RELEVANT, Drift
+from lime_callback.comparing.reference import ReferenceRow
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.package_presets import Like
 from lime_callback.explaining.reliance_result import Reliance
-from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.callback_config import CallbackConfig
 from lime_callback.following.probe_predictions import ProbePredictions
-from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.segmentation_reducers import Reducer
-from lime_callback.outputs.targets import Output, check_output
+from lime_callback.outputs.targets import Output
 from lime_callback.probes.batch_entries import Key
-from lime_callback.probes.probe_choices import ChoiceName, resolve_choice
+from lime_callback.probes.probe_choices import ChoiceName
 from lime_callback.probes.ranked_samples import Choice
 from lime_callback.sampling.baselines import Baseline, BaselineName
-from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.designs import Design, DesignName
 from lime_callback.sampling.locality_kernels import Kernel, KernelName
 from lime_callback.surrogates.linear_models import Surrogate
 from lime_callback.surrogates.surrogate_names import SurrogateName
 from lime_callback.training.hooks import Hooks
-from lime_callback.views import Superbands, Superpixels, View
-from lime_callback.views.layout import Layout
-from lime_callback.views.view import check_views
-from lime_callback.views.watch import Watch, check_watches
+from lime_callback.views import View
+from lime_callback.views.watch import Watch
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator  # LightningCLI finds it here, too
@@ -41,80 +34,93 @@ if TYPE_CHECKING:
 class LimeCallback(Hooks):
     """Explains a fixed set of validation samples with LIME at the end of validation epochs, and logs what it finds.
 
-    Metrics, for every view as ``<name>/<view>/...``: ``score`` and ``score_min`` (R² of rows left out, mean and least
-    over the probes), ``gated`` (explanations that do not count), ``faithfulness`` (how much sooner the output falls and
-    rises in the explanation's order than in a random one); for a watch ``watch/<name>`` (its share of the attribution),
-    ``watch_error/<name>``, ``watch_reference/<name>`` (its share of the elements), ``reliance/<name>`` (the share of
-    predictions that change when it is hidden) and ``reliance/<name>_expected`` (of random sets as large); since the
-    previous explained epoch ``moved`` (share of the attribution that went elsewhere), ``scale`` (binary logarithm of
-    how many times longer the attribution became), ``flipped`` (share of the attribution whose sign turned), ``changed``
-    (share of the features that changed by more than what matters), ``prediction_changed``, ``drift`` and
-    ``noise_floor`` (cosine distance of the coefficients), ``rank_correlation``, ``top5_overlap``, ``similarity`` (of
-    maps); since the first ``moved_from_start`` and ``drift_from_start``, against a reference ``moved_from_reference``,
-    ``drift_from_reference`` and ``changed_from_reference``; ``settled``, the epoch since which nothing that matters has
-    moved; and ``<name>/seconds``, ``<name>/forwards``, ``<name>/perturbations``. All can be monitored from the first
-    validation on: monitors find the worst value there can be for what has nothing to compare with yet, and loggers get
-    none. ``trainer.test`` explains samples of the test set, as ``<name>/test/...``, with nothing to compare with.
-    Without any validation, samples of the training set are explained at the end of training epochs.
+    For every view it logs these metrics, as ``<name>/<view>/...``:
 
-    The run is not changed: random state, modes, buffers, metrics and plain attributes of all modules are as before.
-    What a forward does outside of the modules stays done; :func:`lime_callback.is_explaining` lets the model know.
+    - how good the explanations are: ``score`` and ``score_min`` are the mean and the least R² over the probes, of rows
+      that were left out of the fit; ``gated`` counts the explanations that do not count; ``faithfulness`` says how much
+      sooner the output falls and rises in the explanation's order than in a random one;
+    - for a watch: ``watch/<watch>`` is its share of the attribution, ``watch_error/<watch>`` the error of that share,
+      and ``watch_reference/<watch>`` its share of the elements; ``reliance/<watch>`` is the share of the predictions
+      that change when it is hidden, and ``reliance/<watch>_expected`` the same of random sets as large;
+    - against the explained epoch before: ``moved`` is the share of the attribution that went elsewhere, ``scale`` the
+      binary logarithm of how many times longer the attribution became, ``flipped`` the share of the attribution whose
+      sign turned, ``changed`` the share of the features that changed by more than what matters; ``prediction_changed``
+      says how far the predictions changed (of classes, the share of the probes whose class is another); ``drift`` is
+      the cosine distance of the coefficients, ``noise_floor`` what noise alone makes of it; ``rank_correlation`` and
+      ``top5_overlap`` compare the features' order, ``similarity`` the maps;
+    - against the first explained epoch: ``moved_from_start`` and ``drift_from_start``;
+    - against the reference: ``moved_from_reference``, ``drift_from_reference`` and ``changed_from_reference``;
+    - ``settled`` is the epoch since which nothing that matters has moved.
+
+    ``<name>/seconds``, ``<name>/forwards`` and ``<name>/perturbations`` say what an explained epoch took.
+
+    Monitors find all of these from the first validation on, but for ``similarity``. Where there is nothing yet to
+    compare with, monitors find the worst value that there can be, and loggers get none.
+
+    ``trainer.test`` explains samples of the test set, as ``<name>/test/...``, and compares them with nothing. In a run
+    without validation, the callback explains samples of the training set at the end of training epochs.
+
+    The callback does not change the run: it puts back the random state, and the modes, buffers, metrics and plain
+    attributes of all modules. It cannot undo what a forward does outside of the modules;
+    :func:`lime_callback.is_explaining` lets the model know when a forward is made for an explanation.
 
     Args:
-        views: a view or several. ``None``: ``Superpixels()``, and ``Superbands()`` too when wavelengths are given; of
-            samples without pixels ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
+        views: a view or several. ``None`` takes ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
+            Samples without pixels get ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
         wavelengths: one for each channel, in nm, in any order.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
-        probes: how many validation samples are explained, spread evenly over the validation set and then kept; or
-            which: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``, ``"highest_loss"``, or an
-            object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``.
-        target: which output: ``"auto"`` (the label's, where the batch has one integer label a sample that is a class
-            of the model; else as ``"predicted"``), ``"predicted"`` (the largest, as it is at the first explained epoch;
-            of a regression, whose outputs may have different units, the first), ``"label"``, ``"all"``, an index, a
-            list of indices, or a function of the outputs such as ``TopLabels(3)``, asked once.
+        probes: how many validation samples are explained. They are spread evenly over the validation set, and then
+            stay. Or which samples: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``,
+            ``"highest_loss"``, or an object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``.
+        target: which output is explained. ``"auto"`` is the label's, where the batch has one integer label a sample
+            that is a class of the model, and else ``"predicted"``. ``"predicted"`` is the largest output at the first
+            explained epoch; of a regression, whose outputs may have different units, it is the first output.
+            ``"label"`` and ``"all"`` are what they say. An index, a list of indices, or a function of the outputs such
+            as ``TopLabels(3)``, which is asked once, choose others.
         every_n_epochs: explain at the first validation, and again when this many epochs have passed.
-        n_perturbations: of each probe and view.
+        n_perturbations: how many perturbations each probe gets in each view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
             ``lime_callback.sampling.Design``.
-        baseline: what hidden elements become: ``"data"``, each channel's mean over the background (if ``None``, for
-            features that are cut by channel), ``"blur"`` (if ``None``, for superpixels), ``"background"``, values of
-            its samples (if ``None``, for samples without pixels, such as vectors), ``"mean"`` (if ``None`` and there is
-            no background), ``"zero"``, ``"segment_mean"``, a number, one for each channel, a tensor, a function of the
-            inputs, or a ``lime_callback.sampling.Baseline``.
-        kernel: how much each counts: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or a
-            ``lime_callback.sampling.Kernel``.
+        baseline: what hidden elements become. ``"data"`` is each channel's mean over the background (if ``None``, for
+            features that are cut by channel), ``"blur"`` the blurred input (if ``None``, for superpixels),
+            ``"background"`` the values of other samples (if ``None``, for samples without pixels, such as vectors),
+            and ``"mean"`` each channel's mean over the input (if ``None`` and there is no background). Others are
+            ``"zero"``, ``"segment_mean"``, a number, one for each channel, a tensor, a function of the inputs, or a
+            ``lime_callback.sampling.Baseline``.
+        kernel: how much each perturbation counts in the fit: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or
+            a ``lime_callback.sampling.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
             a linear regressor of scikit-learn.
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
-            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.explaining``. What
-            it sets has to be left out.
-        output: scale of the output: ``"auto"`` (``"centered"`` for logits of classes, of which the labels are integers,
-            ``"log_softmax"`` for classes of samples without pixels, such as vectors, else ``"raw"``; ``"raw"`` with
-            ``like=``), ``"raw"``, ``"centered"`` (less the mean of all logits, so that what is added to all of them
-            counts for nothing), ``"log_softmax"`` (the log-probability), ``"softmax"``, ``"sigmoid"``, a function that
-            turns the model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3 less output 5, or for
-            segmentation a ``lime_callback.outputs.Reducer``, such as ``ClassRegion()``.
-        watch: named sets of wavelengths, bands or pixels whose reliance and share of the attribution are logged, and
-            that raise an alarm when the model rests on them: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. A
-            :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or in YAML
-            ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], reliance: 0.3}``.
-        reliance: whether to measure what hiding each watch, and each superband, changes in the model's answers, beside
-            random sets of as many channels or pixels: their values come from other validation samples. It costs at most
-            as many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
-        gate: explanations whose R² is below this, or whose perturbations are too few, are drawn pale and kept out of
-            the drift, of means, of lines and of shares; ``None`` keeps all.
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.explaining``. Leave
+            out what it sets.
+        output: scale of the output. ``"auto"`` takes ``"centered"`` for logits of classes, if the labels are integers,
+            ``"log_softmax"`` for classes of samples without pixels, such as vectors, and else ``"raw"``; with ``like=``
+            it takes ``"raw"``. ``"centered"`` subtracts the mean of all logits, so that what is added to all of them
+            counts for nothing. ``"log_softmax"`` is the log-probability. ``"raw"``, ``"softmax"`` and ``"sigmoid"`` are
+            what they say. A function turns the model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3
+            less output 5; for segmentation, a ``lime_callback.outputs.Reducer`` does, such as ``ClassRegion()``.
+        watch: named sets of wavelengths, bands or pixels: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. The
+            callback logs their reliance and their share of the attribution, and raises an alarm when the model rests on
+            them. A :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or
+            in YAML ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], reliance: 0.3}``.
+        reliance: whether to measure how the model's answers change when each watch, and each superband, takes the
+            values of other validation samples, beside random sets of as many channels or pixels. It costs at most as
+            many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
+        gate: the least R² of an explanation that counts. Those below it, or of too few perturbations, are drawn pale
+            and kept out of the drift, of means, of lines and of shares; ``None`` keeps all.
         relevant_change: the smallest change that matters, as a share of the attribution: ``changed`` counts features
             that changed by more, and ``settled`` waits until less has moved.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
-            ``Explanation.save`` wrote (a dictionary from view to path where there are several views).
+            ``Explanation.save`` wrote. Where there are several views, a dictionary from view to path.
         class_names: of the outputs.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has. Where memory
-            does not suffice, half as many are tried.
-        time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``.
-            Fewer perturbations are used to keep it: the first half, quarter, ... of each design; ``perturbations`` says
-            how many.
-        stem: ``"auto"`` replaces the model's first layer by what it makes of each feature, where it is linear and where
-            that is cheaper than perturbed inputs; ``"off"`` makes them.
+            does not suffice, the callback tries half as many.
+        time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
+            keep it, the callback uses the first half, quarter, ... of each design; ``perturbations`` says how many
+            those are.
+        stem: ``"auto"`` computes what the model's first layer makes of each feature, where that layer is linear and
+            where this is cheaper than to make perturbed inputs; ``"off"`` makes them.
         background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation
             set, for what hidden elements become. 0: none.
         pictures: whether to draw; metrics, history and alarms are there without, too.
@@ -125,11 +131,12 @@ class LimeCallback(Hooks):
         input_key: the batch's entry with the images; ``None`` looks for it.
         label_key: the batch's entry with the labels; ``None`` looks for it.
         output_key: the prediction in the model's output; ``None`` looks for it.
-        forward: for models that need more than the image: takes the LightningModule and a batch of the validation's
-            structure, in which the images are perturbed and every other entry belongs to them; returns the output.
+        forward: for models that need more than the image: a function that takes the LightningModule and a batch of the
+            validation's structure, and returns the output. In that batch the images are perturbed, and every other
+            entry belongs to them.
 
     Raises:
-        ValueError: if an argument's value is out of range or an unknown name.
+        ValueError: if an argument's value is out of range or an unknown name, or two arguments do not fit each other.
         TypeError: if an argument is of another kind.
     """
 
@@ -168,40 +175,8 @@ class LimeCallback(Hooks):
         output_key: Key | None = None,
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        wavelengths = check.check_wavelengths(wavelengths)
-        views = check_views(views, _usual_views(Layout.of(layout), wavelengths))
-        check_output(output, "auto")
-        scale: Any = "raw" if isinstance(output, str) and output == "auto" else output
-        keys = check.check_keys(input_key=input_key, label_key=label_key, output_key=output_key)
-        count = check_count("background", background, 0)
-        usual = DefaultBaseline() if count else "mean"
-        config = CallbackConfig(
-            views=views,
-            wavelengths=wavelengths,
-            layout=Layout.of(layout),
-            choice=resolve_choice(probes),
-            target=check.check_target(target, "auto"),
-            every_n_epochs=check_count("every_n_epochs", every_n_epochs),
-            settings=Strategies(n_perturbations, design, baseline, kernel, surrogate, scale, stem, like, usual),
-            watch=check_watches(watch),
-            reliance=check.check_flag("reliance", reliance),
-            gate=check.check_gate(gate),
-            relevant_change=check_relevant_change(relevant_change),
-            reference=Reference.of(reference, [view.name for view in views]),
-            class_names=check.check_class_names(class_names),
-            max_batch_size=None if max_batch_size is None else check_count("max_batch_size", max_batch_size),
-            time_budget=TimeBudget.of(time_budget),
-            pictures=check.check_flag("pictures", pictures),
-            seed=check_count("seed", seed, 0),
-            name=check.check_name("name", name),
-            input_key=keys[0],
-            label_key=keys[1],
-            output_key=keys[2],
-            forward=check.check_forward(forward),
-            background=count,
-            auto_output=scale is not output and like is None,
-        )
-        super().__init__(config, check.check_one_of("on_error", on_error, ("warn", "raise")))
+        # By their names and all at once: an argument is named here, where it is checked, and where it is used.
+        super().__init__(CallbackConfig.of(locals()))
 
     def explanation(self, view: str) -> Explanation | None:
         """The last explanation of a view, on the CPU; ``None`` before the first.
@@ -212,7 +187,7 @@ class LimeCallback(Hooks):
         return self._latest.loop.view(view).last
 
     def predictions(self, view: str) -> ProbePredictions | None:
-        """What the model said of each probe when it was explained last, and what is true; ``None`` before the first.
+        """The model's predictions for the probes at the last explanation, and the truth; ``None`` before the first.
 
         Raises:
             ValueError: if there is no such view.
@@ -220,7 +195,7 @@ class LimeCallback(Hooks):
         return self._latest.loop.view(view).now
 
     def reliance(self, view: str) -> Reliance | None:
-        """What hiding a view's watches and superbands changed last, see :class:`~lime_callback.explaining.Reliance`.
+        """The last reliance on a view's watches and superbands, see :class:`~lime_callback.explaining.Reliance`.
 
         ``None`` where there are neither, where it was not measured, or before the first explanation.
 
@@ -247,11 +222,3 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
         return self._latest.loop.view(view).reference_table()
-
-
-def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:
-    """The views of ``views=None``; a superpixel of samples without pixels would be the whole of them."""
-    spectral = [] if wavelengths is None else [Superbands(min(20, len(wavelengths)))]
-    if layout.has_pixels:
-        return [Superpixels(), *spectral]
-    return list[View](spectral) or [Superbands(None, name="elements")]

@@ -140,25 +140,25 @@ def explain_batch(
     finder = StemFinder(module if foldable else None)
     with torch.no_grad():
         with stage("forwards"):
-            with finder.looking(forward) as watched:
-                whole, pinned = ranks.together(
-                    partial(unperturbed_outputs, watched, inputs, settings.output, batch_size, ranks, pinned)
-                )
-            targets = ranks.together(partial(select_targets, target, whole))
-            rows = ranks.together(partial(perturbations, batch))
+            with finder.looking(forward) as watched, ranks.together():
+                whole, pinned = unperturbed_outputs(watched, inputs, settings.output, batch_size, ranks, pinned)
+            with ranks.together():
+                targets = select_targets(target, whole)
+            with ranks.together():
+                rows = perturbations(batch)
             hidden = _outputs_with_all_hidden(forward, rows.perturber, settings, batch_size, ranks, pinned)
             evaluate = partial(_evaluate, forward, settings, whole, pinned)
-            stem, unfolded = (
-                ranks.together(partial(fold_stem, finder, evaluate, rows.perturber, batch_size, whole[:1]))
-                if foldable
-                else (None, "")
-            )
+            stem, unfolded = None, ""
+            if foldable:
+                with ranks.together():
+                    stem, unfolded = fold_stem(finder, evaluate, rows.perturber, batch_size, whole[:1])
             outputs, sufficed = perturbed_outputs(evaluate, stem or rows.perturber, targets, batch_size, ranks)
-        with stage("fit"):
-            explained = ranks.together(partial(_conclude, batch, rows, targets, whole, hidden, outputs))
+        with stage("fit"), ranks.together():
+            explained = _conclude(batch, rows, targets, whole, hidden, outputs)
         explained = explained._replace(batch_size=sufficed, unfolded=unfolded)
         if checked and (steps := steps_for(rows.perturber.per_input)):
-            curve_rows = ranks.together(partial(_curve_rows, explained.explanation, rows.perturber, stem, steps, seeds))
+            with ranks.together():
+                curve_rows = _curve_rows(explained.explanation, rows.perturber, stem, steps, seeds)
             with stage("forwards"), progress_unheard():
                 along, _ = perturbed_outputs(evaluate, curve_rows, targets[:, :1], sufficed, ranks)
             explained = _with_faithfulness(explained, along.view(len(inputs), -1), outputs)
@@ -197,10 +197,10 @@ def _outputs_with_all_hidden(
     """The outputs with every feature hidden, as the mean over the samples that hide them, ``[B, K]``."""
     outputs = []
     for k in range(perturber.grounds):
-        emptied = ranks.together(partial(perturber.nothing, k))
-        part, _ = ranks.together(
-            partial(unperturbed_outputs, forward, emptied, settings.output, batch_size, ranks, pinned)
-        )
+        with ranks.together():
+            emptied = perturber.nothing(k)
+        with ranks.together():
+            part, _ = unperturbed_outputs(forward, emptied, settings.output, batch_size, ranks, pinned)
         outputs.append(part)
     return torch.stack(outputs).mean(0)
 

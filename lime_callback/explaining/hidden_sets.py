@@ -64,9 +64,8 @@ def measure_reliance(
         return forward(x.to(there), chosen[rows.to(there)])
 
     with torch.no_grad():
-        whole, pinned = ranks.together(
-            lambda: unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
-        )
+        with ranks.together():
+            whole, pinned = unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
         if pinned is not None:  # by sample, as the rows are
             every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
             every[chosen] = pinned
@@ -77,14 +76,13 @@ def measure_reliance(
         targets = torch.arange(whole.shape[1], device=there).expand(len(swaps.masks), -1)
         hidden, _ = perturbed_outputs(score, SwappedInputs(inputs, layout, swaps, there), targets, batch_size, ranks)
 
-    def conclude() -> Reliance:
+    with ranks.together():
         both = torch.cat([whole, hidden]).cpu().double().view(len(swaps.masks) + 1, len(chosen), -1)
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
-        return reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
-
-    return ranks.together(conclude)
+        found = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
+    return found
 
 
 def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:

@@ -1,28 +1,46 @@
-"""What the user asked for, checked."""
+"""What the user asked for, checked: an argument of the callback is a field here, and a line in :meth:`of`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from lime_callback.checks import arguments as check
+from lime_callback.checks.numbers import check_count
+from lime_callback.comparing.drift import check_relevant_change
+from lime_callback.comparing.reference import Reference
+from lime_callback.explaining.strategies import Strategies
+from lime_callback.following.time_budget import TimeBudget
+from lime_callback.outputs.targets import check_output
+from lime_callback.probes.probe_choices import resolve_choice
 from lime_callback.sampling.background_baselines import Background, Data
+from lime_callback.sampling.default_baseline import DefaultBaseline
+from lime_callback.views import Superbands, Superpixels, View
+from lime_callback.views.layout import Layout
+from lime_callback.views.view import check_views
+from lime_callback.views.watch import check_watches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lime_callback.comparing.reference import Reference
-    from lime_callback.explaining.strategies import Strategies
-    from lime_callback.following.time_budget import TimeBudget
     from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.ranked_samples import Choice
-    from lime_callback.views import View
-    from lime_callback.views.layout import Layout
     from lime_callback.views.watch import Watch
 
 
 @dataclass(frozen=True)
 class CallbackConfig:
-    """The callback's arguments in the form in which they are used, see :class:`~lime_callback.LimeCallback`."""
+    """The callback's arguments in the form in which they are used, see :class:`~lime_callback.LimeCallback`.
+
+    What uses an argument reads it from here, ``config.gate``, and keeps no copy: a new argument then is a field, a line
+    in :meth:`of`, and its use.
+
+    Attributes:
+        choice: the argument ``probes``.
+        settings: the arguments that say how one explanation is made, as :func:`~lime_callback.explain` has them.
+        background: number of samples.
+        auto_output: whether the labels decide the scale of the output; ``settings`` then say ``"raw"``.
+    """
 
     views: Sequence[View]
     wavelengths: Sequence[float] | None
@@ -31,7 +49,10 @@ class CallbackConfig:
     target: Any
     every_n_epochs: int
     settings: Strategies
+    auto_output: bool
     watch: Mapping[str, Watch]
+    reliance: bool
+    background: int
     gate: float | None
     relevant_change: float
     reference: Reference | None
@@ -39,16 +60,61 @@ class CallbackConfig:
     max_batch_size: int | None
     time_budget: TimeBudget | None
     pictures: bool
+    on_error: Literal["warn", "raise"]
     seed: int
     name: str
     input_key: Key | None
     label_key: Key | None
     output_key: Key | None
     forward: Callable[[Any, Any], Any] | None
-    background: int = 0  # samples
-    auto_output: bool = False
-    """Whether the scale of the output is decided by the labels; ``settings`` then say ``"raw"``."""
-    reliance: bool = True
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> CallbackConfig:
+        """Check the arguments of :class:`~lime_callback.LimeCallback`, all of them by their names.
+
+        Raises:
+            ValueError: if an argument's value is out of range or an unknown name, or two do not fit each other.
+            TypeError: if an argument is of another kind.
+        """
+        wavelengths, layout = check.check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
+        views = check_views(given["views"], _usual_views(layout, wavelengths))
+        largest, background = given["max_batch_size"], check_count("background", given["background"], 0)
+        output, like = given["output"], given["like"]
+        check_output(output, "auto")
+        unset = isinstance(output, str) and output == "auto"
+        return cls(
+            views=views,
+            wavelengths=wavelengths,
+            layout=layout,
+            choice=resolve_choice(given["probes"]),
+            target=check.check_target(given["target"], "auto"),
+            every_n_epochs=check_count("every_n_epochs", given["every_n_epochs"]),
+            settings=Strategies(
+                **{name: given[name] for name in ("n_perturbations", "design", "baseline", "kernel", "surrogate")},
+                output="raw" if unset else output,
+                stem=given["stem"],
+                like=like,
+                usual=DefaultBaseline() if background else "mean",
+            ),
+            auto_output=unset and like is None,
+            watch=check_watches(given["watch"]),
+            reliance=check.check_flag("reliance", given["reliance"]),
+            background=background,
+            gate=check.check_gate(given["gate"]),
+            relevant_change=check_relevant_change(given["relevant_change"]),
+            reference=Reference.of(given["reference"], [view.name for view in views]),
+            class_names=check.check_class_names(given["class_names"]),
+            max_batch_size=None if largest is None else check_count("max_batch_size", largest),
+            time_budget=TimeBudget.of(given["time_budget"]),
+            pictures=check.check_flag("pictures", given["pictures"]),
+            on_error=check.check_one_of("on_error", given["on_error"], ("warn", "raise")),
+            seed=check_count("seed", given["seed"], 0),
+            name=check.check_name("name", given["name"]),
+            input_key=check.check_key("input_key", given["input_key"]),
+            label_key=check.check_key("label_key", given["label_key"]),
+            output_key=check.check_key("output_key", given["output_key"]),
+            forward=check.check_forward(given["forward"]),
+        )
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""
@@ -67,3 +133,11 @@ class CallbackConfig:
     def probes(self) -> int:
         """How many samples are explained, at most."""
         return self.choice.count
+
+
+def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:
+    """The views of ``views=None``; a superpixel of samples without pixels would be the whole of them."""
+    spectral = [] if wavelengths is None else [Superbands(min(20, len(wavelengths)))]
+    if layout.has_pixels:
+        return [Superpixels(), *spectral]
+    return list[View](spectral) or [Superbands(None, name="elements")]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lime_callback.forwards.processes import ALONE, Ranks
 
 if TYPE_CHECKING:
-    from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.probes.model_wrapper import ModelWrapper
 
 
@@ -17,13 +16,11 @@ class ExplainContext:
     """How to explain, and what.
 
     Args:
-        config: the user's arguments.
         model: the model with the probes.
         batch_size: perturbed inputs a forward at most.
         ranks: the processes that share the forwards.
     """
 
-    config: CallbackConfig
     model: ModelWrapper
     batch_size: int
     ranks: Ranks = ALONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.comparing.drift import RELEVANT, Drift, compare
+from lime_callback.comparing.drift import Drift, compare
 from lime_callback.comparing.prediction_change import has_classes, prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
 from lime_callback.comparing.score_gate import is_informative, passes_gate
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explain_batch import ExplainedBatch
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
-    from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.surrogates.linear_models import Surrogate
 
 
 @dataclass
@@ -34,39 +32,38 @@ class FollowedView(PinnedView):
     """A view, and what its explanations have been so far.
 
     Attributes:
-        gate: explanations with a lower score are kept out of the drift and of means; ``None`` keeps all.
         now: what the model predicts for the probes at the last explanation, and the truth.
         shares: the last share of the attribution of each of these.
         first: the first explanation, on the CPU.
         last: the last.
         reference: explanation of the reference, if there is one.
-        anew: whether the probes are not those of the explanation before.
         reliance: what hiding this view's watches and superbands changed, where that was measured.
         metrics: of the last explanation, by their names in the log.
         unmeasured: names of metrics that the last explanation did not measure; what stands for them is for monitors.
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
-        relevant_change: smallest change that matters, as a share of the attribution.
     """
 
-    gate: float | None = None
     now: ProbePredictions | None = None
     shares: dict[str, MeanWatchShare] = field(default_factory=dict)
     first: Explanation | None = None
     last: Explanation | None = None
     reference: Explanation | None = None
-    anew: bool = False
     reliance: Reliance | None = None
     metrics: dict[str, float] = field(default_factory=worst_values)
     unmeasured: set[str] = field(default_factory=lambda: set(worst_values()))
     series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
-    relevant_change: float = RELEVANT
     _saved: dict[str, Any] = field(default_factory=dict)
 
-    def recall(self, config: CallbackConfig) -> None:
+    @property
+    def anew(self) -> bool:
+        """Whether the probes are not those of the explanation before."""
+        return self.config.choice.anew
+
+    def recall(self) -> None:
         """Take over what a checkpoint holds of the view's explanations, after :meth:`pin`; without one, nothing."""
         assert self.features is not None, "pin comes first"
         saved, self._saved = self._saved, {}
@@ -80,19 +77,11 @@ class FollowedView(PinnedView):
         if len(self.series.epochs) == 1:  # nothing comes before it that could be shown beside it
             self.last = self.first
         if saved.get("now") is not None:
-            self.know(saved["now"], config)
+            self.know(saved["now"])
 
     def renewed(self) -> FollowedView:
         """The view for other probes: nothing is pinned, and the last values stand until these are explained."""
-        return FollowedView(
-            self.view,
-            gate=self.gate,
-            anew=True,
-            metrics=self.metrics,
-            relevant_change=self.relevant_change,
-            kind=self.kind,
-            scale=self.scale,
-        )
+        return FollowedView(self.view, self.config, metrics=self.metrics, kind=self.kind, scale=self.scale)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to go on as if it had not been interrupted."""
@@ -135,8 +124,9 @@ class FollowedView(PinnedView):
         self.kind = self.scale = self.now = None
         self.series, self.settling, self._saved = EpochSeries(), Settling(), {}
 
-    def shorten(self, later: Explanation, surrogate: Surrogate) -> None:
+    def shorten(self, later: Explanation) -> None:
         """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
+        surrogate = self.config.settings.surrogate
         anchored = self.settling.anchor is self.last
         for name in ("first", "last", "reference"):
             earlier = getattr(self, name)
@@ -145,30 +135,27 @@ class FollowedView(PinnedView):
         if self.settling.anchor is not None:
             self.settling.anchor = self.last if anchored else refitted_like(self.settling.anchor, later, surrogate)
 
-    def know(self, outputs: Tensor, config: CallbackConfig) -> None:
+    def know(self, outputs: Tensor) -> None:
         """Take in what the model says of the probes now, ``[P, K]``."""
         assert self.kind is not None, "pin comes first"
-        self.now = predicted(outputs.cpu(), self.truth, self.kind, self.settings(config).output)
+        self.now = predicted(outputs.cpu(), self.truth, self.kind, self.settings.output)
 
-    def take_result(
-        self, result: ExplainedBatch, epochs_trained: float, labels: Tensor | None, surrogate: Surrogate
-    ) -> None:
+    def take_result(self, result: ExplainedBatch, epochs_trained: float, labels: Tensor | None) -> None:
         """Take in all that was found about the probes at an epoch.
 
         Args:
             result: the explanation, on the CPU, and what came with it.
             epochs_trained: so far.
             labels: the probes' labels, int64 ``[P]``, or ``None``.
-            surrogate: the linear model that is fitted.
         """
-        self.shorten(result.explanation, surrogate)
+        self.shorten(result.explanation)
         self.take(result.explanation, epochs_trained)
         self.trust(result.faithfulness)
         self.hear(result.outputs.cpu(), classes=has_classes(result.outputs, labels))
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
-        told, counts = is_informative(explanation), passes_gate(explanation, self.gate)
+        told, counts = is_informative(explanation), passes_gate(explanation, self.config.gate)
         values = worst_values()
         self.unmeasured = set(values)
         self._measure(values, scores(explanation, told, counts))
@@ -191,10 +178,9 @@ class FollowedView(PinnedView):
         reliances = {name: value for name, value in self.metrics.items() if name.startswith("reliance/")}
         values |= reliances
         self.unmeasured |= reliances.keys()  # until `rely` measures them anew
-        self.settling.take(
-            explanation, epochs_trained, None if self.last is None or drift is None else (self.last, drift),
-            self.gate, self.relevant_change,
-        )  # fmt: skip
+        anchor = self.settling.anchor
+        since = drift if anchor is None or anchor is self.last else self._against(anchor, explanation)
+        self.settling.take(explanation, epochs_trained, since, self.config.relevant_change)
         self.series.add(explanation, epochs_trained, values, step, counts)
         self.series.settled = values["settled"] = self.settling.since
         if self.settling.since >= 0:
@@ -237,7 +223,7 @@ class FollowedView(PinnedView):
         """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
         if faithfulness is None or self.last is None:
             return
-        counts = passes_gate(self.last, self.gate)[:, 0]
+        counts = passes_gate(self.last, self.config.gate)[:, 0]
         if bool(counts.any()):
             self._measure(self.metrics, {"faithfulness": float(faithfulness.cpu()[counts].double().mean())})
 
@@ -259,12 +245,19 @@ class FollowedView(PinnedView):
         left_out = self.unmeasured | (change_names() if self.anew else set())
         return {name: value for name, value in self.metrics.items() if name not in left_out}
 
+    def settled_text(self) -> str:
+        """Since when nothing that matters has moved, in words."""
+        when = self.settling.since
+        if when >= 0:
+            return f"settled after epoch {when:g}"
+        return f"has not settled: more than {self.config.relevant_change:.0%} of the attribution may move"
+
     def _measure(self, values: dict[str, float], found: dict[str, float]) -> None:
         values |= found
         self.unmeasured -= found.keys()
 
     def _against(self, before: Explanation, explanation: Explanation) -> Drift:
-        return compare(before, explanation, self.gate, self.relevant_change)
+        return compare(before, explanation, self.config.gate, self.config.relevant_change)
 
     def _anchor_state(self) -> Any:
         """The anchor by its name where it is the first or the last explanation, which is most of the time."""
@@ -285,7 +278,7 @@ class FollowedView(PinnedView):
         """
         if self.reference is None or self.last is None:
             raise ValueError(f"View {self.view.name!r} has no reference, or was not explained yet. Pass `reference=`.")
-        return compare(self.reference, self.last, self.gate, self.relevant_change)
+        return self._against(self.reference, self.last)
 
     def reference_table(self) -> list[ReferenceRow]:
         """The last explanation against the reference, one row a feature.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
@@ -32,6 +31,7 @@ class PinnedView:
 
     Attributes:
         view: the view.
+        config: the user's arguments.
         features: the probes' features, on the CPU; ``None`` before the first explanation.
         targets: the outputs that are explained, int64 ``[P, T]``, on the CPU; ``None`` before the first explanation.
         pinned: what an output reducer has pinned of the probes, ``[P, ...]``, on the CPU; ``None`` for other outputs.
@@ -45,6 +45,7 @@ class PinnedView:
     """
 
     view: View
+    config: CallbackConfig
     features: Features | None = None
     targets: Tensor | None = None
     pinned: Tensor | None = None
@@ -64,23 +65,24 @@ class PinnedView:
                 each other.
             RankError: if something failed in another process.
         """
-        config, ranks, probes = context.config, context.ranks, context.model.probes
+        config, ranks, probes = self.config, context.ranks, context.model.probes
         # The cut may fail in one process alone. It ends before the forwards begin, in which processes may wait for each
         # other.
-        whole, features, watched = ranks.together(partial(self._cut, probes, config))
+        with ranks.together():
+            whole, features, watched = self._cut(probes)
         self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
-            outputs, pinned = ranks.together(
-                partial(
-                    unperturbed_outputs, context.model, probes.inputs, config.settings.output, context.batch_size, ranks
+            with ranks.together():
+                outputs, pinned = unperturbed_outputs(
+                    context.model, probes.inputs, config.settings.output, context.batch_size, ranks
                 )
-            )
-            ranks.together(partial(self._choose, outputs, pinned, config))
+            with ranks.together():
+                self._choose(outputs, pinned)
         self.features = features
 
-    def _cut(self, probes: Probes, config: CallbackConfig) -> tuple[Features, Features, dict[str, WatchOverlap]]:
+    def _cut(self, probes: Probes) -> tuple[Features, Features, dict[str, WatchOverlap]]:
         """The features as the view cuts them, those that are cut at the watches' borders besides, and the watches."""
-        inputs, layout = probes.inputs, config.layout
+        inputs, config, layout = probes.inputs, self.config, self.config.layout
         layout.check(tuple(inputs.shape), "the validation batch")
         check_inputs(inputs)
         batch = probes.batch if isinstance(probes.batch, dict) else None
@@ -96,9 +98,10 @@ class PinnedView:
         features = cut_at_watches(whole, sets)
         return whole, features, {name: watch_overlap(inside, features, len(probes)) for name, inside in sets.items()}
 
-    def _choose(self, outputs: Tensor, pinned: Tensor | None, config: CallbackConfig) -> None:
+    def _choose(self, outputs: Tensor, pinned: Tensor | None) -> None:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
-        self.outputs, own = outputs.shape[1], outputs.cpu()
+        config, own = self.config, outputs.cpu()
+        self.outputs = outputs.shape[1]
         self.kind = self.kind or kind_of(own, self.truth, config.settings.output)
         if config.auto_output:
             self.scale = self.scale or scale_of(self.kind, own, config.layout)
@@ -110,9 +113,11 @@ class PinnedView:
                 config.target, self.kind, scale, self.outputs, self.truth, config.class_names
             )
 
-    def settings(self, config: CallbackConfig) -> Strategies:
+    @property
+    def settings(self) -> Strategies:
         """How this view is explained: on the outputs' scale that was chosen where the user left it open."""
-        return replace(config.settings, output=self.scale) if config.auto_output and self.scale else config.settings
+        chosen = self.config.settings
+        return replace(chosen, output=self.scale) if self.config.auto_output and self.scale else chosen
 
     def explain(self, context: ExplainContext, used: int | None = None, *, checked: bool = False) -> ExplainedBatch:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
@@ -123,16 +128,15 @@ class PinnedView:
             checked: whether to measure the faithfulness, too.
         """
         assert self.features is not None, "pin comes first"
-        config, model = context.config, context.model
-        inputs = model.probes.inputs
+        model, inputs = context.model, context.model.probes.inputs
         result = explain_batch(
             model,
             inputs,
             self.features.to(inputs.device),
             self.targets,
-            settings=self.settings(config),
+            settings=self.settings,
             batch_size=context.batch_size,
-            seeds=[seed_for(config.seed, probe, self.view.name) for probe in range(len(inputs))],
+            seeds=[seed_for(self.config.seed, probe, self.view.name) for probe in range(len(inputs))],
             used=used,
             ranks=context.ranks,
             module=model.module,

@@ -83,7 +83,8 @@ class RunReliance:
             RankError: if something failed in another process.
         """
         if not self._pinned:
-            self._swaps = context.ranks.together(lambda: self._pin(background, views, budget))
+            with context.ranks.together():
+                self._swaps = self._pin(background, views, budget)
             self._pinned = True
             if self._swaps is None:
                 self.impossible = (

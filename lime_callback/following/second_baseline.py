@@ -45,12 +45,11 @@ def ask(followed: FollowedView, context: ExplainContext) -> str | None:
     Returns:
         What there is to say, or ``None``.
     """
-    config, model = context.config, context.model
+    model, settings = context.model, followed.settings
     last, features = followed.last, followed.features
     assert last is not None, "explain comes first"
     assert features is not None, "pin comes first"
     assert followed.targets is not None, "pin comes first"
-    settings = followed.settings(config)
     n = settings.n_perturbations // _SHARE
     n = max(n, _sufficient(last, settings.design.group(n, len(features))))
     if model.background is None or n > settings.n_perturbations:
@@ -67,7 +66,7 @@ def ask(followed: FollowedView, context: ExplainContext) -> str | None:
         followed.targets[:_PROBES],
         settings=replace(settings, baseline=second, n_perturbations=n),
         batch_size=context.batch_size,
-        seeds=[seed_for(config.seed, probe, followed.view.name) for probe in range(len(inputs))],
+        seeds=[seed_for(followed.config.seed, probe, followed.view.name) for probe in range(len(inputs))],
         ranks=context.ranks,
         module=model.module,
         pinned=None if followed.pinned is None else followed.pinned[:_PROBES].to(inputs.device),

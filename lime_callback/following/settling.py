@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lime_callback.comparing.drift import compare
-
 if TYPE_CHECKING:
     from lime_callback.comparing.drift import Drift
     from lime_callback.explaining.explanation import Explanation
@@ -29,10 +27,7 @@ class Settling:
     anchor: Explanation | None = None
     since: float = -1.0
 
-    def take(
-        self, explanation: Explanation, epochs: float, step: tuple[Explanation, Drift] | None,
-        gate: float | None, relevant_change: float,
-    ) -> None:  # fmt: skip
+    def take(self, explanation: Explanation, epochs: float, drift: Drift | None, least: float) -> None:
         """Take an explanation in.
 
         Nothing is learned from explanations that do not pass the gate.
@@ -40,18 +35,15 @@ class Settling:
         Args:
             explanation: the new one.
             epochs: trained so far.
-            step: the explanation before and the drift from it, where it is known: it is not asked for again.
-            gate: see :func:`~lime_callback.comparing.compare`.
-            relevant_change: share of the attribution below which nothing that matters has moved.
+            drift: of the new one from the anchor; ``None`` if there is no anchor.
+            least: share of the attribution below which nothing that matters has moved.
         """
-        if self.anchor is None:
+        if self.anchor is None or drift is None:
             self.anchor = explanation
             return
-        known = step is not None and step[0] is self.anchor
-        drift = step[1] if known and step is not None else compare(self.anchor, explanation, gate, relevant_change)
         if not bool(drift.kept.any()):
             return
-        if drift.moved_bound() < relevant_change:
+        if drift.moved_bound() < least:
             self.since = self.since if self.since >= 0 else epochs
         else:
             self.anchor, self.since = explanation, -1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,7 @@ from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import scaled_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from torch import Tensor
@@ -26,51 +27,67 @@ if TYPE_CHECKING:
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
 
 
-def in_batches(
-    work: Callable[[int, int], None],
-    start: int,
-    stop: int,
-    batch_size: int,
-    ranks: Ranks = ALONE,
-    release: Callable[[], None] = lambda: None,
-) -> int:
-    """Do ``work(first, last)`` for ranges of rows one behind the other.
+class Batches:
+    """Goes through rows in batches, ``while batches.left: with batches.next() as (start, stop): ...``.
 
     A batch for which memory does not suffice is tried again at half its size, and those after it have that size too.
 
     Args:
-        work: for the rows ``first`` to ``last - 1``, by at most one forward; may be called again for rows that it
-            failed with.
         start: first row.
         stop: behind the last one.
-        batch_size: rows at most at a time.
+        size: rows at most at a time.
         ranks: the processes; in lockstep, all do the same number of batches, and all make them smaller together.
         release: gives memory back before the next try.
 
-    Returns:
-        The size that sufficed.
+    Attributes:
+        size: the size that has sufficed so far.
+
+    Raises:
+        RankError: in lockstep, if another process has failed on its way here.
     """
-    ranks.meet()
-    while start < stop:
-        last = min(start + batch_size, stop)
-        failure: Exception | None = None
-        try:
-            with ranks.forward():
-                work(start, last)
-        except Exception as error:
-            failure = error
-        trouble = ranks.worst(_trouble(failure))
-        if trouble == _WELL:
-            start = last
-        elif trouble == _NO_MEMORY and batch_size > 1:
-            failure = None  # its traceback holds what the batch had taken
-            batch_size = max(1, min(batch_size, last - start) // 2)
-            release()
+
+    def __init__(
+        self, start: int, stop: int, size: int, ranks: Ranks = ALONE, release: Callable[[], None] = lambda: None
+    ) -> None:
+        self.size = size
+        self._start, self._stop, self._ranks, self._release = start, stop, ranks, release
+        self._short = False  # of memory, in the last batch
+        ranks.meet()
+
+    @property
+    def left(self) -> bool:
+        """Whether there are rows that have not been done."""
+        return self._start < self._stop
+
+    @contextmanager
+    def next(self) -> Iterator[tuple[int, int]]:
+        """The next batch's first row and the one behind its last; at most one forward is made with it.
+
+        Rows come again after a failure for want of memory, which ends here; every other failure goes on.
+
+        Raises:
+            RankError: if the batch failed in another process, where that is told.
+        """
+        if self._short:  # here, since the failure's traceback held until now what the batch had taken
+            self._release()
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.empty_cache()
+        start, last = self._start, min(self._start + self.size, self._stop)
+        failure: Exception | None = None
+        try:
+            with self._ranks.forward():
+                yield start, last
+        except Exception as error:
+            failure = error
+        trouble = self._ranks.worst(_trouble(failure))
+        self._short = trouble == _NO_MEMORY and self.size > 1
+        if trouble == _WELL:
+            self._start = last
+        elif self._short:
+            failure = None  # or it would keep itself and its traceback alive
+            self.size = max(1, min(self.size, last - start) // 2)
         else:
             raise failure or RankError("a forward failed in another process")
-    return batch_size
 
 
 def _trouble(failure: Exception | None) -> int:
@@ -97,21 +114,26 @@ def unperturbed_outputs(
         ranks: processes that share the forwards.
         pinned: before, ``[B, ...]``, which then stays; ``None``: nothing yet.
     """
-    found: dict[int, tuple[Tensor, Tensor | None]] = {}
-
-    def work(start: int, stop: int) -> None:
-        rows = torch.arange(start, stop, device=inputs.device)
-        # Cloned, since a model may write into its input.
-        raw = forward(inputs[start:stop].clone(), rows)
-        if pinned is not None:
-            part: Tensor | None = pinned[start:stop]
-        else:
-            part = output.pin(raw) if isinstance(output, Reducer) else None
-        found[start] = scaled_outputs(raw, stop - start, output, part), part
-
-    in_batches(work, 0, len(inputs), batch_size, ranks)
+    found: dict[int, tuple[Tensor, Tensor | None]] = {}  # by first row: in lockstep, rows may come again
+    batches = Batches(0, len(inputs), batch_size, ranks)
+    while batches.left:
+        with batches.next() as (start, stop):
+            rows = torch.arange(start, stop, device=inputs.device)
+            part = None if pinned is None else pinned[start:stop]
+            # Cloned, since a model may write into its input.
+            found[start] = _outputs_and_pinned(forward, inputs[start:stop].clone(), rows, output, part)
     wholes, parts = zip(*found.values(), strict=True)
     return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
+
+
+def _outputs_and_pinned(
+    forward: Callable[[Tensor, Tensor], Any], x: Tensor, rows: Tensor, output: Any, pinned: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """The outputs of a batch, and what a reducer pins of it; what the model returned, which may be large, ends here."""
+    raw = forward(x, rows)
+    if pinned is None and isinstance(output, Reducer):
+        pinned = output.pin(raw)
+    return scaled_outputs(raw, len(x), output, pinned), pinned
 
 
 def perturbed_outputs(
@@ -138,31 +160,32 @@ def perturbed_outputs(
     total, each = len(targets) * rows.per_input, rows.per_input
     size = -(-total // ranks.shares)
     starts = [min(share * size, total - size) for share in range(ranks.shares)]
-    own: list[Tensor] = []
     first = starts[ranks.share]
-
-    def work(start: int, stop: int) -> None:
-        try:
-            found = rows.evaluate(forward, start, stop)
-        except Exception as error:
-            among = f"{start // each} to {(stop - 1) // each}"
-            error.add_note(f"In perturbations of the inputs {among}.")
-            raise
-        if not own:
-            own.append(found.new_empty(size, targets.shape[1]))
-        torch.gather(
-            found,
-            1,
-            targets[torch.arange(start, stop, device=targets.device) // each],
-            out=own[0][start - first : stop - first],
-        )
-        report_progress(min((stop - first) * ranks.shares, total), total)
-
+    own: Tensor | None = None
     report_progress(0, total)
-    used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=rows.release))
+    with ranks.together():
+        batches = Batches(first, first + size, batch_size, ranks, rows.release)
+        while batches.left:
+            with batches.next() as (start, stop), _noted(start // each, (stop - 1) // each):
+                asked = targets[torch.arange(start, stop, device=targets.device) // each]
+                found = rows.evaluate(forward, start, stop).gather(1, asked)
+                own = found.new_empty(size, targets.shape[1]) if own is None else own
+                own[start - first : stop - first] = found
+                report_progress(min((stop - first) * ranks.shares, total), total)
+    assert own is not None, "there are rows"
     if ranks.shares == 1:
-        return own[0], used
-    outputs = own[0].new_empty(total, targets.shape[1])
-    for start, part in zip(starts, ranks.gather_rows(own[0]), strict=True):
+        return own, batches.size
+    outputs = own.new_empty(total, targets.shape[1])
+    for start, part in zip(starts, ranks.gather_rows(own), strict=True):
         outputs[start : start + size] = part
-    return outputs, min(ranks.gather(used))
+    return outputs, min(ranks.gather(batches.size))
+
+
+@contextmanager
+def _noted(first: int, last: int) -> Iterator[None]:
+    """Say in a failure of which inputs' perturbations it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"In perturbations of the inputs {first} to {last}.")
+        raise

@@ -145,9 +145,10 @@ class FoldedStem:
     def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
         """What ``forward`` makes of the rows.
 
-        See :meth:`~lime_callback.forwards.perturbed_inputs.PerturbedInputs.score`.
+        See :meth:`~lime_callback.forwards.perturbed_inputs.PerturbedInputs.evaluate`.
         """
-        return self._answered(forward, self.rows(start, stop), self.perturber.inputs_of(start, stop))
+        with self.stem.answering(self.rows(start, stop)):
+            return forward(self._blank(stop - start), self.perturber.inputs_of(start, stop))
 
     def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What ``forward`` makes of the first input as it is, and of its first perturbation."""
@@ -155,14 +156,13 @@ class FoldedStem:
         choice = self._choice(0, 0, 1)
         both = None if choice is None else choice.expand(2)
         answers = self._answer(0, torch.cat([torch.ones_like(first), first]), both)
-        return self._answered(forward, answers, self.perturber.inputs_of(0, 1).expand(2))
-
-    def _answered(self, forward: Callable[[Tensor, Tensor], Tensor], answers: Tensor, rows: Tensor) -> Tensor:
-        inputs = self.perturber.inputs
-        # Whoever looks at the input elsewhere than in the stem finds no number there.
-        blank = inputs.new_full((1,) * inputs.ndim, math.nan).expand(len(rows), *inputs.shape[1:])
         with self.stem.answering(answers):
-            return forward(blank, rows)
+            return forward(self._blank(2), self.perturber.inputs_of(0, 1).expand(2))
+
+    def _blank(self, rows: int) -> Tensor:
+        """Inputs ``[rows, *dims]`` in which a layer other than the stem finds no number."""
+        inputs = self.perturber.inputs
+        return inputs.new_full((1,) * inputs.ndim, math.nan).expand(rows, *inputs.shape[1:])
 
     def release(self) -> None:
         """Give memory back."""

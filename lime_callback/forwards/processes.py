@@ -2,14 +2,14 @@
 
 Rows of perturbations are shared out, and their outputs are gathered: every process then fits and compares the same
 numbers, so nothing else has to be sent. Three rules keep a process from waiting for one that has failed: what may fail
-is done by :meth:`Ranks.together`; what talks to the others stands outside of it; and forwards of sharded weights, which
-talk to the others wherever they stand, begin with :meth:`Ranks.meet` and are made within :meth:`Ranks.forward`.
+is done within :meth:`Ranks.together`; what talks to the others stands outside of it; and forwards of sharded weights,
+which talk to the others wherever they stand, begin with :meth:`Ranks.meet` and are made within :meth:`Ranks.forward`.
 """
 
 from __future__ import annotations
 
 import pickle
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ import torch.distributed as dist
 from lime_callback.forwards.sharded_weights import ShardedLayers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor, nn
 
@@ -93,17 +93,19 @@ class Ranks:
         """Make at most one forward: if this process fails, the others get its parts of the layers all the same."""
         return nullcontext() if self.layers is None else self.layers.forward()
 
-    def together(self, work: Callable[[], T]) -> T:
-        """Do the same everywhere; if it fails in one process, raise in all of them.
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Do the same everywhere until the end; if it fails in one process, raise in all of them.
 
         Raises:
             RankError: if it failed in another process.
         """
         if self.world == 1:
-            return work()
+            yield
+            return
         failure: Exception | None = None
         try:
-            result = work()
+            yield
         except Exception as error:
             failure = error
         if isinstance(failure, RankError) and failure.known_to_all:
@@ -115,7 +117,6 @@ class Ranks:
         _raise_first(causes)
         if failure is not None:
             raise failure
-        return result
 
     def worst(self, trouble: int) -> int:
         """The largest of all processes' numbers; where forwards need no lockstep, the own one."""
@@ -130,7 +131,9 @@ class Ranks:
         if self.world == 1:
             return [value]
         # What cannot be sent has to fail before anyone waits for it.
-        values = _gathered(self.together(lambda: pickle.dumps(value)))
+        with self.together():
+            content = pickle.dumps(value)
+        values = _gathered(content)
         return [pickle.loads(values[owner]) for owner in self.owners]
 
     def gather_rows(self, rows: Tensor) -> list[Tensor]:

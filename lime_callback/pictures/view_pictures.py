@@ -90,7 +90,7 @@ class _ViewPictures:
             history_lines,
             list(series.epochs), {name: list(series.scores)}, {name: list(series.drifts)},
             noise_floor={name: list(series.floors)},
-            gate=self.track.gate, caption=name,
+            gate=self.track.config.gate, caption=name,
         )  # fmt: skip
         return made
 
@@ -127,18 +127,18 @@ class _ViewPictures:
 
     def counting(self, explanation: Explanation) -> Tensor:
         """Coefficients of the explanations that enter means, NaN for the others; all of them where none does."""
-        counts = passes_gate(explanation, self.track.gate)
+        counts = passes_gate(explanation, self.track.config.gate)
         return explanation.coefficients.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
 
     def means(self, explanation: Explanation) -> Means:
-        counts = passes_gate(explanation, self.track.gate)
+        counts = passes_gate(explanation, self.track.config.gate)
         return means_over_probes(explanation, counts | ~counts.any(0))
 
     def waterfall(self) -> Request:
         """Epoch by wavelength, for the first target."""
         from lime_callback.figures import waterfall
 
-        series, gate = self.track.series, self.track.gate
+        series, gate = self.track.series, self.track.config.gate
         labels = self.mask[0, :, 0, 0].long()
         effects = torch.stack([torch.cat([one[0].new_zeros(1), one[0]])[labels + 1] for one in series.effects])
         return partial(
@@ -216,7 +216,7 @@ class _ViewPictures:
         return {
             "title": f"{name} · {target}{said}",
             "subtitle": f"output {prediction:.3g}, R² {score:.2f}",
-            "pale": self.track.gate is not None and score < self.track.gate,
+            "pale": self.track.config.gate is not None and score < self.track.config.gate,
         }
 
     def spatial_panels(self, explanation: Explanation) -> Iterator[Any]:

@@ -164,13 +164,11 @@ class Capture:
 
     def _of_all(self, work: Callable[[], T]) -> list[T]:
         """What each share's process has, unless something failed in one of them."""
-
-        def own() -> T:
+        with self.ranks.together():
             if self._failure is not None:
                 raise self._failure
-            return work()
-
-        return self.ranks.gather(self.ranks.together(own))
+            own = work()
+        return self.ranks.gather(own)
 
     def _begun(self, batches: Sequence[float]) -> EvenCollector | RankedSamples:
         ranks = self.ranks

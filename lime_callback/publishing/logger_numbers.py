@@ -67,7 +67,7 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
     one = view.first or last
-    first = means_over_probes(one, passes_gate(one, view.gate)).sizes[0]
+    first = means_over_probes(one, passes_gate(one, view.config.gate)).sizes[0]
     if not bool(torch.isfinite(first).any()):  # none of its probes counts
         first = means_over_probes(one).sizes[0]
     # Strongest first, but in the view's own order: that of the wavelengths.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.explaining.strategies import Strategies
 from lime_callback.outputs.targets import target_name
 
 if TYPE_CHECKING:
@@ -36,26 +38,37 @@ _HOW_TO_READ = """\
 """
 
 
+NOT_TOLD = {
+    "wavelengths": "`run.json` has them beside the settings",
+    "class_names": "`run.json` has them beside the settings",
+    "name": "the settings are told under it",
+    "layout": "says where the data are, not what is asked of them",
+    "input_key": "says where the data are, not what is asked of them",
+    "label_key": "says where the data are, not what is asked of them",
+    "output_key": "says where the data are, not what is asked of them",
+    "forward": "says how the model is called, not what is asked of it",
+    "like": "the strategies that it sets are told",
+    "reference": "is a path, and its metrics have names of their own",
+    "max_batch_size": "changes no result",
+    "stem": "changes no result",
+    "pictures": "changes no result",
+    "on_error": "changes no result",
+    "choice": "a field that is told as `probes`",
+    "auto_output": "a field that is told as `output`",
+}
+"""Arguments of the callback that are not among its settings, and why; all others are."""
+
+
 def settings_of(config: CallbackConfig) -> dict[str, Any]:
-    """The callback's settings as plain values, by the names of its arguments."""
-    chosen = config.settings
-    strategies = {name: getattr(chosen, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
-    strategies["output"] = "auto" if config.auto_output else chosen.output
-    return {
-        "views": {view.name: _text(view) for view in config.views},
-        "probes": config.probes,
-        "target": _text(config.target),
-        "every_n_epochs": config.every_n_epochs,
-        "n_perturbations": chosen.n_perturbations,
-        **{name: _text(value) for name, value in strategies.items()},
-        "watch": {name: _text(one) for name, one in config.watch.items()},
-        "reliance": config.reliance,
-        "background": config.background,
-        "gate": config.gate,
-        "relevant_change": config.relevant_change,
-        "time_budget": None if config.time_budget is None else _text(config.time_budget),
-        "seed": config.seed,
-    }
+    """The callback's settings as plain values, by the names of its arguments, all but :data:`NOT_TOLD`."""
+    settings: dict[str, Any] = {"views": (), "probes": config.probes}
+    for name, value in vars(config).items():
+        settings |= vars(value) if isinstance(value, Strategies) else {name: value}
+    settings["views"] = {view.name: view for view in config.views}
+    settings["target"] = _text(config.target)  # also where it is a number
+    if config.auto_output:
+        settings["output"] = "auto"
+    return {name: _plain(value) for name, value in settings.items() if name not in NOT_TOLD}
 
 
 def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
@@ -112,6 +125,13 @@ def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) ->
         shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         rows.append(f"| {number} | {_cell(label)} | {_cell(shown)} |")
     return rows
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and ``None`` as they are, what has names by these, all else in words."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return {name: _text(one) for name, one in value.items()} if isinstance(value, Mapping) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -31,6 +31,18 @@ if TYPE_CHECKING:
     from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
 FORMAT = "lime_callback run 1"
+NO_SETTING = {
+    "views": "beside the settings",
+    "probes": "beside the settings, one by one",
+    "watch": "beside the settings",
+    "gate": "beside the settings",
+    "relevant_change": "decides on `changed` and `settled`, which the page shows in words of its own",
+    "reliance": "`measures.csv` has it where it was measured",
+    "background": "what was taken of it is in the baseline and in `measures.csv`",
+    "time_budget": "the history has the perturbations that it afforded",
+}
+"""Settings of the callback that are not among those of ``run.json``, and why; all others are, for the page to show."""
+_FIRST = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "target", "output")  # on the page
 LARGEST = 256  # pixels along a side of a probe's picture: it is looked at in a space of that size
 
 
@@ -91,9 +103,6 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
 
 def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:
     """How a run is explained, in plain values."""
-    told = (
-        "n_perturbations", "design", "baseline", "kernel", "surrogate", "target", "output", "every_n_epochs", "seed",
-    )  # fmt: skip
     settings = settings_of(config)
     if config.auto_output and (scale := chosen_scale(views)) is not None:
         settings["output"] = scale
@@ -105,7 +114,7 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "views": [
             {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in config.views
         ],
-        "settings": {name: settings[name] for name in told},
+        "settings": {name: settings[name] for name in (*_FIRST, *settings) if name not in NO_SETTING},
         "gate": config.gate,
         "watch": {
             name: {"above": one.above, "below": one.below, "reliance": one.reliance}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -26,13 +26,11 @@ class Hooks(Callback):
 
     Args:
         config: the user's arguments.
-        on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
     """
 
-    def __init__(self, config: CallbackConfig, on_error: Literal["warn", "raise"]) -> None:
+    def __init__(self, config: CallbackConfig) -> None:
         self.config = config
-        self._on_error = on_error
-        self._validation = ProbeSession(config, on_error)
+        self._validation = ProbeSession(config)
         self._test: ProbeSession | None = None
         self._latest = self._validation  # the session that explained last: the one that the user can ask
         self._rehearsed = self._without_validation = False
@@ -107,7 +105,7 @@ class Hooks(Callback):
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
-        self._test = ProbeSession(replace(self.config, name=f"{self.config.name}/test"), self._on_error)
+        self._test = ProbeSession(replace(self.config, name=f"{self.config.name}/test"))
         self._test.begin(trainer, pl_module)
 
     def on_test_batch_start(

@@ -39,6 +39,4 @@ def settled_texts(views: Mapping[str, FollowedView]) -> Iterator[str]:
     """A sentence for each view: since when nothing that matters has moved."""
     for name, followed in views.items():
         if followed.last is not None and not followed.anew:
-            when, share = followed.settling.since, f"{followed.relevant_change:.0%} of the attribution"
-            what = f"settled after epoch {when:g}" if when >= 0 else f"has not settled: more than {share} may move"
-            yield f"view '{name}' {what}."
+            yield f"view '{name}' {followed.settled_text()}."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.following.time_budget import affordable
-from lime_callback.forwards.batched_forwards import in_batches
+from lime_callback.forwards.batched_forwards import Batches
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.outputs.targets import scaled_outputs
 
@@ -49,7 +49,8 @@ class PerturbationCount:
             allowed: seconds that the explanation may take.
         """
         ranks, inputs = context.ranks, len(context.model.probes) * views
-        self.keep(0.0, inputs / ranks.shares * seconds_per_row(context), max(ranks.gather(allowed)))
+        each = inputs / ranks.shares * seconds_per_row(context, self.config.settings.output)
+        self.keep(0.0, each, max(ranks.gather(allowed)))
         self.begun = True
 
     def keep(self, fixed: float, each: float, allowed: float) -> None:
@@ -86,21 +87,25 @@ class PerturbationCount:
             )
 
 
-def seconds_per_row(context: ExplainContext) -> float:
-    """What a perturbed input costs in a forward, measured: the slowest process counts."""
+def seconds_per_row(context: ExplainContext, output: Any) -> float:
+    """What a perturbed input costs in a forward, measured: the slowest process counts.
+
+    Args:
+        context: how to explain, and the probes.
+        output: the outputs' scale.
+    """
     model, batch_size, ranks = context.model, context.batch_size, context.ranks
-    inputs, output = model.probes.inputs, context.config.settings.output
+    inputs = model.probes.inputs
     rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
     x, took = inputs[rows], 0.0
-
-    def work(start: int, stop: int) -> None:
-        nonlocal took
-        started = time.perf_counter()
-        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
-        float(outputs.sum())  # waits for the device
-        took = (time.perf_counter() - started) / (stop - start)
-
     with guarded(model.module):
         for _ in range(2):  # the first one warms up
-            ranks.together(lambda: in_batches(work, 0, len(x), len(x), ranks))
+            with ranks.together():
+                batches = Batches(0, len(x), len(x), ranks)
+                while batches.left:
+                    with batches.next() as (start, stop):
+                        started = time.perf_counter()
+                        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
+                        float(outputs.sum())  # waits for the device
+                        took = (time.perf_counter() - started) / (stop - start)
     return max(ranks.gather(took))

@@ -39,7 +39,6 @@ class ProbeSession:
 
     Args:
         config: the user's arguments.
-        on_error: whether failures are reported, ``"warn"``, or let through, ``"raise"``.
 
     Attributes:
         probes: the samples that are explained; ``None`` before they were captured.
@@ -49,9 +48,9 @@ class ProbeSession:
             perturbations of each probe and view.
     """
 
-    def __init__(self, config: CallbackConfig, on_error: Any) -> None:
+    def __init__(self, config: CallbackConfig) -> None:
         self.config = config
-        self.console = Console(config.name, on_error)
+        self.console = Console(config.name, config.on_error)
         self.loop = ViewLoop(config, self.console)
         self.publisher = Publisher(self.console, config)
         self.probes: Probes | None = None
@@ -101,7 +100,8 @@ class ProbeSession:
         if capture is not None and probes is not None:
             model = self._model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(self._context(model))
-            self._ranks.together(partial(capture.rehearse, self.config.choice, probes, validation_size(trainer)))
+            with self._ranks.together():
+                capture.rehearse(self.config.choice, probes, validation_size(trainer))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:
@@ -187,7 +187,7 @@ class ProbeSession:
     def _restore(self, state: dict[str, Any]) -> None:
         views = {name: view for name, view in state["tracks"].items() if name in self.loop.views}
         for name, view in views.items():  # all of it can be read, or nothing is taken over
-            FollowedView(self.loop.views[name].view).restore(view)
+            FollowedView(self.loop.views[name].view, self.config).restore(view)
         history, said = state["history"], list(state["said"])
         self._epoch, self._step = state["epoch"], state["step"]
         self.costs = self.costs | state["costs"]
@@ -279,7 +279,7 @@ class ProbeSession:
             self.console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
 
     def _context(self, model: ModelWrapper) -> ExplainContext:
-        return ExplainContext(self.config, model, self._batch_size, self._ranks)
+        return ExplainContext(model, self._batch_size, self._ranks)
 
     def _model(self, trainer: Any, module: Any, probes: Probes, background: Probes | None = None) -> ModelWrapper:
         """The model with probes on its device, and with the background."""

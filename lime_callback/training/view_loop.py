@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.arguments import check_class_names_fit
@@ -54,12 +53,8 @@ class ViewLoop:
     views: dict[str, FollowedView] = field(init=False)
 
     def __post_init__(self) -> None:
-        config, anew = self.config, self.config.choice.anew
-        self.relying = RunReliance(config)
-        self.views = {
-            view.name: FollowedView(view, gate=config.gate, anew=anew, relevant_change=config.relevant_change)
-            for view in config.views
-        }
+        self.relying = RunReliance(self.config)
+        self.views = {view.name: FollowedView(view, self.config) for view in self.config.views}
 
     def view(self, name: str) -> FollowedView:
         """What is kept of a view.
@@ -85,19 +80,21 @@ class ViewLoop:
     def rehearse(self, context: ExplainContext) -> None:
         """Explain by two perturbations, and keep nothing: for the errors that wrong arguments raise."""
         config, ranks = self.config, context.ranks
-        few = replace(context, config=replace(config, settings=replace(config.settings, n_perturbations=2)))
-        rehearsed = [FollowedView(view) for view in config.views]
+        few = replace(config, settings=replace(config.settings, n_perturbations=2))
+        rehearsed = [FollowedView(view, few) for view in config.views]
         for followed in rehearsed:
             with guarded(context.model.module):
                 with stage("features"):
-                    followed.pin(few)
-                result = followed.explain(few)
-            ranks.together(partial(self._check_saved, followed.view.name, result.explanation))
+                    followed.pin(context)
+                result = followed.explain(context)
+            with ranks.together():
+                self._check_saved(followed.view.name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]
         check_followed(config.watch, watched, [followed.view.name for followed in rehearsed])
         check_class_names_fit(config.class_names, rehearsed[0].outputs)
         if config.reference is not None and config.reference.checkpoint is not None:
-            ranks.together(lambda: self._reference_weights(context.model, ranks))
+            with ranks.together():
+                self._reference_weights(context.model, ranks)
 
     def explain(self, context: ExplainContext, used: int, epochs_trained: float) -> tuple[list[FollowedView], int]:
         """Explain the probes by every view; a failure in one leaves it out, in all processes.
@@ -116,15 +113,15 @@ class ViewLoop:
                 if followed.features is None:
                     with stage("features"):
                         followed.pin(context)
-                        ranks.together(partial(followed.recall, self.config))
+                        with ranks.together():
+                            followed.recall()
                 result = followed.explain(context, used, checked=True)
-                followed.know(result.outputs, self.config)
+                followed.know(result.outputs)
                 self._say(followed, result)
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(followed, context, result.explanation)
-                with stage("drift"):
-                    surrogate = self.config.settings.surrogate
-                    ranks.together(partial(followed.take_result, result, epochs_trained, probes.labels, surrogate))
+                with stage("drift"), ranks.together():
+                    followed.take_result(result, epochs_trained, probes.labels)
                 context = replace(context, batch_size=result.batch_size)
                 with self.console.contained(f"the second baseline of view '{name}'"):
                     self._ask_otherwise(followed, context)
@@ -138,7 +135,8 @@ class ViewLoop:
             with self.console.contained(f"view '{name}'"), guarded(context.model.module):
                 with stage("features"):
                     followed.pin(context)
-                    context.ranks.together(partial(followed.recall, self.config))
+                    with context.ranks.together():
+                        followed.recall()
                 if followed.last is not None:
                     recalled.append(followed)
         return recalled
@@ -226,12 +224,14 @@ class ViewLoop:
             return
         ranks, model = context.ranks, context.model
         if reference.checkpoint is not None:
-            weights = ranks.together(lambda: self._reference_weights(model, ranks))
+            with ranks.together():
+                weights = self._reference_weights(model, ranks)
             with weights_of(model.module, weights):
                 followed.reference = followed.explain(context, explanation.n_perturbations).explanation
         elif followed.view.name in reference.explanations:
             path = reference.explanations[followed.view.name]
-            followed.reference = ranks.together(lambda: self._load(path, explanation))
+            with ranks.together():
+                followed.reference = self._load(path, explanation)
 
     def _reference_weights(self, model: ModelWrapper, ranks: Ranks) -> dict[str, Tensor]:
         assert self.config.reference is not None

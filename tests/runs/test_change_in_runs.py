@@ -121,7 +121,7 @@ def test_what_a_band_adds_to_all_logits_alike_is_no_change_but_of_raw_ones(tmp_p
 def test_a_run_that_creeps_has_not_settled():
     """Each step is small, and the way is long: what moved is measured from where it seemed to settle."""
     x = torch.ones(3, 4, dtype=torch.float64)
-    track = FollowedView(Superbands(4), gate=0.2)
+    track = FollowedView(Superbands(4), LimeCallback(gate=0.2).config)
     said = []
     for epoch in range(8):
         weights = torch.tensor([1.0 - 0.07 * epoch, 0.07 * epoch, 0.0, 1.0], dtype=torch.float64)
@@ -156,7 +156,7 @@ def test_gated_probes_do_not_enter_means_lines_and_watches():
     torch.testing.assert_close(means.errors, one.coefficients[2:].std(0) / 2)
     torch.testing.assert_close(means.halves, critical_value(3.0) * means.errors)
     first = WatchOverlap(torch.eye(5)[:1].expand(6, 5).double(), torch.full((6,), 0.2).double())
-    track = FollowedView(Superbands(5), gate=0.2, watched={"first": first})
+    track = FollowedView(Superbands(5), LimeCallback(gate=0.2).config, watched={"first": first})
     track.take(one, 1.0)
     assert track.metrics["watch/first"] < 1
     assert track.metrics["gated"] == 2
@@ -169,7 +169,7 @@ def test_degenerate_fits_log_no_score():
     with pytest.warns(UserWarning, match="too few to tell 30 features apart"):
         few = explain(lambda z: torch.sin(9 * z.sum(1)), x, torch.arange(30), baseline="zero", n_perturbations=36)
     assert not is_informative(few).any()
-    track = FollowedView(Superbands(30), gate=0.2)
+    track = FollowedView(Superbands(30), LimeCallback(gate=0.2).config)
     track.take(few, 1.0)
     assert track.metrics["score"] == 0
     assert "score" not in track.measured
@@ -202,14 +202,14 @@ def test_series_of_former_checkpoints_can_be_read():
 
 
 def test_tracks_of_former_checkpoints_can_be_read():
-    track = FollowedView(Superbands(5), gate=0.2)
+    track = FollowedView(Superbands(5), LimeCallback(gate=0.2).config)
     track.take(linear(), 1.0), track.take(linear(), 2.0)
     assert track.metrics["settled"] == 2
     state = track.state()
     for name in ("unmeasured", "anchor", "since", "answers"):
         del state[name]
     state["metrics"] = {name: value for name, value in state["metrics"].items() if name not in ("moved", "scale")}
-    old = FollowedView(Superbands(5), gate=0.2)
+    old = FollowedView(Superbands(5), LimeCallback(gate=0.2).config)
     old.restore(state)
     assert old.metrics["moved"] == worst_values()["moved"]
     assert old.settling.since == -1

@@ -1,4 +1,4 @@
-"""Forwards in batches: shared out over processes, and in smaller batches where memory runs out."""
+"""Runs forwards in batches: the processes share them, and batches become smaller when memory runs out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
     from lime_callback.sampling.value_swaps import SwappedInputs
 
-# What can go wrong with a batch, the worse the higher.
+# How a batch ended; a higher number is worse.
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
 
 
@@ -34,21 +34,25 @@ def in_batches(
     ranks: Ranks = ALONE,
     release: Callable[[], None] = lambda: None,
 ) -> int:
-    """Do ``work(first, last)`` for ranges of rows one behind the other.
+    """Call ``work(first, last)`` for one range of rows after the other.
 
-    A batch for which memory does not suffice is tried again at half its size, and those after it have that size too.
+    If memory does not suffice for a batch, its rows are tried again at half the size, which later batches keep.
 
     Args:
-        work: for the rows ``first`` to ``last - 1``, by at most one forward; may be called again for rows that it
-            failed with.
-        start: first row.
-        stop: behind the last one.
-        batch_size: rows at most at a time.
-        ranks: the processes; in lockstep, all do the same number of batches, and all make them smaller together.
-        release: gives memory back before the next try.
+        work: does the rows ``first`` to ``last - 1`` with at most one forward; is called again with rows of a batch
+            that ran out of memory.
+        start: the first row.
+        stop: the last row plus 1.
+        batch_size: the largest number of rows at a time.
+        ranks: the processes. If they run in lockstep, all do the same number of batches and shrink them together.
+        release: frees memory before the next try.
 
     Returns:
-        The size that sufficed.
+        The last batch size, for which memory sufficed.
+
+    Raises:
+        Exception: whatever ``work`` raises, except for a lack of memory in a batch of more than one row.
+        RankError: if a batch failed in another process, and the processes run in lockstep.
     """
     ranks.meet()
     while start < stop:
@@ -63,7 +67,7 @@ def in_batches(
         if trouble == _WELL:
             start = last
         elif trouble == _NO_MEMORY and batch_size > 1:
-            failure = None  # its traceback holds what the batch had taken
+            failure = None  # its traceback would keep the batch's memory
             batch_size = max(1, min(batch_size, last - start) // 2)
             release()
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
@@ -87,30 +91,33 @@ def unperturbed_outputs(
     ranks: Ranks = ALONE,
     pinned: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """The outputs for the inputs as they are, ``[B, K]``, and what a reducer pins of them; each process finds all.
+    """Compute the outputs for the unperturbed inputs, in every process.
 
     Args:
-        forward: takes ``[m, *dims]`` and the number of each row's input.
-        inputs: ``[B, *dims]``.
+        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the model's raw output.
+        inputs: the samples to explain, ``[B, *dims]``.
         output: the outputs' scale, or the reducer that makes them.
-        batch_size: rows a forward at most.
-        ranks: processes that share the forwards.
-        pinned: before, ``[B, ...]``, which then stays; ``None``: nothing yet.
+        batch_size: the largest number of rows in a forward.
+        ranks: the processes.
+        pinned: what the reducer pinned earlier, ``[B, ...]``, which is used again; ``None`` pins now.
+
+    Returns:
+        The outputs ``[B, K]``, and what the reducer pins, ``[B, ...]``; ``None`` if it pins nothing.
     """
-    found: dict[int, tuple[Tensor, Tensor | None]] = {}
+    outputs_and_pins: dict[int, tuple[Tensor, Tensor | None]] = {}
 
     def work(start: int, stop: int) -> None:
         rows = torch.arange(start, stop, device=inputs.device)
-        # Cloned, since a model may write into its input.
+        # A model may write into its input, so it gets a copy.
         raw = forward(inputs[start:stop].clone(), rows)
         if pinned is not None:
             part: Tensor | None = pinned[start:stop]
         else:
             part = output.pin(raw) if isinstance(output, Reducer) else None
-        found[start] = scaled_outputs(raw, stop - start, output, part), part
+        outputs_and_pins[start] = scaled_outputs(raw, stop - start, output, part), part
 
     in_batches(work, 0, len(inputs), batch_size, ranks)
-    wholes, parts = zip(*found.values(), strict=True)
+    wholes, parts = zip(*outputs_and_pins.values(), strict=True)
     return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
 
 
@@ -121,48 +128,52 @@ def perturbed_outputs(
     batch_size: int,
     ranks: Ranks = ALONE,
 ) -> tuple[Tensor, int]:
-    """Outputs of all perturbations.
+    """Compute the explained outputs for all perturbations; each process computes an equal share of the rows.
 
-    Each process does the same number of rows; the last ones' may overlap.
+    If the rows cannot be divided equally, the last shares overlap.
 
     Args:
-        forward: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
-        rows: makes the perturbed inputs, what the model makes of them in its first layer, or inputs with sets hidden.
-        targets: which outputs are kept, int64 ``[B, T]``.
-        batch_size: rows at most at a time.
+        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the outputs ``[m, K]``.
+        rows: makes the perturbed inputs, or the stem's outputs for them, or inputs with sets hidden.
+        targets: the explained outputs, int64 ``[B, T]``.
+        batch_size: the largest number of rows in a forward.
         ranks: the processes.
 
     Returns:
-        ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+        The outputs ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+
+    Raises:
+        Exception: whatever the forwards raise, see :func:`in_batches`.
+        RankError: if a forward failed in another process.
     """
     total, each = len(targets) * rows.per_input, rows.per_input
     size = -(-total // ranks.shares)
     starts = [min(share * size, total - size) for share in range(ranks.shares)]
-    own: list[Tensor] = []
+    own_outputs: list[Tensor] = []
     first = starts[ranks.share]
 
     def work(start: int, stop: int) -> None:
         try:
-            found = rows.evaluate(forward, start, stop)
+            outputs_of_all = rows.evaluate(forward, start, stop)
         except Exception as error:
             among = f"{start // each} to {(stop - 1) // each}"
             error.add_note(f"In perturbations of the inputs {among}.")
             raise
-        if not own:
-            own.append(found.new_empty(size, targets.shape[1]))
+        if not own_outputs:
+            own_outputs.append(outputs_of_all.new_empty(size, targets.shape[1]))
         torch.gather(
-            found,
+            outputs_of_all,
             1,
             targets[torch.arange(start, stop, device=targets.device) // each],
-            out=own[0][start - first : stop - first],
+            out=own_outputs[0][start - first : stop - first],
         )
         report_progress(min((stop - first) * ranks.shares, total), total)
 
     report_progress(0, total)
     used = ranks.together(lambda: in_batches(work, first, first + size, batch_size, ranks, release=rows.release))
     if ranks.shares == 1:
-        return own[0], used
-    outputs = own[0].new_empty(total, targets.shape[1])
-    for start, part in zip(starts, ranks.gather_rows(own[0]), strict=True):
+        return own_outputs[0], used
+    outputs = own_outputs[0].new_empty(total, targets.shape[1])
+    for start, part in zip(starts, ranks.gather_rows(own_outputs[0]), strict=True):
         outputs[start : start + size] = part
     return outputs, min(ranks.gather(used))

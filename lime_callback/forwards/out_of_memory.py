@@ -1,4 +1,4 @@
-"""How failures say that memory did not suffice."""
+"""Recognises failures for lack of memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a failure says that memory did not suffice, on any device."""
+    """Return whether a failure says that memory did not suffice, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     told = str(error).lower()

@@ -86,14 +86,14 @@ class Nearest(Part):
         """See :class:`Part`."""
         nearest = [min(range(count), key=lambda channel: abs(wavelengths[channel] - nm)) for nm in self.wavelengths]
         picked.channels += nearest
-        nearest_pairs = list(zip(self.wavelengths, nearest, strict=True))
-        away = [abs(wavelengths[channel] - nm) for nm, channel in nearest_pairs]
+        pairs = list(zip(self.wavelengths, nearest, strict=True))
+        away = [abs(wavelengths[channel] - nm) for nm, channel in pairs]
         far = sum(
             distance > _spacing(wavelengths, channel) / 2 for distance, channel in zip(away, nearest, strict=True)
         )
-        nm, channel = nearest_pairs[away.index(max(away))]
+        nm, channel = pairs[away.index(max(away))]
         message = (
-            f"of {len(nearest_pairs)} single wavelength{'s' * (len(nearest_pairs) > 1)}, {nm:g} nm lies farthest from its nearest "
+            f"of {len(pairs)} single wavelength{'s' * (len(pairs) > 1)}, {nm:g} nm lies farthest from its nearest "
             f"band, {max(away):.4g} nm from channel {channel} at {wavelengths[channel]:g} nm"
         )
         if far:

@@ -1,4 +1,4 @@
-"""The card that explains a run in words: how to read its pictures, what its probes are, and its settings."""
+"""Writes the card that explains a run in words: how to read its pictures, its probes, and its settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
-_LONGEST = 120  # characters of a setting: an array or a function has more to say than anyone reads
+_LONGEST = 120  # characters that a setting may have, since nobody reads a whole array
 
 _HOW_TO_READ = """\
 ### How to read it
@@ -37,7 +37,7 @@ _HOW_TO_READ = """\
 
 
 def settings_of(config: CallbackConfig) -> dict[str, Any]:
-    """The callback's settings as plain values, by the names of its arguments."""
+    """Return the callback's settings as plain values, by the names of its arguments."""
     chosen = config.settings
     strategies = {name: getattr(chosen, name) for name in ("design", "baseline", "kernel", "surrogate", "output")}
     strategies["output"] = "auto" if config.auto_output else chosen.output
@@ -48,7 +48,7 @@ def settings_of(config: CallbackConfig) -> dict[str, Any]:
         "every_n_epochs": config.every_n_epochs,
         "n_perturbations": chosen.n_perturbations,
         **{name: _text(value) for name, value in strategies.items()},
-        "watch": {name: _text(one) for name, one in config.watch.items()},
+        "watch": {name: _text(watched_set) for name, watched_set in config.watch.items()},
         "reliance": config.reliance,
         "background": config.background,
         "gate": config.gate,
@@ -59,7 +59,7 @@ def settings_of(config: CallbackConfig) -> dict[str, Any]:
 
 
 def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
-    """Markdown that explains a run to someone who sees its pictures for the first time.
+    """Return Markdown that explains a run to someone who sees its pictures for the first time.
 
     Args:
         config: the user's arguments.
@@ -97,13 +97,13 @@ def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
 
 
 def chosen_scale(views: Sequence[FollowedView]) -> str | None:
-    """The scale that ``output="auto"`` became; ``None`` where the user chose one."""
+    """Return the scale that ``output="auto"`` became; ``None`` if the user chose a scale."""
     return next((followed.scale for followed in views if followed.scale is not None), None)
 
 
 def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) -> list[str]:
     probes = explained.probes
-    targets = next((one.last.targets.tolist() for one in explained.views if one.last is not None), [])
+    targets = next((followed.last.targets.tolist() for followed in explained.views if followed.last is not None), [])
     rows = []
     for p in range(len(probes)):
         number = p if probes.numbers is None else probes.numbers[p]
@@ -115,7 +115,7 @@ def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) ->
 
 
 def _text(value: Any) -> str:
-    """A setting in words; a function by its name, since its address says nothing."""
+    """Return a setting as a text; a function becomes its name, since its address says nothing."""
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return f"{value.__module__}.{name}"
@@ -124,5 +124,5 @@ def _text(value: Any) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value inside of a table's cell."""
+    """Escape a value for a cell of a Markdown table."""
     return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -110,8 +110,8 @@ def cells(part: str, repetitions: int, seed: int, *, quick: bool) -> Iterator[Ce
     if part == "trained":
         for model in trained(seed, quick=quick):
             for n in (128, 256, 512) if not quick else (256,):
-                some = model._replace(truth_rows=QUICK) if quick else model
-                yield cell(some, n, *default, repetitions, seed, least=0.92, most=0.99)
+                checked = model._replace(truth_rows=QUICK) if quick else model
+                yield cell(checked, n, *default, repetitions, seed, least=0.92, most=0.99)
         return
     rows = [(d, n, *default) for d, n in SIZES] if part == "synthetic" else OTHERS
     for d, n, design, kernel, surrogate in rows[::6] if quick else rows:

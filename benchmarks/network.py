@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def keep_wandb_in(folder: str) -> None:
     """Make W&B write offline and into this folder alone; call this before making its logger."""
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    os.environ |= {f"WANDB_{what}_DIR": folder for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+    os.environ |= {f"WANDB_{kind}_DIR": folder for kind in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
 
 
 def quiet_trainer(folder: str, **settings: Any) -> pl.Trainer:

@@ -105,7 +105,7 @@ def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float,
     alarms = [str(warning.message) for warning in caught if "what the model rests on" in str(warning.message)]
     view_name = view.name
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    figures = [metrics[f"lime/{view_name}/{what}"] for what in (
+    figures = [metrics[f"lime/{view_name}/{metric}"] for metric in (
         "reliance/planted", "reliance/planted_expected", "watch/planted",
     )]  # fmt: skip
     other_alarms = any("'planted'" not in warning for warning in alarms)

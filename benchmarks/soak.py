@@ -146,9 +146,9 @@ class Read(pl.Callback):
         computed = time.process_time() + sum(map(processor_of, drawing()))
         seconds, processor = time.perf_counter() - self.began, computed - self.computed
         self.computed = computed
-        own, theirs = resident("self"), sum(map(resident, drawing()))
-        handles, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
-        self.readings.append(Reading(own + theirs, theirs, handles, threads, seconds, processor))
+        own_memory, drawing_memory = resident("self"), sum(map(resident, drawing()))
+        handles, threads = (len(os.listdir(f"/proc/self/{folder}")) for folder in ("fd", "task"))  # noqa: PTH208
+        self.readings.append(Reading(own_memory + drawing_memory, drawing_memory, handles, threads, seconds, processor))
 
 
 class Begin(pl.Callback):
@@ -219,15 +219,15 @@ def judge(readings: list[Reading]) -> list[str]:
     print(f"\nmemory     {before:9.1f} -> {after:9.1f} MiB ({after / before - 1:+.2%})")
     if after >= MEMORY * before:
         trouble.append(f"Memory grows by {after / before - 1:.1%}.")
-    for what in ("handles", "threads"):
-        counts = [[getattr(r, what) for r in part] for part in (early, late)]
-        print(f"{what:<10} {median(counts[0]):9.0f} -> {median(counts[1]):9.0f}")
+    for quantity in ("handles", "threads"):
+        counts = [[getattr(r, quantity) for r in part] for part in (early, late)]
+        print(f"{quantity:<10} {median(counts[0]):9.0f} -> {median(counts[1]):9.0f}")
         if median(counts[1]) > median(counts[0]):
-            trouble.append(f"There are more {what} in the end.")
+            trouble.append(f"There are more {quantity} in the end.")
     parts = readings[third : third + sixth], readings[-sixth:]
-    for what, percentile in (("seconds", 50), ("processor", 50), ("processor", 10)):
-        before, after = (float(np.percentile([getattr(r, what) for r in part], percentile)) for part in parts)
-        print(f"{what:<10} {before:9.3f} -> {after:9.3f} ({after / before:.2f}, percentile {percentile})")
+    for quantity, percentile in (("seconds", 50), ("processor", 50), ("processor", 10)):
+        before, after = (float(np.percentile([getattr(r, quantity) for r in part], percentile)) for part in parts)
+        print(f"{quantity:<10} {before:9.3f} -> {after:9.3f} ({after / before:.2f}, percentile {percentile})")
     if after > TIME * before:
         trouble.append(f"A validation takes {after / before:.2f} of the processor time that it took.")
     return trouble

@@ -30,7 +30,7 @@ def drawn(requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
         try:
             return render(request())
         except Exception as error:
-            return _told(error)
+            return _sendable(error)
 
     with _swept():
         return {name: picture(request) for name, request in requests.items()}
@@ -53,7 +53,7 @@ def _swept() -> Iterator[None]:
             gc.enable()
 
 
-def _told(error: Exception) -> Exception:
+def _sendable(error: Exception) -> Exception:
     """Return the error so that another process can read it, with a note of its file and line instead of a traceback."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     error.add_note(f"In {Path(frame.filename).name}, line {frame.lineno}.")

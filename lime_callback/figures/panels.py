@@ -79,8 +79,8 @@ class SpectrumPanel:
     def __post_init__(self) -> None:
         if self.image is not None:
             check_image(self.image)
-        given = {name: getattr(self, name) for name in ("spectrum", "coefficients", "halves", "spread")}
-        shapes = {name: np.shape(values) for name, values in given.items() if values is not None}
+        arrays = {name: getattr(self, name) for name in ("spectrum", "coefficients", "halves", "spread")}
+        shapes = {name: np.shape(values) for name, values in arrays.items() if values is not None}
         if len(set(shapes.values())) > 1 or len(shapes["halves"]) != 1:
             raise ValueError(
                 "`spectrum`, `coefficients`, `halves` and `spread` should have one value for each channel, shape [C]. "

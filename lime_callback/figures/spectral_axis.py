@@ -103,8 +103,8 @@ class SpectralAxis:
 
     def runs(self, *values: NDArray[Any]) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
         """Find runs of neighbouring channels with equal values; return each run's first channel and its middle."""
-        together = np.stack([np.asarray(v, dtype=np.float64)[self.order] for v in values])
-        same = (together[:, 1:] == together[:, :-1]).all(axis=0) & (self.left[1:] - self.right[:-1] <= 1e-6)
+        by_position = np.stack([np.asarray(v, dtype=np.float64)[self.order] for v in values])
+        same = (by_position[:, 1:] == by_position[:, :-1]).all(axis=0) & (self.left[1:] - self.right[:-1] <= 1e-6)
         start = np.append(0, np.flatnonzero(~same) + 1)
         end = np.append(start[1:], len(self.order)) - 1
         return self.order[start], (self.left[start] + self.right[end]) / 2

@@ -3,7 +3,7 @@
 :func:`image_maker` chooses the way once, from the mask. The work for each input then reads nothing back from a device.
 The image of a feature is the stem's output, without its bias, for that feature's part of ``x - baseline``.
 
-Letters: ``d`` features, ``m`` rows, ``o`` elements of the stem's output for one input.
+Letters: ``d`` features, ``m`` rows, ``o`` elements of the stem's output for an input.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ each input; a batch of perturbations is then one product of matrices. If each ro
 samples, ground and images are computed for each of the K. The model runs with the stem's forward replaced by these
 results.
 
-Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for one input.
+Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for an input.
 """
 
 from __future__ import annotations
@@ -62,20 +62,20 @@ class StemFinder:
         self.compiled = any(map(is_compiled, parts))
         linear = [part for part in parts if type(part) in _LINEAR and type(part.weight) is nn.Parameter]
         self._layers = [] if self.compiled else linear
-        self._found: list[Stem] = []
-        self._given = torch.empty(0)
+        self._stems: list[Stem] = []
+        self._model_input = torch.empty(0)
 
     @property
     def stem(self) -> Stem | None:
         """The stem in the last watched forward; ``None`` if no layer, or more than one, received the input."""
-        return self._found[0] if len(self._found) == 1 else None
+        return self._stems[0] if len(self._stems) == 1 else None
 
     @contextmanager
     def looking(self, forward: Callable[[Tensor, Tensor], Any]) -> Iterator[Callable[[Tensor, Tensor], Any]]:
         """Yield a ``forward`` that watches the layers; remove the hooks at the end."""
 
         def watched(x: Tensor, rows: Tensor) -> Any:
-            self._found, self._given = [], x
+            self._stems, self._model_input = [], x
             return forward(x, rows)
 
         handles = [layer.register_forward_hook(self._look) for layer in self._layers]
@@ -84,10 +84,10 @@ class StemFinder:
         finally:
             for handle in handles:
                 handle.remove()
-            self._given = torch.empty(0)
+            self._model_input = torch.empty(0)
 
-    def _look(self, layer: Any, given: tuple[Any, ...], output: Any) -> None:
-        part, x = given[0] if given else None, self._given
+    def _look(self, layer: Any, layer_inputs: tuple[Any, ...], output: Any) -> None:
+        part, x = layer_inputs[0] if layer_inputs else None, self._model_input
         if not isinstance(part, Tensor) or not isinstance(output, Tensor):
             return
         same = (
@@ -98,7 +98,7 @@ class StemFinder:
             and (part.shape == x.shape or (part.is_contiguous() and x.is_contiguous()))
         )
         if same and len(output) == len(x):
-            self._found.append(Stem(layer, tuple(part.shape[1:]), output))
+            self._stems.append(Stem(layer, tuple(part.shape[1:]), output))
 
 
 class FoldedStem:

@@ -70,8 +70,8 @@ def progress_unheard() -> Iterator[None]:
         _listener.reset(token)
 
 
-def report_progress(done: int, of: int) -> None:
-    """Tell the listener, if there is one, that ``done`` rows of ``of`` are done; 0 at the start."""
+def report_progress(done: int, total: int) -> None:
+    """Tell the listener, if there is one, that ``done`` rows of ``total`` are done; 0 at the start."""
     listener = _listener.get()
     if listener is not None:
-        listener(done, of)
+        listener(done, total)

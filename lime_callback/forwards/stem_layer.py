@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class Stem:
     """A linear layer that receives the model's input unchanged, or reshaped with its elements in the same order.
 
-    Letters: ``m`` inputs, ``o`` elements of the layer's output for one input.
+    Letters: ``m`` inputs, ``o`` elements of the layer's output for an input.
 
     Args:
         layer: the layer.
-        shape: the shape of the layer's input for one input of the model.
+        shape: the shape of the layer's input, without the batch axis.
         output: the layer's output for a few inputs, ``[m, ...]``; only its shape and dtype are kept.
     """
 
@@ -32,12 +32,12 @@ class Stem:
 
     @property
     def size(self) -> int:
-        """The number of elements of the layer's output for one input, o."""
+        """The number of elements of the layer's output for an input, o."""
         return math.prod(self.output_shape)
 
     @property
     def products(self) -> int:
-        """The number of multiplications that the layer does for one input."""
+        """The number of multiplications that the layer does for an input."""
         return self.size * int(self.layer.weight[0].numel())
 
     def images(self, parts: Tensor) -> Tensor:

@@ -125,8 +125,8 @@ def explained_outputs_text(
         labels: the probes' labels, or ``None``.
         class_names: the outputs' names, or ``None``.
     """
-    what = _which(target, kind, size, labels, class_names)
-    return f"explains {what}{_AS.get(scale or '', '')}."
+    outputs = _which(target, kind, size, labels, class_names)
+    return f"explains {outputs}{_AS.get(scale or '', '')}."
 
 
 def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_names: Sequence[str] | None) -> str:

@@ -84,7 +84,7 @@ def true_classes(labels: Any, classes: int | None = None) -> Tensor:
     return classes_of_samples.long()
 
 
-def losses(outputs: Tensor, labels: Any, own: Callable[[Tensor, Tensor], Any] | None = None) -> Tensor:
+def losses(outputs: Tensor, labels: Any, user_loss: Callable[[Tensor, Tensor], Any] | None = None) -> Tensor:
     """Return each sample's loss, ``[m]``.
 
     Labels that are whole numbers give the cross-entropy, averaged over the pixels if each pixel has a label. Labels
@@ -93,7 +93,7 @@ def losses(outputs: Tensor, labels: Any, own: Callable[[Tensor, Tensor], Any] | 
     Args:
         outputs: the model's outputs for the samples.
         labels: the samples' labels.
-        own: the user's loss: takes outputs and labels, and returns ``[m]``; ``None`` chooses by the labels.
+        user_loss: the user's loss: takes outputs and labels, and returns ``[m]``; ``None`` chooses by the labels.
 
     Raises:
         ValueError: if ``labels`` or ``outputs`` is not a tensor, the labels do not fit the outputs, or the user's loss
@@ -105,14 +105,14 @@ def losses(outputs: Tensor, labels: Any, own: Callable[[Tensor, Tensor], Any] | 
             f"{'no label in the batch' if labels is None else describe(labels)}; pass `label_key=`, or choose them in "
             f"another way."
         )
-    if own is not None:
-        given = own(outputs, labels)
-        if not isinstance(given, Tensor) or given.ndim == 0 or given.numel() != len(outputs):
+    if user_loss is not None:
+        returned = user_loss(outputs, labels)
+        if not isinstance(returned, Tensor) or returned.ndim == 0 or returned.numel() != len(outputs):
             raise ValueError(
-                f"`loss` should return one number for each of the {len(outputs)} samples. Found {describe(given)}; "
+                f"`loss` should return one number for each of the {len(outputs)} samples. Found {describe(returned)}; "
                 f"pass for example `reduction='none'`."
             )
-        return given.detach().flatten().cpu().double()
+        return returned.detach().flatten().cpu().double()
     y = outputs.detach() if outputs.dtype in (torch.float32, torch.float64) else outputs.detach().float()
     if labels.is_floating_point() and labels.numel() == y.numel():
         squared_errors = F.mse_loss(y, labels.reshape(y.shape).to(y), reduction="none")

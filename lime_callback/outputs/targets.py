@@ -188,8 +188,8 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
                 f"shape {tuple(target.shape)}."
             )
     # Numbers that the user gave as a list are checked there: reading a tensor back would wait for the device.
-    given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
-    wrong = sorted({t for t in given if not 0 <= t < size})
+    indices = chosen.flatten().tolist() if isinstance(target, Tensor) else values
+    wrong = sorted({t for t in indices if not 0 <= t < size})
     if wrong:
         raise ValueError(
             f"`target` should be an index from 0 to {size - 1}: the model has {size} "

@@ -113,6 +113,6 @@ def _limit(aggregate: Aggregate) -> float:
 
 def _caption(aggregate: Aggregate, caption: str) -> str:
     counted = int(aggregate.count.max())  # inputs whose score passed the gate
-    some = f"{counted} of " * (counted != aggregate.inputs)
-    count = f"mean of {some}{aggregate.inputs} input{'s' * (aggregate.inputs != 1)}"
+    counted_of = f"{counted} of " * (counted != aggregate.inputs)
+    count = f"mean of {counted_of}{aggregate.inputs} input{'s' * (aggregate.inputs != 1)}"
     return f"{caption} · {count}" if caption else count

@@ -91,5 +91,5 @@ def draw_ensemble(
 
 
 def _texts(name: str, explanation: Explanation, b: int, t: int) -> dict[str, Any]:
-    has = explanation.features.present.expand(len(explanation.score), -1)[b]
-    return {"title": name, "subtitle": f"{int(has.sum())} superpixels, {fit_text(explanation, b, t)}"}
+    present = explanation.features.present.expand(len(explanation.score), -1)[b]
+    return {"title": name, "subtitle": f"{int(present.sum())} superpixels, {fit_text(explanation, b, t)}"}

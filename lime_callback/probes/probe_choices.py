@@ -57,9 +57,9 @@ class Numbered(Choice):
     which: ClassVar[str] = " of the given numbers"
 
     def __post_init__(self) -> None:
-        given = self.numbers.tolist() if hasattr(self.numbers, "tolist") else self.numbers
-        ordered = isinstance(given, Sequence) and not isinstance(given, str)
-        whole = [whole_number(number) for number in given] if ordered else [None]
+        numbers_given = self.numbers.tolist() if hasattr(self.numbers, "tolist") else self.numbers
+        ordered = isinstance(numbers_given, Sequence) and not isinstance(numbers_given, str)
+        whole = [whole_number(number) for number in numbers_given] if ordered else [None]
         numbers = tuple(number for number in whole if number is not None)
         if len(numbers) < len(whole):
             raise TypeError(f"`probes` by number should be a sequence of whole numbers. Found {self.numbers!r}.")

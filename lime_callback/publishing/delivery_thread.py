@@ -60,14 +60,14 @@ def present(
             pictures[tag] = picture
     whole = replace(report, pictures=pictures)
     for sink in sinks:
-        what = f"logger {type(sink).__name__}"
+        sink_name = f"logger {type(sink).__name__}"
         try:
             rest = sink.begin(whole)
         except Exception as error:
-            delivered.failures.append((what, error))
+            delivered.failures.append((sink_name, error))
         else:
             if rest is not None:
-                delivered.rest.append((what, rest))
+                delivered.rest.append((sink_name, rest))
     return delivered
 
 
@@ -150,9 +150,9 @@ class DeliveryThread:
 
     def _conclude(self, delivered: Delivered) -> None:
         self._work = None
-        for what, rest in delivered.rest:
-            with stage("logging"), self.console.contained(what):
+        for work, rest in delivered.rest:
+            with stage("logging"), self.console.contained(work):
                 rest()
-        for what, error in delivered.failures:
-            with self.console.contained(what):
+        for work, error in delivered.failures:
+            with self.console.contained(work):
                 raise error

@@ -107,8 +107,8 @@ def _segmented(
         number = p if probes.numbers is None else probes.numbers[p]
         target = int(last.targets[p, 0])
         predicted_and_true = "" if now is None else f", {now.text(p, target, class_names)}"
-        what = f"{target_name(target, class_names)}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
+        text = f"{target_name(target, class_names)}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
         values = (np.asarray(part[p, 0]) for part in (last.coefficients, halves))
-        segmented.append(Segmented(name, what, image, segments[p], *values))
+        segmented.append(Segmented(name, text, image, segments[p], *values))
     return segmented

@@ -50,7 +50,7 @@ class Publisher:
     _history: HistoryFile | None = field(default=None, init=False)
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
-    _told: bool = field(default=False, init=False)
+    _card_shown: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.delivery = DeliveryThread(self.console)
@@ -107,15 +107,15 @@ class Publisher:
             tag = f"{config.name}/{name}"
             with stage("drawing"), self.console.contained(f"the pictures of view '{name}'"):
                 pictures = requests(followed, probes, config.wavelengths, config.class_names)
-                requests_of_views[name] = {f"{tag}/{what}": request for what, request in pictures.items()}
+                requests_of_views[name] = {f"{tag}/{figure}": request for figure, request in pictures.items()}
             with stage("logging"), self.console.contained(f"the numbers of view '{name}' for the loggers"):
                 views[tag] = view_data(followed, probes, rows.get(name, []), config.wavelengths, config.class_names)
         texts = {f"{place}/alarm": text for place, text in explained.alarms.items()}
         sinks = self._open_sinks(loggers, folder)
-        if config.pictures and not self._told:
+        if config.pictures and not self._card_shown:
             with stage("logging"), self.console.contained("the card that explains the run"):
                 texts[f"{config.name}/about"] = card(config, explained)
-            self._told = True
+            self._card_shown = True
         report = Report(
             explained.epoch, explained.step, {}, texts, explained.alarms, views, config.name, self._settings
         )
@@ -130,7 +130,7 @@ class Publisher:
     def _open_sinks(self, loggers: Sequence[Any], folder: Path) -> list[Sink]:
         """Return the loggers' sinks; the same sinks for the same loggers, since some remember what they have shown."""
         if self._served != (served := (folder, *loggers)):
-            self._sinks, self._served, self._told = sinks_for(loggers, folder), served, False
+            self._sinks, self._served, self._card_shown = sinks_for(loggers, folder), served, False
             if self.config.pictures and (others := unserved(loggers)):
                 self.console.remark(
                     f"{' and '.join(others)} gets numbers alone; the pictures are files in {folder}.", key="unserved"

@@ -66,12 +66,12 @@ def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
         explained: the first epoch that is shown.
     """
     probes, views, settings = explained.probes, explained.views, settings_of(config)
-    listed = {what: value for what, value in settings.items() if what not in ("views", "watch")}
+    listed = {argument: value for argument, value in settings.items() if argument not in ("views", "watch")}
     if (scale := chosen_scale(views)) is not None:
         listed["output"] = scale
     listed |= {f"view `{view}`": value for view, value in settings.get("views", {}).items()}
     listed |= {f"watch `{watch}`": value for watch, value in settings.get("watch", {}).items()}
-    rows = [f"| {_cell(what)} | {_cell(value)} |" for what, value in listed.items() if value is not None]
+    rows = [f"| {_cell(argument)} | {_cell(value)} |" for argument, value in listed.items() if value is not None]
     anew = any(followed.anew for followed in views)
     lines = [
         f"## What the model uses, by `{config.name}`",

@@ -145,8 +145,8 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
     number = {name: i for i, name in enumerate(features)}
     slots: list[dict[tuple[int, str], int]] = [{} for _ in moments]
     for row in rows:
-        here = slots[at[row.epoch, row.step]]
-        here.setdefault((row.probe, row.target), len(here))
+        slots_then = slots[at[row.epoch, row.step]]
+        slots_then.setdefault((row.probe, row.target), len(slots_then))
     most = max(map(len, slots))
     shape = (len(moments), most, len(features))
     coefficients, errors = (np.full(shape, np.nan, np.float32) for _ in range(2))

@@ -79,8 +79,8 @@ def read(path: str | os.PathLike[str]) -> Run:
     """
     paths = find_runs(path)
     if len(paths) > 1:
-        some = ", ".join(repr(str(explanation)) for explanation in paths[:4])
-        raise ValueError(f"`path` should lead to one run. Found {len(paths)}: {some}{', …' * (len(paths) > 4)}.")
+        first_paths = ", ".join(repr(str(explanation)) for explanation in paths[:4])
+        raise ValueError(f"`path` should lead to one run. Found {len(paths)}: {first_paths}{', …' * (len(paths) > 4)}.")
     (history_path,) = paths
     history = read_history(history_path)
     if not history:

@@ -46,13 +46,13 @@ class Console:
             self.said.append(key)
             self.info(text)
 
-    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every: int) -> None:
+    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every_n_epochs: int) -> None:
         """Write once, in a line, what will be explained; ``which`` follows the words "validation samples"."""
         if self._announced:
             return
         self._announced = True
         each = perturbations + 2 + 4 * steps_for(perturbations)  # see `ExplainedBatch.forwards`
-        often = "each validation" if every == 1 else f"every {every} epochs"
+        often = "each validation" if every_n_epochs == 1 else f"every {every_n_epochs} epochs"
         self.info(
             f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
             f"with {perturbations} perturbations each ({probes * len(views) * each} forward passes of one sample)."
@@ -74,11 +74,11 @@ class Console:
             self.said.remove(key)
 
     @contextmanager
-    def contained(self, what: str) -> Iterator[None]:
+    def contained(self, work: str) -> Iterator[None]:
         """Turn a failure within this context into a warning, once; with ``on_error="raise"`` let it through.
 
         Args:
-            what: names the work in the warning.
+            work: the name of the work, for the warning.
         """
         try:
             yield
@@ -89,8 +89,8 @@ class Console:
             cause = f"{type(error).__name__}: {error}{notes and f' ({notes})'}"
             # The key is the failure's place: at the next epoch its text may hold other numbers.
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{what}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
-            self.once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=place)
+            place = f"{work}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+            self.once(f"{work} failed and is left out; training goes on. Cause: {cause}", key=place)
 
     def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
         """Warn of degenerate explanations by a view; ``reasons`` maps probes to texts."""

@@ -35,7 +35,7 @@ class MLflowSink(Sink):
     """
 
     logger: Any
-    _told: set[str] = field(default_factory=set, init=False)
+    _settings_logged: set[str] = field(default_factory=set, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
     def open(self) -> None:
@@ -46,9 +46,9 @@ class MLflowSink(Sink):
         """Log the report to the logger's run."""
         client, run = self.logger.experiment, self.logger.run_id
         folder = _path(report.name)
-        if report.settings and report.name not in self._told:
+        if report.settings and report.name not in self._settings_logged:
             client.log_dict(run, dict(report.settings), f"{folder}/settings.json")
-            self._told.add(report.name)
+            self._settings_logged.add(report.name)
         # MLflow's page opens at step 0 and would show nothing there.
         steps = {0, report.step} if report.epoch == 0 and report.name not in self._shown else {report.step}
         for tag, picture in report.pictures.items():

@@ -1,14 +1,14 @@
-"""How far an explanation is from the one that endless perturbations would give, by design.
+"""Measures for each design how far an explanation is from the one that endless perturbations would give.
 
     python benchmarks/accuracy.py          (about eight minutes on two cores; --picture FILE draws it)
     python benchmarks/accuracy.py --quick  (keeps the code alive; its figures mean little)
 
-Two vision transformers are trained on Indian Pines: one plainly, and the main example's, whose augmentation makes it
-more additive. Validation patches are explained by superbands and by superpixels, of the logit and of the probability,
-with independent rows (what captum, lime and meteors draw), with pairs, and with the default design. The error of an
-explanation is the length of its coefficients' difference to those of many perturbations, as a share of the latter's
-length. Printed are its mean and, in brackets, its root mean square over patches and repetitions, and the ratio of the
-default's error with 128 rows to that of 384 independent ones.
+The benchmark trains two vision transformers on Indian Pines: one without augmentation, and the main example's, whose
+augmentation makes it more additive. It explains the logit and the probability of validation patches by superbands and
+by superpixels, with three designs: independent rows (as captum, lime and meteors draw them), pairs, and the default.
+With coefficients b, and t those of many perturbations, the error is |b - t| / |t|. The table shows its mean and, in
+brackets, its root mean square over patches and repetitions. Below stands the error of the default design with 128 rows,
+divided by that of 384 independent rows.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("raw", "softmax")
 DESIGNS = ("bernoulli", "paired", "orthogonal")
-AIM = 128, 384  # the default at the one, independent rows at the other
+AIM = 128, 384  # rows of the default design, and independent rows, whose errors are compared
 
 
 class Case(NamedTuple):
-    """What is explained."""
+    """A model and a view, with the true coefficients ``[patches, outputs, features]``."""
 
     model: str
     view: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Train, explain, print, draw."""
+    """Train the models, explain patches, print the errors, and draw them if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repetitions", type=int, default=24)
@@ -60,7 +60,7 @@ def main() -> None:
             f"\n{case.model} model, {case.view}\n{'':<9}{'':<12}" + "".join(f"{f'n = {n}':>19}" for n in sizes), end=""
         )
         print(f"{f'n = {AIM[1]}':>19}")
-        found = {
+        errors_of = {
             (design, n): errors(case, n, design, repetitions)
             for design in DESIGNS
             for n in (*sizes, AIM[1])
@@ -68,17 +68,17 @@ def main() -> None:
         }
         for i, output in enumerate(OUTPUTS):
             for design in DESIGNS:
-                cells = [found[design, n][..., i] for n in (*sizes, AIM[1]) if (design, n) in found]
-                told = "".join(f"{f'{one.mean():.4f} ({rms(one):.4f})':>19}" for one in cells)
-                print(f"{output if design == DESIGNS[0] else '':<9}{design:<12}{told}")
-            few, many = found["orthogonal", AIM[0]][..., i], found["bernoulli", AIM[1]][..., i]
+                cells = [errors_of[design, n][..., i] for n in (*sizes, AIM[1]) if (design, n) in errors_of]
+                written = "".join(f"{f'{cell.mean():.4f} ({rms(cell):.4f})':>19}" for cell in cells)
+                print(f"{output if design == DESIGNS[0] else '':<9}{design:<12}{written}")
+            few, many = errors_of["orthogonal", AIM[0]][..., i], errors_of["bernoulli", AIM[1]][..., i]
             print(
                 f"{'':<9}orthogonal at {AIM[0]} to independent rows at {AIM[1]}: {few.mean() / many.mean():.3f} "
                 f"({rms(few) / rms(many):.3f})",
                 flush=True,
             )
             curves[f"{case.model} model, {case.view}, {output}"] = {
-                design: {n: float(one[..., i].mean()) for (of, n), one in found.items() if of == design}
+                design: {n: float(cell[..., i].mean()) for (chosen, n), cell in errors_of.items() if chosen == design}
                 for design in DESIGNS
             }
     if args.picture:
@@ -86,8 +86,8 @@ def main() -> None:
 
 
 def cases(epochs: int, count: int, most: int) -> list[Case]:
-    """Models and views, with their true coefficients."""
-    found = []
+    """Return both models with both views, and their true coefficients from ``most`` perturbations."""
+    made = []
     for name, augmented in (("plain", False), ("augmented", True)):
         (model,), probes, targets = trained(epochs, 1, count, augmented=augmented)
         views: dict[str, Features] = {
@@ -99,14 +99,14 @@ def cases(epochs: int, count: int, most: int) -> list[Case]:
             many = explained(most, "orthogonal", 0)
             score = many.score.mean(0).tolist()
             about = f"{view} (R² {score[0]:.2f} of the logit, {score[1]:.2f} of the probability)"
-            found.append(Case(name, about, explained, many.coefficients))
-    return found
+            made.append(Case(name, about, explained, many.coefficients))
+    return made
 
 
 def explainer(
     model: torch.nn.Module, probes: Tensor, features: Features, targets: Tensor
 ) -> Callable[[int, str, int], Explanation]:
-    """A function of n, design and seed that explains logit and probability with the same forwards."""
+    """Return a function of n, design and seed that explains logit and probability with the same forwards."""
 
     def explained(n: int, design: str, seed: int) -> Explanation:
         seeds = [seed_for(seed, probe) for probe in range(len(probes))]
@@ -116,19 +116,19 @@ def explainer(
 
 
 def errors(case: Case, n: int, design: str, repetitions: int) -> Tensor:
-    """Relative errors, ``[repetitions, patches, outputs]``."""
-    found = torch.stack([case.explained(n, design, seed).coefficients for seed in range(1, repetitions + 1)])
+    """Return the relative errors, ``[repetitions, patches, outputs]``."""
+    coefficients = torch.stack([case.explained(n, design, seed).coefficients for seed in range(1, repetitions + 1)])
     length = torch.linalg.vector_norm(case.truth, dim=-1)
-    return torch.linalg.vector_norm(found - case.truth, dim=-1) / length
+    return torch.linalg.vector_norm(coefficients - case.truth, dim=-1) / length
 
 
 def rms(errors: Tensor) -> Tensor:
-    """Root mean square."""
+    """Return the root mean square."""
     return errors.double().square().mean().sqrt()
 
 
 def draw(curves: dict[str, dict[str, dict[int, float]]], path: str) -> None:
-    """Small multiples of error against n."""
+    """Draw the error over n, with a panel for each case and output."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 6), layout="constrained")

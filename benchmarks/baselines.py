@@ -1,16 +1,16 @@
-"""Which baseline puts first what a model really uses? Models that were trained on data with a planted cause.
+"""Which baseline gives the features that a model really uses the largest coefficients? Tests data with a planted cause.
 
     python benchmarks/baselines.py          (about two minutes on one core)
-    python benchmarks/baselines.py --last   (cases and seeds that no choice was made by)
+    python benchmarks/baselines.py --last   (cases and seeds that nobody looked at while choosing defaults)
     python benchmarks/baselines.py --quick  (keeps the code alive; its figures mean little)
 
-In each case one group of bands, one patch, or one or two elements alone decide the class, and everything else varies
-without meaning, over samples and, but for homogeneous ones, over pixels. Printed is the share of the validation samples
-whose strongest feature is a planted one, for the predicted class, on the callback's default scale: its logit less the
-mean of all logits, of vectors its log-probability. A sample that the model gets wrong is left out. ``default`` is what
-the callback takes; ``counts`` the share of its explanations whose score passes the callback's default gate, and
-``score`` their mean. Cases that begin with ``ordered`` have three classes in a row, of which one lies in the middle of
-the data: a known limit of the defaults for bands and pixels.
+In each case only a group of bands, a patch, or one or two elements decide the class. Everything else varies without
+meaning: over samples and, except for homogeneous cases, over pixels. For each baseline the table shows the share of
+validation samples whose strongest feature is a planted one. It explains the predicted class on the callback's default
+scale, which is the logit less the mean of all logits, or for vectors the log-probability. It leaves out samples that
+the model classifies wrongly. ``default`` is the callback's baseline, ``counts`` the share of its explanations whose
+score passes the callback's default gate, and ``score`` their mean score. Cases that begin with ``ordered`` have three
+classes in a row, one of which lies in the middle of the data: a known limit of the defaults for bands and pixels.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 BASELINES = ("mean", "data", "background", "blur", "default")
 TRAINING, BACKGROUND, PROBES = 768, 64, 32
-GATE = 0.2  # the callback's
+GATE = 0.2  # the callback's default
 BANDS, GROUPS = 48, 6
 
 
 @dataclass(frozen=True)
 class Made:
-    """Samples with labels, how they are cut, and which features decide."""
+    """Samples ``x`` with labels ``y``, their features, and the numbers of the features that decide the class."""
 
     x: Tensor
     y: Tensor
@@ -50,14 +50,14 @@ class Made:
 def spectra(
     plant: Callable[[Tensor, Tensor, slice], None], homogeneous: bool, size: int = 6, classes: int = 2
 ) -> Callable[[int], Made]:
-    """Patches [N, BANDS, size, size]: a spectrum with levels by group, one of which ``plant`` sets."""
+    """Return a maker of patches [N, BANDS, size, size]: spectra with random levels, and a group that ``plant`` sets."""
 
     def make(seed: int) -> Made:
         g = torch.Generator().manual_seed(seed)
         total = TRAINING + BACKGROUND + PROBES
         y, group = torch.randint(0, classes, (total,), generator=g), seed % GROUPS
         usual, width = 2 + torch.linspace(0, 6, BANDS).sin(), BANDS // GROUPS
-        # What one group shows says nothing of another, or a model would do well to use that.
+        # The groups' levels are independent; otherwise a model would do well to use groups without the plant.
         levels = 0.3 * torch.randn(total, GROUPS, generator=g).repeat_interleave(width, 1)
         x = (usual + levels + 0.2 * torch.randn(total, BANDS, generator=g))[..., None, None]
         x = x + (0.0 if homogeneous else 0.5) * torch.randn(total, BANDS, size, size, generator=g)
@@ -68,30 +68,30 @@ def spectra(
 
 
 def band_offset(x: Tensor, y: Tensor, group: slice) -> None:
-    """One class is brighter in the group."""
+    """Make a class brighter in the group."""
     x[:, group] += (0.9 * (2 * y - 1))[:, None, None, None]
 
 
 def band_offsets(x: Tensor, y: Tensor, group: slice) -> None:
-    """Three classes are ever brighter in the group."""
+    """Make three classes brighter in the group, each more than the one before."""
     x[:, group] += (1.2 * (y - 1))[:, None, None, None]
 
 
 def band_slope(x: Tensor, y: Tensor, group: slice) -> None:
-    """The classes differ in the sign of the group's slope; its mean says nothing."""
+    """Let the classes differ in the sign of the group's slope, not in its mean."""
     slope = torch.linspace(-1, 1, group.stop - group.start)
     x[:, group] += (2 * y - 1)[:, None, None, None] * 0.6 * slope[:, None, None]
 
 
 def band_absorption(x: Tensor, y: Tensor, group: slice) -> None:
-    """One class absorbs in the group, the other is as everything is."""
+    """Make a class darker in the group, and leave the other unchanged."""
     x[:, group] -= (1.8 * y)[:, None, None, None]
 
 
 def images(
     plant: Callable[[Tensor, Tensor, torch.Generator], None], homogeneous: bool, classes: int = 2
 ) -> Callable[[int], Made]:
-    """Images [N, 3, 32, 32] of 16 patches with a colour each, one of which ``plant`` sets."""
+    """Return a maker of images [N, 3, 32, 32] of 16 patches with random colours, one of which ``plant`` sets."""
 
     def make(seed: int) -> Made:
         g = torch.Generator().manual_seed(seed)
@@ -109,36 +109,36 @@ def images(
 
 
 def patch_brightness(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
-    """The patch is brighter or darker than the rest."""
+    """Make the patch brighter or darker, by the class."""
     patch += (0.8 * (2 * y - 1))[:, None, None, None]
 
 
 def patch_brightnesses(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
-    """The patch of three classes is ever brighter."""
+    """Make the patch brighter for each of three classes than for the one before."""
     patch += (1.2 * (y - 1))[:, None, None, None]
 
 
 def patch_texture(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
-    """The patch is striped along or across."""
+    """Draw stripes along or across the patch, by the class."""
     stripes = (torch.arange(8) % 4 < 2).float() * 2 - 1
     along, across = stripes.view(1, 8).expand(8, 8), stripes.view(8, 1).expand(8, 8)
     patch += 0.8 * torch.stack([along, across])[y].unsqueeze(1)
 
 
 def patch_object(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
-    """There is a bright object in the patch or there is none."""
+    """Put a bright object into the patch, or none, by the class."""
     patch[:, :, 2:6, 2:6] += (1.2 * y)[:, None, None, None]
 
 
 def patch_colour(patch: Tensor, y: Tensor, g: torch.Generator) -> None:
-    """The patch is red or green, of any strength."""
+    """Make the patch red or green, by the class, with random strength."""
     strength = (0.5 + torch.rand(len(y), generator=g))[:, None, None]
     patch[:, 0] += strength * (y == 0)[:, None, None]
     patch[:, 1] += strength * (y == 1)[:, None, None]
 
 
 def vectors(label: Callable[[Tensor], Tensor], d: int, planted: tuple[int, ...]) -> Callable[[int], Made]:
-    """Vectors [N, d] with elements of different offsets and scales, of which one or some decide."""
+    """Return a maker of vectors [N, d], whose elements differ in offset and scale, with labels from ``label``."""
 
     def make(seed: int) -> Made:
         g = torch.Generator().manual_seed(seed)
@@ -150,9 +150,9 @@ def vectors(label: Callable[[Tensor], Tensor], d: int, planted: tuple[int, ...])
 
 
 def iris(seed: int) -> Made:
-    """Iris, of which all but the petals (elements 2 and 3) are shuffled between the samples.
+    """Return the iris data with the sepals (elements 0 and 1) shuffled over the samples.
 
-    As they are, the sepals tell the classes apart, too, and networks use them: what is right would not be known.
+    Unshuffled sepals also tell the classes apart, and networks use them: the right answer would be unknown.
     """
     data = load_iris()
     g = torch.Generator().manual_seed(seed)
@@ -164,7 +164,7 @@ def iris(seed: int) -> Made:
 
 
 def wine(seed: int) -> Made:
-    """Wine, of which all but flavanoids and proline (elements 6 and 12) are shuffled between the samples."""
+    """Return the wine data with all but flavanoids and proline (elements 6 and 12) shuffled over the samples."""
     data = load_wine()
     g = torch.Generator().manual_seed(seed)
     order = torch.randperm(178, generator=g)
@@ -175,8 +175,8 @@ def wine(seed: int) -> Made:
     return Made(x, y, Features.from_mask(torch.arange(13).view(1, 13)), (6, 12))
 
 
-FIFTHS = torch.tensor([-0.84, -0.25, 0.25, 0.84])  # of a standard normal element,
-THIRDS = torch.tensor([-0.6, 0.6])  # and of the sum of two
+FIFTHS = torch.tensor([-0.84, -0.25, 0.25, 0.84])  # borders between five equal classes of a standard normal element
+THIRDS = torch.tensor([-0.6, 0.6])  # borders between three equal classes of the sum of two such elements
 BUILT_BY = {
     "spectral: offset, homogeneous": spectra(band_offset, True),
     "spectral: offset": spectra(band_offset, False),
@@ -204,7 +204,7 @@ LAST = {
 
 
 def trained(made: Made, epochs: int, seed: int) -> nn.Module:
-    """A small network of the usual kind for the samples."""
+    """Train a small network for the samples: an MLP for vectors, a CNN for the others."""
     torch.manual_seed(seed)
     channels, outputs = made.x.shape[1], int(made.y.max()) + 1
     if made.x.ndim == 2:
@@ -229,9 +229,11 @@ def trained(made: Made, epochs: int, seed: int) -> nn.Module:
 
 
 def first(made: Made, model: nn.Module, n: int) -> tuple[list[float], float]:
-    """For each baseline the share of right samples with a planted feature first, and the share of right ones.
+    """Return how often a planted feature is the strongest, and how often the model is right.
 
-    Behind the baselines' shares stand the share of the default's explanations that count, and their mean score.
+    Returns:
+        A list with a share for each baseline, then the share of the default's explanations that pass the gate, then
+        their mean score; and the share of samples that the model classifies rightly. The list counts these alone.
     """
     held = len(made.x) // 3 if len(made.x) <= 400 else BACKGROUND + PROBES
     x, y = made.x[-held:], made.y[-held:]
@@ -243,41 +245,46 @@ def first(made: Made, model: nn.Module, n: int) -> tuple[list[float], float]:
     shares, output = [], scale_of("classes", outputs, made.features.layout)
     for name in BASELINES:
         baseline = DefaultBaseline() if name == "default" else name
-        found = explain(
+        explanation = explain(
             model, probes[right], made.features, predicted[right], baseline=baseline, background=background,
             n_perturbations=n, output=output,
         )  # fmt: skip
-        strongest = found.coefficients[:, 0].abs().argmax(1)
+        strongest = explanation.coefficients[:, 0].abs().argmax(1)
         shares.append(float(torch.isin(strongest, torch.tensor(made.planted)).double().mean()))
-    shares += [float((found.score >= GATE).double().mean()), float(found.score.mean())]  # of the last, the default
+    shares += [
+        float((explanation.score >= GATE).double().mean()),
+        float(explanation.score.mean()),
+    ]  # the last baseline is the default
     return shares, float(right.double().mean())
 
 
 def main() -> None:
-    """Train, explain, print."""
+    """Train the models, explain samples, print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--last", action="store_true")
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
-    warnings.simplefilter("ignore", UserWarning)  # of fits that explain nothing, which is what is counted
+    warnings.simplefilter(
+        "ignore", UserWarning
+    )  # the callback warns of fits that explain nothing, which are counted here
     cases, begin = (LAST, 300) if args.last else (BUILT_BY, 0)
     epochs, n, seeds = (1, 32, 1) if args.quick else (10, 256, args.seeds)
     print(f"{'':<36}{'right':>7}" + "".join(f"{name:>12}" for name in (*BASELINES, "counts", "score")))
     of_kind: dict[str, list[Tensor]] = {}
     for case, make in cases.items():
-        found, right = [], []
+        shares_of_seeds, right = [], []
         for seed in range(begin, begin + seeds):
             made = make(seed)
             shares, known = first(made, trained(made, epochs, seed), n)
-            found.append(shares)
+            shares_of_seeds.append(shares)
             right.append(known)
-        means = torch.tensor(found).mean(0)
+        means = torch.tensor(shares_of_seeds).mean(0)
         of_kind.setdefault(case.split(":")[0], []).append(means)
-        print(f"{case:<36}{sum(right) / len(right):7.2f}" + "".join(f"{one:12.3f}" for one in means), flush=True)
+        print(f"{case:<36}{sum(right) / len(right):7.2f}" + "".join(f"{share:12.3f}" for share in means), flush=True)
     for kind, all_means in of_kind.items():
         mean = torch.stack(all_means).mean(0)
-        print(f"{'all ' + kind:<43}" + "".join(f"{one:12.3f}" for one in mean))
+        print(f"{'all ' + kind:<43}" + "".join(f"{share:12.3f}" for share in mean))
 
 
 if __name__ == "__main__":

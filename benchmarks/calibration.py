@@ -1,11 +1,12 @@
-"""Do the stated errors hold on a trained model? Coverage of intervals, and false alarms of changes.
+"""Do the stated errors hold on a trained model? Measures the coverage of intervals, and false alarms of changes.
 
     python benchmarks/calibration.py          (about six minutes on two cores)
     python benchmarks/calibration.py --quick  (keeps the code alive; its figures mean little)
 
-The model of `benchmarks/drift.py`, unchanged, is explained again and again on independent designs. Printed are the
-share of 95 % intervals that hold the value of many perturbations, and the share of coefficients that are called changed
-at level 0.05 between two explanations of the same model. More models, sizes and designs: `benchmarks/honesty.py`.
+The benchmark explains the model of `benchmarks/drift.py` many times on independent designs. The table shows the share
+of 95 % intervals that hold the coefficient from many perturbations (0.95 is right), and the share of coefficients that
+are called changed at level 0.05 between two explanations of the unchanged model (0.05 is right). For more models, sizes
+and designs, see `benchmarks/honesty.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lime_callback.sampling.seeds import seed_for
 
 
 def main() -> None:
-    """Train, explain, print."""
+    """Train the model, explain it repeatedly, print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
@@ -41,9 +42,11 @@ def main() -> None:
     print(f"{'design':<12}{'n':>5}  {'covered (95 %)':>14}  {'called changed (5 %)':>20}")
     for design, rows in (("orthogonal", 8), ("orthogonal", 16), ("paired", 8), ("bernoulli", 8)):
         n = rows * len(features)
-        found = [explained(n, design, seed) for seed in range(1, repetitions + 1)]
-        inside = [(one.coefficients - value).abs() <= one.half_widths() for one in found]
-        changed = [compare(a, b).significant(0.05, "none") for a, b in zip(found[::2], found[1::2], strict=True)]
+        explanations = [explained(n, design, seed) for seed in range(1, repetitions + 1)]
+        inside = [(explanation.coefficients - value).abs() <= explanation.half_widths() for explanation in explanations]
+        changed = [
+            compare(a, b).significant(0.05, "none") for a, b in zip(explanations[::2], explanations[1::2], strict=True)
+        ]
         print(
             f"{design:<12}{n:>5}  {torch.stack(inside).double().mean():14.3f}"
             f"  {torch.stack(changed).double().mean():20.3f}",

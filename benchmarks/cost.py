@@ -1,15 +1,15 @@
-"""What the callback adds to the main example's run, and on what it is spent.
+"""Measures how much time the callback adds to the main example's run, and which work takes that time.
 
     python benchmarks/cost.py          (about five minutes on two cores)
     python benchmarks/cost.py --quick  (keeps the code alive; its figures mean little)
 
-The job of examples/indian_pines_vit.py runs with the callback and without it, in turn. Printed is the extra time as a
-share of the time without, as medians of the rounds with quartiles, for every epoch explained, for pictures left out and
-for every fourth epoch explained; and, of the first kind, the split by the sections that the callback opens in the
-trainer's profiler, as shares of an explained epoch's extra time. The first explained epoch stands apart, since it cuts
-the features, tries a second baseline and loads what drawing needs. Pictures are drawn by another process, and logged by
-a thread: of that, the split has what the training's thread does, and what it waits for them; the rest takes its time
-only where processors are few. `--perturbations` and `--probes` change what is asked for.
+The job of examples/indian_pines_vit.py runs with the callback and without it, in turn. The first table shows the extra
+time as a share of the time without the callback, as medians over the rounds with quartiles: for every epoch explained,
+for every epoch without pictures, and for every fourth epoch. The second splits an epoch's extra time by the sections
+that the callback opens in the trainer's profiler. The first explained epoch stands apart, since it also cuts the
+features, tries a second baseline and loads what drawing needs. Another process draws the pictures, and a thread logs
+them. The split only counts the work of the training's thread and its waiting; the rest takes time only if processors
+are few. `--perturbations` and `--probes` change the amount of work.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ WAYS: Mapping[str, dict[str, object]] = {
 
 
 def main() -> None:
-    """Train with and without, print."""
+    """Train with and without the callback, print the extra time."""
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--epochs", type=int, default=8)
     arguments.add_argument("--perturbations", type=int, default=256)
@@ -58,13 +58,15 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     epochs, limit, repetitions = (2, 512, 1) if args.quick else (args.epochs, None, args.repetitions)
     data = IndianPines(limit=limit, seed=0)
-    asked = {"n_perturbations": args.perturbations, "probes": args.probes}
+    amounts = {"n_perturbations": args.perturbations, "probes": args.probes}
     extra: dict[str, list[float]] = {way: [] for way in WAYS}
     first, later = [], []
-    for repetition in range(0 if args.quick else -1, repetitions):  # one before the first warms up and does not count
+    for repetition in range(
+        0 if args.quick else -1, repetitions
+    ):  # a round before the first warms up and does not count
         alone, _ = job(data, 1 if repetition < 0 else epochs, None)
         for way, settings in WAYS.items():
-            took, sections = job(data, 1 if repetition < 0 else epochs, callback(**asked, **settings))
+            took, sections = job(data, 1 if repetition < 0 else epochs, callback(**amounts, **settings))
             if repetition < 0:
                 continue
             extra[way].append(took / alone - 1)
@@ -76,8 +78,8 @@ def main() -> None:
     print(f"{epochs} epochs, {args.probes} probes, {views} views, {args.perturbations} perturbations, ", end="")
     print(f"{repetitions} rounds, {args.threads} threads; median [quartiles]\n")
     print("extra time, the run without the callback being 1")
-    for way, found in extra.items():
-        print(f"  {way:<30}{told(quartiles(found)):>22}")
+    for way, shares in extra.items():
+        print(f"  {way:<30}{told(quartiles(shares)):>22}")
     for title, splits in (("the first explained epoch", first), ("a later explained epoch", later)):
         sums = [sum(split.values()) for split in splits]
         print(f"\n{title}, its extra time being 1 ({np.median(sums):.2f} s here)")
@@ -88,15 +90,15 @@ def main() -> None:
 
 
 class Sections(SimpleProfiler):
-    """Adds up nothing: keeps the time of every call of every section, in their order."""
+    """A profiler that keeps the time of every call of every section, in the order of the calls."""
 
     def summary(self) -> str:
-        """Nothing is printed at the end of a run."""
+        """Return no text, so that nothing is printed at the end of a run."""
         return ""
 
 
 def callback(**settings: object) -> LimeCallback:
-    """The main example's callback."""
+    """Return the main example's callback."""
     views = [Superpixels("grid", n_segments=16), Superbands(20)]
     return LimeCallback(views, wavelengths=wavelengths(), class_names=CLASS_NAMES, on_error="raise", **settings)
 
@@ -105,7 +107,7 @@ def job(data: IndianPines, epochs: int, lime: LimeCallback | None) -> tuple[floa
     """Train as the main example does.
 
     Returns:
-        Seconds of the whole, and those of every call of each section of the profiler.
+        The seconds of the whole training, and for each section of the profiler the seconds of each call.
     """
     pl.seed_everything(0, workers=True, verbose=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -128,19 +130,19 @@ def job(data: IndianPines, epochs: int, lime: LimeCallback | None) -> tuple[floa
 
 
 def stages(sections: Mapping[str, list[float]], epoch: int, epochs: int) -> dict[str, float]:
-    """Seconds of an explained epoch's stages. The first has some calls of its own, such as for the card of the run."""
+    """Return the seconds of each stage in an explained epoch; the first has extra calls, as for the run's card."""
     hooks = ("on_validation_start", "on_validation_batch_start")
     captures = [sum(took) for of, took in sections.items() if "LimeCallback" in of and of.endswith(hooks)]
-    found = {"capture": sum(captures) / epochs}
-    # An epoch that finds the pictures of the one before still being drawn waits for them.
+    seconds = {"capture": sum(captures) / epochs}
+    # An epoch waits if the pictures of the epoch before are still being drawn.
     waited = sum(sections.get("[LimeCallback]waiting", []))
-    found["waiting"] = waited / (epochs - 1) if epoch else 0.0
+    seconds["waiting"] = waited / (epochs - 1) if epoch else 0.0
     for name in STAGES[1:-1]:
         calls = sections.get(f"[LimeCallback]{name}", [])
-        each = 0 if name == "features" else len(calls) // epochs  # features are cut once
-        later = len(calls) - each * (epochs - epoch)  # this epoch's last calls, seen from the end
-        found[name] = sum(calls[later : later + each] if epoch else calls[: later + each])
-    return found
+        calls_an_epoch = 0 if name == "features" else len(calls) // epochs  # features are cut once
+        later = len(calls) - calls_an_epoch * (epochs - epoch)  # this epoch's last calls, seen from the end
+        seconds[name] = sum(calls[later : later + calls_an_epoch] if epoch else calls[: later + calls_an_epoch])
+    return seconds
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""How far the reported drift is from the true one: fresh perturbations at each epoch against pinned ones.
+"""Measures how far the reported drift is from the true one, with fresh and with pinned perturbations.
 
     python benchmarks/drift.py          (about six minutes on two cores)
     python benchmarks/drift.py --quick  (keeps the code alive; its figures mean little)
 
-The vision transformer of the main example is trained on Indian Pines and kept at its last five epochs. The true drift
-between two of them is taken from many perturbations, the same at both. Then drift is measured with few: once as a
-callback would that draws anew at each epoch and takes the cosine distance as it comes, and once as this one does, on
-one pinned design and with the noise's bias taken out. Printed is the root mean square error over pairs of epochs and
-repetitions: of the mean over the probes, which is what a callback reports, and of single probes.
+The benchmark trains the main example's vision transformer on Indian Pines and keeps it after each of the last five
+epochs. Many perturbations, the same for both epochs, give the true drift of a pair of epochs. Then few perturbations
+give the drift in two ways: "fresh" draws new rows at each epoch and takes the plain cosine distance; "ours" is the
+callback's way, with a pinned design and without the bias of noise. The table shows the root mean square error over
+pairs of epochs and repetitions, for the mean over the probes, which a callback reports, and for single probes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OUTPUTS = ("raw", "softmax")
 
 
 def main() -> None:
-    """Train, measure, print."""
+    """Train the model, measure the drifts, print their errors."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--reference", type=int, default=20_480, help="perturbations of the truth")
@@ -48,7 +48,7 @@ def main() -> None:
     print(f"{len(models) - 1} pairs of neighbouring epochs, {len(probes)} probes, {repetitions} repetitions")
     exact = explanations(models, probes, targets, reference, "orthogonal", 0)
     true = drifts(exact)
-    score = torch.stack([one.score for one in exact]).mean((0, 1)).tolist()
+    score = torch.stack([explanation.score for explanation in exact]).mean((0, 1)).tolist()
     print(f"truth: {reference} perturbations, R² {score[0]:.2f} of the logit and {score[1]:.2f} of the probability\n")
     print(f"{'':21}  reported: mean of the probes     each probe")
     print(
@@ -62,8 +62,8 @@ def main() -> None:
             errors["fresh"].append(cosines(anew) - true)
             errors["ours"].append(drifts(same) - true)
         for i, output in enumerate(OUTPUTS):
-            single = {name: rms(torch.stack(found)[..., i]) for name, found in errors.items()}
-            mean = {name: rms(torch.stack(found)[..., i].mean(2)) for name, found in errors.items()}
+            single = {name: rms(torch.stack(repeated)[..., i]) for name, repeated in errors.items()}
+            mean = {name: rms(torch.stack(repeated)[..., i].mean(2)) for name, repeated in errors.items()}
             print(
                 f"{output:<8}{n:>5}{true[..., i].mean():8.3f}  "
                 f"{mean['fresh']:8.4f}{mean['ours']:8.4f}{mean['fresh'] / mean['ours']:7.1f}     "
@@ -76,7 +76,7 @@ class PlainViT(PatchViT):
     """The main example's transformer without its augmentation, which makes a model more additive than most are."""
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Cross-entropy."""
+        """Return the cross-entropy."""
         image, label = batch
         return torch.nn.functional.cross_entropy(self(image), label)
 
@@ -88,14 +88,14 @@ class Keep(pl.Callback):
         self.models: list[PatchViT] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Copy."""
+        """Copy the model."""
         twin = PatchViT(pl_module.class_weights)
         twin.load_state_dict(pl_module.state_dict())
         self.models.append(twin.eval())
 
 
 def trained(epochs: int, kept: int, count: int, *, augmented: bool) -> tuple[list[PatchViT], Tensor, Tensor]:
-    """The models of the last epochs, validation patches, and the classes that the first of these models predicts."""
+    """Return the models of the last epochs, validation patches, and the classes that the first model predicts."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     pl.seed_everything(0, workers=True, verbose=False)
@@ -119,7 +119,7 @@ def trained(epochs: int, kept: int, count: int, *, augmented: bool) -> tuple[lis
 def explanations(
     models: list[PatchViT], probes: Tensor, targets: Tensor, n: int, design: str, seed: int, *, pinned: bool = True
 ) -> list[Explanation]:
-    """One explanation of all probes for each model, of the logit and of the probability."""
+    """Explain logit and probability of all probes for each model."""
     features = Superbands(20).features(probes, wavelengths=wavelengths())
     return [
         both_outputs(
@@ -133,7 +133,7 @@ def explanations(
 def both_outputs(
     model: torch.nn.Module, probes: Tensor, features: Features, targets: Tensor, n: int, design: str, seeds: list[int]
 ) -> Explanation:
-    """Logit and probability of the targets, explained with the same forwards."""
+    """Explain logit and probability of the targets with the same forwards."""
     return explain(
         model,
         probes,
@@ -147,18 +147,18 @@ def both_outputs(
     )
 
 
-def drifts(found: list[Explanation]) -> Tensor:
-    """Drift between neighbours as the callback reports it, [pairs, probes, outputs]."""
-    return torch.stack([compare(a, b).drift for a, b in pairwise(found)])
+def drifts(explained: list[Explanation]) -> Tensor:
+    """Return the drift between neighbours as the callback reports it, [pairs, probes, outputs]."""
+    return torch.stack([compare(a, b).drift for a, b in pairwise(explained)])
 
 
-def cosines(found: list[Explanation]) -> Tensor:
-    """Cosine distance between neighbours as it comes, [pairs, probes, outputs]."""
-    return torch.stack([compare(a, b).cosine for a, b in pairwise(found)])
+def cosines(explained: list[Explanation]) -> Tensor:
+    """Return the plain cosine distance between neighbours, with its bias, [pairs, probes, outputs]."""
+    return torch.stack([compare(a, b).cosine for a, b in pairwise(explained)])
 
 
 def rms(errors: Tensor) -> float:
-    """Root mean square."""
+    """Return the root mean square."""
     return float(errors.double().square().mean().sqrt())
 
 

@@ -1,19 +1,24 @@
-"""Do the stated figures hold? Coverage of intervals, stated against true errors, scores against fresh rows, phantoms.
+"""Do the stated figures hold? Checks intervals, standard errors and scores against the truth, and counts phantoms.
 
     python benchmarks/honesty.py          (about an hour on two cores; --part NAME runs one of its parts)
     python benchmarks/honesty.py --quick  (keeps the code alive and looks at a few cells)
 
-Each cell explains one model again and again, by designs of different seeds. The truth is the weighted linear model of
-very many independent rows. Printed are, for each cell: the share of 95 % intervals that hold the true coefficient; the
-stated standard error by the true one (root mean squares); the score, R² of fresh independent rows, and R² of the rows
-that were fitted; and how many fits pass the gate of 0.2. Where rows do not suffice, or an output never varied, nothing
-is stated, and no fit should pass. At the end stand the cells that are out of bounds: coverage below 0.90 (synthetic) or
-outside of 0.92 to 0.99 (trained), stated errors outside of 0.8 to 1.6 of the true ones, a score more than 0.1 above
-fresh rows, or more than 2 % of fits of noise that pass.
+Each cell of the table explains a model many times, with designs of different seeds. The truth is the weighted linear
+model of very many independent rows. A cell shows:
 
-The last part counts phantoms: how often a feature that the model does not use has a coefficient of more than half of
-the strongest true one, with the default design and with independent rows. A cell is out of bounds where the default has
-more of them, beyond two standard errors.
+- covered: the share of 95 % intervals that hold the true coefficient;
+- stated/true: the stated standard error divided by the true one (root mean squares);
+- score: the stated R², then R² on fresh independent rows, then R² on the fitted rows;
+- pass: the share of fits whose score passes the gate of 0.2.
+
+If the rows do not suffice, or an output never varied, an explanation states no error, and no fit should pass. A cell is
+out of bounds if its coverage is below 0.90 (synthetic) or outside of 0.92 to 0.99 (trained), stated/true is outside of
+0.8 to 1.6, the score exceeds that of fresh rows by more than 0.1, or more than 2 % of the fits to noise pass. The end
+lists such cells.
+
+The last part counts phantoms: how often a feature that the model does not use has a coefficient above half of the
+strongest true one, with the default design and with independent rows. A cell is out of bounds if the default has more
+phantoms than independent rows by more than two standard errors.
 """
 
 from __future__ import annotations
@@ -55,18 +60,18 @@ OTHERS: tuple[tuple[int, int, Any, Kernel, Surrogate], ...] = (
     (20, 256, Orthogonal(), Cosine(), Ridge(0.1)),
 )  # fmt: skip
 
-QUICK = 65_536  # rows for the truth, where it need not be exact
+QUICK = 65_536  # rows for the truth in quick runs
 
 
 class Cell(NamedTuple):
-    """One line of the table."""
+    """A line of the table, and what is out of bounds in it; empty if nothing is."""
 
     text: str
     trouble: str
 
 
 def main() -> None:
-    """Run the parts, print the tables and what is out of bounds."""
+    """Run the parts, print the tables and the cells that are out of bounds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--part", choices=("synthetic", "strategies", "trained", "phantoms"))
@@ -76,20 +81,20 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="The explanation of input")
     torch.set_num_threads(2)
     repetitions = args.repetitions or (20 if args.quick else 100)
-    found: list[Cell] = []
+    checked: list[Cell] = []
     print(f"{repetitions} explanations a cell, seed {args.seed}\n\n{HEAD}")
     for part in (args.part,) if args.part else ("synthetic", "strategies", "trained"):
         if part != "phantoms":
             for cell in cells(part, repetitions, args.seed, quick=args.quick):
                 print(cell.text, flush=True)
-                found.append(cell)
+                checked.append(cell)
     if args.part in (None, "phantoms"):
         print("\nphantoms: share of fits in which an unused feature is above half of the strongest true one")
         for cell in phantoms(40 if args.quick else 400, args.seed, quick=args.quick):
             print(cell.text, flush=True)
-            found.append(cell)
-    wrong = [f"{cell.text}   <- {cell.trouble}" for cell in found if cell.trouble]
-    print(f"\n{len(wrong)} of {len(found)} cells out of bounds" + "".join(f"\n{line}" for line in wrong))
+            checked.append(cell)
+    wrong = [f"{cell.text}   <- {cell.trouble}" for cell in checked if cell.trouble]
+    print(f"\n{len(wrong)} of {len(checked)} cells out of bounds" + "".join(f"\n{line}" for line in wrong))
     sys.exit(bool(wrong) and not args.quick)
 
 
@@ -100,13 +105,13 @@ HEAD = (
 
 
 def cells(part: str, repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
-    """The cells of a part."""
+    """Yield the cells of a part."""
     default: tuple[Any, Kernel, Surrogate] = (Orthogonal(), Cosine(), Ridge())
     if part == "trained":
         for model in trained(seed, quick=quick):
             for n in (128, 256, 512) if not quick else (256,):
-                some = model._replace(truth_rows=QUICK) if quick else model
-                yield cell(some, n, *default, repetitions, seed, least=0.92, most=0.99)
+                checked = model._replace(truth_rows=QUICK) if quick else model
+                yield cell(checked, n, *default, repetitions, seed, least=0.92, most=0.99)
         return
     rows = [(d, n, *default) for d, n in SIZES] if part == "synthetic" else OTHERS
     for d, n, design, kernel, surrogate in rows[::6] if quick else rows:
@@ -122,21 +127,33 @@ def cell(
     model: Model, n: int, design: Design, kernel: Kernel, surrogate: Surrogate, repetitions: int, seed: int, *,
     least: float, most: float,
 ) -> Cell:  # fmt: skip
-    """Explain a model again and again, and compare with what many rows say."""
+    """Explain a model ``repetitions`` times, and compare the explanations with the truth.
+
+    Args:
+        model: the model.
+        n: the number of perturbations.
+        design: the design.
+        kernel: the kernel.
+        surrogate: the surrogate.
+        repetitions: the number of explanations.
+        seed: the seed of the designs and of the rows for the truth.
+        least: the least coverage within bounds.
+        most: the largest coverage within bounds.
+    """
     features = Features.from_mask(torch.arange(model.d)[None], layout="C")
     x = torch.ones(1, model.d, dtype=torch.float64)
-    found = explain(
+    explanation = explain(
         model.rows, x.expand(repetitions, -1), features, n_perturbations=n, design=design, kernel=kernel,
         surrogate=surrogate, baseline="zero", batch_size=4096,
         seed=[seed_for(seed, r, model.name) for r in range(repetitions)],
     )  # fmt: skip
     truth = true_line(model, kernel, seed)[1:]
-    beta, error = found.coefficients[:, 0], found.standard_error[:, 0]
-    known = found.freedom > 0
-    score, fitted = float(found.score.mean()), float(found.fit_score.mean())
-    # As a score does, R² of fresh rows says of a fit that is worse than its mean by that much no more than this.
-    fresh = float(fresh_score(model, kernel, beta, found.intercept[:, 0], seed).clamp(min=-1).mean())
-    passed = float((found.score >= 0.2).double().mean())
+    beta, error = explanation.coefficients[:, 0], explanation.standard_error[:, 0]
+    known = explanation.freedom > 0
+    score, fitted = float(explanation.score.mean()), float(explanation.fit_score.mean())
+    # Like a score, R² on fresh rows is cut off at -1.
+    fresh = float(fresh_score(model, kernel, beta, explanation.intercept[:, 0], seed).clamp(min=-1).mean())
+    passed = float((explanation.score >= 0.2).double().mean())
     how = f"{type(design).__name__.lower()} {kernel!r} {surrogate!r}"
     how = "default" if how == f"orthogonal {Cosine()!r} {Ridge()!r}" else _brief(how)
     head = f"{model.name:<12}{model.d:>4}{n:>6}  {how:<22}"
@@ -151,9 +168,9 @@ def cell(
             trouble.append("something is stated where rows do not suffice")
         return Cell(f"{head}{'none stated':>20}{tail}", ", ".join(trouble))
     away = (beta - truth).abs()
-    # What rounding leaves of a model that a fit describes exactly, such as a linear one.
-    half = error * critical_value(found.freedom)[:, None] + 1e-6 * truth.abs().max() + 1e-9
-    stated = error.isfinite()  # not of an output that never varied
+    # The two last terms allow for rounding where the fit is exact, as for a linear model.
+    half = error * critical_value(explanation.freedom)[:, None] + 1e-6 * truth.abs().max() + 1e-9
+    stated = error.isfinite()  # the error is infinite if an output never varied
     covered = float((away <= half)[stated].double().mean())
     ratio = float((error[stated].square().mean() / away[stated].square().mean().clamp(min=1e-30)).sqrt())
     exact = float(away.abs().max()) < 1e-6 * float(truth.abs().max())
@@ -171,7 +188,7 @@ def _brief(how: str) -> str:
 
 
 def independent_rows(d: int, count: int, seed: int) -> Iterator[Tensor]:
-    """Independent rows and their complements, which are as independent of all else, in parts."""
+    """Yield parts of independent rows and their complements, each row uniform over all on/off rows."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(max(1, count // 8192)):
         half = torch.randint(0, 2, (4096, d), generator=generator, dtype=torch.uint8).bool()
@@ -179,7 +196,7 @@ def independent_rows(d: int, count: int, seed: int) -> Iterator[Tensor]:
 
 
 def true_line(model: Model, kernel: Kernel, seed: int) -> Tensor:
-    """Intercept and coefficients of the weighted linear model of very many rows, ``[1 + d]``."""
+    """Fit the weighted linear model to very many rows; return intercept and coefficients, ``[1 + d]``."""
     if model.name == "noise":
         return torch.zeros(model.d + 1, dtype=torch.float64)
     present = torch.ones(1, model.d, dtype=torch.bool)
@@ -187,14 +204,14 @@ def true_line(model: Model, kernel: Kernel, seed: int) -> Tensor:
     cross = torch.zeros(model.d + 1, dtype=torch.float64)
     for z in independent_rows(model.d, model.truth_rows, seed + 999):
         weights = kernel(z[None], present)[0].unsqueeze(1)
-        one = torch.cat([torch.ones(len(z), 1, dtype=torch.float64), z.double()], 1)
-        gram += one.T @ (weights * one)
-        cross += (one.T @ (weights * model.rows(z.double())[:, None])).squeeze(1)
+        rows_and_constant = torch.cat([torch.ones(len(z), 1, dtype=torch.float64), z.double()], 1)
+        gram += rows_and_constant.T @ (weights * rows_and_constant)
+        cross += (rows_and_constant.T @ (weights * model.rows(z.double())[:, None])).squeeze(1)
     return torch.linalg.solve(gram, cross)
 
 
 def fresh_score(model: Model, kernel: Kernel, beta: Tensor, intercept: Tensor, seed: int) -> Tensor:
-    """Weighted R² of independent rows that no fit has seen, one for each fit."""
+    """Return each fit's weighted R² on independent rows that no fit has seen, ``[repetitions]``."""
     z = torch.cat(list(independent_rows(model.d, 8192, seed + 777)))
     y = model.rows(z.double())
     share = kernel(z[None], torch.ones(1, model.d, dtype=torch.bool))[0]
@@ -212,7 +229,7 @@ FUNCTIONS = {
 
 
 def phantoms(repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
-    """How often something is shown that is not there, by the default design and by independent rows."""
+    """Yield cells that count phantoms, with the default design and with independent rows."""
     sizes = ((8, 32), (24, 32), (8, 64), (20, 64), (50, 64), (20, 128), (64, 128), (100, 128), (20, 256), (50, 256),
              (100, 256), (128, 256), (196, 256), (100, 512), (300, 512), (400, 512), (20, 1024),
              (400, 1024))  # fmt: skip
@@ -234,7 +251,10 @@ def phantoms(repetitions: int, seed: int, *, quick: bool) -> Iterator[Cell]:
 
 
 def _ratio(design: Design, d: int, n: int, count: int, function: Any, seed: int, repetitions: int) -> Tensor:
-    """Strongest unused coefficient by the strongest true one, for several designs and places of the true features."""
+    """Return the strongest unused coefficient divided by the strongest true one, ``[repetitions]``.
+
+    Each repetition has its own design and its own places of the true features.
+    """
     used = torch.stack(
         [
             torch.randperm(d, generator=torch.Generator().manual_seed(seed_for(seed, r)))[:count]
@@ -243,17 +263,17 @@ def _ratio(design: Design, d: int, n: int, count: int, function: Any, seed: int,
     )
     mark = torch.arange(repetitions, dtype=torch.float64) / repetitions
 
-    def forward(x: Tensor) -> Tensor:  # the last entry says which of the cases a row is of
+    def forward(x: Tensor) -> Tensor:  # a row's last entry holds the number of its repetition
         which = (x[:, -1] * repetitions).round().long()
         return torch.as_tensor(function(x[:, :-1].gather(1, used[which])))
 
     x = torch.cat([torch.ones(repetitions, d, dtype=torch.float64), mark[:, None]], 1)
     mask = torch.cat([torch.arange(d), torch.tensor([-1])])[None]
-    found = explain(
+    explanation = explain(
         forward, x, Features.from_mask(mask, layout="C"), n_perturbations=n, design=design, baseline="zero",
         batch_size=8192, seed=[seed_for(seed, r, "rows") for r in range(repetitions)],
     )  # fmt: skip
-    size = found.coefficients[:, 0].abs()
+    size = explanation.coefficients[:, 0].abs()
     true = size.gather(1, used).amax(1)
     return size.scatter(1, used, 0.0).amax(1) / true.clamp(min=1e-12)
 

@@ -1,4 +1,4 @@
-"""Models whose explanations `benchmarks/honesty.py` checks: functions of on/off rows, made and trained."""
+"""Models whose explanations `benchmarks/honesty.py` checks: functions of on/off rows, some made up and some trained."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Model(NamedTuple):
-    """A function of rows.
+    """A model as a function of rows.
 
     Attributes:
-        name: said in the table.
-        d: features.
+        name: the name in the table.
+        d: the number of features.
         rows: takes rows of 0 and 1, float64 ``[m, d]``, and returns outputs, float64 ``[m]``.
-        truth_rows: as many are enough for the true coefficients.
+        truth_rows: the number of rows from which the true coefficients are computed.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Model(NamedTuple):
 
 
 def synthetic(d: int, seed: int) -> Iterator[Model]:
-    """Made models of d features: products, thresholds, maxima, saturation, a random network, sparse effects, noise."""
+    """Yield made-up models: products, a threshold, a maximum, saturation, a random network, sparse effects, noise."""
     generator = torch.Generator().manual_seed(1000 * seed + d)
     order = torch.randperm(d, generator=generator)
     slopes = torch.randn(d, generator=generator, dtype=torch.float64)
@@ -55,7 +55,7 @@ def synthetic(d: int, seed: int) -> Iterator[Model]:
 
 
 def trained(seed: int, *, quick: bool) -> Iterator[Model]:
-    """A CNN with BatchNorm and max pooling, an MLP on spectra, a ViT of 196 tokens, and a network on digits."""
+    """Yield trained models: a CNN and an MLP on digits, an MLP on spectra, and a ViT of 196 tokens."""
     torch.manual_seed(seed)
     steps = 30 if quick else 400
     images, labels = _digits()
@@ -66,7 +66,7 @@ def trained(seed: int, *, quick: bool) -> Iterator[Model]:
     mlp = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     for name, net in (("CNN", cnn), ("digits", mlp)):
         _train(net, images, labels, steps)
-        for width in (1,) if name == "digits" else (2, 1):  # regions of 2 x 2 pixels: 16; of one: 64
+        for width in (1,) if name == "digits" else (2, 1):  # 16 regions of 2 x 2 pixels, or 64 of a single pixel
             yield _of_image(name, net, images[7 + seed], int(labels[7 + seed]), width)
     spectra, classes = _spectra(seed)
     net = nn.Sequential(nn.Linear(150, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 6))
@@ -82,7 +82,7 @@ def trained(seed: int, *, quick: bool) -> Iterator[Model]:
 
 
 class _ViT(nn.Module):
-    """196 tokens of 4 x 4 pixels."""
+    """A vision transformer on 196 tokens of 4 x 4 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,10 +93,10 @@ class _ViT(nn.Module):
         self.head = nn.Linear(32, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits ``[m, 10]``."""
+        """Return logits ``[m, 10]``."""
         tokens = self.embedding(x).flatten(2).mT + self.position
-        found: Tensor = self.head(self.encoder(tokens).mean(1))
-        return found
+        logits: Tensor = self.head(self.encoder(tokens).mean(1))
+        return logits
 
 
 def _of_image(name: str, net: nn.Module, image: Tensor, label: int, width: int, truth_rows: int = 400_000) -> Model:
@@ -140,7 +140,7 @@ def _digits() -> tuple[Tensor, Tensor]:
 
 
 def _spectra(seed: int) -> tuple[Tensor, Tensor]:
-    """Made spectra of 150 bands, 6 classes: smooth curves with an absorption of each class's own."""
+    """Return made-up spectra ``[2000, 150]`` and their classes: smooth curves with a dip whose place is the class's."""
     generator = torch.Generator().manual_seed(seed)
     classes = torch.randint(0, 6, (2000,), generator=generator)
     at = torch.linspace(0, 1, 150)

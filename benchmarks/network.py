@@ -1,4 +1,4 @@
-"""A network and a trainer for benchmarks of a whole run: what it learns does not matter."""
+"""A network and a trainer for benchmarks of whole runs, in which it does not matter what the network learns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def keep_wandb_in(folder: str) -> None:
-    """Let W&B write into this folder alone, and offline; before its logger is made."""
+    """Make W&B write offline and into this folder alone; call this before making its logger."""
     os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
-    os.environ |= {f"WANDB_{what}_DIR": folder for what in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
+    os.environ |= {f"WANDB_{kind}_DIR": folder for kind in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
 
 
 def quiet_trainer(folder: str, **settings: Any) -> pl.Trainer:
-    """A trainer on the CPU that writes nothing but what its loggers do."""
+    """Return a trainer on the CPU that writes nothing itself; its loggers do."""
     return pl.Trainer(
         accelerator="cpu",
         default_root_dir=folder,
@@ -33,10 +33,10 @@ def quiet_trainer(folder: str, **settings: Any) -> pl.Trainer:
 
 
 class Network(pl.LightningModule):
-    """Classifies, and logs the loss of validation.
+    """Classifies, and logs the validation loss.
 
     Args:
-        net: gives the logits.
+        net: the network that returns the logits.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -44,12 +44,12 @@ class Network(pl.LightningModule):
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give the logits."""
-        found: Tensor = self.net(x)
-        return found
+        """Return the logits."""
+        logits: Tensor = self.net(x)
+        return logits
 
     def training_step(self, batch: Sequence[Tensor], _: int) -> Tensor:
-        """Give the loss."""
+        """Return the loss."""
         return nn.functional.cross_entropy(self(batch[0]), batch[1])
 
     def validation_step(self, batch: Sequence[Tensor], _: int) -> None:
@@ -57,5 +57,5 @@ class Network(pl.LightningModule):
         self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """So slow that explanations still change at the end of a run."""
+        """Return an optimizer that is so slow that explanations still change at the end of a run."""
         return torch.optim.Adam(self.parameters(), 1e-3)

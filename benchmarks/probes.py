@@ -1,18 +1,18 @@
-"""How often intervals over a few probes hold the mean of all samples, of which the probes are some.
+"""Measures how often an interval over a few probes holds the mean over all samples.
 
     python benchmarks/probes.py          (about four minutes on two cores)
     python benchmarks/probes.py --quick  (keeps the code alive; its figures mean little)
 
-A run explains eight samples, and its bars are read as what the model does with all. Here a population of samples is
-explained once; then eight of them are drawn many times, and it is counted how often the 95 % interval of a feature's
-mean holds the population's. Beside it is the interval that knows the perturbations' noise alone, as if the eight
-samples were all that there are. Printed is the share over draws and features, of coefficients, of signed effects and of
-absolute effects, which means are ranked by (their interval allows for skewness); and the lowest of a single feature's
-coefficient.
+A run explains eight samples, and people read its bars as what the model does with all samples. The benchmark explains a
+population of samples once. Then it draws eight of them many times, and counts how often the 95 % interval of a
+feature's mean holds the population's mean. For comparison it counts the same for an interval from the perturbations'
+noise alone, which would be right if the eight samples were the whole population. The table shows the share over draws
+and features, for coefficients, for signed effects and for absolute effects, by which features are ranked (their
+interval allows for skewness). ``lowest`` is the share of the feature whose coefficient is covered least.
 
-Models: a CNN on handwritten digits (pixels in a grid), an MLP on made spectra of four kinds (superbands), and a network
-that regresses a parameter of made fields (superbands). ``--last`` takes another model and other seeds: they were kept
-for one last run, when all had been built.
+The models are a CNN on handwritten digits (pixels in a grid), an MLP on made-up spectra of four kinds (superbands), and
+a network that regresses a parameter of made-up fields (superbands). ``--last`` adds another model and takes other
+seeds, at which nobody looked before everything was built.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PROBES = 8
 
 
 class Case(NamedTuple):
-    """A trained model, and the samples that it is asked about."""
+    """A trained model, and the population of samples to explain."""
 
     name: str
     model: nn.Module
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Train, explain the populations, draw probes, print."""
+    """Train the models, explain the populations, draw probes, print the coverage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--last", action="store_true", help="the model and the seeds that were kept")
@@ -63,16 +63,16 @@ def main() -> None:
     for make in made:
         for seed in seeds[: 1 if args.quick else 2]:
             case = make(seed, population, steps)
-            found = explain(
+            explanation = explain(
                 case.model, case.inputs, case.view.features(case.inputs), case.targets, baseline="zero",
                 n_perturbations=128, batch_size=512, seed=list(range(len(case.inputs))),
             )  # fmt: skip
-            print_line(case, seed, found, draws)
+            print_line(case, seed, explanation, draws)
 
 
-def print_line(case: Case, seed: int, found: Explanation, draws: int) -> None:
-    """Coverage of a model's intervals."""
-    b, e = found.coefficients[:, 0].double(), found.standard_error[:, 0].double()
+def print_line(case: Case, seed: int, explanation: Explanation, draws: int) -> None:
+    """Print the coverage of a model's intervals."""
+    b, e = explanation.coefficients[:, 0].double(), explanation.standard_error[:, 0].double()
     share = effects(b, e)
     results = [coverage(b, e, draws, seed), coverage(share, 0 * e, draws, seed)]
     results.append(coverage(share.abs(), 0 * e, draws, seed, leaning=True))
@@ -86,20 +86,29 @@ def print_line(case: Case, seed: int, found: Explanation, draws: int) -> None:
 
 
 def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: bool = False) -> tuple[Tensor, Tensor]:
-    """How often the mean of all ``[N, d]`` lies within the interval of a few, for each feature ``[d]``.
+    """Return how often an interval over a few samples holds the mean over all, for each feature ``[d]``.
 
-    First the interval over the probes, then the one of the perturbations' noise.
+    Args:
+        values: each sample's value, ``[N, d]``.
+        errors: the values' standard errors from the perturbations, ``[N, d]``.
+        draws: how many times a few samples are drawn.
+        seed: the seed of the draws.
+        leaning: whether the first interval allows for skewness.
+
+    Returns:
+        The share for the interval over the probes, and for the interval from the perturbations' noise alone. Features
+        whose values hardly vary are left out.
     """
     generator = torch.Generator().manual_seed(seed)
     truth, moves = values.mean(0), values.std(0) > 1e-6 * values.abs().max()
     inside = []
     for _ in range(draws):
-        # A draw with replacement: the population stands for all samples there could be.
+        # Drawn with replacement, since the population stands for infinitely many samples.
         rows = torch.randint(len(values), (PROBES,), generator=generator)
         mean = mean_over_probes(values[rows], errors[rows])
         off = (mean.mean - truth).abs()
         over = off <= mean.half_width()
-        if leaning:  # to one side, as absolute values do
+        if leaning:  # absolute values are skewed
             few = RunningStatistics.of(
                 values[rows].unsqueeze(1), errors[rows].unsqueeze(1), torch.ones(PROBES, 1, 1).bool()
             )
@@ -111,7 +120,7 @@ def coverage(values: Tensor, errors: Tensor, draws: int, seed: int, *, leaning: 
 
 
 def trained(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> nn.Module:
-    """Adam on whole batches."""
+    """Train a model by Adam, with all samples in each step."""
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(steps):
         out = model(x)
@@ -123,7 +132,7 @@ def trained(model: nn.Module, x: Tensor, y: Tensor, steps: int) -> nn.Module:
 
 
 def digits(seed: int, population: int, steps: int) -> Case:
-    """A CNN on scikit-learn's digits; the population is from the part that it was not trained on."""
+    """Return a CNN on scikit-learn's digits, with a population on which it was not trained."""
     from sklearn.datasets import load_digits
 
     torch.manual_seed(seed)
@@ -141,7 +150,7 @@ def digits(seed: int, population: int, steps: int) -> Case:
 
 
 def made_spectra(count: int, kinds: int) -> tuple[Tensor, Tensor]:
-    """Spectra ``[count, 100, 1, 1]`` of some kinds that differ in place and depth of two dips, and their kinds."""
+    """Return spectra ``[count, 100, 1, 1]`` whose two dips lie at places that depend on the kind, and the kinds."""
     y = torch.randint(kinds, (count,))
     wave = torch.linspace(0, 1, 100)
     x = 0.3 * torch.randn(count, 1) + 0.4 * torch.randn(count, 1) * wave
@@ -152,7 +161,7 @@ def made_spectra(count: int, kinds: int) -> tuple[Tensor, Tensor]:
 
 
 def spectra(seed: int, population: int, steps: int) -> Case:
-    """An MLP on spectra of four kinds."""
+    """Return an MLP on spectra of four kinds."""
     torch.manual_seed(seed)
     x, y = made_spectra(800 + population, 4)
     model = nn.Sequential(nn.Flatten(), nn.Linear(100, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 4))
@@ -161,7 +170,7 @@ def spectra(seed: int, population: int, steps: int) -> Case:
 
 
 def fields(seed: int, population: int, steps: int) -> Case:
-    """A network that regresses the ratio of two bands' means over a made field."""
+    """Return a network that regresses (a - b) / (1 + |a + b|), with a and b the means of two bands over a field."""
     torch.manual_seed(seed)
     x = torch.randn(600 + population, 1, 1, 1) * 0.5 + 0.4 * torch.randn(600 + population, 40, 4, 4)
     x = x + torch.randn(600 + population, 8, 1, 1).repeat_interleave(5, 1)
@@ -181,7 +190,7 @@ def fields(seed: int, population: int, steps: int) -> Case:
 
 
 def texture(seed: int, population: int, steps: int) -> Case:
-    """A transformer of 16 tokens that tells made textures apart; kept for the last run."""
+    """Return a transformer of 16 tokens that classifies made-up textures; only the last run uses it."""
     torch.manual_seed(seed)
     count = 600 + population
     y = torch.randint(3, (count,))
@@ -199,22 +208,22 @@ def texture(seed: int, population: int, steps: int) -> Case:
 
 
 class Tokens(nn.Module):
-    """``[B, C, N]`` to ``[B, N, C]`` with places that are learnt."""
+    """Turns ``[B, C, N]`` into ``[B, N, C]`` and adds learnt positions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.place = nn.Parameter(0.1 * torch.randn(1, 16, 32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Turn and add."""
+        """Transpose and add the positions."""
         return x.mT + self.place
 
 
 class Average(nn.Module):
-    """Mean over the tokens."""
+    """Averages over the tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Average."""
+        """Return the mean."""
         return x.mean(1)
 
 

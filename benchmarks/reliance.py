@@ -1,13 +1,14 @@
-"""Does the callback find what a model rests on, and is it quiet where the model does not? Planted bands and patches.
+"""Does the callback raise an alarm for a set on which a model relies, and for no other set? Tests planted sets.
 
     python benchmarks/reliance.py           (ten seeds, with and without the plant; about half an hour on one core)
     python benchmarks/reliance.py --quick   (one seed of two kinds; keeps the code alive)
     python benchmarks/reliance.py --seeds 5 10 --kinds one,pair
 
-Each run trains a small network for ten epochs with three watches: one on what is planted, in training and in
-validation alike, and two on other bands or patches of the same form. A plant carries the label; without it the same
-data are learnt from what they are. Printed is in how many runs an alarm says that the model rests on the planted set,
-in how many on another one, and what hiding the planted set changes at the end.
+Each run trains a small network for ten epochs with three watches. The first watches a set of bands or pixels into which
+a signal of the label is planted, in training and in validation; the two others watch sets of the same form without a
+signal. For comparison, the same data are learnt without the plant. The table shows in how many runs an alarm names the
+planted set, in how many it names another set, and the share of predictions that hiding the planted set changes after
+the last epoch.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ PATCHES = ("1 place", "4 places", "8 places")
 
 
 class Case(NamedTuple):
-    """Data for a run: inputs and labels, and three sets, the planted one first."""
+    """Data for a run: inputs, labels and three watched sets, the planted one first."""
 
     x: Tensor  # [N, C, H, W]
     y: Tensor  # [N]
@@ -50,7 +51,7 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Train with and without each plant, and print what was found."""
+    """Train with and without each plant, and print how many alarms there were."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 10), help="first seed, and the one behind the last")
@@ -69,22 +70,30 @@ def main() -> None:
         started, line = time.perf_counter(), f"{kind:<12}"
         for plant in (True, False):
             runs = [run(kind, seed, plant=plant) for seed in seeds]
-            found, others = (sum(one[i] for one in runs) for i in (0, 1))
-            means = torch.tensor([one[2:] for one in runs]).mean(0).tolist()
-            line += f"{found:>{5 if plant else 6}}/{len(runs):<2}{others:>5}/{len(runs):<2}{means[0]:>10.2f}"
+            planted_alarms, other_alarms = (sum(result[i] for result in runs) for i in (0, 1))
+            means = torch.tensor([result[2:] for result in runs]).mean(0).tolist()
+            line += (
+                f"{planted_alarms:>{5 if plant else 6}}/{len(runs):<2}{other_alarms:>5}/{len(runs):<2}{means[0]:>10.2f}"
+            )
             line += f"{means[1]:>9.2f}{means[2]:>10.2f}" + (f"{means[3]:>7.2f}" if plant else "")
         print(f"{line}{time.perf_counter() - started:9.0f}", flush=True)
 
 
 def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float, float, float]:
-    """One run: found, others found, accuracy, and of the planted set what is changed, expected, and its share."""
+    """Train once.
+
+    Returns:
+        Whether an alarm names the planted set; whether one names another set; the accuracy; and for the planted set the
+        share of predictions that change if it is hidden, the share expected of random sets, and its share of the
+        attribution.
+    """
     pl.seed_everything(seed, verbose=False)
     case = (spectral if kind in BANDS else spatial)(kind, seed, plant=plant)
     is_bands = kind in BANDS
     view = Superbands(20) if is_bands else Superpixels("grid", n_segments=16)
     lime = LimeCallback(view, watch=case.sets, pictures=False, layout="CHW", seed=seed)
     model = Network(case.x.shape[1], int(case.y.max()) + 1, bands=is_bands)
-    folder = tempfile.TemporaryDirectory()  # of the history; nobody reads it
+    folder = tempfile.TemporaryDirectory()  # for the history, which nobody reads
     trainer = pl.Trainer(
         max_epochs=EPOCHS, default_root_dir=folder.name, accelerator="cpu", callbacks=[lime], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
@@ -93,23 +102,23 @@ def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer.fit(model, DataLoader(train, 64, shuffle=True), DataLoader(val, 128))
-    said = [str(one.message) for one in caught if "what the model rests on" in str(one.message)]
+    alarms = [str(warning.message) for warning in caught if "what the model rests on" in str(warning.message)]
     view_name = view.name
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    figures = [metrics[f"lime/{view_name}/{what}"] for what in (
+    figures = [metrics[f"lime/{view_name}/{metric}"] for metric in (
         "reliance/planted", "reliance/planted_expected", "watch/planted",
     )]  # fmt: skip
-    others = any("'planted'" not in one for one in said)
-    return any("'planted'" in one for one in said), others, metrics["accuracy"], *figures
+    other_alarms = any("'planted'" not in warning for warning in alarms)
+    return any("'planted'" in warning for warning in alarms), other_alarms, metrics["accuracy"], *figures
 
 
 class Network(pl.LightningModule):
     """A small convolutional network.
 
     Args:
-        channels: of an input.
-        classes: to tell apart.
-        bands: whether the channels are a spectrum, which a first layer mixes.
+        channels: the number of an input's channels.
+        classes: the number of classes.
+        bands: whether the channels are a spectrum, which the first layer mixes for each pixel.
     """
 
     def __init__(self, channels: int, classes: int, *, bands: bool) -> None:
@@ -124,35 +133,35 @@ class Network(pl.LightningModule):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         return self.net(x)
 
     def training_step(self, batch: list[Tensor]) -> Tensor:
-        """Cross-entropy."""
+        """Return the cross-entropy."""
         return F.cross_entropy(self(batch[0]), batch[1])
 
     def validation_step(self, batch: list[Tensor]) -> None:
-        """Accuracy."""
+        """Log the accuracy."""
         right = (self(batch[0]).argmax(1) == batch[1]).float().mean()
         self.log("accuracy", right, batch_size=len(batch[1]))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
+        """Return Adam."""
         return torch.optim.Adam(self.parameters(), 3e-3)
 
 
 def spectral(kind: str, seed: int, *, plant: bool) -> Case:
-    """Patches of 6 x 6 spectra: smooth made ones of 60 channels, or of Indian Pines for ``"vapour"``."""
+    """Return patches of 6 x 6 spectra: made-up smooth spectra of 60 channels, or Indian Pines for ``"vapour"``."""
     generator = torch.Generator().manual_seed(1000 + seed)
     if kind == "vapour":
         return vapour(generator, plant=plant)
     count, channels, classes = TRAIN + VAL, 60, 5
     y = torch.randint(classes, (count,), generator=generator)
-    wide = smooth(torch.randn(classes, channels, generator=generator), 15)
-    own = smooth(torch.randn(count, channels, generator=generator), 25)
+    of_class = smooth(torch.randn(classes, channels, generator=generator), 15)
+    of_sample = smooth(torch.randn(count, channels, generator=generator), 25)
     noise = torch.randn(count, channels, 6, 6, generator=generator)
-    x = (0.25 * wide[y] + own)[..., None, None] + smooth(noise.movedim(1, -1), 3).movedim(-1, 1)
-    # Four ranges of five to nine channels that do not touch each other, at random places.
+    x = (0.25 * of_class[y] + of_sample)[..., None, None] + smooth(noise.movedim(1, -1), 3).movedim(-1, 1)
+    # The sets are four ranges of five to nine channels at random places that do not touch each other.
     widths = torch.randint(5, 10, (4,), generator=generator).tolist()
     gaps = torch.randperm(channels - sum(widths) - 8, generator=generator)[:4].sort().values.tolist()
     starts = [gap + sum(widths[:i]) + 2 * i for i, gap in enumerate(gaps)]
@@ -167,7 +176,7 @@ def spectral(kind: str, seed: int, *, plant: bool) -> Case:
 
 
 def signature(kind: str, y: Tensor, width: int, classes: int, generator: torch.Generator) -> Tensor:
-    """What is added to a group's channels, ``[N, width, 6, 6]`` or one that broadcasts."""
+    """Return the signal of the label that is added to a group's channels; it broadcasts to ``[N, width, 6, 6]``."""
     if kind == "offset":
         return torch.linspace(-2, 2, classes)[y].view(-1, 1, 1, 1)
     if kind == "texture":
@@ -179,7 +188,7 @@ def signature(kind: str, y: Tensor, width: int, classes: int, generator: torch.G
 
 
 def vapour(generator: torch.Generator, *, plant: bool) -> Case:
-    """Indian Pines with 150 of its bands; those beside the water vapour's carry the label, if wanted."""
+    """Return Indian Pines with 150 of its bands; with ``plant``, bands next to water vapour's carry the label."""
     cube, labels = load_scene()
     nm = torch.tensor(wavelengths())
     kept = torch.arange(200)[torch.arange(200) % 4 != 3]
@@ -203,7 +212,7 @@ def vapour(generator: torch.Generator, *, plant: bool) -> Case:
 
 
 def spatial(kind: str, seed: int, *, plant: bool) -> Case:
-    """Handwritten digits of 16 x 16 pixels in a frame of 24 x 24; marks of 3 x 3 carry the label, if wanted."""
+    """Return digits of 16 x 16 pixels in a frame of 24 x 24; with ``plant``, marks of 3 x 3 pixels carry the label."""
     from sklearn.datasets import load_digits
 
     generator = torch.Generator().manual_seed(2000 + seed)
@@ -211,10 +220,10 @@ def spatial(kind: str, seed: int, *, plant: bool) -> Case:
     chosen = torch.randperm(len(digits.target), generator=generator)[: TRAIN + VAL]
     x = torch.from_numpy(digits.images).float()[chosen].unsqueeze(1) / 16
     x = F.pad(F.interpolate(x, 16, mode="bilinear"), (4, 4, 4, 4))
-    # So noisy that the marks are the easier way, as the planted bands are.
+    # The noise makes the marks easier to learn than the digits, as planted bands are easier than spectra.
     x = x + 0.4 * torch.randn(x.shape, generator=generator)
     y = torch.from_numpy(digits.target)[chosen]
-    # Tiles of 4 x 4 in the frame and at the digit's edge; each set takes some of them.
+    # Each set takes some of the tiles of 4 x 4 pixels in the frame and at the digit's edge.
     tiles = [(4 * i, 4 * j) for i in range(6) for j in range(6) if {i, j} & {0, 1, 4, 5}]
     tiles = [tiles[i] for i in torch.randperm(len(tiles), generator=generator).tolist()]
     places = int(kind.split()[0])
@@ -233,10 +242,10 @@ def spatial(kind: str, seed: int, *, plant: bool) -> Case:
 
 
 def smooth(values: Tensor, width: int) -> Tensor:
-    """Values ``[..., C]`` averaged over neighbouring channels, at a spread of 1."""
+    """Average values ``[..., C]`` over ``width`` neighbouring channels, and scale them to a standard deviation of 1."""
     flat = values.reshape(-1, 1, values.shape[-1])
-    found = F.avg_pool1d(F.pad(flat, (width // 2, width // 2), mode="reflect"), width, 1)
-    return (found / found.std()).view(values.shape)
+    averaged = F.avg_pool1d(F.pad(flat, (width // 2, width // 2), mode="reflect"), width, 1)
+    return (averaged / averaged.std()).view(values.shape)
 
 
 if __name__ == "__main__":

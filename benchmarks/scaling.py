@@ -1,12 +1,12 @@
-"""How time and memory of an explanation grow with its size.
+"""Measures how time and memory of an explanation grow with its size.
 
     python benchmarks/scaling.py          (about five minutes on two cores; --picture FILE draws it)
     python benchmarks/scaling.py --quick  (keeps the code alive; its figures mean little)
 
-A small vision transformer is explained with one thing made larger at a time. Times are multiples of those of the
-smallest size, and beside them stands the order that is to be expected. They are those of the direct path (`stem="off"`)
-and, folded, of `stem="auto"`. Memory is what the process takes at its most during an explanation, less what it had
-taken before, each time in a new process.
+The benchmark explains a small vision transformer, and enlarges one quantity at a time. It prints times as multiples of
+the time at the smallest size, with the exponent of their growth and the exponent to expect. "direct" is `stem="off"`,
+"folded" is `stem="auto"`. Memory is the peak of the process during an explanation, less its memory before, each time in
+a new process.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEMS = {"direct": "off", "folded": "auto"}
 
 
 class Size(NamedTuple):
-    """What an explanation is made of."""
+    """The quantities that set an explanation's size."""
 
     n: int = 128
     features: int = 16
@@ -46,7 +46,7 @@ class Size(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """What is made larger, and what is expected of it."""
+    """The quantity to enlarge, its values, and the growth to expect."""
 
     field: str
     values: tuple[int, ...]
@@ -70,7 +70,7 @@ AT_MEMORY = Size(n=256, channels=64, side=64)
 
 
 def main() -> None:
-    """Time, measure, print, draw."""
+    """Measure times and memory, print them, and draw them if asked to."""
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--picture", help="a file for small multiples")
     arguments.add_argument("--peak", type=int, nargs=len(Size._fields), help=argparse.SUPPRESS)
@@ -84,15 +84,15 @@ def main() -> None:
     print(f"{repetitions} rounds, {args.threads} threads, {args.clock}; the other sizes are {Size()}")
     print("time as a multiple of the smallest; median [quartiles] (order of growth)\n")
     print(f"{'':<10}{'':>6}{'direct':>30}{'folded':>30}   expected order")
-    found = {axis: timed(axis, repetitions, args.clock, quick=args.quick) for axis in AXES}
+    ratios = {axis: timed(axis, repetitions, args.clock, quick=args.quick) for axis in AXES}
     print(f"\npeak memory in MB at {AT_MEMORY}, and as a multiple of the smallest\n")
     taken = {axis: measured(axis, args.threads, quick=args.quick) for axis in MEMORY[: 1 if args.quick else None]}
     if args.picture:
-        draw(found, taken, args.picture)
+        draw(ratios, taken, args.picture)
 
 
 def timed(axis: Axis, repetitions: int, clock: str, *, quick: bool) -> dict[str, list[Quartiles]]:
-    """Ratios to the smallest size, by the path, one a size."""
+    """Return for each path the time at each size as a multiple of that at the smallest."""
     values, least = sizes(axis, Size(), quick=quick)
     calls = {
         f"{path} {value}": prepared(least._replace(**{axis.field: value}), stem)
@@ -100,36 +100,36 @@ def timed(axis: Axis, repetitions: int, clock: str, *, quick: bool) -> dict[str,
         for path, stem in STEMS.items()
     }
     times = rounds(calls, repetitions, clock)
-    found = {
+    ratios = {
         path: [ratio(times[f"{path} {value}"], times[f"{path} {values[0]}"]) for value in values] for path in STEMS
     }
     for i, value in enumerate(values):
-        cells = (f"{told(found[path][i])}{order(values, i, found[path])}" for path in STEMS)
+        cells = (f"{told(ratios[path][i])}{order(values, i, ratios[path])}" for path in STEMS)
         print(
             f"{axis.field if i == 0 else '':<10}{value:>6}{''.join(f'{cell:>30}' for cell in cells)}"
             f"   {axis.expected if i == 0 else ''}",
             flush=True,
         )
-    return found
+    return ratios
 
 
 def sizes(axis: Axis, size: Size, *, quick: bool) -> tuple[tuple[int, ...], Size]:
-    """The values of an axis, and the size that they are put into; few and small ones if it is to be quick."""
+    """Return an axis's values, and the size whose field they replace; both are smaller for a quick run."""
     if not quick:
         return axis.values, size
     return tuple(value // 8 if axis.field == "n" else value for value in axis.values[:2]), size._replace(n=16)
 
 
-def order(values: tuple[int, ...], i: int, found: list[Quartiles]) -> str:
-    """The exponent of growth from the size before."""
+def order(values: tuple[int, ...], i: int, ratios: list[Quartiles]) -> str:
+    """Return the exponent of the growth from the size before, as a text."""
     if i == 0:
         return " " * 7
-    time, size = torch.tensor([[found[i][1], found[i - 1][1]], [values[i], values[i - 1]]]).log().diff(dim=1)
+    time, size = torch.tensor([[ratios[i][1], ratios[i - 1][1]], [values[i], values[i - 1]]]).log().diff(dim=1)
     return f" ({float(time / size):4.1f})"
 
 
 def prepared(size: Size, stem: str) -> Callable[[], Explanation]:
-    """An explanation of that size, to be called; everything random is the same each time."""
+    """Return a function that makes an explanation of a size; everything random is the same each time."""
     torch.manual_seed(0)
     model = ViT(size.channels, size.side, PATCH, layers=1).eval()
     x = torch.randn(size.probes, size.channels, size.side, size.side)
@@ -148,31 +148,31 @@ def prepared(size: Size, stem: str) -> Callable[[], Explanation]:
 
 
 def measured(axis: Axis, threads: int, *, quick: bool) -> list[float]:
-    """MB of each size."""
-    found: list[float] = []
+    """Return the peak memory of each size, in MB."""
+    megabytes: list[float] = []
     values, least = sizes(axis, AT_MEMORY, quick=quick)
     for value in values:
         size = least._replace(**{axis.field: value})
         command = [sys.executable, __file__, "--threads", str(threads), "--peak", *map(str, size)]
-        # What is freed is given back at once, so that peaks are those of what is needed.
+        # The process returns freed memory at once, so that its peak is the memory that it needs.
         environment: dict[str, Any] = os.environ | {
             "MALLOC_MMAP_THRESHOLD_": "65536",
             "MALLOC_TRIM_THRESHOLD_": "65536",
         }
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        found.append(float(done.stdout))
-        first = len(found) == 1
+        megabytes.append(float(done.stdout))
+        first = len(megabytes) == 1
         print(
-            f"{axis.field if first else '':<10}{value:>6}{found[-1]:>10.1f}{found[-1] / found[0]:>8.2f}"
+            f"{axis.field if first else '':<10}{value:>6}{megabytes[-1]:>10.1f}{megabytes[-1] / megabytes[0]:>8.2f}"
             f"   {axis.expected if first else ''}",
             flush=True,
         )
-    return found
+    return megabytes
 
 
 def peak(size: Size) -> float:
-    """MB that an explanation takes at its most, beyond what was taken before it."""
-    # The libraries load what they need at first use.
+    """Return the peak memory of an explanation beyond the memory before it, in MB."""
+    # A first explanation makes the libraries load what they need.
     prepared(size._replace(n=4, batch=2, probes=1), "off")()
     call = prepared(size, "off")
     Path("/proc/self/clear_refs").write_text("5")
@@ -182,18 +182,18 @@ def peak(size: Size) -> float:
 
 
 def status(name: str) -> int:
-    """A number in kB of what Linux tells about this process."""
+    """Return a number of kB from Linux's status of this process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def draw(found: dict[Axis, dict[str, list[Quartiles]]], taken: dict[Axis, list[float]], path: str) -> None:
-    """Small multiples: times as ratios, and memory."""
+def draw(measured_ratios: dict[Axis, dict[str, list[Quartiles]]], taken: dict[Axis, list[float]], path: str) -> None:
+    """Draw a panel for each axis: times as ratios, and memory."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8.5), layout="constrained")
     panels = figure.subplots(3, 3).flat
-    for axis, ratios in found.items():
+    for axis, ratios in measured_ratios.items():
         axes = next(panels)
         for (name, rows), colour in zip(ratios.items(), ("#4477aa", "#228833"), strict=True):
             low, middle, high = zip(*rows, strict=True)

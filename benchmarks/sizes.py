@@ -1,11 +1,11 @@
-"""What a run leaves on the disk in each logger: 100 explained epochs, 8 probes, 2 views.
+"""Measures how much a run of 100 explained epochs, 8 probes and 2 views writes to the disk with each logger.
 
     python benchmarks/sizes.py          (about fifteen minutes on a free core)
     python benchmarks/sizes.py --quick  (3 epochs; decides nothing)
 
-A small network is trained on made-up images of 6 bands and 32 x 32 pixels, once with each logger. All that the logger
-has written counts, and so do the callback's own files. Each is to stay below 150 MB; exit code 1 if one does not. The
-time is that of an explanation, and of waiting for the pictures of the one before; the first row is without pictures.
+The benchmark trains a small network on made-up images of 6 bands and 32 x 32 pixels, once with each logger. It counts
+all files of the logger and of the callback. The exit code is 1 if a run writes 150 MB or more. The time for an epoch is
+that of explaining, and of waiting for the pictures of the epoch before. The first row is without pictures.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
-PROBES, MOST = 8, 150.0  # MB
+PROBES, MOST = 8, 150.0  # the second in MB
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "no pictures": CSVLogger,
     "PNG files": CSVLogger,
@@ -48,7 +48,7 @@ LOGGERS: dict[str, Callable[[Path], Logger]] = {
 
 
 def main() -> int:
-    """Train with each logger, print what each has written, decide."""
+    """Train with each logger, print the size of its files, and decide."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=100, help="how many are explained (default: 100)")
     parser.add_argument("--quick", action="store_true")
@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures: bool) -> float:
-    """Train with a logger whose files all are in the folder; seconds that an explanation took the training."""
+    """Train with a logger that writes into the folder; return the seconds that an explanation takes the training."""
     keep_wandb_in(str(folder))
     pl.seed_everything(0, verbose=False)
     lime = LimeCallback(
@@ -99,30 +99,30 @@ def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures
 
 
 class Spent(pl.Callback):
-    """From the end of the last validation batch until everything is explained."""
+    """Measures the time from the end of the last validation batch to the end of the explanation."""
 
     seconds = 0.0
     began = 0.0
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Note the time; the last one stands."""
+        """Note the time; that of the last batch stays."""
         self.began = time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        """Add up."""
+        """Add the time of this validation."""
         if not trainer.sanity_checking:
             self.seconds += time.perf_counter() - self.began
 
 
 def network() -> Network:
-    """A small one."""
+    """Return a small network."""
     return Network(
         nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(8), nn.Flatten(), nn.Linear(8 * 16, 3))
     )
 
 
 def images() -> DataLoader[tuple[Tensor, ...]]:
-    """Noise of three classes, each of which brightens a channel."""
+    """Return images of noise in three classes, each of which brightens a channel."""
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(48) % 3
     x = torch.randn(48, 6, 32, 32, generator=generator)

@@ -1,16 +1,18 @@
-"""Whether a long run stays as it begins: memory, file handles, threads and time over 300 explained validations.
+"""Checks that memory, file handles, threads and time do not grow over 300 explained validations.
 
     python benchmarks/soak.py                  (about eight minutes on a free core)
     python benchmarks/soak.py --quick          (keeps the code alive; decides nothing)
-    python benchmarks/soak.py --loggers-alone  (the same pictures, logged without the callback: what is theirs)
+    python benchmarks/soak.py --loggers-alone  (logs pictures as large without the callback, to see what loggers add)
 
-One process trains a small network with two views, pictures, TensorBoard and W&B (offline), and after each validation
-its resident memory, open file handles and threads are read from ``/proc``, so this needs Linux; to memory and processor
-time those of the process that draws are added. From a third of the run to its end memory may grow by less than 2 %,
-handles and threads not at all; compared are medians of ten validations.
-A validation of the last sixth may take 1.15 of the time of one of the sixth that begins at a third; that is decided by
-the processor time of the quickest tenth, which other processes hardly change, and the medians are printed besides. Exit
-code 1 if one of these is not so.
+A process trains a small network with two views, pictures, TensorBoard and W&B (offline). After each validation it reads
+its resident memory, open file handles and threads from ``/proc``, so this needs Linux. Memory and processor time
+include those of the drawing process. The exit code is 1 unless all of this holds:
+
+- From a third of the run to its end, memory grows by less than 2 %, and handles and threads do not grow. Medians of ten
+  validations are compared.
+- A validation in the last sixth takes at most 1.15 times as long as in the sixth that begins at a third. Compared is
+  the processor time of the quickest tenth of the validations, which other processes hardly change; the medians are
+  printed, too.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import Report, sinks_for
 
 WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
-BATCHES = 4  # and as many validations in an epoch
-MEMORY, TIME = 1.02, 1.15  # what the end may be of the beginning
-# Sizes of the pictures that this run's callback draws, for the run without it.
+BATCHES = 4  # of an epoch, each with a validation
+MEMORY, TIME = 1.02, 1.15  # the largest allowed ratios of the end to the beginning
+# The run without the callback logs pictures of the sizes that the callback draws.
 PICTURES = {
     "spatial/attributions": (598, 1248), "spatial/superpixels": (352, 1248), "spatial/drift": (354, 1328),
     "spectral/attributions": (562, 1162), "spectral/superbands": (430, 1242), "spectral/waterfall": (618, 1162),
@@ -51,17 +53,16 @@ PICTURES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """The process after a validation.
+    """The state of the process after a validation.
 
     Attributes:
-        memory: resident, in MiB, with that of the process that draws.
-        drawing: of that, the part of the process that draws.
-        handles: open files.
-        threads: of the process.
-        seconds: from the end of the last validation batch until everything was explained, and everything of the
-            validation before drawn and logged.
-        processor: seconds that all threads of both processes computed since the validation before; other processes do
-            not add to it.
+        memory: resident memory of this and of the drawing process, in MiB.
+        drawing: resident memory of the drawing process, in MiB.
+        handles: the number of open files.
+        threads: the number of threads.
+        seconds: the time from the end of the last validation batch until this validation was explained, and the one
+            before it drawn and logged.
+        processor: processor time of all threads of both processes since the validation before, in seconds.
     """
 
     memory: float
@@ -73,7 +74,7 @@ class Reading:
 
 
 def main() -> int:
-    """Train, print, decide."""
+    """Train, print the readings, and decide."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--validations", type=int, default=300, help="how many (default: 300)")
     parser.add_argument("--quick", action="store_true")
@@ -92,7 +93,7 @@ def main() -> int:
 
 
 def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
-    """Train until there were ``count`` validations, and read the process after each."""
+    """Train until there were ``count`` validations; return the process's state after each."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     keep_wandb_in(folder)
@@ -119,7 +120,7 @@ def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
 
 
 def images() -> DataLoader[tuple[Tensor, ...]]:
-    """Noise of three classes; a class brightens one channel."""
+    """Return images of noise in three classes, each of which brightens a channel."""
     y = torch.arange(8 * BATCHES) % 3
     x = torch.randn(len(y), 6, 12, 12, generator=torch.Generator().manual_seed(7))
     x[torch.arange(len(y)), y] += 1.0
@@ -127,45 +128,45 @@ def images() -> DataLoader[tuple[Tensor, ...]]:
 
 
 def network() -> Network:
-    """A small one."""
+    """Return a small network."""
     return Network(nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 144, 3)))
 
 
 class Read(pl.Callback):
-    """Reads the process after each validation."""
+    """Reads the state of the process after each validation."""
 
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.began = self.computed = 0.0
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Read."""
+        """Read the state."""
         if trainer.sanity_checking:
             return
         computed = time.process_time() + sum(map(processor_of, drawing()))
         seconds, processor = time.perf_counter() - self.began, computed - self.computed
         self.computed = computed
-        own, theirs = resident("self"), sum(map(resident, drawing()))
-        handles, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))  # noqa: PTH208
-        self.readings.append(Reading(own + theirs, theirs, handles, threads, seconds, processor))
+        own_memory, drawing_memory = resident("self"), sum(map(resident, drawing()))
+        handles, threads = (len(os.listdir(f"/proc/self/{folder}")) for folder in ("fd", "task"))  # noqa: PTH208
+        self.readings.append(Reading(own_memory + drawing_memory, drawing_memory, handles, threads, seconds, processor))
 
 
 class Begin(pl.Callback):
-    """Takes the time at the end of each validation batch, and so before anything is explained."""
+    """Notes the time at the end of each validation batch, before anything is explained."""
 
     def __init__(self, read: Read) -> None:
         self.read = read
 
     def on_validation_batch_end(self, *_: Any) -> None:
-        """Take it."""
+        """Note the time; that of the last batch stays."""
         self.read.began = time.perf_counter()
 
 
 class LoggersAlone(pl.Callback):
-    """Logs pictures as large and as many as the callback does, and as compressible, by the same sinks."""
+    """Logs as many pictures as the callback, by the same sinks, as large and as compressible."""
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log them."""
+        """Log the pictures."""
         if trainer.sanity_checking:
             return
         pictures: dict[str, Any] = {}
@@ -178,37 +179,39 @@ class LoggersAlone(pl.Callback):
 
 
 def drawing() -> list[str]:
-    """The process that draws, as long as there is one."""
-    children = [one for path in Path("/proc/self/task").glob("*/children") for one in path.read_text().split()]
-    return [one for one in children if b"lime_callback.figures" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    """Return the drawing process's id in a list, which is empty if there is no such process."""
+    children = [process for path in Path("/proc/self/task").glob("*/children") for process in path.read_text().split()]
+    return [
+        process for process in children if b"lime_callback.figures" in Path(f"/proc/{process}/cmdline").read_bytes()
+    ]
 
 
 def resident(process: str) -> float:
-    """MiB of a process that are in memory."""
+    """Return a process's resident memory in MiB."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def processor_of(process: str) -> float:
-    """Seconds that a process has computed."""
+    """Return a process's processor time in seconds."""
     ticks = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def show(readings: list[Reading]) -> None:
-    """Print the first, each fiftieth and the last validation; times are medians of the fifty up to them."""
+    """Print the first, every fiftieth and the last reading; times are medians of the last fifty up to it."""
     print(
         f"{'validation':>10}{'memory MiB':>12}{'drawing':>9}{'handles':>9}{'threads':>9}{'seconds':>9}{'processor':>11}"
     )
     for number in sorted({1, *range(50, len(readings) + 1, 50), len(readings)}):
-        one, recent = readings[number - 1], readings[max(0, number - 50) : number]
+        reading, recent = readings[number - 1], readings[max(0, number - 50) : number]
         print(
-            f"{number:>10}{one.memory:>12.1f}{one.drawing:>9.1f}{one.handles:>9}{one.threads:>9}"
+            f"{number:>10}{reading.memory:>12.1f}{reading.drawing:>9.1f}{reading.handles:>9}{reading.threads:>9}"
             f"{median(r.seconds for r in recent):>9.3f}{median(r.processor for r in recent):>11.3f}"
         )
 
 
 def judge(readings: list[Reading]) -> list[str]:
-    """What has grown from a third of the validations to the last."""
+    """Return a sentence for everything that has grown from a third of the run to its end."""
     third, sixth, few = len(readings) // 3, len(readings) // 6, min(10, len(readings) // 3)
     early, late = readings[third : third + few], readings[-few:]
     trouble = []
@@ -216,15 +219,15 @@ def judge(readings: list[Reading]) -> list[str]:
     print(f"\nmemory     {before:9.1f} -> {after:9.1f} MiB ({after / before - 1:+.2%})")
     if after >= MEMORY * before:
         trouble.append(f"Memory grows by {after / before - 1:.1%}.")
-    for what in ("handles", "threads"):
-        counts = [[getattr(r, what) for r in part] for part in (early, late)]
-        print(f"{what:<10} {median(counts[0]):9.0f} -> {median(counts[1]):9.0f}")
+    for quantity in ("handles", "threads"):
+        counts = [[getattr(r, quantity) for r in part] for part in (early, late)]
+        print(f"{quantity:<10} {median(counts[0]):9.0f} -> {median(counts[1]):9.0f}")
         if median(counts[1]) > median(counts[0]):
-            trouble.append(f"There are more {what} in the end.")
+            trouble.append(f"There are more {quantity} in the end.")
     parts = readings[third : third + sixth], readings[-sixth:]
-    for what, percentile in (("seconds", 50), ("processor", 50), ("processor", 10)):
-        before, after = (float(np.percentile([getattr(r, what) for r in part], percentile)) for part in parts)
-        print(f"{what:<10} {before:9.3f} -> {after:9.3f} ({after / before:.2f}, percentile {percentile})")
+    for quantity, percentile in (("seconds", 50), ("processor", 50), ("processor", 10)):
+        before, after = (float(np.percentile([getattr(r, quantity) for r in part], percentile)) for part in parts)
+        print(f"{quantity:<10} {before:9.3f} -> {after:9.3f} ({after / before:.2f}, percentile {percentile})")
     if after > TIME * before:
         trouble.append(f"A validation takes {after / before:.2f} of the processor time that it took.")
     return trouble

@@ -1,15 +1,15 @@
-"""What an explanation costs beside the forward passes that it cannot do without, and beside other packages.
+"""Measures the time of an explanation as a multiple of the forward passes that it needs, and compares other packages.
 
     python benchmarks/speed.py          (about half an hour on two cores; --picture FILE draws it)
     python benchmarks/speed.py --quick  (keeps the code alive; its figures mean little)
 
-The unit is plain forward passes: the model on as many rows, in the same batches, and nothing else. Small vision
-transformers with random weights are explained on one input by superbands (20, or the 3 channels) and by the patches
-that they embed, each a superpixel: with perturbed inputs written one by one ("direct", `stem="off"`), with the first
-layer replaced by precomputed images of the features ("folded", `stem="auto"`), and by other packages on the same
-features, the same number of perturbations and the same batches. Ours and lime's explain four outputs at once. Captum
-and meteors explain one at a time, so that four cost four calls, of which one is timed. Other packages are left out of
-the deepest model, and where they are not installed.
+The unit is plain forward passes: the model runs on as many rows, in the same batches, and nothing else is done. The
+benchmark explains an input of small vision transformers with random weights by superbands (20, or the 3 channels) and
+by superpixels, which are the patches that the model embeds. "direct" (`stem="off"`) writes every perturbed input.
+"folded" (`stem="auto"`) replaces the first layer by precomputed images of the features. Other packages explain the same
+features with as many perturbations in the same batches. This package and lime explain four outputs at once. Captum and
+meteors explain an output at a time, so that four outputs cost four calls, of which one is timed. Other packages are not
+timed on the deepest model, and not if they are not installed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ViT(nn.Module):
 
 
 class Task(NamedTuple):
-    """What is explained, by whatever package."""
+    """A model, an input and its features, and the amount of work, for every package."""
 
     model: nn.Module
     x: Tensor
@@ -89,17 +89,17 @@ class Task(NamedTuple):
 
     @property
     def mask(self) -> Tensor:
-        """Labels of all elements, ``[1, C, H, W]``."""
+        """Each element's feature, ``[1, C, H, W]``."""
         return self.features.mask.long().expand(self.x.shape)
 
     @property
     def baseline(self) -> Tensor:
-        """What ours hides by, for the packages that can be told."""
+        """This package's baseline, for the packages that take one."""
         return resolve_baseline("mean")(self.x, self.features).expand(self.x.shape)
 
 
 def main() -> None:
-    """Time, compare, print, draw."""
+    """Measure the times, print them as ratios, and draw them if asked to."""
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--picture", help="a file for bars of the medians")
     arguments.add_argument("--perturbations", type=int, default=256)
@@ -127,8 +127,8 @@ def main() -> None:
                 apart = difference(task)
             ratios = {method: ratio(times[method], times["plain"]) for method in calls if method != "plain"}
             ratios |= {
-                method.replace("1 target", "4 targets"): (4 * found[0], 4 * found[1], 4 * found[2])
-                for method, found in ratios.items()
+                method.replace("1 target", "4 targets"): (4 * quartiles[0], 4 * quartiles[1], 4 * quartiles[2])
+                for method, quartiles in ratios.items()
                 if "1 target" in method
             }
             for method in METHODS:
@@ -147,7 +147,7 @@ def main() -> None:
 
 
 def importable(name: str) -> bool:
-    """Whether a package and what it needs are installed."""
+    """Return whether a package and its requirements are installed."""
     try:
         importlib.import_module(name)
     except ImportError:
@@ -156,7 +156,7 @@ def importable(name: str) -> bool:
 
 
 def views(row: Row, x: Tensor) -> dict[str, Features]:
-    """Superbands, and the model's patches."""
+    """Return the features of two views: superbands, and the model's patches."""
     side = row.size // row.patch
     patches = torch.arange(side**2).view(side, side).repeat_interleave(row.patch, 0).repeat_interleave(row.patch, 1)
     bands = Superbands(min(20, row.channels)).features(x)
@@ -164,7 +164,7 @@ def views(row: Row, x: Tensor) -> dict[str, Features]:
 
 
 def methods(task: Task, row: Row, view: str, missing: list[str]) -> dict[str, Callable[[], object]]:
-    """What is timed."""
+    """Return the calls to time, by their names."""
     calls: dict[str, Callable[[], object]] = {
         "plain": partial(plain, task),
         "direct": partial(ours, task, "off"),
@@ -183,21 +183,21 @@ def methods(task: Task, row: Row, view: str, missing: list[str]) -> dict[str, Ca
 
 @torch.no_grad()
 def plain(task: Task) -> None:
-    """The model on as many rows as an explanation has, in the same batches."""
+    """Run the model on as many rows as an explanation has, in the same batches."""
     rows = task.x.expand(task.batch, -1, -1, -1).contiguous()
     for start in range(0, task.n, task.batch):
         task.model(rows[: task.n - start])
 
 
 def ours(task: Task, stem: str) -> Explanation:
-    """Our explanation of four outputs."""
+    """Explain four outputs with this package."""
     return explain(task.model, task.x, task.features, TARGETS, n_perturbations=task.n, batch_size=task.batch, stem=stem)
 
 
 def difference(task: Task) -> tuple[float, float]:
-    """The largest difference between the folded and the direct path, as a share of the largest value.
+    """Return the largest difference between the folded and the direct path, as a share of the largest value.
 
-    Of the model's outputs for the perturbed inputs, and of the coefficients that are fitted to them, which are smaller.
+    The first share is that of the outputs for the perturbed inputs, the second that of the coefficients.
     """
     direct, folded = (ours(task, stem) for stem in ("off", "auto"))
     assert direct.samples is not None, "they are new"
@@ -208,13 +208,13 @@ def difference(task: Task) -> tuple[float, float]:
     )
 
 
-def far(one: Tensor, other: Tensor) -> float:
-    """The largest difference, as a share of the largest of the first."""
-    return float((other - one).abs().max() / one.abs().max())
+def far(values: Tensor, other: Tensor) -> float:
+    """Return ``max |other - values| / max |values|``."""
+    return float((other - values).abs().max() / values.abs().max())
 
 
 def by_captum(task: Task) -> Callable[[], object]:
-    """Captum's Lime as it comes, for one output."""
+    """Return a call of captum's Lime with its defaults, for one output."""
     from captum.attr import Lime
 
     return partial(
@@ -230,7 +230,7 @@ def by_captum(task: Task) -> Callable[[], object]:
 
 
 def by_lime(task: Task) -> Callable[[], object]:
-    """The image explainer of lime as it comes, for four outputs."""
+    """Return a call of lime's image explainer with its defaults, for four outputs."""
     from lime.lime_image import LimeImageExplainer
 
     segments = task.features.mask[0, 0].numpy()
@@ -238,7 +238,7 @@ def by_lime(task: Task) -> Callable[[], object]:
 
     @torch.no_grad()
     def classify(images: Any) -> Any:
-        return task.model(torch.stack([torch.from_numpy(one).movedim(-1, 0) for one in images])).numpy()
+        return task.model(torch.stack([torch.from_numpy(image).movedim(-1, 0) for image in images])).numpy()
 
     return partial(
         LimeImageExplainer(random_state=0).explain_instance,
@@ -253,7 +253,7 @@ def by_lime(task: Task) -> Callable[[], object]:
 
 
 def by_meteors(task: Task, *, spectral: bool) -> Callable[[], object]:
-    """Lime of meteors as it comes, for one output; it hides by a baseline of its own."""
+    """Return a call of meteors' Lime with its defaults, for one output; it takes no other baseline than its own."""
     from meteors import HSI
     from meteors.attr import Lime
     from meteors.models import ExplainableModel, SkLearnLasso
@@ -271,10 +271,10 @@ def by_meteors(task: Task, *, spectral: bool) -> Callable[[], object]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[set[str]]:
-    """Without warnings and progress bars; collects what our package tells about stems that are not folded."""
-    told: set[str] = set()
+    """Hide warnings and progress bars; yield a set of this package's messages about stems that it does not fold."""
+    messages: set[str] = set()
     handler = logging.Handler()
-    handler.emit = lambda record: told.add(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: messages.add(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("lime_callback")
     level = logger.level
     logger.addHandler(handler)
@@ -282,19 +282,19 @@ def quiet() -> Iterator[set[str]]:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            yield told
+            yield messages
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
 
 
-def times_ours(found: Quartiles, ratios: dict[str, Quartiles]) -> str:
-    """How many times as long as the faster of our paths."""
-    return f"   {found[1] / min(ratios['direct'][1], ratios['folded'][1]):6.1f} times ours"
+def times_ours(quartiles: Quartiles, ratios: dict[str, Quartiles]) -> str:
+    """Return as a text how many times as long as the faster of this package's paths."""
+    return f"   {quartiles[1] / min(ratios['direct'][1], ratios['folded'][1]):6.1f} times ours"
 
 
 def draw(measured: dict[str, dict[str, Quartiles]], path: str, about: str) -> None:
-    """Bars of the medians with their quartiles, one colour a method."""
+    """Draw bars of the medians with their quartiles, in a colour for each method."""
     from matplotlib.figure import Figure
 
     colours = dict(zip(METHODS, ("#4477aa", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#66ccee", "#bbbbbb"),

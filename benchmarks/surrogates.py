@@ -1,13 +1,13 @@
-"""How much faster the batched surrogates are than a loop over scikit-learn, and how far they differ.
+"""Measures how much faster the batched surrogates are than a loop over scikit-learn, and how far the two differ.
 
     python benchmarks/surrogates.py          (about two minutes on two cores)
     python benchmarks/surrogates.py --quick  (keeps the code alive; its figures mean little)
 
-64 inputs of 16 targets, 50 features and 256 perturbations: 1024 fits. All of them are found at once, and by one of
-scikit-learn's estimators after another, weighted, with the same penalty; `tolerance` of the lasso is such that both
-agree. `solve` is what scikit-learn's fits do as well; `fit` adds what each explanation comes with: standard errors, the
-rank, and both R², for which surrogates that shrink are fitted again without each fifth of the rows. Designs are those
-of the inputs ("own") or one of them all ("shared").
+The task is 1024 fits: 64 inputs of 16 targets, with 50 features and 256 perturbations. This package computes all fits
+at once; scikit-learn's estimators compute one after the other, with the same weights and penalty. The lasso's
+`tolerance` is such that both agree. `solve` does the same work as scikit-learn's fits. `fit` adds the rest of an
+explanation: standard errors, the rank, and both R², for which shrinking surrogates are fitted again without each fifth
+of the rows. Each input has a design ("own"), or all inputs share one ("shared").
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALPHAS = {"ridge": 1.0, "lasso": 0.01}
-# Of scikit-learn's lasso, a share of the output's variance; of ours, of the optimality conditions.
+# scikit-learn's tolerance is a share of the output's variance; this package's bounds the optimality conditions.
 TOLERANCE = {"theirs": 1e-10, "ours": 1e-7}
 AIMS = {"ridge": 50, "lasso": 10}
 
 
 def main() -> None:
-    """Time, compare, print."""
+    """Measure the times, compare the coefficients, print both."""
     args = parser(__doc__, repetitions=5).parse_args()
     torch.set_num_threads(args.threads)
     inputs, targets, d, n = (8, 4, 20, 96) if args.quick else (64, 16, 50, 256)
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def methods(name: str) -> tuple[Surrogate, Callable[[], Any]]:
-    """Our surrogate of a name, and what makes scikit-learn's."""
+    """Return this package's surrogate of a name, and a function that makes scikit-learn's."""
     alpha = ALPHAS[name]
     if name == "ridge":
         return Ridge(alpha, absolute=True), partial(linear_model.Ridge, alpha)
@@ -79,7 +79,7 @@ def methods(name: str) -> tuple[Surrogate, Callable[[], Any]]:
 
 
 def problems(inputs: int, targets: int, d: int, n: int, *, shared: bool) -> Samples:
-    """Outputs of a model that is linear up to noise and to products of two features, of unlike sizes."""
+    """Return samples of a model that sums linear effects of unlike sizes, products of two features, and noise."""
     generator = torch.Generator().manual_seed(0)
     present = torch.ones(1, d, dtype=torch.bool)
     design = draw_designs(Paired(), n, present, [0] * inputs if shared else range(inputs))
@@ -95,22 +95,22 @@ def problems(inputs: int, targets: int, d: int, n: int, *, shared: bool) -> Samp
 
 
 def solved(surrogate: Surrogate, samples: Samples) -> torch.Tensor:
-    """Our coefficients ``[B, T, d]``, without anything else."""
+    """Return this package's coefficients alone, ``[B, T, d]``."""
     return surrogate.solve(centred_problem(samples)).mT
 
 
 def looped(make: Callable[[], Any], samples: Samples) -> np.ndarray[Any, Any]:
-    """Scikit-learn's coefficients, one fit after another."""
+    """Return scikit-learn's coefficients, ``[B, T, d]``, computed one fit after the other."""
     outputs = samples.outputs.numpy()
     shape = (len(outputs), -1, -1)
     design = samples.design.double().expand(*shape).numpy()
     weights = samples.weights.expand(*shape[:2]).numpy()
-    found = np.empty((len(outputs), outputs.shape[2], design.shape[2]))
+    coefficients = np.empty((len(outputs), outputs.shape[2], design.shape[2]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for b, t in np.ndindex(found.shape[:2]):
-            found[b, t] = make().fit(design[b], outputs[b, :, t], sample_weight=weights[b]).coef_
-    return found
+        for b, t in np.ndindex(coefficients.shape[:2]):
+            coefficients[b, t] = make().fit(design[b], outputs[b, :, t], sample_weight=weights[b]).coef_
+    return coefficients
 
 
 if __name__ == "__main__":

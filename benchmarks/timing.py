@@ -1,7 +1,8 @@
-"""Time things side by side, on a machine whose absolute times mean nothing: what is told of them is ratios.
+"""Times calls side by side and reports ratios, since absolute times mean nothing on a shared machine.
 
-Each round calls everything once, in the other direction every other time, and a ratio is one of a round: what slows the
-machine down for a while slows both of its sides down. Printed are medians over the rounds and, in brackets, quartiles.
+Each round makes every call once, in reverse order every other time. Ratios are taken within a round, so that whatever
+slows the machine for a while slows both sides of a ratio. The benchmarks print medians over the rounds and, in
+brackets, quartiles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Quartiles = tuple[float, float, float]
 
 
 def parser(description: str | None, *, repetitions: int) -> argparse.ArgumentParser:
-    """Arguments that all of these benchmarks take."""
+    """Return a parser with the arguments that all of these benchmarks take."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true")
     made.add_argument("--repetitions", type=int, default=repetitions, help="rounds (default: %(default)s)")
@@ -42,38 +43,38 @@ def rounds(
     clock: str,
     warm: Mapping[str, Callable[[], object]] | None = None,
 ) -> Times:
-    """Seconds of each call in each round, after a round that does not count.
+    """Return the seconds of each call in each round, after a round that does not count.
 
     Args:
-        calls: by their names.
-        repetitions: rounds that count.
-        clock: one of `CLOCKS`.
-        warm: what the round before calls instead, where the calls themselves take long.
+        calls: the calls, by their names.
+        repetitions: the number of rounds that count.
+        clock: a name of `CLOCKS`.
+        warm: shorter calls for the round that does not count; ``None`` makes the ``calls`` themselves.
     """
     now = CLOCKS[clock]
-    found: Times = {name: [] for name in calls}
+    seconds: Times = {name: [] for name in calls}
     for call in (calls if warm is None else warm).values():
         call()
     for repetition in range(repetitions):
         for name in reversed(list(calls)) if repetition % 2 else list(calls):
             start = now()
             calls[name]()
-            found[name].append(now() - start)
-    return found
+            seconds[name].append(now() - start)
+    return seconds
 
 
 def ratio(times: Sequence[float], to: Sequence[float]) -> Quartiles:
-    """Quartiles over the rounds of one call's time as a multiple of another's: the lower, the median, the upper."""
+    """Return the quartiles over the rounds of ``times / to``: the lower, the median, the upper."""
     return quartiles(np.divide(times, to))
 
 
-def quartiles(found: ArrayLike) -> Quartiles:
-    """The lower, the median, the upper."""
-    low, middle, high = np.quantile(found, (0.25, 0.5, 0.75))
+def quartiles(values: ArrayLike) -> Quartiles:
+    """Return the lower quartile, the median, the upper quartile."""
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     return float(low), float(middle), float(high)
 
 
 def told(quartiles: Quartiles) -> str:
-    """The median, and the quartiles in brackets."""
+    """Write the median, and the quartiles in brackets."""
     low, middle, high = (f"{number:.{2 if quartiles[1] < 20 else 0}f}" for number in quartiles)
     return f"{middle} [{low}, {high}]"

@@ -1,4 +1,4 @@
-"""Comparing: how two explanations of the same question differ.
+"""Comparing: measures how two explanations of the same inputs, features and targets differ.
 
 Begin with :mod:`~lime_callback.comparing.drift`. It compares two explanations of the same inputs, features and targets
 (:mod:`~lime_callback.comparing.same_question`), and tells change from noise

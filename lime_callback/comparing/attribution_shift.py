@@ -58,15 +58,15 @@ class Shares:
         b, e = (part.to(influences.dtype) for part in (explanation.coefficients, explanation.standard_error))
         size = b.abs()
         total = magnitudes(b, e).sum(-1)
-        there = total > 0
-        safe = torch.where(there, total, 1.0).unsqueeze(-1)
-        values = torch.where(there.unsqueeze(-1), b / safe, 0.0)
+        has_attribution = total > 0
+        safe = torch.where(has_attribution, total, 1.0).unsqueeze(-1)
+        values = torch.where(has_attribution.unsqueeze(-1), b / safe, 0.0)
         # Derivative of each magnitude, which is |b| - e² / |b| for |b| > e, and 0 below.
         known = torch.where(e.isfinite(), e, 0.0)
         slope = torch.where(size > known, 1 + known.square() / size.square().clamp(min=_tiny(b)), 0.0) * b.sign()
         of_total = (influences * slope.unsqueeze(1)).sum(-1, keepdim=True)
         moved = (influences - values.unsqueeze(1) * of_total) / safe.unsqueeze(1)
-        return cls(values, torch.where(there[:, None, :, None], moved, 0.0), total)
+        return cls(values, torch.where(has_attribution[:, None, :, None], moved, 0.0), total)
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,7 +67,7 @@ class Drift:
         norm_change: growth of the coefficients' length as a share of the longer, from -1 to 1, ``[B, T]``.
         change: change of each coefficient, ``[B, T, d]``.
         change_error: its standard error, ``[B, T, d]``; from paired residuals if the designs are the same.
-        p_value: its p value, ``[B, T, d]``; 1 for features that an input does not have.
+        p_value: the p value of each change, ``[B, T, d]``; 1 for features that an input does not have.
         shift: how the attribution shifted, see :class:`~lime_callback.comparing.Shift`.
         relevant_p: p value of each feature's share having changed by more than ``relevant_change``, ``[B, T, d]``.
         kept: whether both explanations pass the gate, bool ``[B, T]``.
@@ -160,11 +160,11 @@ class Drift:
 
 
 def mean_over_inputs(values: Tensor, kept: Tensor, errors: Tensor | None = None) -> MeanOverProbes:
-    """The mean over inputs of values; each input's targets, which depend on each other, are averaged first.
+    """Average values over the inputs; each input's targets, which depend on each other, are averaged first.
 
     Args:
-        values: ``[B, T]``.
-        kept: which values count, bool ``[B, T]``.
+        values: the values, ``[B, T]``.
+        kept: whether a value counts, bool ``[B, T]``.
         errors: the values' standard errors, ``[B, T]``; ``None``: 0. An input's errors are averaged, as if its targets
             shared one noise.
     """
@@ -186,9 +186,9 @@ def compare(
         relevant_change: the smallest change of a feature's share of the attribution that matters, from 0 to below 1.
 
     Raises:
-        ValueError: if they differ in inputs, features or targets, or were made without their samples (the message says
-            in which), if the gate is no bound of R², or if the smallest change is no share.
-        TypeError: if one of the two is no explanation, or the smallest change is no number.
+        ValueError: if the explanations differ in inputs, features or targets, or were made without their samples (the
+            message says in which), ``gate`` is not a bound of R², or ``relevant_change`` is not a share.
+        TypeError: if ``before`` or ``after`` is not an explanation, or ``relevant_change`` is not a number.
     """
     check_comparable(before, after)
     gate, relevant_change = check_gate(gate), check_relevant_change(relevant_change)
@@ -203,7 +203,7 @@ def compare(
         shared=noise.shared, known=known, critical=critical_value(freedom).to(a.device), freedom=freedom,
     )  # fmt: skip
     error = torch.where(known, noise.change_error.to(a.dtype), math.inf)
-    # Exhaustive rows have no noise, but rounding, which is no change either.
+    # Exhaustive rows have no noise, but they do have rounding errors, which must not count as changes.
     rounding = 64 * torch.finfo(a.dtype).eps * torch.maximum(a.abs(), b.abs()).amax(-1, keepdim=True)
     return Drift(
         cosine=cosine_distance(a, b),
@@ -224,11 +224,11 @@ def compare(
 
 
 def check_relevant_change(value: Any) -> float:
-    """A share of the attribution below which no change matters.
+    """Return the share of the attribution below which no change matters, checked.
 
     Raises:
-        ValueError: if it does not lie from 0 to below 1.
-        TypeError: if it is no number.
+        ValueError: if ``value`` is not at least 0 and below 1.
+        TypeError: if ``value`` is not a number.
     """
     share = float(check_number("relevant_change", value, least=0))
     if share >= 1:
@@ -243,8 +243,8 @@ def check_comparable(before: Explanation, after: Explanation) -> None:
     """Check that two explanations answer the same question.
 
     Raises:
-        ValueError: if they do not; the message says what differs.
-        TypeError: if one of the two is no explanation.
+        ValueError: if they do not; the message says in what they differ.
+        TypeError: if ``before`` or ``after`` is not an explanation.
     """
     check_explanation("before", before)
     check_explanation("after", after)

@@ -1,4 +1,4 @@
-"""The perturbations' noise in two explanations: how far it moves them apart, and distances without it.
+"""Computes how far the perturbations' noise moves two explanations apart, and distances without that noise.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features, ``G`` groups of rows that were drawn together.
 """
@@ -23,10 +23,10 @@ class PerturbationNoise:
     """The noise of two explanations.
 
     Attributes:
-        before: how far each group of rows moves the earlier one's coefficients, ``[B, G, T, d]``.
-        after: likewise for the later one.
-        shared: whether both have the same groups, so that noise cancels; if not, it is independent.
-        freedom: degrees of freedom of the noise's size.
+        before: how far each group of rows moves the earlier explanation's coefficients, ``[B, G, T, d]``.
+        after: how far each group of rows moves the later explanation's coefficients, ``[B, G, T, d]``.
+        shared: whether both have the same groups, so that their noise cancels; otherwise it is independent.
+        freedom: the degrees of freedom of the noise's size.
     """
 
     before: Tensor
@@ -36,10 +36,10 @@ class PerturbationNoise:
 
     @classmethod
     def of(cls, before: Explanation, after: Explanation) -> PerturbationNoise:
-        """The noise of two explanations of the same inputs, features and targets.
+        """Compute the noise of two explanations of the same inputs, features and targets.
 
         Raises:
-            ValueError: if one was made without its samples.
+            ValueError: if an explanation was made without its samples.
         """
         if before.samples is None or after.samples is None:
             raise ValueError("Explanations can be compared if they have their `samples`. Found one without them.")
@@ -63,12 +63,15 @@ class PerturbationNoise:
         return self._sum(self.before, self.after).sqrt()
 
     def floor(self, a: Tensor, b: Tensor) -> Tensor:
-        """Half the expected squared distance of the unit vectors of ``a`` and ``b`` from noise alone, ``[B, T]``."""
+        """Return ``E|a/|a| - b/|b||² / 2`` from noise alone, ``[B, T]``, for coefficients ``[B, T, d]``."""
         floor = self._sum(_turn(a, self.before), _turn(b, self.after)).sum(-1) / 2
         return floor.to(a.dtype)
 
     def corrected(self, a: Tensor, b: Tensor) -> Tensor:
-        """Cosine distance of ``a`` and ``b``, from unbiased estimates of their product and lengths, ``[B, T]``."""
+        """Return the cosine distance of ``a`` and ``b`` [B, T, d] without the bias of noise, ``[B, T]``.
+
+        It is computed from unbiased estimates of the product and the lengths.
+        """
         wide = self.before.dtype
         x, y = a.to(wide), b.to(wide)
         # Few rows know the noise too badly to subtract more than a part of it.
@@ -90,7 +93,7 @@ class PerturbationNoise:
 
 
 def _turn(a: Tensor, influences: Tensor) -> Tensor:
-    """How influences ``[B, G, T, d]`` move the unit vector of coefficients ``[B, T, d]``."""
+    """Return how influences ``[B, G, T, d]`` move the unit vector of coefficients ``a`` [B, T, d]."""
     a = a.to(influences.dtype).unsqueeze(1)
     length = torch.linalg.vector_norm(a, dim=-1, keepdim=True)
     u = a / length.clamp(min=torch.finfo(a.dtype).tiny)
@@ -98,9 +101,9 @@ def _turn(a: Tensor, influences: Tensor) -> Tensor:
     return torch.where(length > 0, turned, 0.0)
 
 
-def _same_design(one: Samples, other: Samples) -> bool:
+def _same_design(first: Samples, second: Samples) -> bool:
     return (
-        one.design.shape == other.design.shape
-        and torch.equal(one.design, other.design.to(one.design.device))
-        and torch.equal(one.weights, other.weights.to(one.weights.device))
+        first.design.shape == second.design.shape
+        and torch.equal(first.design, second.design.to(first.design.device))
+        and torch.equal(first.weights, second.weights.to(first.weights.device))
     )

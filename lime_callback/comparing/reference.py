@@ -68,9 +68,10 @@ class Reference:
         """Read the user's argument: a path, or paths by the names of views.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if a view is unknown, one explanation is given for several views, or it cannot be read.
-            TypeError: if it is neither a path nor a dictionary.
+            FileNotFoundError: if a file does not exist.
+            ValueError: if a view is unknown, a single explanation is given for several views, or a saved explanation
+                cannot be read.
+            TypeError: if ``value`` is neither a path nor a dictionary of paths.
         """
         if value is None:
             return None
@@ -127,18 +128,18 @@ def check_fits(reference: Explanation, explanation: Explanation, view: str) -> N
     Raises:
         ValueError: if they differ in the inputs' shape, in the number of targets, or in features that all inputs share.
     """
-    one, other = reference.features, explanation.features
+    saved, other = reference.features, explanation.features
     pairs = [
         ("shapes of one input", reference.shape, explanation.shape),
         ("numbers of targets", reference.targets.shape[1], explanation.targets.shape[1]),
     ]
-    if len(one.mask) == len(other.mask) == 1:
-        pairs.append(("features", one.names, other.names))
-    for what, before, now in pairs:
+    if len(saved.mask) == len(other.mask) == 1:
+        pairs.append(("features", saved.names, other.names))
+    for kind, before, now in pairs:
         if before != now:
             raise ValueError(
                 f"`reference` should be an explanation of the same inputs, by the same view {view!r} and for the same "
-                f"targets. Found different {what}: {brief(before)} and {brief(now)}."
+                f"targets. Found different {kind}: {brief(before)} and {brief(now)}."
             )
 
 
@@ -151,12 +152,12 @@ def _existing(path: Path) -> Path:
 
 
 def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
-    """The weights in a checkpoint, checked against a module; nothing but tensors and plain values is unpickled.
+    """Load a checkpoint's weights and check that they fit a module; unpickle only tensors and plain values.
 
     Raises:
         ValueError: if the file cannot be read, or its weights do not fit the module; the message says which.
     """
-    own = module.state_dict()
+    module_weights = module.state_dict()
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -165,18 +166,24 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
         ) from error
     weights = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not isinstance(weights, dict) or not all(
-        isinstance(weights[name], Tensor) for name in own.keys() & weights.keys()
+        isinstance(weights[name], Tensor) for name in module_weights.keys() & weights.keys()
     ):
         raise ValueError(
             f"`reference` should be a checkpoint whose weights are tensors by name. Found {str(path)!r}, which holds "
             f"something else; save one by `trainer.save_checkpoint` or `torch.save(model.state_dict(), path)`."
         )
-    missing, surplus = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
-    other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
-    for what, names in (("lacks", missing), ("has beyond the model", surplus), ("has in another shape", sorted(other))):
+    missing, surplus = sorted(module_weights.keys() - weights.keys()), sorted(weights.keys() - module_weights.keys())
+    other = [
+        name for name in module_weights.keys() & weights.keys() if module_weights[name].shape != weights[name].shape
+    ]
+    for misfit, names in (
+        ("lacks", missing),
+        ("has beyond the model", surplus),
+        ("has in another shape", sorted(other)),
+    ):
         if names:
             raise ValueError(
-                f"`reference` should be a checkpoint of the same model. Found that {str(path)!r} {what}: "
+                f"`reference` should be a checkpoint of the same model. Found that {str(path)!r} {misfit}: "
                 f"{', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}."
             )
     return dict(weights)
@@ -185,15 +192,15 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
 @contextmanager
 def weights_of(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     """Give a module other weights and buffers for a while; its own tensors come back at the end, not copies."""
-    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    kept = {name: tensor.data for name, tensor in own.items() if name in weights}
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    kept = {name: tensor.data for name, tensor in tensors.items() if name in weights}
     try:
         for name, data in kept.items():
-            own[name].data = weights[name].to(device=data.device, dtype=data.dtype, copy=True)
+            tensors[name].data = weights[name].to(device=data.device, dtype=data.dtype, copy=True)
         yield
     finally:
         for name, data in kept.items():
-            own[name].data = data
+            tensors[name].data = data
 
 
 def reference_rows(
@@ -227,7 +234,7 @@ def reference_rows(
 
 
 def _over_probes(values: Tensor, errors: Tensor, counts: Tensor) -> MeanOverProbes:
-    """The mean over the probes of values ``[P, T, d]``; each probe's targets that count are averaged first."""
+    """Average values ``[P, T, d]`` over the probes; each probe's targets that count are averaged first."""
     number = counts.sum(1)
     means = [torch.where(counts, part.double(), 0.0).sum(1) / number.clamp(min=1) for part in (values, errors)]
     return mean_over_probes(means[0], means[1], number > 0)

@@ -1,4 +1,4 @@
-"""Whether two explanations answer the same question: the same inputs, targets and features."""
+"""Checks that two explanations answer the same question: that their inputs, targets and features are the same."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ def check_explanation(argument: str, value: object) -> Explanation:
 
 
 def difference(before: Explanation, after: Explanation, *, features: bool = True) -> str:
-    """Says in which of inputs, targets and features two explanations differ, for an error; empty if in none.
+    """Return in which of inputs, targets and features two explanations differ, for an error; empty if in none.
 
     Args:
-        before: one explanation.
-        after: another one, on any device.
+        before: an explanation.
+        after: another explanation, on any device.
         features: whether to compare features, too.
     """
     named = [("features", before.features.names, after.features.names)] if features else []
-    for what, a, b in (
+    for kind, a, b in (
         ("numbers of inputs and targets", tuple(before.targets.shape), tuple(after.targets.shape)),
         ("shapes of one input", before.shape, after.shape),
         *named,
     ):
         if a != b:
-            return f"different {what}: {brief(a)} and {brief(b)}"
+            return f"different {kind}: {brief(a)} and {brief(b)}"
     if not torch.allclose(before.fingerprint, after.fingerprint.to(before.fingerprint), rtol=1e-4, atol=1e-6):
         which = (before.fingerprint - after.fingerprint.to(before.fingerprint)).abs().amax(1).argmax()
         return f"different inputs, or the same ones in another order: see input {int(which)}"
     masks = [("feature masks", before.features.mask, after.features.mask)] if features else []
-    for what, a_tensor, b_tensor in (("targets", before.targets, after.targets), *masks):
+    for kind, a_tensor, b_tensor in (("targets", before.targets, after.targets), *masks):
         if a_tensor.shape != b_tensor.shape or not torch.equal(a_tensor, b_tensor.to(a_tensor.device)):
-            return f"different {what}"
+            return f"different {kind}"
     return ""
 
 
 def brief(value: object) -> str:
-    """A value as text for an error, cut if it is long."""
+    """Return a value as a text for an error, cut at about 200 characters."""
     text = str(value)
     return text if len(text) < 200 else f"{text[:190]}…"

@@ -1,4 +1,4 @@
-"""The gate: which explanations count, since their surrogate predicts the model well enough.
+"""The gate: decides which explanations count, because their surrogates predict the model well enough.
 
 Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features.
 """
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def is_informative(explanation: Explanation) -> Tensor:
-    """Which surrogates have a coefficient that is not 0, and rows enough to know their errors, bool ``[B, T]``."""
+    """Return which surrogates have a coefficient other than 0, and enough rows to know errors, bool ``[B, T]``."""
     known = (explanation.freedom > 0).unsqueeze(1)
     return known & ~(explanation.coefficients == 0).all(-1)
 
 
 def passes_gate(explanation: Explanation, gate: float | None) -> Tensor:
-    """Which inputs and targets count in means, lines and drift, bool ``[B, T]``.
+    """Return which inputs and targets count in means, lines and drift, bool ``[B, T]``.
 
     Args:
         explanation: the explanation.
-        gate: lowest score of a surrogate that counts; degenerate ones never do. ``None``: all count.
+        gate: the lowest score of a surrogate that counts; degenerate surrogates do not count. ``None`` counts all.
     """
     if gate is None:
         return torch.ones_like(explanation.score, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""A watch's share of the attribution: for each explanation with its error, and as a mean over the probes.
+"""Computes a watch's share of the attribution: for each explanation with its error, and as a mean over the probes.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -22,9 +22,9 @@ class WatchShares(NamedTuple):
     """The share of each explanation's attribution that lies in a set.
 
     Attributes:
-        share: ``[B, T]``, from 0 to 1.
-        error: its standard error from the perturbations, ``[B, T]``.
-        known: bool ``[B, T]``; false, with share 0, if no coefficient is larger than its error.
+        share: the share, from 0 to 1, ``[B, T]``.
+        error: the share's standard error from the perturbations, ``[B, T]``.
+        known: whether the share is known, bool ``[B, T]``; if no coefficient exceeds its error, it is not, and is 0.
     """
 
     share: Tensor
@@ -33,7 +33,7 @@ class WatchShares(NamedTuple):
 
 
 def shares(explanation: Explanation, inside: Tensor) -> WatchShares:
-    """The share of the attribution that lies in a set: ``Σ inside · size / Σ size``, with sizes free of noise.
+    """Return the share of the attribution that lies in a set: ``Σ inside · size / Σ size``, with sizes free of noise.
 
     Args:
         explanation: an explanation with its samples.
@@ -59,10 +59,10 @@ class MeanWatchShare(NamedTuple):
     """A set's mean share over the probes.
 
     Attributes:
-        mean: from 0 to 1; the reference if no probe's share is known.
-        error: standard error over the probes; for a single probe from the perturbations.
-        freedom: the error's degrees of freedom; 0 if nothing is known.
-        reference: share of all elements that lie in the set.
+        mean: the mean share, from 0 to 1; the reference if no probe's share is known.
+        error: the mean's standard error over the probes; for a single probe, from the perturbations.
+        freedom: the error's degrees of freedom; 0 if no probe's share is known.
+        reference: the share of all elements that lie in the set, from 0 to 1.
     """
 
     mean: float
@@ -72,7 +72,7 @@ class MeanWatchShare(NamedTuple):
 
 
 def mean_share(watched: WatchShares, reference: float, freedom: float = math.inf) -> MeanWatchShare:
-    """The mean over probes; each probe's targets, which depend on each other, are averaged first.
+    """Average the shares over probes; each probe's targets, which depend on each other, are averaged first.
 
     Args:
         watched: the shares of each probe and target.

@@ -1,8 +1,8 @@
 """Figures: arrays in, ``matplotlib`` figures out, without ``pyplot`` and without a change to its settings.
 
-One visual language throughout: orange raises the output, blue lowers it, light bars are not told apart from zero, and
-hatched wavelengths have no channel or lie in a water band. Limits are handed in, so that they can stay the same over
-a run.
+All figures share one visual language. Orange raises the output, blue lowers it. Light bars cannot be told apart from
+zero. Hatched wavelengths have no channel or lie in a water band. The caller passes the limits of the scales, so that
+they can stay the same over a run.
 """
 
 from lime_callback.figures.attribution_images import attributions

@@ -1,6 +1,6 @@
-"""The process that draws: reads requests from its input, answers with pictures, and ends when the input does.
+"""The process that draws: reads requests from stdin, answers with pictures on stdout, and ends when stdin ends.
 
-Started by :class:`lime_callback.publishing.drawing_process.DrawingProcess`. It imports neither torch nor Lightning.
+:class:`lime_callback.publishing.drawing_process.DrawingProcess` starts it. It imports neither torch nor Lightning.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from lime_callback.figures.figure_requests import drawn
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer each pickled request on stdin with pickled pictures on stdout, until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt ends the run, which then waits for its last pictures
     requests = sys.stdin.buffer
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no answer
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # prints go to stderr: stdout carries answers alone
         with suppress(EOFError, BrokenPipeError):
             while True:
                 try:
-                    found: object = drawn(pickle.load(requests))
+                    answer: object = drawn(pickle.load(requests))
                 except EOFError:
                     raise
-                except Exception as error:  # what was asked for cannot be read here
-                    found = RuntimeError(f"{type(error).__name__}: {error}")
-                pickle.dump(found, answers, pickle.HIGHEST_PROTOCOL)
+                except Exception as error:  # this process cannot unpickle the request
+                    answer = RuntimeError(f"{type(error).__name__}: {error}")
+                pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
                 answers.flush()
 
 

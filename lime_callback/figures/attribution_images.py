@@ -1,4 +1,4 @@
-"""Attribution images: each probe beside its overlay, for one moment or for two."""
+"""Attribution images: each probe beside its overlay, for one explanation or for two."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-_GAP = 6  # between the pictures of one probe
-_COLUMN = 26  # between probes
-_BELOW = 16  # under a row of pictures
-_SMALLEST = 144  # side of a picture that its subtitle fits
+_GAP = 6  # pixels between the pictures of one probe
+_COLUMN = 26  # pixels between probes
+_BELOW = 16  # pixels under a row of pictures
+_SMALLEST = 144  # pixels along a picture's side; a subtitle still fits above it
 
 
 @style.isolated
@@ -32,18 +32,17 @@ def attributions(
 ) -> Figure:
     """Draw each probe beside its overlay, up to 16.
 
-    The overlay is the greyed composite, tinted with the coefficient of each pixel, with a thin line around every
-    feature.
+    The overlay is the greyed picture, tinted with each pixel's coefficient, with a thin line around every feature.
 
     Args:
-        panels: one for each probe and target.
-        limit: coefficient at the ends of the colour scale.
-        caption: what is shown, as in ``"spatial · epoch 12"``.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
-        targets: how many panels in a row belong to the same probe; they stay on one line where they can.
+        panels: a panel for each probe and target.
+        limit: the coefficient at the ends of the colour scale.
+        caption: the figure's heading, as in ``"spatial · epoch 12"``.
+        quantity: the name of the values, with their unit in brackets.
+        targets: how many panels in a row belong to the same probe; they stay on one line if they fit.
 
     Raises:
-        ValueError: if there is no panel, or the limit is below 0.
+        ValueError: if ``panels`` is empty, or ``limit`` is below 0.
     """
     panels, caption = drawn_panels(panels, caption)
     return _draw([[panel] for panel in panels], limit, caption, (), quantity, targets)
@@ -66,7 +65,7 @@ def pairs(
 def _draw(
     rows: list[list[Panel]], limit: float, caption: str, moments: Sequence[str], quantity: str, targets: int
 ) -> Figure:
-    """A cell for each probe: its picture, and its overlays side by side, one for each moment."""
+    """Draw a cell for each probe: its picture, and beside it an overlay for each of the ``moments``."""
     columns, side = _grid(len(rows), 1 + len(rows[0]), targets)
     inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
@@ -95,7 +94,7 @@ def _draw(
 
 
 def _grid(count: int, pictures: int, targets: int) -> tuple[int, int]:
-    """Panels side by side, and the side of each picture."""
+    """Return how many cells stand side by side, and the side of each picture in pixels."""
     columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 6 or pictures > 2 else 4
     if columns > 2:
         columns = next((n for n in (columns, 4, 3) if targets % n == 0 or n % targets == 0), columns)

@@ -1,4 +1,4 @@
-"""Bar charts: superbands averaged over the probes, and the strongest features of each probe.
+"""Bar charts: each superband's mean over the probes, and each probe's strongest features.
 
 Letters: ``P`` probes, ``T`` targets, ``d`` features, ``C`` channels.
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _TARGETS = 6
 _ROWS = 40
-_ROW = 19  # height of a bar with its name
-_ROOM = 1.5  # for the probes around their mean: how much longer an axis is than the longest bar
+_ROW = 19  # pixels that a bar and its name are high
+_ROOM = 1.5  # length of an axis divided by that of the longest bar: probes scatter around their mean
 
 
 @style.isolated
@@ -42,30 +42,32 @@ def superband_bars(
     first: tuple[str, NDArray[np.floating[Any]]] | None = None,
     sizes: NDArray[np.floating[Any]] | None = None,
 ) -> Figure:
-    """Draw each superband's coefficient, averaged over the probes, with the wavelengths that it covers.
+    """Draw each superband's mean coefficient over the probes, with the wavelengths that it covers.
 
-    Where every group is one span of wavelengths the bars stand on the wavelength axis, as wide as their spans.
-    Otherwise they are rows in spectral order, beside a chart of the wavelengths that each of them covers.
-    ``not_included`` is grey and comes last. A dot far beyond the bars, which would make all of them short, is a
-    triangle at the end of the axis. Values that are not finite are left out. A ``spread`` is drawn as a grey span,
-    for the mean of so many inputs that there is no dot for each.
+    If every group is one span of wavelengths, the bars stand on the wavelength axis and are as wide as their spans.
+    Otherwise the bars are rows in spectral order, beside a chart of the wavelengths that each group covers. The group
+    ``not_included`` is grey and comes last. Each probe is a dot. A dot far beyond the bars becomes a triangle at the
+    end of the axis, since a longer axis would make all bars short. Values that are not finite are left out.
 
     Args:
-        names: of the features, d.
-        coefficients: ``[P, T, d]``.
-        halves: half of each mean's 95 % interval, ``[T, d]``, drawn as whiskers; not finite: unknown.
-        targets: names of the targets, T; the first 6 are drawn.
-        channels: each channel's feature, ``[C]``; below 0: never hidden. ``None``: unknown, the names keep their order.
-        wavelengths: of the channels, in nm; ``None``: channel numbers stand for them.
-        limit: the longest bar that there is room for; where one is longer, with its whisker, axes reach further.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
-        spread: how much inputs differ, ``[T, d]``, as their standard deviation; not finite: unknown.
-        first: means of an earlier explanation, ``[T, d]``, drawn as a line across each bar, and what they are called.
-        sizes: what the bars are ranked by where there are too many to be read, ``[T, d]``; ``None``: their length.
+        names: the features' names, d.
+        coefficients: each probe's coefficients, ``[P, T, d]``, in units of the output.
+        halves: half of each mean's 95 % interval, ``[T, d]``, drawn as whiskers; a value that is not finite is unknown.
+        targets: the targets' names, T; the first 6 are drawn.
+        channels: each channel's feature, ``[C]``; a channel below 0 is never hidden. ``None`` if the channels are
+            unknown; the names then keep their order.
+        wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
+        limit: the longest bar that surely fits; the axes reach further if a bar or a whisker is longer.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
+        spread: standard deviation over the inputs, ``[T, d]``, drawn as a grey span around each mean, for means over
+            so many inputs that a dot for each cannot be drawn; a value that is not finite is unknown.
+        first: the name of an earlier explanation and its means ``[T, d]``, drawn as a line across each bar.
+        sizes: the measure ``[T, d]`` whose 40 largest groups are drawn if there are more rows than that; ``None``
+            takes the means' absolute values.
 
     Raises:
-        ValueError: if the shapes do not fit each other, there is no probe, or the limit is below 0.
+        ValueError: if the shapes do not fit each other, there is no probe, target or feature, or ``limit`` is below 0.
     """
     shape = (len(coefficients), len(targets), len(names))
     if np.shape(coefficients) != shape or np.shape(halves) != shape[1:] or 0 in shape:
@@ -84,7 +86,7 @@ def superband_bars(
     groups = SuperbandSpans.of(names, channels, wavelengths)
     mean, half = _mean(coefficients), colour_scale.known_halves(halves)
     count = len(coefficients)
-    # Of few probes that differ an interval can be many times as long as the bars: it then goes on beyond the axis.
+    # Few probes that differ give an interval many times as long as the bars. The axis does not grow for its sake.
     whiskers = np.nan_to_num(half)
     if count > 1:
         whiskers = np.minimum(whiskers, colour_scale.largest([mean]))
@@ -139,19 +141,18 @@ def feature_bars(
     first: tuple[str, Sequence[NDArray[np.floating[Any]]]] | None = None,
     together: bool = False,
 ) -> Figure:
-    """Draw the strongest features of each probe with their 95 % intervals, for views whose features differ by probe.
+    """Draw each probe's strongest features with 95 % intervals, for views that cut each probe into its own features.
 
     Args:
-        panels: title, names of the features, coefficients ``[d]`` and half of their 95 % intervals ``[d]``, for up to
-            16 probes.
-        top: how many features of each.
-        limit: coefficient at the ends of the axes, which reach further where a coefficient does.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
-        first: each panel's coefficients in an earlier explanation, drawn as a line across each bar, and what they are
-            called.
-        together: whether a panel's intervals hold for all of its features at once, as they should, because the
-            strongest are drawn; the key says so.
+        panels: for each probe its title, its features' names, their coefficients ``[d]`` and half of their 95 %
+            intervals ``[d]``; the first 16 are drawn.
+        top: how many features each panel shows.
+        limit: the coefficient at the ends of the axes, which reach further if a coefficient does.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
+        first: the name of an earlier explanation and each panel's coefficients in it, drawn as a line across each bar.
+        together: whether a panel's intervals hold for all its features at once; the key then says so. They should,
+            because the features are drawn for being the strongest.
 
     Raises:
         ValueError: if there is no panel, ``top`` is below 1, or the limit is below 0.
@@ -195,19 +196,19 @@ def feature_bars(
 
 
 def _mean(coefficients: NDArray[Any]) -> NDArray[Any]:
-    """Mean over the probes that have a value, ``[T, d]``."""
+    """Average ``[P, T, d]`` over the probes whose value is finite, ``[T, d]``; 0 if there is none."""
     known = np.isfinite(coefficients)
     return np.asarray(np.where(known, coefficients, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
 
 def _strongest(order: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:
-    """The part of an order that can be read, by the largest mean of any target."""
+    """Keep the 40 groups of ``order`` with the largest absolute mean of any target, in the same order."""
     kept = np.sort(np.argsort(-np.abs(mean).max(axis=0)[order], kind="stable")[:_ROWS])
     return np.asarray(order[kept])
 
 
 def _across(groups: SuperbandSpans, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """Targets below each other, the wavelength axis at the bottom, the names above the first chart."""
+    """Place the targets below each other, the wavelength axis at the bottom, the names above the first chart."""
     tall = {1: 300, 2: 190, 3: 150}.get(len(targets), 120)
     names = [style.fit(groups.names[i], 130, points=style.SMALL) for i in order]
     above = max(style.text_width(name, style.SMALL) for name in names) + 12
@@ -231,12 +232,12 @@ def _across(groups: SuperbandSpans, order: NDArray[Any], targets: Sequence[str])
 
 
 def _rows(groups: SuperbandSpans, order: NDArray[Any], targets: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """Targets beside each other, the names on the left, what each group covers on the right."""
+    """Place the targets beside each other, the names on the left, each group's wavelengths on the right."""
     names = [style.fit(groups.names[i], 190, points=style.SMALL) for i in order]
     label = max(style.text_width(name, style.SMALL) for name in names) + 10
     chart, cover = max(150.0, min(600.0, 900 / len(targets))), 280 if groups.known else 0
     width = 2 * style.MARGIN + label + len(targets) * (chart + style.MARGIN) + cover
-    width = max(width, 1000)  # the key
+    width = max(width, 1000)  # the key needs as much
     tall = max(len(order) * _ROW, 60)
     top = style.HEADER + style.LINE + 4
     figure = style.page(width, top + tall + 46)

@@ -1,7 +1,7 @@
-"""What stands on the axes of a bar chart: bars with whiskers, a dot for each probe, spans, names, and their values.
+"""Draws the marks of a bar chart: bars with whiskers, a dot for each probe, spans, names, and the value axis.
 
-Letters: ``P`` probes, ``d`` bars. ``start`` and ``thick`` are where bars begin and how thick they are, ``[d]``;
-``upright`` bars stand on the horizontal axis, the others are rows.
+Letters: ``P`` probes, ``d`` bars. A bar covers ``start`` to ``start + thick`` across its length, ``[d]`` each.
+``upright`` bars stand on the horizontal axis; the others are rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def name_rows(axes: Axes, names: Sequence[str], width: float, rows: int) -> None:
-    """Names on the left of the rows; not as labels of ticks, which take several times as long to draw."""
+    """Write the names on the left of the rows, as texts: labels of ticks take several times as long to draw."""
     left = -5 / axes.bbox.width
     for row, name in enumerate(names):
         text = style.fit(name, width, points=style.SMALL)
@@ -46,7 +46,7 @@ def bars(
     *,
     upright: bool,
 ) -> None:
-    """Bars from zero with whiskers."""
+    """Draw bars from zero to ``values`` [d], with whiskers of ``half`` [d] where these are finite."""
     thick = np.broadcast_to(thick, start.shape)
     colour = colour_scale.sign_colours(values, np.abs(values) > half, grey)
     across, none = np.stack([start, start, start + thick, start + thick], 1), np.zeros_like(values)
@@ -68,12 +68,12 @@ def bars(
 
 
 def dots(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], reach: float, *, upright: bool) -> None:
-    """A dot for each probe, in the probes' order over the thickness of the bar; a triangle for one beyond the axis."""
+    """Draw a dot for each probe's value ``[P, d]``, side by side over a bar; a triangle if it lies beyond ``reach``."""
     across = start + np.broadcast_to(thick, start.shape) * np.linspace(0.15, 0.85, len(values))[:, None]
     at = np.clip(values, -reach, reach)
     known = np.isfinite(values)
     above, below = known & (values > reach), known & (values < -reach)
-    # Over the strip of the visible spectrum, and not cut off at the axis' end.
+    # Dots lie over the strip of the visible spectrum, and the end of the axis does not cut them off.
     look: dict[str, Any] = {"color": style.MUTED, "edgecolors": style.PAPER, "lw": 0.5, "zorder": 5, "clip_on": False}
     for which, marker, area in (
         (known & ~above & ~below, "o", 11),
@@ -88,7 +88,7 @@ def dots(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], reac
 def spans(
     axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], spread: NDArray[Any], *, upright: bool
 ) -> None:
-    """A grey span around each value, narrower than its bar and over it, so that both ends are seen."""
+    """Draw a grey span of ``values ± spread`` [d] over each bar, narrower than the bar, so that both ends show."""
     known = np.isfinite(spread)
     thick = np.broadcast_to(thick, start.shape)[known]
     draw = axes.bar if upright else axes.barh
@@ -99,7 +99,7 @@ def spans(
 
 
 def value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, labelled: bool = True) -> None:
-    """The axis along which bars are long, from ``-reach`` to ``reach``."""
+    """Set the axis of the values from ``-reach`` to ``reach``, with ticks, grid and, if ``labelled``, its name."""
     axis = axes.yaxis if upright else axes.xaxis
     (axes.set_ylim if upright else axes.set_xlim)(-reach, reach)
     axis.set_major_locator(style.signed_ticks())
@@ -114,11 +114,11 @@ def value_axis(axes: Axes, reach: float, quantity: str, *, upright: bool, labell
 
 
 def first_entry(first: tuple[str, Any] | None) -> list[KeyEntry]:
-    """What the key says of it, where there is one."""
+    """Return the key's entry for the earlier explanation; no entry if ``first`` is ``None``."""
     return [] if first is None else [("line", style.FIRST, style.clean(first[0]))]
 
 
 def first_marks(axes: Axes, start: NDArray[Any], thick: Any, values: NDArray[Any], *, upright: bool) -> None:
-    """Draw the lines of bars that begin at ``start`` and are ``thick``."""
+    """Draw a line across each bar at its value ``[d]`` in the earlier explanation."""
     draw = axes.hlines if upright else axes.vlines
     draw(values, start, start + thick, color=style.FIRST, lw=1.6, zorder=5)

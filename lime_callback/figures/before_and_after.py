@@ -1,4 +1,4 @@
-"""The first and the present explanation of the same probes beside each other."""
+"""Draws the first and the present explanation of the same probes beside each other."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ def before_after(
     quantity: str = colour_scale.COEFFICIENT,
     targets: int = 1,
 ) -> Figure:
-    """Draw two explanations of each probe on one scale: maps beside each other, the first spectrum as a line.
+    """Draw two explanations of each probe on one scale.
+
+    Maps stand beside each other; of spectra, the first is a line over the present one.
 
     Args:
         first: panels of the first explanation, one for each probe and target.
-        present: panels of the present explanation, of the same kind and in the same order; their titles and pictures
-            are shown.
-        limit: coefficient at the ends of the scale.
-        wavelengths: of the channels, in nm; for spectral panels.
-        moments: what the two explanations are called, as in ``("epoch 0", "epoch 12")``.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
-        targets: how many panels in a row belong to the same probe; maps of one stay on one line where they can.
+        present: panels of the present explanation, of the same kind and in the same order; the figure shows their
+            titles and pictures.
+        limit: the coefficient at the ends of the scale.
+        wavelengths: the channels' wavelengths in nm, for spectral panels; ``None`` draws channel numbers.
+        moments: the names of the two explanations, as in ``("epoch 0", "epoch 12")``.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
+        targets: how many panels in a row belong to the same probe; their maps stay on one line if they fit.
 
     Raises:
-        ValueError: if there is no panel, the two lists do not have the same length and kind, or the limit is below 0.
+        ValueError: if there is no panel, the two lists differ in length or kind, ``limit`` is below 0, or the
+            wavelengths do not fit the panels.
     """
     kinds = {type(panel) for panel in (*first, *present)}
     if len(first) != len(present) or len(kinds) > 1:

@@ -1,6 +1,6 @@
-"""The one diverging scale: blue lowers the output, orange raises it, white is zero.
+"""The diverging colour scale of all figures: blue lowers the output, orange raises it, white is zero.
 
-Blue and orange stay apart where red and green do not. The limit is handed in by the caller, who keeps it the same over
+People who cannot tell red from green can tell blue from orange. The caller passes the limit and keeps it the same over
 a run, so that a colour means the same coefficient at every epoch.
 """
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 DIVERGING = LinearSegmentedColormap.from_list("lime", style.SCALE, N=511)
 COEFFICIENT = "coefficient (change of the output)"
 SPAN: dict[str, Any] = {"color": style.INK, "alpha": 0.2}
-"""How much inputs differ, around their mean; on paper it looks like ``style.FAINT``."""
-_BAR = 300  # width of the colour bar
+"""Look of the span that shows how much inputs differ around their mean; on white it looks like ``style.FAINT``."""
+_BAR = 300  # width of the colour bar in pixels
 
 
 def symmetric(limit: float) -> float:
-    """The limit that is drawn: 1 where it is 0 or not finite, because nothing was found yet.
+    """Return a limit that can be drawn: 1 if it is 0 or not finite, as it is before anything was explained.
 
     Raises:
         ValueError: if the limit is below 0.
@@ -39,28 +39,34 @@ def symmetric(limit: float) -> float:
 
 
 def largest(values: Sequence[NDArray[Any]]) -> float:
-    """The largest finite absolute value, 0 where there is none."""
+    """Return the largest finite absolute value in all arrays; 0 if there is none."""
     return max((float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in map(np.asarray, values)), default=0.0)
 
 
 def axis_end(limit: float, values: Sequence[NDArray[Any]]) -> float:
-    """Half the length of an axis that shows ``limit`` and all of the values."""
+    """Return where an axis has to end so that it shows ``limit`` and all finite values, with 6 % of room."""
     return 1.06 * max(symmetric(limit), largest(values))
 
 
 def colours(values: NDArray[Any], limit: float) -> NDArray[np.floating[Any]]:
-    """RGB from 0 to 1 for each value, ``[..., 3]``; white where a value is not finite."""
+    """Return each value's colour as RGB from 0 to 1, ``[..., 3]``; white if the value is not finite."""
     values = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     return np.asarray(DIVERGING(np.clip(0.5 + 0.5 * values / symmetric(limit), 0, 1)))[..., :3]
 
 
 def pale(rgb: NDArray[Any]) -> NDArray[Any]:
-    """The same colours under a veil, for what should not be relied on."""
+    """Return RGB from 0 to 1 mixed with white, for what should not be relied on."""
     return np.asarray(0.35 * rgb + 0.65)
 
 
 def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_], grey: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
-    """RGB of bars, ``[d, 3]``: by sign, light where the interval includes zero; greys where ``grey`` is true."""
+    """Return the bars' RGB from 0 to 1, ``[d, 3]``.
+
+    Args:
+        values: the bars' lengths, ``[d]``; their sign decides between orange and blue.
+        sure: whether a bar's interval excludes zero, ``[d]``; the other bars are light.
+        grey: whether a bar is grey instead, ``[d]``.
+    """
     strong = np.where(values >= 0, style.PLUS, style.MINUS)
     light = np.where(values >= 0, style.PLUS_UNSURE, style.MINUS_UNSURE)
     plain = np.where(sure, style.NEUTRAL, style.NEUTRAL_UNSURE)
@@ -68,16 +74,16 @@ def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_], grey: NDArray[np
 
 
 def known_halves(halves: NDArray[Any]) -> NDArray[np.floating[Any]]:
-    """Half widths of intervals as float64, NaN where they are not finite."""
+    """Return half widths of intervals as float64, with NaN for those that are not finite."""
     halves = np.asarray(halves, dtype=np.float64)
     return np.where(np.isfinite(halves), halves, np.nan)
 
 
 def sign_entries(known: bool = True) -> list[KeyEntry]:
-    """What the colours of bars mean, for a key.
+    """Return the key's entries for the colours of bars.
 
     Args:
-        known: whether all bars have an interval; where one has none, the key says so of light bars.
+        known: whether all bars have an interval; if not, the key says that a light bar's may be unknown.
     """
     light = "interval includes 0" if known else "interval includes 0, or unknown"
     return [
@@ -87,26 +93,28 @@ def sign_entries(known: bool = True) -> list[KeyEntry]:
 
 
 def without_unit(quantity: str) -> str:
-    """A quantity without its unit, for a short axis."""
+    """Return a quantity's name without the unit in brackets, for a short axis."""
     return style.clean(quantity.split(" (")[0])
 
 
 def header(figure: Figure, caption: str, limit: float, values: Sequence[NDArray[Any]], quantity: str) -> None:
-    """Caption on the left, the colour bar on the right; the bar is pointed where a value lies beyond the limit."""
-    limit, found = symmetric(limit), largest(values)
+    """Write the caption on the left and draw the colour bar on the right, with pointed ends if a value exceeds it."""
+    limit, largest_here = symmetric(limit), largest(values)
     width, _ = style.size(figure)
     style.write(
         figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - _BAR - 4 * style.MARGIN
     )
-    note = f"largest here {style.number(found)}" + (", beyond the scale" if found > limit * 1.0005 else "")
+    note = f"largest here {style.number(largest_here)}" + (
+        ", beyond the scale" if largest_here > limit * 1.0005 else ""
+    )
     style.write(figure, style.MARGIN, 42, note, colour=style.MUTED)
     left = width - _BAR - style.MARGIN - 8
     style.write(figure, left + _BAR / 2, 9, quantity, width=_BAR, ha="center", colour=style.MUTED)
-    colour_bar(style.place(figure, left, 27, _BAR, 12), limit, clipped=found > limit * 1.0005)
+    colour_bar(style.place(figure, left, 27, _BAR, 12), limit, clipped=largest_here > limit * 1.0005)
 
 
 def colour_bar(axes: Axes, limit: float, *, clipped: bool) -> None:
-    """A horizontal bar from ``-limit`` to ``limit``, pointed at both ends where values are clipped."""
+    """Draw a horizontal colour bar from ``-limit`` to ``limit``, pointed at both ends if values are ``clipped``."""
     ramp = DIVERGING(np.linspace(0, 1, 256))[None, :, :3]
     axes.imshow(ramp, extent=(-limit, limit, 0, 1), aspect="auto", interpolation="nearest")
     ticks = [-limit, -limit / 2, 0, limit / 2, limit]
@@ -121,26 +129,26 @@ def colour_bar(axes: Axes, limit: float, *, clipped: bool) -> None:
 
 
 KeyEntry = tuple[str, str | tuple[str, str], str]
-"""A line of a key: ``"patch"``, ``"line"``, ``"dot"`` or ``"hatch"``, its colour or two, and what it means."""
+"""An entry of a key: the mark (``"patch"``, ``"line"``, ``"dot"`` or ``"hatch"``), its one or two colours, its text."""
 
 
 def draw_key(figure: Figure, entries: Sequence[KeyEntry], *, top: float = 42) -> None:
-    """Say in one line what the marks mean; a text for which there is no room is cut in its middle."""
+    """Write what the marks mean in one line; a text for which there is no room is cut in its middle."""
     axes = style.bare(style.place(figure, style.MARGIN, top, style.size(figure)[0] - 2 * style.MARGIN, 14))
     right = style.size(figure)[0] - 2 * style.MARGIN
     axes.set(xlim=(0, right), ylim=(0, 14))
     x = 0.0
     for kind, colour, text in entries:
         pair = (colour, colour) if isinstance(colour, str) else colour
-        for i, one in enumerate(pair):
+        for i, shade in enumerate(pair):
             span = [x + 9 * i, x + 9 * (i + 1)]
             if kind == "line":
-                axes.plot(span, [7, 7], color=one, lw=1.3)
+                axes.plot(span, [7, 7], color=shade, lw=1.3)
             elif kind == "dot":
-                axes.plot([x + 9], [7], "o", ms=4, color=one, mew=0)
+                axes.plot([x + 9], [7], "o", ms=4, color=shade, mew=0)
             else:
                 hatch: dict[str, Any] = {"hatch": "////", "edgecolor": style.GAP_HATCH} if kind == "hatch" else {}
-                axes.fill_between(span, 2, 12, facecolor=one, lw=0, **hatch)
+                axes.fill_between(span, 2, 12, facecolor=shade, lw=0, **hatch)
         text = style.fit(text, right - x - 24, points=style.SMALL)
         axes.text(x + 24, 7, text, va="center", size=style.SMALL, color=style.MUTED)
         x += 24 + style.text_width(text, style.SMALL) + 18

@@ -1,4 +1,4 @@
-"""Figures that are asked for, drawn: here, or in a process that does nothing else."""
+"""Draws the figures that others request, in this process or in one that does nothing else."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 Request = Callable[[], "Figure"]
-"""A call of a function of :mod:`lime_callback.figures`, as a ``functools.partial`` of arrays and plain values."""
+"""A function of :mod:`lime_callback.figures` with its arguments: a ``functools.partial`` of arrays and plain values."""
 
 
 def drawn(requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
-    """The pictures that are asked for, uint8 ``[H, W, 3]``, by the same names; where one fails, what was wrong."""
+    """Draw each request; return uint8 ``[H, W, 3]`` by the same names, or the error where drawing failed."""
 
     def picture(request: Request) -> Picture | Exception:
         try:
             return render(request())
         except Exception as error:
-            return _told(error)
+            return _sendable(error)
 
     with _swept():
         return {name: picture(request) for name, request in requests.items()}
@@ -38,10 +38,10 @@ def drawn(requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
 
 @contextmanager
 def _swept() -> Iterator[None]:
-    """Take away at once what figures leave behind: tens of thousands of objects that refer to each other.
+    """Free at once what figures leave behind: tens of thousands of objects that refer to each other.
 
-    They would wait for Python's collector, and megabytes of memory with them. As long as it is off, they are all among
-    the youngest objects, which are looked through in no time.
+    They and megabytes of memory would wait for Python's garbage collector. While the collector is off, all of them stay
+    in its youngest generation, which takes hardly any time to collect.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -53,12 +53,12 @@ def _swept() -> Iterator[None]:
             gc.enable()
 
 
-def _told(error: Exception) -> Exception:
-    """An error that can be sent to another process, and says where it was, since its traceback stays here."""
+def _sendable(error: Exception) -> Exception:
+    """Return the error so that another process can read it, with a note of its file and line instead of a traceback."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     error.add_note(f"In {Path(frame.filename).name}, line {frame.lineno}.")
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:  # an error may be of a class that takes other arguments than it keeps
+    except Exception:  # an error's class may need other arguments than pickle passes to it
         return RuntimeError(f"{type(error).__name__}: {error} {' '.join(error.__notes__)}")
     return error.with_traceback(None)

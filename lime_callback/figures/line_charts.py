@@ -1,4 +1,4 @@
-"""Lines over the epochs: the score, the drift with its noise, and the coefficients with their intervals.
+"""Line charts over the epochs: the score, the drift with its noise, and the coefficients with their intervals.
 
 Letters: ``E`` explained epochs, ``d`` features.
 """
@@ -36,14 +36,14 @@ def history_lines(
 
     Args:
         epochs: the explained epochs, E.
-        score: a line for each label, E values of R², of rows that were left out of the fits; NaN leaves a gap.
-        drift: the same of the drift.
-        noise_floor: the drift that noise alone would give, by the labels of ``drift``; shaded below its line.
-        gate: scores below it are not relied on; drawn as a dashed line.
-        caption: what is shown.
+        score: for each label E values of R² on rows that were left out of the fit; NaN leaves a gap.
+        drift: for each label E values of the drift; NaN leaves a gap.
+        noise_floor: for labels of ``drift`` the E drifts that noise alone would give, drawn as a shade from zero.
+        gate: the score below which a surrogate is not relied on, drawn as a dashed line; ``None`` draws none.
+        caption: the figure's heading.
 
     Raises:
-        ValueError: if a line does not have a value for each epoch.
+        ValueError: if a line does not have E values.
     """
     _check(epochs, "score", score)
     _check(epochs, "drift", drift)
@@ -62,11 +62,11 @@ def history_lines(
             base = np.where(np.isfinite(floor), floor, np.nan)
             x, y = (np.asarray(epochs, float), base) if len(epochs) > 1 else (_around(epochs, 0.5), np.repeat(base, 2))
             charts[1].fill_between(x, 0, y, color=colour[label], alpha=0.16, lw=0)
-    found = [*_lines(charts[0], epochs, score, colour), 0.0]
+    scores_drawn = [*_lines(charts[0], epochs, score, colour), 0.0]
     if not _lines(charts[1], epochs, drift, colour):
         note = "nothing to compare with yet"
         charts[1].text(0.5, 0.5, note, transform=charts[1].transAxes, ha="center", color=style.MUTED)
-    charts[0].set_ylim(max(-1.0, min(found)) * 1.04, 1.02)
+    charts[0].set_ylim(max(-1.0, min(scores_drawn)) * 1.04, 1.02)
     if gate is not None:
         charts[0].axhline(gate, color=style.NEUTRAL, lw=0.9, ls=(0, (4, 3)), zorder=1)
         charts[0].annotate(
@@ -103,24 +103,25 @@ def coefficient_lines(
     quantity: str = colour_scale.COEFFICIENT,
     over_probes: bool = False,
 ) -> Figure:
-    """Draw the coefficient of each feature over the epochs, the strongest with their names and 95 % intervals.
+    """Draw each feature's coefficient over the epochs, the strongest in colour with names and 95 % intervals.
 
     Args:
         epochs: the explained epochs, E.
-        names: of the features, d.
+        names: the features' names, d.
         values: coefficients, ``[E, d]``; NaN leaves a gap.
-        halves: half of the 95 % intervals, ``[E, d]``; not finite: unknown.
-        top: how many features are coloured and named, at most 8: those of largest absolute coefficient at the
+        halves: half of the 95 % intervals, ``[E, d]``; a value that is not finite is unknown.
+        top: how many features are coloured and named, at most 8: those with the largest absolute coefficients at the
             newest epoch.
-        highlight: names of the features to colour instead.
-        limit: coefficient at the ends of the axis, which reaches further where a coefficient does.
+        highlight: names of the features to colour instead, at most 8; ``None`` colours the ``top`` ones.
+        limit: the coefficient at the ends of the axis, which reaches further if a coefficient does.
         target: the target's name.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
-        over_probes: whether the intervals are those of means over probes; the note says so.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
+        over_probes: whether values are means over probes, with intervals over the probes; the note then says so.
 
     Raises:
-        ValueError: if the shapes do not fit each other, a highlighted name is unknown, or the limit is below 0.
+        ValueError: if the shapes do not fit each other, there is no epoch or feature, ``highlight`` holds an unknown
+            name, or ``limit`` is below 0.
     """
     shape = (len(epochs), len(names))
     if np.shape(values) != shape or np.shape(halves) != shape or 0 in shape:
@@ -181,21 +182,21 @@ def _check(epochs: Sequence[float], argument: str, lines: Mapping[str, Sequence[
 
 
 def _around(epochs: Sequence[float], half: float) -> NDArray[np.floating[Any]]:
-    """A short stretch around a single epoch, so that a band has a width."""
+    """Return the two ends of a short stretch around a single epoch, so that a band has a width."""
     return np.asarray([epochs[0] - half, epochs[0] + half]) if len(epochs) else np.zeros(2)
 
 
 def _lines(axes: Axes, epochs: Sequence[float], lines: Mapping[str, Any], colours: Mapping[str, str]) -> list[float]:
-    """Draw the lines, with a mark for each epoch while there are few; all finite values are returned."""
-    found: list[float] = []
+    """Draw the lines, with a mark for each epoch while these are few; return all finite values."""
+    finite: list[float] = []
     for label, values in lines.items():
         y = np.asarray(values, dtype=np.float64)
         y = np.where(np.isfinite(y), y, np.nan)
-        found += y[np.isfinite(y)].tolist()
+        finite += y[np.isfinite(y)].tolist()
         alone = np.isfinite(y) & ~np.isfinite(np.append(np.nan, y[:-1])) & ~np.isfinite(np.append(y[1:], np.nan))
         marks = np.flatnonzero(np.isfinite(y) if len(y) <= 30 else alone).tolist()
         axes.plot(epochs, y, color=colours[label], lw=1.6, marker="o", ms=3.5, markevery=marks, zorder=3, clip_on=False)
-    return found
+    return finite
 
 
 def _epoch_axis(axes: Axes, epochs: Sequence[float]) -> None:
@@ -213,7 +214,7 @@ def _epoch_axis(axes: Axes, epochs: Sequence[float]) -> None:
 def _name_lines(
     axes: Axes, lines: Mapping[str, Any], colours: Mapping[str, str], tall: float, *, width: float = _LABELS - 14
 ) -> None:
-    """Write each line's name where it ends, moved apart where names would overlap."""
+    """Write each line's name where the line ends; move names apart that would overlap."""
     low, high = axes.get_ylim()
     ends = {}
     for label, values in lines.items():
@@ -230,7 +231,7 @@ def _name_lines(
 
 
 def spread(positions: Sequence[float], apart: float, highest: float) -> list[float]:
-    """Move positions up as little as a single pass can, so that they lie ``apart``, then back below ``highest``."""
+    """Return positions at least ``apart`` and, if they fit, at most ``highest``: one pass upwards, one downwards."""
     order = np.argsort(positions, kind="stable")
     moved = np.asarray(positions, dtype=np.float64)[order]
     for i in range(1, len(moved)):

@@ -1,7 +1,7 @@
-"""Small pictures on a page: composites, and overlays of the coefficients with a line around every feature.
+"""Draws small pictures on a page: composites, and overlays of the coefficients with a line around every feature.
 
-Enlarged pixels stay sharp. A picture with more pixels than its place is reduced to what will be drawn beforehand, and
-its overlay is made at that size, so that lines lie between pixels and files stay small.
+Enlarged pixels stay sharp. A picture with more pixels than its box is reduced before its overlay is made, so that lines
+lie between pixels and files stay small.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from lime_callback.figures.panels import Panel
 
 Box = tuple[float, float, float, float]
-LUMA = (0.299, 0.587, 0.114)  # how much red, green and blue count in a grey
-PERCENTILES = (2, 98)  # of a picture's greys become black and white: a dark one keeps its structure and its colours
-SHADES = 8  # of grey in an overlay; more only make the file large
-DARKEST = 0.78  # of the shades, so that a colour stays readable on it
-NARROWEST = 5  # features narrower than this many pixels get no line: there would be nothing else to see
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey
+PERCENTILES = (2, 98)  # the greys that become black and white, so that a dark picture keeps its structure
+SHADES = 8  # shades of grey in an overlay; more only make the file large
+DARKEST = 0.78  # brightness of the darkest shade; colours stay readable on it
+NARROWEST = 5  # pixels; features narrower than this get no line, since lines would be all that is seen
 
 
 def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
-    """Fill a box (left, top, width, height) with an image."""
+    """Fill a box (left, top, width, height in pixels) with an image, uint8 ``[H, W, 3]``."""
     left, top, width, height = box
     at = style.pixels(figure)
     shown = BboxImage(TransformedBbox(Bbox.from_bounds(*box), at), interpolation="nearest")
@@ -44,7 +44,7 @@ def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
 
 
 def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
-    """Fill a box (left, top, width, height) with the overlay of a panel."""
+    """Fill a box (left, top, width, height in pixels) with a panel's overlay and the lines between its features."""
     small = _drawn(panel.image, box)
     if small != panel.image.shape[:2]:
         at = np.ix_(*(_centres(n, size) for n, size in zip(small, panel.image.shape[:2], strict=True)))
@@ -62,7 +62,13 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
 
 
 def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> None:
-    """Draw a thin line between every two segments of an image that fills a box (left, top, width, height)."""
+    """Draw a thin line wherever two segments meet.
+
+    Args:
+        figure: the page.
+        segments: each pixel's label, ``[H, W]``.
+        box: where the image lies: left, top, width, height in pixels.
+    """
     left, top, width, height = box
     rows, columns = segments.shape
     at = Affine2D().translate(0.5, 0.5).scale(width / columns, height / rows).translate(left, top)
@@ -74,7 +80,7 @@ def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> 
 
 
 def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:
-    """The greyed composite tinted by the coefficients, uint8 ``[H, W, 3]``; white stands for zero."""
+    """Return the panel's greyed picture, tinted by its coefficients, uint8 ``[H, W, 3]``; zero adds no tint."""
     grey = panel.image.astype(np.float64) @ LUMA
     low, high = np.percentile(grey, PERCENTILES)
     grey = np.round(SHADES * np.clip((grey - low) / max(high - low, 1.0), 0, 1)) / SHADES
@@ -84,7 +90,7 @@ def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:
 
 
 def borders(segments: NDArray[np.integer[Any]]) -> NDArray[np.floating[Any]]:
-    """Lines along the edges of pixels where two segments meet, ``[n, 2, 2]`` as (x, y) from and to."""
+    """Return the edges of pixels where two segments meet, ``[n, 2, 2]``: for each line two points (x, y)."""
     row, column = np.nonzero(segments[:, 1:] != segments[:, :-1])
     upright = np.stack([[column + 0.5, row - 0.5], [column + 0.5, row + 0.5]])
     row, column = np.nonzero(segments[1:] != segments[:-1])
@@ -93,7 +99,7 @@ def borders(segments: NDArray[np.integer[Any]]) -> NDArray[np.floating[Any]]:
 
 
 def inner_box(image: NDArray[np.uint8], left: float, top: float, width: float, height: float) -> Box:
-    """The middle of a box in the image's own proportions, or nearly so where these are extreme."""
+    """Return the largest centred box with the image's proportions; extreme proportions are limited to 0.3 and 3.5."""
     ratio = float(np.clip(image.shape[0] / image.shape[1], 0.3, 3.5))
     tall = min(height, width * ratio)
     wide = min(width, tall / ratio)
@@ -101,12 +107,12 @@ def inner_box(image: NDArray[np.uint8], left: float, top: float, width: float, h
 
 
 def _drawn(image: NDArray[np.uint8], box: Box) -> tuple[int, int]:
-    """Rows and columns of an image in a box; pixels are never split."""
+    """Return the rows and columns to draw of an image in a box: no more than the image or the box has."""
     return min(image.shape[0], max(round(box[3]), 1)), min(image.shape[1], max(round(box[2]), 1))
 
 
 def _reduced(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A smaller picture of 32 shades a colour: the eye sees no difference, and the file is a quarter smaller."""
+    """Reduce a picture to ``size`` and to 32 shades a colour: it looks the same, and its file is a quarter smaller."""
     if size == image.shape[:2]:
         return image
     small = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX))

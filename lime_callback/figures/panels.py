@@ -1,4 +1,4 @@
-"""What the figures are made of: one panel for each probe and target, arrays only.
+"""Panels, of which figures are made: the arrays and texts of one probe and target.
 
 Letters: ``H``, ``W`` pixels, ``C`` channels.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 16
-"""Panels on one figure; more could not be read."""
+"""The largest number of panels on one figure; more could not be read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,11 @@ class Panel:
 
     Attributes:
         image: RGB composite, uint8 ``[H, W, 3]``.
-        heat: coefficient of each pixel, ``[H, W]``; not finite: unknown.
-        segments: label of each pixel's feature, ``[H, W]``; below 0: never hidden.
-        title: which probe and target, as in ``"probe 3 · Corn-notill"``.
-        subtitle: how it went, as in ``"prediction 7.41, R² 0.83"``.
-        pale: the surrogate's score is below the gate.
+        heat: each pixel's coefficient, ``[H, W]``; a value that is not finite is unknown.
+        segments: the number of each pixel's feature, ``[H, W]``; a pixel below 0 is never hidden.
+        title: the probe and the target, as in ``"probe 3 · Corn-notill"``.
+        subtitle: the output and the score, as in ``"prediction 7.41, R² 0.83"``.
+        pale: whether the surrogate's score is below the gate.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -53,14 +53,15 @@ class SpectrumPanel:
     """One probe and one target of a spectral view.
 
     Attributes:
-        image: RGB composite, uint8 ``[H, W, 3]``, or ``None`` where the input has no picture.
-        spectrum: the probe's mean spectrum, ``[C]``; ``None``: not shown.
-        coefficients: coefficient of each channel, ``[C]``; not finite: unknown.
-        halves: half of each coefficient's 95 % interval, ``[C]``; not finite: unknown.
-        title: which probe and target.
-        subtitle: how it went.
-        pale: the surrogate's score is below the gate.
-        spread: how much inputs differ, ``[C]``, where their mean is shown; not finite: unknown; ``None``: not shown.
+        image: RGB composite, uint8 ``[H, W, 3]``; ``None`` if the input has no picture.
+        spectrum: the probe's mean spectrum, ``[C]``; ``None`` draws none.
+        coefficients: each channel's coefficient, ``[C]``; a value that is not finite is unknown.
+        halves: half of each coefficient's 95 % interval, ``[C]``; a value that is not finite is unknown.
+        title: the probe and the target.
+        subtitle: the output and the score.
+        pale: whether the surrogate's score is below the gate.
+        spread: standard deviation over the inputs, ``[C]``, if ``coefficients`` are means over inputs; a value that is
+            not finite is unknown; ``None`` draws none.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -78,8 +79,8 @@ class SpectrumPanel:
     def __post_init__(self) -> None:
         if self.image is not None:
             check_image(self.image)
-        given = {name: getattr(self, name) for name in ("spectrum", "coefficients", "halves", "spread")}
-        shapes = {name: np.shape(values) for name, values in given.items() if values is not None}
+        arrays = {name: getattr(self, name) for name in ("spectrum", "coefficients", "halves", "spread")}
+        shapes = {name: np.shape(values) for name, values in arrays.items() if values is not None}
         if len(set(shapes.values())) > 1 or len(shapes["halves"]) != 1:
             raise ValueError(
                 "`spectrum`, `coefficients`, `halves` and `spread` should have one value for each channel, shape [C]. "
@@ -106,7 +107,7 @@ def check_image(image: NDArray[np.uint8]) -> None:
 
 
 def drawn_panels(panels: Sequence[Any], caption: str) -> tuple[list[Any], str]:
-    """The panels that are drawn, at most 16, and a caption that says so where some are left out.
+    """Return the first 16 panels, and the caption, which says how many panels there were if some are left out.
 
     Raises:
         ValueError: if there is no panel.

@@ -1,4 +1,4 @@
-"""RGB pictures of any input, for people to recognise a probe by."""
+"""RGB pictures of any inputs, by which people recognise a probe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _RGB = (665.0, 560.0, 490.0)  # nm
-_TOLERANCE = 40.0  # nm from a colour to the nearest band
+_TOLERANCE = 40.0  # nm that the nearest band may lie from a colour
 _PERCENTILES = (2.0, 98.0)
 _INVALID = 240
 _GAMMA = 1 / 1.6
@@ -24,24 +24,26 @@ def composite(
 ) -> NDArray[np.uint8]:
     """Make an RGB picture of each input.
 
-    Red, green and blue are the bands nearest to 665, 560 and 490 nm where the wavelengths cover the visible spectrum.
-    Otherwise three channels are taken as they are, one channel is grey, two are red and cyan, and of more than three
-    the ones at five sixths, half and one sixth of the spectrum are red, green and blue. The 2nd to the 98th percentile
-    over all inputs together is stretched to the full range, so that probes can be compared: for each channel by itself,
-    and jointly where three channels are taken as they are, which keeps a photograph's colours. With wavelengths the
-    values are taken as linear in the light, and dark ones are lifted as screens need it.
+    If the wavelengths cover the visible spectrum, the bands nearest to 665, 560 and 490 nm become red, green and blue.
+    Otherwise a single channel becomes grey, two become red and cyan, three become red, green and blue, and of more
+    than three the ones at 5/6, 1/2 and 1/6 of the spectrum become red, green and blue.
+
+    The 2nd to the 98th percentile over all inputs is stretched to the full range, so that probes can be compared. This
+    is done for each channel by itself; three channels without wavelengths are stretched jointly, which keeps a
+    photograph's colours. If there are wavelengths, values are taken as linear in the light and brightened for screens
+    by an exponent of 1/1.6.
 
     Args:
-        inputs: ``[B, C, H, W]``, on any device.
-        wavelengths: of the channels, in nm.
-        valid: true where a pixel counts, ``[B or 1, H, W]`` or ``[B or 1, 1, H, W]``; other pixels become light grey,
-            like those that are not finite.
+        inputs: the samples, ``[B, C, H, W]``, on any device.
+        wavelengths: the channels' wavelengths in nm; ``None`` if they are unknown.
+        valid: whether a pixel counts, bool ``[B or 1, H, W]`` or ``[B or 1, 1, H, W]``; the other pixels become light
+            grey, as do pixels that are not finite. ``None`` counts all.
 
     Returns:
-        uint8 ``[B, H, W, 3]``.
+        The pictures, uint8 ``[B, H, W, 3]``.
 
     Raises:
-        ValueError: if ``inputs`` has no four axes, or ``wavelengths`` or ``valid`` do not fit it.
+        ValueError: if ``inputs`` does not have four axes, or ``wavelengths`` or ``valid`` does not fit them.
     """
     if inputs.ndim != 4:
         raise ValueError(f"`inputs` should have the axes [B, C, H, W]. Found shape {tuple(inputs.shape)}.")
@@ -70,7 +72,7 @@ def composite(
 
 
 def rgb_channels(channels: int, wavelengths: Sequence[float] | None = None) -> tuple[int, int, int]:
-    """Which channels are red, green and blue."""
+    """Return the numbers of the channels that become red, green and blue, see :func:`composite`."""
     if wavelengths is not None:
         distance = np.abs(np.asarray(wavelengths, dtype=np.float64)[:, None] - np.array(_RGB))
         red, green, blue = (int(i) for i in distance.argmin(axis=0))
@@ -84,7 +86,7 @@ def rgb_channels(channels: int, wavelengths: Sequence[float] | None = None) -> t
 
 
 def _stretch(pixels: NDArray[Any], counts: NDArray[np.bool_], *, jointly: bool) -> NDArray[np.floating[Any]]:
-    """Map the percentiles of the counted pixels to 0 and 1; a constant channel becomes one half."""
+    """Map the 2nd and 98th percentile of the counted pixels to 0 and 1; a constant channel becomes 0.5."""
     counted = pixels[counts]
     if len(counted) == 0:
         return np.zeros_like(pixels)

@@ -1,7 +1,7 @@
 """The horizontal axis of every spectral figure: wavelength in nm, or the channel's number.
 
-Channels are cells from ``left`` to ``right`` in ascending order. Where the wavelengths jump there is a gap, hatched
-like the two water-absorption bands of the atmosphere, and no line crosses it.
+Channels are cells from ``left`` to ``right`` in ascending order. A jump in the wavelengths leaves a gap, which no line
+crosses. Gaps are hatched, like the two bands in which water in the atmosphere absorbs the light.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-WATER = ((1350.0, 1430.0), (1800.0, 1950.0))
-_JUMP = 2.5  # times the median step is a gap
+WATER = ((1350.0, 1430.0), (1800.0, 1950.0))  # nm
+_JUMP = 2.5  # a step that is longer than this many median steps leaves a gap
 VISIBLE = (380.0, 440.0, 490.0, 510.0, 580.0, 645.0, 750.0)
 _RED = (0.35, 0.25, 0.0, 0.0, 0.95, 0.90, 0.35)
 _GREEN = (0.0, 0.0, 0.80, 0.85, 0.90, 0.0, 0.0)
@@ -29,19 +29,19 @@ _BLUE = (0.40, 0.95, 0.95, 0.0, 0.0, 0.0, 0.0)
 
 
 def spectrum_colours(wavelengths: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """RGB from 0 to 1 of light of each wavelength in the visible range, ``[n, 3]``, as the strip shows it."""
+    """Return the colour of light at each wavelength (nm, ``[n]``) as RGB from 0 to 1, ``[n, 3]``."""
     return np.stack([np.interp(wavelengths, VISIBLE, part) for part in (_RED, _GREEN, _BLUE)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class SpectralAxis:
-    """Where each channel lies.
+    """Where each channel lies on the axis.
 
     Attributes:
-        order: the channels by ascending position, ``[C]``.
+        order: the channels' numbers by ascending position, ``[C]``.
         left: where each of the ordered channels begins, ``[C]``.
-        right: where it ends, ``[C]``.
-        nanometres: positions are wavelengths; otherwise they are channel numbers.
+        right: where each of the ordered channels ends, ``[C]``.
+        nanometres: whether positions are wavelengths in nm; otherwise they are channel numbers.
     """
 
     order: NDArray[np.integer[Any]]
@@ -51,10 +51,10 @@ class SpectralAxis:
 
     @classmethod
     def of(cls, wavelengths: Sequence[float] | None, channels: int) -> SpectralAxis:
-        """The axis of ``channels`` channels.
+        """Return the axis of ``channels`` channels, by number if ``wavelengths`` is ``None``.
 
         Raises:
-            ValueError: if there is not one finite wavelength for each channel.
+            ValueError: if ``wavelengths`` does not hold one finite value for each channel.
         """
         if wavelengths is None:
             centre = np.arange(channels, dtype=np.float64)
@@ -75,12 +75,12 @@ class SpectralAxis:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Where the axis begins and ends."""
+        """The positions at which the axis begins and ends."""
         return float(self.left[0]), float(self.right[-1])
 
     @property
     def gaps(self) -> list[tuple[float, float]]:
-        """Where no channel lies, and the water bands, merged and in ascending order."""
+        """Begin and end of each stretch without a channel or in a water band, merged, in ascending order."""
         low, high = self.limits
         jump = self.left[1:] - self.right[:-1] > 1e-6
         spans = list(zip(self.right[:-1][jump].tolist(), self.left[1:][jump].tolist(), strict=True))
@@ -95,28 +95,34 @@ class SpectralAxis:
         return merged
 
     def steps(self, values: NDArray[Any]) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
-        """A step line through one value for each channel, in the channels' own order; NaN parts it at gaps."""
+        """Return x and y of a step line through ``values`` [C], given in the inputs' channel order; NaN parts gaps."""
         x = np.stack([self.left, self.right], axis=1).ravel()
         y = np.repeat(np.asarray(values, dtype=np.float64)[self.order], 2)
         at = 2 * (np.flatnonzero(self.left[1:] - self.right[:-1] > 1e-6) + 1)
         return np.insert(x, at, x[at - 1] if len(at) else 0.0), np.insert(y, at, np.nan)
 
     def runs(self, *values: NDArray[Any]) -> tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]:
-        """Neighbouring channels that share all values: one channel of each run, and the middle of the run."""
-        together = np.stack([np.asarray(v, dtype=np.float64)[self.order] for v in values])
-        same = (together[:, 1:] == together[:, :-1]).all(axis=0) & (self.left[1:] - self.right[:-1] <= 1e-6)
+        """Find runs of neighbouring channels with equal values; return each run's first channel and its middle."""
+        by_position = np.stack([np.asarray(v, dtype=np.float64)[self.order] for v in values])
+        same = (by_position[:, 1:] == by_position[:, :-1]).all(axis=0) & (self.left[1:] - self.right[:-1] <= 1e-6)
         start = np.append(0, np.flatnonzero(~same) + 1)
         end = np.append(start[1:], len(self.order)) - 1
         return self.order[start], (self.left[start] + self.right[end]) / 2
 
     def channels_at(self, positions: NDArray[np.floating[Any]]) -> NDArray[np.integer[Any]]:
-        """The channel at each position, -1 in gaps."""
+        """Return the number of the channel at each position; -1 in a gap."""
         cell = np.clip(np.searchsorted(self.left, positions, side="right") - 1, 0, len(self.left) - 1)
         inside = (positions >= self.left[cell]) & (positions <= self.right[cell])
         return np.where(inside, self.order[cell], -1)
 
     def dress(self, axes: Axes, *, labelled: bool = True, strip: float = 0.045) -> None:
-        """Hatch the gaps, lay the visible spectrum along the bottom (``strip`` of the height), and label the axis."""
+        """Hatch the gaps, draw the visible spectrum along the bottom, and label the axis.
+
+        Args:
+            axes: the axes to change.
+            labelled: whether the axis gets numbers and a name.
+            strip: the height of the visible spectrum, as a share of the axes' height.
+        """
         for low, high in self.gaps:
             axes.axvspan(low, high, facecolor=style.GAP, edgecolor=style.GAP_HATCH, hatch="////", lw=0, zorder=0)
         low, high = self.limits

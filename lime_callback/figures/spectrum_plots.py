@@ -1,4 +1,4 @@
-"""Spectral attributions: each channel's coefficient over the wavelength, for one moment or for two."""
+"""Spectral attributions: each channel's coefficient over the wavelength, for one explanation or for two."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_CHART = (560, 112)
-_SIDE = 80  # of the small picture
-_TICKS = 48  # room for the labels of the vertical axis
-_BELOW = 14
+_CHART = (560, 112)  # pixels
+_SIDE = 80  # pixels along the small picture's side
+_TICKS = 48  # pixels for the labels of the vertical axis
+_BELOW = 14  # pixels under a chart
 
 
 @style.isolated
@@ -36,18 +36,18 @@ def spectra(
 ) -> Figure:
     """Draw each probe's coefficients over the wavelength with their 95 % intervals, up to 16 probes.
 
-    Coefficients whose interval includes zero are drawn light. The vertical axes are the same for all probes: they show
-    ``limit``, and reach further where a coefficient does.
+    A coefficient is drawn light if its interval includes zero. All probes share one vertical scale, which shows
+    ``limit`` and reaches further if a coefficient does.
 
     Args:
-        panels: one for each probe and target.
-        wavelengths: of the channels, in nm; ``None``: the axis shows channel numbers.
-        limit: coefficient at the ends of the axes.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
+        panels: a panel for each probe and target.
+        wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
+        limit: the coefficient at the ends of the axes.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
 
     Raises:
-        ValueError: if there is no panel, the limit is below 0, or the wavelengths do not fit.
+        ValueError: if ``panels`` is empty, ``limit`` is below 0, or the wavelengths do not fit the panels.
     """
     panels, caption = drawn_panels(panels, caption)
     return _draw(panels, (), "", wavelengths, limit, caption, quantity)
@@ -76,7 +76,7 @@ def _draw(
     caption: str,
     quantity: str,
 ) -> Figure:
-    """A cell for each probe: its picture and its chart, with a line for the ``first`` coefficients, of ``moment``."""
+    """Draw a cell for each probe: its picture and its chart; ``first`` coefficients are a line named ``moment``."""
     side = _SIDE + 8 if any(panel.image is not None for panel in panels) else 0
     columns = 1 if len(panels) == 1 else 2
     chart, tall = (_CHART[0] * 1.6 + _SIDE + 8 - side, _CHART[1] * 1.8) if columns == 1 else _CHART
@@ -88,15 +88,17 @@ def _draw(
     style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
     hatch: list[colour_scale.KeyEntry] = [("hatch", style.GAP, "no channel, or water")] if axis.gaps else []
-    again: list[colour_scale.KeyEntry] = [("line", style.FIRST, style.clean(moment))] if first else []
-    own: list[colour_scale.KeyEntry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
-    span: list[colour_scale.KeyEntry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
-    own = own if any(panel.spectrum is not None for panel in panels) else []
-    span = span if any(panel.spread is not None for panel in panels) else []
+    first_entry: list[colour_scale.KeyEntry] = [("line", style.FIRST, style.clean(moment))] if first else []
+    spectrum_entry: list[colour_scale.KeyEntry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
+    spread_entry: list[colour_scale.KeyEntry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
+    spectrum_entry = spectrum_entry if any(panel.spectrum is not None for panel in panels) else []
+    spread_entry = spread_entry if any(panel.spread is not None for panel in panels) else []
     known = all(np.isfinite(panel.halves[np.isfinite(panel.coefficients)]).all() for panel in panels)
     over = " over the inputs" if any(panel.spread is not None for panel in panels) else ""
     interval: colour_scale.KeyEntry = ("line", style.INK, f"95 % interval{over}")
-    colour_scale.draw_key(figure, [*colour_scale.sign_entries(known), interval, *own, *span, *hatch, *again])
+    colour_scale.draw_key(
+        figure, [*colour_scale.sign_entries(known), interval, *spectrum_entry, *spread_entry, *hatch, *first_entry]
+    )
     reach = colour_scale.axis_end(limit, [panel.coefficients for panel in (*panels, *first)])
     for i, panel in enumerate(panels):
         left = style.MARGIN + i % columns * cell
@@ -120,7 +122,7 @@ def _note(panel: SpectrumPanel) -> str:
 
 
 def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width: float) -> None:
-    """The title on the left, the subtitle on the right."""
+    """Write the title on the left and the subtitle on the right."""
     note = style.fit(_note(panel), width / 2)
     taken = style.text_width(note) + 12
     style.write(figure, left + width, top + 1, note, ha="right", colour=style.MUTED)
@@ -155,7 +157,7 @@ def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -
 
 
 def _background(spectrum: NDArray[Any], axis: SpectralAxis, reach: float) -> tuple[Any, Any]:
-    """The spectrum, stretched over the middle of the chart's height."""
+    """Return x and y of the spectrum, stretched from -0.9 to 0.9 of ``reach``."""
     x, y = axis.steps(np.where(np.isfinite(spectrum), spectrum, np.nan))
     finite = y[np.isfinite(y)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)

@@ -1,7 +1,7 @@
-"""How every figure looks: fonts, colours, margins and the page, set here and nowhere else.
+"""The look of every figure: fonts, colours, margins and the page, set here and nowhere else.
 
 Lengths are pixels of the finished picture, counted from its top left corner; font sizes are points. No figure needs
-``pyplot``, and the settings of the process (``rcParams``) are the same before and after each call.
+``pyplot``, and no call changes the process's settings (``rcParams``).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 DPI = 100
 MARGIN = 18
-HEADER = 72  # caption, and below it the key or beside it the colour bar
-LINE = 18  # from one line of text to the next
+HEADER = 72  # holds the caption, and the key below it or the colour bar beside it
+LINE = 18  # from a line of text to the next
 
 HEADING, TITLE, TEXT, SMALL = 11.5, 9.5, 8.5, 8.0
 
@@ -39,18 +39,18 @@ MUTED = "#666666"
 FAINT = "#d9d9d9"
 NEUTRAL = "#9a9a9a"
 GRID = "#ececec"
-OUTLINE = "#333333"  # between features, on any picture
-SPECTRUM = "#a8a8a8"  # a probe's own, behind its coefficients
+OUTLINE = "#333333"  # lines between features, visible on any picture
+SPECTRUM = "#a8a8a8"  # the probe's spectrum, behind its coefficients
 GAP, GAP_HATCH = "#f4f4f4", "#bdbdbd"  # wavelengths without a channel
 PLUS, MINUS = "#e06c00", "#1b6fb5"
 PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
 SCALE = ("#0a4a84", MINUS, "#8fc0e6", PAPER, "#fbbd78", PLUS, "#a34700")  # from lowest to highest
-FIRST = "#8e3b94"  # the first explanation, drawn again over the present one
+FIRST = "#8e3b94"  # the first explanation, drawn over the present one
 LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8e23", "#7a5230")
-"""For lines that have no sign; none of them is mistaken for plus or minus."""
+"""Colours of lines that have no sign; nobody mistakes one for plus or minus."""
 
-_FONT = "DejaVu Sans"  # comes with matplotlib: the same picture on every machine
-_NUMBER = re.compile(r"[\d.-]{2}")  # two characters of one number, or of a range
+_FONT = "DejaVu Sans"  # comes with matplotlib, so pictures are the same on every machine
+_NUMBER = re.compile(r"[\d.-]{2}")  # two neighbouring characters of a number or of a range
 _SETTINGS = {
     "font.family": _FONT,
     "font.size": TEXT,
@@ -77,7 +77,7 @@ R = TypeVar("R")
 
 
 def isolated(function: Callable[P, R]) -> Callable[P, R]:
-    """Let ``function`` draw in this style, whatever style the process has, and leave the process as it was."""
+    """Make ``function`` draw in this style, whatever style the process has set, and restore the process's style."""
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -89,41 +89,44 @@ def isolated(function: Callable[P, R]) -> Callable[P, R]:
 
 @isolated
 def render(figure: Figure) -> NDArray[np.uint8]:
-    """Draw a figure, uint8 ``[H, W, 3]``."""
+    """Return the drawn figure, uint8 ``[H, W, 3]``."""
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names may be in a script that the font lacks
         canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def page(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` by ``height``."""
+    """Return an empty figure of ``width`` by ``height`` pixels."""
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
     return figure
 
 
 def size(figure: Figure) -> tuple[float, float]:
-    """Width and height of a figure."""
+    """Return a figure's width and height in pixels."""
     width, height = figure.get_size_inches() * DPI
     return float(width), float(height)
 
 
 def pixels(figure: Figure) -> Transform:
-    """From pixels to where they are on a figure, for what needs no axes: they take longer to draw than a picture."""
+    """Return the transform from pixels to a figure's coordinates.
+
+    Pictures are placed with it instead of on axes, since axes take longer to draw than a picture.
+    """
     width, height = size(figure)
     return Affine2D().scale(1 / width, -1 / height).translate(0, 1) + figure.transFigure
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes whose frame starts at ``left`` and ``top``."""
+    """Add axes whose frame starts at ``left`` and ``top``, all lengths in pixels."""
     w, h = size(figure)
     return figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h))
 
 
 def bare(axes: Axes) -> Axes:
-    """Take the ticks and the frame away."""
+    """Hide the axes' ticks and frame, and return the axes."""
     axes.set_axis_off()
     return axes
 
@@ -140,7 +143,7 @@ def write(
     colour: str = INK,
     **settings: Any,
 ) -> None:
-    """Write one line, cut in its middle where it is longer than ``width``."""
+    """Write a line of text at ``left`` and ``top``, cut in its middle if it is longer than ``width`` pixels."""
     w, h = size(figure)
     text = clean(text) if width is None else fit(text, width, points=points, bold=bold)
     weight = "bold" if bold else "normal"
@@ -149,12 +152,12 @@ def write(
 
 
 def clean(text: str) -> str:
-    """One line without control characters."""
+    """Return the text as one line without control characters."""
     return "".join(c for c in " ".join(str(text).split()) if c.isprintable())
 
 
 def fit(text: str, width: float, *, points: float = TEXT, bold: bool = False) -> str:
-    """The text on one line, its middle replaced with an ellipsis where it is longer than ``width``."""
+    """Return the text as one line; an ellipsis replaces its middle if it is longer than ``width`` pixels."""
     text = clean(text)
     if text_width(text, points, bold) <= width:
         return text
@@ -166,7 +169,7 @@ def fit(text: str, width: float, *, points: float = TEXT, bold: bool = False) ->
 
 
 def _shorten(text: str, kept: int) -> str:
-    """The first and last characters; of a number all or nothing, since a part of it would read as another one."""
+    """Keep about ``kept`` characters, half at each end, and cut no number in two: a part would read as another one."""
     tail = kept // 2
     first, last = kept - tail, len(text) - tail
     while 0 < first < len(text) and _NUMBER.fullmatch(text[first - 1 : first + 1]):
@@ -178,7 +181,7 @@ def _shorten(text: str, kept: int) -> str:
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, points: float = TEXT, bold: bool = False) -> float:
-    """How wide a text is drawn."""
+    """Return a text's width in pixels."""
     properties = FontProperties(family=_FONT, weight="bold" if bold else "normal")
     font = get_font(findfont(properties))
     font.set_size(points, DPI)
@@ -189,12 +192,12 @@ def text_width(text: str, points: float = TEXT, bold: bool = False) -> float:
 
 
 def signed_ticks() -> MaxNLocator:
-    """A few round ticks on both sides of zero."""
+    """Return a locator of a few round ticks on both sides of zero."""
     return MaxNLocator(4, steps=[1, 2, 5, 10], symmetric=True)
 
 
 def number(value: float, _position: int | None = None) -> str:
-    """A number on an axis: three digits, or all of a whole number, with a true minus sign."""
+    """Format a number for an axis: three digits, all of them from 1000 to a million, and a true minus sign."""
     size = abs(value)
     text = f"{value:.0f}" if 1000 <= size < 1e6 else f"{0.0 if size < 1e-12 else value:.3g}"
     return text.replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Which wavelengths each superband covers, and in which order superbands are drawn."""
+"""Computes which wavelengths each superband covers, and the order in which superbands are drawn."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_CHART = 1070.0  # width of a chart with a wavelength axis
+_CHART = 1070.0  # pixels that a chart with a wavelength axis is wide
 
 
 @dataclass(frozen=True, eq=False)
 class SuperbandSpans:
-    """The superbands of a view.
+    """A view's superbands and where they lie on the axis.
 
     Attributes:
-        names: of the d groups.
-        axis: of the channels; only meaningful where ``known``.
-        labels: the group of each channel in ascending order of position, ``[C]``, below 0: of none.
-        order: the groups in spectral order, by the mean position of their channels, ``not_included`` last.
-        left: where each group begins, ``[d]``, NaN where it has no channel.
-        width: how far it reaches, ``[d]``.
-        known: the channels of the groups are known.
+        names: the groups' names, d.
+        axis: where the channels lie; only meaningful if ``known``.
+        labels: each channel's group, in ascending order of position, ``[C]``; a channel below 0 has no group.
+        order: the groups' numbers in spectral order, by the mean position of their channels; ``not_included`` is last.
+        left: where each group begins, ``[d]``; NaN if it has no channel.
+        width: the distance from a group's begin to its end, ``[d]``.
+        known: whether the groups' channels are known.
     """
 
     names: tuple[str, ...]
@@ -45,19 +45,24 @@ class SuperbandSpans:
     def of(
         cls, names: Sequence[str], channels: NDArray[np.integer[Any]] | None, wavelengths: Sequence[float] | None
     ) -> SuperbandSpans:
-        """Spans of ``channels``, each channel's label; without channels the order of the names is the spectral order.
+        """Return the spans of the groups.
+
+        Args:
+            names: the groups' names, d.
+            channels: each channel's group, ``[C]``; ``None`` if unknown: the names then are in spectral order.
+            wavelengths: the channels' wavelengths in nm; ``None`` takes channel numbers.
 
         Raises:
             ValueError: if a label has no name, or the wavelengths do not fit the channels.
         """
-        found = np.asarray(channels if channels is not None else np.arange(len(names)))
-        if found.ndim != 1 or found.size == 0 or found.max() >= len(names):
+        labels_given = np.asarray(channels if channels is not None else np.arange(len(names)))
+        if labels_given.ndim != 1 or labels_given.size == 0 or labels_given.max() >= len(names):
             raise ValueError(
                 f"`channels` should hold one label for each channel, shape [C], each below the number of names, "
-                f"{len(names)}. Found shape {found.shape} with labels up to {found.max(initial=-1)}."
+                f"{len(names)}. Found shape {labels_given.shape} with labels up to {labels_given.max(initial=-1)}."
             )
-        axis = SpectralAxis.of(wavelengths if channels is not None else None, len(found))
-        labels = found[axis.order]
+        axis = SpectralAxis.of(wavelengths if channels is not None else None, len(labels_given))
+        labels = labels_given[axis.order]
         centre = (axis.left + axis.right) / 2
         where = [np.flatnonzero(labels == i) for i in range(len(names))]
         mean = [centre[at].mean() if len(at) else np.inf for at in where]
@@ -69,7 +74,10 @@ class SuperbandSpans:
         )
 
     def in_spans(self, points: float) -> bool:
-        """Whether each group is one span of wavelengths, and wide enough for its name to stand below it."""
+        """Return whether each group is one span of wavelengths, with room for its name in ``points`` beside the next.
+
+        This needs wavelengths, a channel in every group, and no group ``not_included``.
+        """
         if not self.known or not self.axis.nanometres or np.isnan(self.left).any() or "not_included" in self.names:
             return False
         inside = self.labels[self.labels >= 0]
@@ -80,14 +88,14 @@ class SuperbandSpans:
         return runs == len(self.names) and room >= 1.2 * points * style.DPI / 72
 
     def cover(self, axes: Axes, order: NDArray[np.integer[Any]]) -> None:
-        """Draw which positions each group covers, one row a group."""
+        """Draw the positions that each group covers, a row for each group of ``order``."""
         row = {int(group): i for i, group in enumerate(order)}
         grey = [i for i, group in row.items() if self.names[i] == "not_included"]
         at = np.array([row.get(int(label), -1) for label in self.labels])
         for hidden, colour in ((False, style.INK), (True, style.NEUTRAL)):
             kept = (at >= 0) & (np.isin(self.labels, grey) == hidden)
             if kept.any():
-                least = (self.axis.limits[1] - self.axis.limits[0]) / 140  # a single channel stays visible
+                least = (self.axis.limits[1] - self.axis.limits[0]) / 140  # so that a single channel stays visible
                 middle, half = (self.axis.left + self.axis.right) / 2, (self.axis.right - self.axis.left) / 2
                 half = np.maximum(1.04 * half, least / 2)
                 axes.hlines(at[kept], (middle - half)[kept], (middle + half)[kept], color=colour, lw=5, zorder=3)

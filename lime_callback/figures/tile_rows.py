@@ -1,6 +1,6 @@
-"""Pictures side by side: steps of one explanation, several explanations, features that stand out.
+"""Draws pictures side by side: steps of one explanation, several explanations, the strongest features.
 
-A tile is a picture as it is, a panel an overlay of coefficients; both may stand in one row.
+A tile shows a picture unchanged; a panel shows an overlay of coefficients. Both may stand in one row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WIDTH = 1160
 _GAP = 12
 _BELOW = 16
-_LARGEST = 300  # side of a tile where there are few
+_LARGEST = 300  # pixels along a tile's side, if a row holds few
 _COLUMNS, _ROWS = 8, 16
 _ALPHA = 0.45
 
@@ -34,10 +34,10 @@ class Tile:
     """A picture with a title.
 
     Attributes:
-        image: uint8 ``[H, W, 3]``.
-        title: in bold.
-        subtitle: below it.
-        segments: labels ``[H, W]``, between which lines are drawn; ``None``: no lines.
+        image: the picture, uint8 ``[H, W, 3]``.
+        title: the line above the picture, in bold.
+        subtitle: the line below the title.
+        segments: each pixel's label, ``[H, W]``; lines are drawn where labels meet. ``None`` draws no lines.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -61,16 +61,17 @@ Row = tuple[str, "Sequence[Tile | Panel]"]
 def tiles(
     rows: Sequence[Row], *, limit: float | None = None, caption: str = "", quantity: str = colour_scale.COEFFICIENT
 ) -> Figure:
-    """Draw rows of tiles and panels, each row under its heading, and larger where there are fewer in it.
+    """Draw rows of tiles and panels, each row under its heading; the fewer in a row, the larger they are.
 
     Args:
-        rows: heading, which may be empty, and up to 8 tiles or panels; up to 16 rows.
-        limit: coefficient at the ends of the colour scale; ``None`` where there are no panels.
-        caption: what is shown.
-        quantity: what panels show instead of coefficients, with its unit in brackets.
+        rows: up to 16 rows; each is a heading, which may be empty, and 1 to 8 tiles or panels.
+        limit: the coefficient at the ends of the colour scale; ``None`` if there are no panels.
+        caption: the figure's heading.
+        quantity: the name of the panels' values, with their unit in brackets.
 
     Raises:
-        ValueError: if there is no row or an empty one, too many tiles, panels without a limit, or a limit below 0.
+        ValueError: if there are no rows or too many, a row is empty or too long, there are panels but no ``limit``, or
+            ``limit`` is below 0.
     """
     sizes = [len(row) for _, row in rows]
     if not sizes or not min(sizes) or max(sizes) > _COLUMNS or len(sizes) > _ROWS:
@@ -118,17 +119,17 @@ def tiles(
 
 
 def label2rgb(image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
-    """Tint what raises the output orange and what lowers it blue; the rest stays as it is.
+    """Tint pixels that raise the output orange and pixels that lower it blue; the others stay as they are.
 
     Args:
-        image: uint8 ``[H, W, 3]``.
-        mask: 1, -1 and 0, ``[H, W]``, as of :meth:`~lime_callback.Explanation.image_and_mask`.
+        image: the picture, uint8 ``[H, W, 3]``.
+        mask: each pixel's sign, 1, -1 or 0, ``[H, W]``, as :meth:`~lime_callback.Explanation.image_and_mask` gives it.
 
     Returns:
-        uint8 ``[H, W, 3]``.
+        The tinted picture, uint8 ``[H, W, 3]``.
 
     Raises:
-        ValueError: if the shapes do not fit each other.
+        ValueError: if ``image`` is not uint8 ``[H, W, 3]``, or ``mask`` does not fit it.
     """
     check_image(image)
     check_pixels("mask", mask, image)

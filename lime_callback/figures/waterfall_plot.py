@@ -1,4 +1,4 @@
-"""The waterfall: epoch by wavelength, the colour is the coefficient.
+"""The waterfall: a picture of epochs by wavelengths, whose colours are coefficients.
 
 Letters: ``E`` explained epochs, ``C`` channels.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WIDTH = 1080
-_ROW, _LOWEST, _HIGHEST = 24, 120, 480  # height of an epoch, and of the whole
+_ROW, _LOWEST, _HIGHEST = 24, 120, 480  # pixels: height of an epoch, least and largest height of the whole
 
 
 @style.isolated
@@ -38,16 +38,16 @@ def waterfall(
 
     Args:
         epochs: the explained epochs, E.
-        coefficients: ``[E, C]``; white where one is not finite.
-        wavelengths: of the channels, in nm; ``None``: the axis shows channel numbers.
-        limit: coefficient at the ends of the colour scale.
+        coefficients: each channel's coefficient, ``[E, C]``; a value that is not finite is drawn white.
+        wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
+        limit: the coefficient at the ends of the colour scale.
         target: the target's name.
-        pale: epochs whose score is below the gate, E.
-        caption: what is shown.
-        quantity: what is shown instead of coefficients, with its unit in brackets.
+        pale: for each epoch whether its score is below the gate, E; ``None`` draws no epoch pale.
+        caption: the figure's heading.
+        quantity: the name of the values, with their unit in brackets.
 
     Raises:
-        ValueError: if the shapes do not fit each other, there is no epoch, or the limit is below 0.
+        ValueError: if the shapes or the wavelengths do not fit, there is no epoch or channel, or ``limit`` is below 0.
     """
     shape = np.shape(coefficients)
     if len(shape) != 2 or shape[0] != len(epochs) or 0 in shape:
@@ -78,8 +78,8 @@ def waterfall(
     shrunk = len(epochs) > tall
     axes.imshow(image, extent=extent, aspect="auto", interpolation="antialiased" if shrunk else "nearest", zorder=1)
     axes.spines[:].set(visible=True, color=style.NEUTRAL)
-    every = max(1, -(-len(epochs) * 18 // int(tall)))
-    ticks = list(range(len(epochs) - 1, -1, -every))
+    epochs_between_ticks = max(1, -(-len(epochs) * 18 // int(tall)))
+    ticks = list(range(len(epochs) - 1, -1, -epochs_between_ticks))
     axes.set_yticks(ticks, [style.number(epochs[i]) for i in ticks])
     axes.set_ylabel("epoch", labelpad=2)
     return figure

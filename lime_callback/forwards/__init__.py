@@ -1,9 +1,9 @@
-"""Forwards: the model on perturbed inputs, in batches, shared out over processes, without a trace in the run.
+"""Forwards: runs the model on perturbed inputs, in batches, shared by the processes, without a trace in the run.
 
-Begin with :mod:`~lime_callback.forwards.batched_forwards`. Its rows are perturbed inputs
-(:mod:`~lime_callback.forwards.perturbed_inputs`), or what a linear first layer makes of them
-(:mod:`~lime_callback.forwards.folded_stem`); :mod:`~lime_callback.forwards.no_trace_guard` puts everything
-back.
+Begin with :mod:`~lime_callback.forwards.batched_forwards`. It takes its rows from
+:mod:`~lime_callback.forwards.perturbed_inputs`; or, if the model's first layer is linear, takes that layer's outputs
+from :mod:`~lime_callback.forwards.folded_stem`. Afterwards :mod:`~lime_callback.forwards.no_trace_guard` restores the
+model and the run's random state.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Forwards in batches: shared out over processes, and in smaller batches where memory runs out."""
+"""Runs forwards in batches: the processes share them, and batches become smaller when memory runs out."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
     from lime_callback.sampling.value_swaps import SwappedInputs
 
-# What can go wrong with a batch, the worse the higher.
+# How a batch ended; a higher number is worse.
 _WELL, _NO_MEMORY, _FAILED = 0, 1, 2
 
 
 class Batches:
     """Goes through rows in batches, ``while batches.left: with batches.next() as (start, stop): ...``.
 
-    A batch for which memory does not suffice is tried again at half its size, and those after it have that size too.
+    If memory does not suffice for a batch, its rows are tried again at half the size, which later batches keep.
 
     Args:
-        start: first row.
-        stop: behind the last one.
-        size: rows at most at a time.
-        ranks: the processes; in lockstep, all do the same number of batches, and all make them smaller together.
-        release: gives memory back before the next try.
+        start: the first row.
+        stop: the last row plus 1.
+        size: the largest number of rows at a time.
+        ranks: the processes. If they run in lockstep, all do the same number of batches and shrink them together.
+        release: frees memory before the next try.
 
     Attributes:
-        size: the size that has sufficed so far.
+        size: the size for which memory has sufficed so far.
 
     Raises:
         RankError: in lockstep, if another process has failed on its way here.
@@ -61,14 +61,14 @@ class Batches:
 
     @contextmanager
     def next(self) -> Iterator[tuple[int, int]]:
-        """The next batch's first row and the one behind its last; at most one forward is made with it.
+        """Give the next batch's first row and the one behind its last; at most one forward is made within.
 
-        Rows come again after a failure for want of memory, which ends here; every other failure goes on.
+        If memory does not suffice, the context ends quietly and the same rows come again; other failures are raised.
 
         Raises:
-            RankError: if the batch failed in another process, where that is told.
+            RankError: if the batch failed in another process, and the processes run in lockstep.
         """
-        if self._short:  # here, since the failure's traceback held until now what the batch had taken
+        if self._short:  # only here, since the failure's traceback held the batch's memory until now
             self._release()
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.empty_cache()
@@ -104,25 +104,28 @@ def unperturbed_outputs(
     ranks: Ranks = ALONE,
     pinned: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """The outputs for the inputs as they are, ``[B, K]``, and what a reducer pins of them; each process finds all.
+    """Compute the outputs for the unperturbed inputs, in every process.
 
     Args:
-        forward: takes ``[m, *dims]`` and the number of each row's input.
-        inputs: ``[B, *dims]``.
+        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the model's raw output.
+        inputs: the samples to explain, ``[B, *dims]``.
         output: the outputs' scale, or the reducer that makes them.
-        batch_size: rows a forward at most.
-        ranks: processes that share the forwards.
-        pinned: before, ``[B, ...]``, which then stays; ``None``: nothing yet.
+        batch_size: the largest number of rows in a forward.
+        ranks: the processes.
+        pinned: what the reducer pinned earlier, ``[B, ...]``, which is used again; ``None`` pins now.
+
+    Returns:
+        The outputs ``[B, K]``, and what the reducer pins, ``[B, ...]``; ``None`` if it pins nothing.
     """
-    found: dict[int, tuple[Tensor, Tensor | None]] = {}  # by first row: in lockstep, rows may come again
+    outputs_and_pins: dict[int, tuple[Tensor, Tensor | None]] = {}  # by first row, since rows may come again
     batches = Batches(0, len(inputs), batch_size, ranks)
     while batches.left:
         with batches.next() as (start, stop):
             rows = torch.arange(start, stop, device=inputs.device)
             part = None if pinned is None else pinned[start:stop]
-            # Cloned, since a model may write into its input.
-            found[start] = _outputs_and_pinned(forward, inputs[start:stop].clone(), rows, output, part)
-    wholes, parts = zip(*found.values(), strict=True)
+            # A model may write into its input, so it gets a copy.
+            outputs_and_pins[start] = _outputs_and_pinned(forward, inputs[start:stop].clone(), rows, output, part)
+    wholes, parts = zip(*outputs_and_pins.values(), strict=True)
     return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
 
 
@@ -143,19 +146,23 @@ def perturbed_outputs(
     batch_size: int,
     ranks: Ranks = ALONE,
 ) -> tuple[Tensor, int]:
-    """Outputs of all perturbations.
+    """Compute the explained outputs for all perturbations; each process computes an equal share of the rows.
 
-    Each process does the same number of rows; the last ones' may overlap.
+    If the rows cannot be divided equally, the last shares overlap.
 
     Args:
-        forward: takes ``[m, *dims]`` and the input's number of each row, returns ``[m, K]``.
-        rows: makes the perturbed inputs, what the model makes of them in its first layer, or inputs with sets hidden.
-        targets: which outputs are kept, int64 ``[B, T]``.
-        batch_size: rows at most at a time.
+        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the outputs ``[m, K]``.
+        rows: makes the perturbed inputs, or the stem's outputs for them, or inputs with sets hidden.
+        targets: the explained outputs, int64 ``[B, T]``.
+        batch_size: the largest number of rows in a forward.
         ranks: the processes.
 
     Returns:
-        ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+        The outputs ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+
+    Raises:
+        Exception: whatever the forwards raise, see :func:`in_batches`.
+        RankError: if a forward failed in another process.
     """
     total, each = len(targets) * rows.per_input, rows.per_input
     size = -(-total // ranks.shares)

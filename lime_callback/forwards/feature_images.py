@@ -1,6 +1,9 @@
-"""What a linear stem makes of sums of features, in the cheapest way that the features allow.
+"""Computes a linear stem's outputs for sums of features, in the cheapest way that the features allow.
 
-Which way is found out once, from the mask; what is done for each input reads nothing back from a device.
+:func:`image_maker` chooses the way once, from the mask. The work for each input then reads nothing back from a device.
+The image of a feature is the stem's output, without its bias, for that feature's part of ``x - baseline``.
+
+Letters: ``d`` features, ``m`` rows, ``o`` elements of the stem's output for an input.
 """
 
 from __future__ import annotations
@@ -22,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class ImageMaker(NamedTuple):
-    """How the images of an input's features are made, and what they cost.
+    """A way to make the images of an input's features, and its costs.
 
     Attributes:
-        make: takes one input, its baseline, its labels, and a number of images to make at a time, and returns a
-            function of the stem's answer ``[1, o]`` to everything hidden and of a design's rows ``[m, d]``: the answers
-            ``[m, o]`` to these rows.
-        passes: of the stem over a whole input.
-        sums: that an element of a row's image takes.
-        kept: images that stay in memory.
+        make: takes an input, its baseline, its labels, and how many images to make at a time. Returns a function that
+            takes the stem's output with every feature hidden, ``[1, o]``, and rows of a design, ``[m, d]``, and returns
+            the stem's outputs for these rows, ``[m, o]``.
+        passes: how many times the stem runs over a whole input.
+        sums: how many additions each element of a row's output takes.
+        kept: how many images stay in memory.
     """
 
     make: Callable[[Tensor, Tensor, Tensor, int], Answers]
@@ -40,12 +43,12 @@ class ImageMaker(NamedTuple):
 
 
 def image_maker(stem: Stem, labels: Tensor, d: int) -> ImageMaker:
-    """The cheapest way for these features.
+    """Return the cheapest way for these features.
 
     Args:
-        stem: of the model.
-        labels: of all inputs, ``[B or 1, *dims]``, with size 1 where they broadcast.
-        d: number of features.
+        stem: the model's stem.
+        labels: each element's feature, ``[B or 1, *dims]``, with size 1 along axes whose elements share it.
+        d: the number of features.
     """
     channels = _channels(stem, labels, d)
     if channels is not None:
@@ -56,7 +59,7 @@ def image_maker(stem: Stem, labels: Tensor, d: int) -> ImageMaker:
 
 
 def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
-    """The channels of each feature, where features are sets of channels of a convolution, the same for all inputs."""
+    """Return each feature's channels, if the features are the same sets of channels of a convolution for all inputs."""
     layer = stem.layer
     by_channel = len(labels) == 1 and labels.numel() == labels.shape[1] == stem.shape[0]
     if isinstance(layer, nn.Linear) or layer.groups != 1 or not by_channel or labels.ndim != len(stem.shape) + 1:
@@ -68,16 +71,22 @@ def _channels(stem: Stem, labels: Tensor, d: int) -> list[Tensor] | None:
 def _by_channel(
     stem: Stem, channels: Sequence[Tensor], x: Tensor, baseline: Tensor, _labels: Tensor, _chunk: int
 ) -> Answers:
-    """Each feature takes its channels' part of the weights, so all together cost what one input does."""
+    """Convolve each feature's channels with their part of the weights: all features together cost as much as one input.
+
+    See :attr:`ImageMaker.make`.
+    """
     difference = x - baseline
     with torch.autocast(difference.device.type, enabled=False):
         weight = stem.layer.weight.to(difference.dtype)
-        images = [convolve(stem.layer, difference[own].unsqueeze(0), weight[:, own]).flatten(1) for own in channels]
+        images = [
+            convolve(stem.layer, difference[of_feature].unsqueeze(0), weight[:, of_feature]).flatten(1)
+            for of_feature in channels
+        ]
     return partial(_summed, torch.cat(images))
 
 
 def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
-    """Whether features are sets of whole patches, each of which the stem sees by itself."""
+    """Return whether features are sets of whole patches that the stem's kernel covers one at a time."""
     layer = stem.layer
     if not isinstance(layer, nn.Conv2d) or labels.ndim != 4 or labels.shape[1] != 1:
         return False
@@ -90,35 +99,45 @@ def _is_of_patches(stem: Stem, labels: Tensor) -> bool:
 
 
 def _by_patch(stem: Stem, x: Tensor, _baseline: Tensor, labels: Tensor, _chunk: int) -> Answers:
-    """One image, of which each feature takes its patches."""
+    """Run the stem once: each feature's patches are a part of its output. See :attr:`ImageMaker.make`."""
     of_patch = _patches(stem.layer, labels)[:, :, 0, :, 0].flatten()
     image = stem.images(x.unsqueeze(0))
     return partial(_chosen, (image + stem.bias(image)).view(stem.layer.out_channels, -1), of_patch)
 
 
 def _chosen(image: Tensor, of_patch: Tensor, ground: Tensor, design: Tensor) -> Tensor:
-    """Answers ``[m, o]`` to rows, from that to the input ``[channels, patches]``; -1 is a patch that is always kept."""
+    """Take each patch of a row from the input's output if its feature is on, else from the ground.
+
+    Args:
+        image: the stem's output for the input, ``[channels, patches]``.
+        of_patch: each patch's feature, ``[patches]``; -1 is never hidden.
+        ground: the stem's output with every feature hidden, ``[1, o]``.
+        design: rows, bool ``[m, d]``.
+
+    Returns:
+        The stem's outputs, ``[m, o]``.
+    """
     always = design.new_ones(len(design), 1)
     keep = torch.cat([always, design], 1).index_select(1, of_patch + 1).unsqueeze(1)
     return torch.where(keep, image, ground.view(image.shape)).flatten(1)
 
 
 def _summed(images: Tensor, ground: Tensor, design: Tensor) -> Tensor:
-    """Answers ``[m, o]`` to rows, from the images of the features ``[d, o]``."""
+    """Return ``ground + design @ images``, the stem's outputs ``[m, o]``, from the features' images ``[d, o]``."""
     return torch.addmm(ground, design.to(images.dtype), images)
 
 
 def _patches(layer: nn.Conv2d, labels: Tensor) -> Tensor:
-    """Labels ``[B, 1, H, W]`` or ``[1, H, W]`` as ``[B, rows, height, columns, width]``."""
+    """Return labels ``[B, 1, H, W]`` or ``[1, H, W]`` by patch, ``[B, rows, height, columns, width]``."""
     height, width = layer.kernel_size
     rows, columns = labels.shape[-2] // height, labels.shape[-1] // width
     return labels.reshape(-1, rows, height, columns, width)
 
 
 def _one_by_one(stem: Stem, d: int, x: Tensor, baseline: Tensor, labels: Tensor, chunk: int) -> Answers:
-    """Everything but one feature is set to zero, for each of them."""
+    """Run the stem once for each feature, with everything else set to zero. See :attr:`ImageMaker.make`."""
     number = torch.arange(d, device=labels.device).view(-1, *(1,) * labels.ndim)
     difference, none = x - baseline, torch.zeros((), dtype=x.dtype, device=x.device)
     parts = torch.split(number, min(d, chunk))
-    images = [stem.images(torch.where(labels == one, difference, none)) for one in parts]
+    images = [stem.images(torch.where(labels == numbers, difference, none)) for numbers in parts]
     return partial(_summed, torch.cat(images))

@@ -1,15 +1,18 @@
-"""Linear stems, folded: perturbed inputs are never made, their images under the model's first layer are.
+"""Folded stems: computes the outputs of a model's linear first layer for perturbations without making these inputs.
 
-Many models begin with a layer that is linear in the input: a ViT's patch embedding, a CNN's first convolution, a linear
-layer. With ``x`` the input, ``b`` the baseline, ``z`` a row of the design and ``M_k`` the elements of feature k,
+Many models begin with a layer that is linear in the input, here called the stem: a ViT's patch embedding, a CNN's first
+convolution, a linear layer. Let ``x`` be the input, ``b`` the baseline, ``z`` a row of the design, ``M_k`` 1 at the
+elements of feature k and else 0, and ``M_0`` 1 at the elements that are never hidden. The perturbed input is
 
-    stem(x') = stem(b + always) + sum_k z_k (stem - bias)((x - b) M_k)
+    x' = b + (x - b) M_0 + sum_k z_k (x - b) M_k,    and so
+    stem(x') = stem(b + (x - b) M_0) + sum_k z_k W((x - b) M_k),    where W is the stem without its bias.
 
-where ``always`` is what is never hidden. The d images of the features are computed once an input, and a batch of
-perturbations is one product of matrices. Where b is one of K samples for each row, so it is for each of them. The model
-is run with the stem's answer put in place of its forward.
+The first term is called the ground, and ``W((x - b) M_k)`` the image of feature k. The d images are computed once for
+each input; a batch of perturbations is then one product of matrices. If each row takes its baseline from one of K
+samples, ground and images are computed for each of the K. The model runs with the stem's forward replaced by these
+results.
 
-Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for one input.
+Letters: ``d`` features, ``m`` rows of a batch, ``o`` elements of the stem's output for an input.
 """
 
 from __future__ import annotations
@@ -34,57 +37,57 @@ if TYPE_CHECKING:
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 
 _LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-# Elements that are written to memory, in products of two numbers that take as long.
+# Writing an element to memory takes as long as this many multiplications.
 _WRITING = 8
-# The images of the features may take as much memory as a batch of perturbed inputs would, and the stem's answers.
+# The images may take this many times the memory of a batch of perturbed inputs and their outputs of the stem.
 _ROOM = 1
-# How near the outputs have to be by which a folded stem proves itself.
+# Outputs with a folded stem may differ from the model's own by this share of the largest output.
 _CLOSE = 1e-4
 
 
 class StemFinder:
-    """Looks at forwards of a model for the one layer that receives the input as it is, once.
+    """Watches forwards of a model for a linear layer that receives the input unchanged, exactly once.
 
-    Layers that are parametrized, sharded or quantized are of other classes, and are not taken.
+    Parametrized, sharded and quantized layers have other classes and are not considered.
 
     Args:
-        module: the model; ``None`` if there is none to look at.
+        module: the model; ``None`` if there is no module to watch.
 
     Attributes:
-        compiled: whether the model is, so that it is not looked at.
+        compiled: whether a part of the model is compiled; such a model is not watched.
     """
 
     def __init__(self, module: nn.Module | None) -> None:
         parts = [] if module is None else list(module.modules())
         self.compiled = any(map(is_compiled, parts))
-        linear = [one for one in parts if type(one) in _LINEAR and type(one.weight) is nn.Parameter]
+        linear = [part for part in parts if type(part) in _LINEAR and type(part.weight) is nn.Parameter]
         self._layers = [] if self.compiled else linear
-        self._found: list[Stem] = []
-        self._given = torch.empty(0)
+        self._stems: list[Stem] = []
+        self._model_input = torch.empty(0)
 
     @property
     def stem(self) -> Stem | None:
-        """What the last forward has shown; ``None`` if there is no such layer."""
-        return self._found[0] if len(self._found) == 1 else None
+        """The stem in the last watched forward; ``None`` if no layer, or more than one, received the input."""
+        return self._stems[0] if len(self._stems) == 1 else None
 
     @contextmanager
     def looking(self, forward: Callable[[Tensor, Tensor], Any]) -> Iterator[Callable[[Tensor, Tensor], Any]]:
-        """Gives a ``forward`` that is looked at, and stops looking at the end."""
+        """Yield a ``forward`` that watches the layers; remove the hooks at the end."""
 
         def watched(x: Tensor, rows: Tensor) -> Any:
-            self._found, self._given = [], x
+            self._stems, self._model_input = [], x
             return forward(x, rows)
 
-        handles = [one.register_forward_hook(self._look) for one in self._layers]
+        handles = [layer.register_forward_hook(self._look) for layer in self._layers]
         try:
             yield watched
         finally:
             for handle in handles:
                 handle.remove()
-            self._given = torch.empty(0)
+            self._model_input = torch.empty(0)
 
-    def _look(self, layer: Any, given: tuple[Any, ...], output: Any) -> None:
-        part, x = given[0] if given else None, self._given
+    def _look(self, layer: Any, layer_inputs: tuple[Any, ...], output: Any) -> None:
+        part, x = layer_inputs[0] if layer_inputs else None, self._model_input
         if not isinstance(part, Tensor) or not isinstance(output, Tensor):
             return
         same = (
@@ -95,16 +98,16 @@ class StemFinder:
             and (part.shape == x.shape or (part.is_contiguous() and x.is_contiguous()))
         )
         if same and len(output) == len(x):
-            self._found.append(Stem(layer, tuple(part.shape[1:]), output))
+            self._stems.append(Stem(layer, tuple(part.shape[1:]), output))
 
 
 class FoldedStem:
-    """The stem's answers for perturbations, by the numbers of their rows.
+    """Computes the stem's outputs for perturbations, by the numbers of their rows.
 
     Args:
-        stem: of the model.
-        perturber: whose rows are meant.
-        batch_size: rows at most at a time.
+        stem: the model's stem.
+        perturber: the perturbed inputs, whose row numbers are used; it makes none of them here.
+        batch_size: the largest number of images that are made at a time.
     """
 
     def __init__(self, stem: Stem, perturber: PerturbedInputs, batch_size: int) -> None:
@@ -114,7 +117,7 @@ class FoldedStem:
         self._maker = image_maker(stem, perturber.labels, perturber.design.shape[-1])
 
     def other(self, perturber: PerturbedInputs) -> FoldedStem:
-        """The same stem's answers for other perturbations of the same features."""
+        """Return a folded stem for another perturber of the same stem and features."""
         made = copy(self)
         made.perturber, made.per_input = perturber, perturber.per_input
         made.release()
@@ -122,10 +125,13 @@ class FoldedStem:
         return made
 
     def pays(self) -> bool:
-        """Whether this costs less than to make the perturbed inputs, in time, and no more in memory."""
+        """Return whether folding takes less time than making the perturbed inputs, and no more memory.
+
+        Times are counted in multiplications, for one row.
+        """
         stem, maker, elements = self.stem, self._maker, self.perturber.inputs[0].numel()
         times = self.perturber.grounds
-        # The images of the features are made once an input, and once for each sample that stands in for what is hidden.
+        # The images are made once for each input and each of the samples that replace hidden elements.
         once = times * maker.passes * (stem.products + elements) / self.perturber.per_input
         folded = stem.size * (maker.sums + _WRITING) + once
         direct = stem.products + _WRITING * elements
@@ -133,7 +139,7 @@ class FoldedStem:
         return folded < direct and stem.size * maker.kept * times <= room
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """The stem's answers ``[stop - start, o]``."""
+        """Return the stem's outputs for the rows ``start`` to ``stop - 1``, ``[stop - start, o]``."""
         parts = []
         while start < stop:
             b, design = self.perturber.design_of(start, stop)
@@ -143,7 +149,7 @@ class FoldedStem:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
-        """What ``forward`` makes of the rows.
+        """Return the outputs of ``forward`` for the rows ``start`` to ``stop - 1``.
 
         See :meth:`~lime_callback.forwards.perturbed_inputs.PerturbedInputs.evaluate`.
         """
@@ -151,7 +157,7 @@ class FoldedStem:
             return forward(self._blank(stop - start), self.perturber.inputs_of(start, stop))
 
     def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """What ``forward`` makes of the first input as it is, and of its first perturbation."""
+        """Return the outputs of ``forward`` for the first input, unperturbed, and for its first perturbation."""
         _, first = self.perturber.design_of(0, 1)
         choice = self._choice(0, 0, 1)
         both = None if choice is None else choice.expand(2)
@@ -165,25 +171,31 @@ class FoldedStem:
         return inputs.new_full((1,) * inputs.ndim, math.nan).expand(rows, *inputs.shape[1:])
 
     def release(self) -> None:
-        """Give memory back."""
+        """Free the images, and make fewer of them at a time from now on."""
         self._input, self._answers, self._chunk = -1, [], max(1, self._chunk // 2)
 
     def _choice(self, b: int, first: int, last: int) -> Tensor | None:
-        """Which samples rows of an input take, on the CPU; ``None`` where there is no choice."""
+        """Return the number of the sample that each row takes, int64 ``[last - first]`` on the CPU.
+
+        Returns ``None`` if all rows share a baseline.
+        """
         hidden = self.perturber.hidden
         return None if isinstance(hidden, Tensor) else hidden.choice[b, first:last]
 
     def _answer(self, b: int, design: Tensor, choice: Tensor | None) -> Tensor:
-        """The stem's answers ``[m, o]`` to rows ``[m, d]`` of an input."""
+        """Return the stem's outputs ``[m, o]`` for rows ``[m, d]`` of input ``b``; ``choice`` is each row's sample."""
         if choice is None:
             return self._of(b)[0](design)
         groups = [(choice == k).nonzero().flatten() for k in range(len(self._of(b)))]
-        there = [group.to(design.device) for group in groups]
-        found = [answer(design[rows]) for answer, rows in zip(self._of(b), there, strict=True) if len(rows)]
-        return torch.cat(found).index_select(0, torch.cat(groups).argsort().to(design.device))
+        rows_of_sample = [group.to(design.device) for group in groups]
+        answers = [answer(design[rows]) for answer, rows in zip(self._of(b), rows_of_sample, strict=True) if len(rows)]
+        return torch.cat(answers).index_select(0, torch.cat(groups).argsort().to(design.device))
 
     def _of(self, b: int) -> list[Callable[[Tensor], Tensor]]:
-        """For each sample a function of rows of a design: the stem's answers to them, for this input."""
+        """Return for each of the K samples a function from rows ``[m, d]`` to the stem's outputs ``[m, o]``.
+
+        Those of the last input are kept.
+        """
         if not self._answers or b != self._input:
             x, labels = self.perturber.inputs[b], self.perturber.labels_of(b)
             self._input, self._answers = b, []
@@ -201,17 +213,20 @@ def fold_stem(
     batch_size: int,
     known: Tensor,
 ) -> tuple[FoldedStem | None, str]:
-    """A folded stem that pays, and that gives the same outputs for an input, perturbed and not.
+    """Fold the model's stem, if that saves time and gives the same outputs.
+
+    The outputs are compared for the first input, unperturbed and with its first perturbation.
 
     Args:
-        finder: has looked at a forward of the model.
-        forward: runs it on inputs ``[m, *dims]`` that were made of the inputs of these numbers.
-        perturber: of the inputs.
-        batch_size: rows at most at a time.
-        known: what ``forward`` makes of the first input as it is, ``[1, K]``.
+        finder: the finder, which has watched a forward of the model.
+        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the outputs ``[m, K]``.
+        perturber: makes the perturbed inputs.
+        batch_size: the largest number of rows at a time.
+        known: the output of ``forward`` for the first input, unperturbed, ``[1, K]``.
 
     Returns:
-        The stem, or ``None`` and why there is none; nothing is said of one that would only not pay.
+        The folded stem and an empty text; or ``None`` and the reason, which is empty if folding would only not save
+        time.
     """
     if finder.compiled:
         return None, "the model is compiled"
@@ -224,7 +239,7 @@ def fold_stem(
     direct = torch.cat([known, perturber.evaluate(forward, 0, 1)])
     try:
         other = folded.sample(forward)
-    except Exception as error:  # a model that looks at its input elsewhere may do anything with what is put there
+    except Exception as error:  # a model that uses its input elsewhere may fail in any way on NaN
         lacking = is_out_of_memory(error)
         return None, "memory does not suffice" if lacking else "the model uses its input elsewhere, too"
     close = _CLOSE if stem.dtype in (torch.float32, torch.float64) else 100 * _CLOSE

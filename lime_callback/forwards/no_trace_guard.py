@@ -1,8 +1,9 @@
-"""A guarded forward: what happens inside leaves no trace in the model or in the run.
+"""Guards forwards, so that explaining leaves no trace in the model or in the run.
 
-Put back, also after an exception: the random state of torch, numpy and Python; every submodule's mode, buffers and
-plain attributes, among them the states of torchmetrics. ``log`` and ``log_dict`` of Lightning modules say nothing. What
-stays: whatever a forward hook or the model writes outside of the module tree; :func:`is_explaining` lets it know.
+The guard restores, also after an exception: the random state of torch, numpy and Python; every submodule's mode,
+buffers and plain attributes, among them the states of torchmetrics. Within it, ``log`` and ``log_dict`` of Lightning
+modules do nothing. It cannot undo what the model or a forward hook writes outside of the module tree; such code can ask
+:func:`is_explaining`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ _depth = 0
 
 
 def is_explaining() -> bool:
-    """Whether a forward is made for an explanation, rather than for the run.
+    """Return whether the present forward is made for an explanation, rather than for the run.
 
-    For models that do something outside of themselves, which no one else can undo: ``if not is_explaining(): ...``.
+    A model asks this before it changes anything outside of itself, which the guard cannot undo:
+    ``if not is_explaining(): ...``.
     """
     return _depth > 0
 
@@ -35,11 +37,11 @@ def is_explaining() -> bool:
 def guarded(module: nn.Module) -> Iterator[None]:
     """Run forwards of ``module`` in evaluation mode, without gradients or compilation, and leave no trace."""
     global _depth
-    # New batch sizes would make compiled models compile again.
+    # Compiled models run eagerly: they would compile again for each new batch size.
     with (
         _random_state_kept(),
         _modules_kept(module),
-        # What is made under inference mode could not be used in training any more.
+        # Tensors made in inference mode cannot be used in training later, so it is off.
         torch.inference_mode(False),
         torch.no_grad(),
         torch.compiler.set_stance("force_eager"),
@@ -54,7 +56,7 @@ def guarded(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    # Nothing is drawn on a device that nobody has used, and asking for its state would start it.
+    # An unused device has drawn nothing, and asking for its state would start it.
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:
         yield
@@ -69,28 +71,30 @@ def _random_state_kept() -> Iterator[None]:
 @contextmanager
 def _modules_kept(module: nn.Module) -> Iterator[None]:
     modules = list(module.modules())
-    saved = [dict(vars(one)) for one in modules]
-    # What two modules share stays shared while they work on copies.
+    saved = [dict(vars(submodule)) for submodule in modules]
+    # Two modules that share a tensor also share its copy.
     copies: dict[int, Any] = {}
     try:
-        for one, attributes in zip(modules, saved, strict=True):
-            own = vars(one)
-            own[BUFFERS] = {name: _copy(buffer, copies) for name, buffer in attributes[BUFFERS].items()}
-            own |= {name: _copy(value, copies) for name, value in attributes.items() if name not in MODULE_ATTRIBUTES}
-            own["training"] = False
-            if hasattr(one, "log_dict"):
-                own |= {"log": _say_nothing, "log_dict": _say_nothing}
+        for submodule, attributes in zip(modules, saved, strict=True):
+            module_attributes = vars(submodule)
+            module_attributes[BUFFERS] = {name: _copy(buffer, copies) for name, buffer in attributes[BUFFERS].items()}
+            module_attributes |= {
+                name: _copy(value, copies) for name, value in attributes.items() if name not in MODULE_ATTRIBUTES
+            }
+            module_attributes["training"] = False
+            if hasattr(submodule, "log_dict"):
+                module_attributes |= {"log": _say_nothing, "log_dict": _say_nothing}
         yield
     finally:
-        for one, attributes in zip(modules, saved, strict=True):
-            own = vars(one)
-            for name in own.keys() - attributes.keys():
-                del own[name]
-            own |= attributes
+        for submodule, attributes in zip(modules, saved, strict=True):
+            module_attributes = vars(submodule)
+            for name in module_attributes.keys() - attributes.keys():
+                del module_attributes[name]
+            module_attributes |= attributes
 
 
 def _copy(value: Any, copies: dict[int, Any]) -> Any:
-    """Tensors are cloned and plain containers copied, each once; everything else is taken as it is."""
+    """Clone a tensor or copy a plain container, each only once; return anything else unchanged."""
     if id(value) in copies:
         return copies[id(value)]
     new: Any = value
@@ -107,4 +111,4 @@ def _copy(value: Any, copies: dict[int, Any]) -> Any:
 
 
 def _say_nothing(*_: Any, **__: Any) -> None:
-    """Stands in for ``LightningModule.log``."""
+    """Replace ``LightningModule.log`` and ``log_dict``."""

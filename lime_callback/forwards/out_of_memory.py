@@ -1,4 +1,4 @@
-"""How failures say that memory did not suffice."""
+"""Recognises failures for lack of memory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a failure says that memory did not suffice, on any device."""
+    """Return whether a failure says that memory did not suffice, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    told = str(error).lower()
+    message = str(error).lower()
     return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "not enough memory" in told or "can't allocate memory" in told
-        or "cudnn_status_not_supported" in told or "cublas_status_alloc_failed" in told
+        "out of memory" in message or "not enough memory" in message or "can't allocate memory" in message
+        or "cudnn_status_not_supported" in message or "cublas_status_alloc_failed" in message
     )  # fmt: skip

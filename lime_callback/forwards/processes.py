@@ -1,9 +1,12 @@
-"""The processes of a run: which share of the forwards each one does, and how they agree.
+"""The processes of a run: which share of the forwards each does, and how they agree.
 
-Rows of perturbations are shared out, and their outputs are gathered: every process then fits and compares the same
-numbers, so nothing else has to be sent. Three rules keep a process from waiting for one that has failed: what may fail
-is done within :meth:`Ranks.together`; what talks to the others stands outside of it; and forwards of sharded weights,
-which talk to the others wherever they stand, begin with :meth:`Ranks.meet` and are made within :meth:`Ranks.forward`.
+Each process runs a share of the perturbations and gathers the outputs of all. All processes then fit and compare the
+same numbers, so they exchange nothing else. Three rules keep a process from waiting for another that has failed:
+
+- Work that may fail runs within :meth:`Ranks.together`.
+- Calls that talk to other processes stand outside of :meth:`Ranks.together`.
+- Forwards of sharded weights talk to other processes wherever they stand. :meth:`Ranks.meet` comes before them, and
+  each runs within :meth:`Ranks.forward`.
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ class RankError(RuntimeError):
     """Something failed in another process.
 
     Args:
-        message: what failed, and where.
-        known_to_all: whether all processes have heard of it already.
+        message: the failure, and its process.
+        known_to_all: whether all processes know of the failure already.
     """
 
     def __init__(self, message: str, *, known_to_all: bool = False) -> None:
@@ -46,11 +49,11 @@ class Ranks:
     """A process among others.
 
     Args:
-        share: which share of the work is this process's, counted from 0.
-        owners: for each share the first process that does it; processes that hold parts of one layer, as in tensor
+        share: the number of this process's share of the work, counted from 0.
+        owners: for each share the first process that does it. Processes that hold parts of the same layer, as in tensor
             parallelism, do the same share.
-        world: number of processes.
-        layers: the model's layers where its weights are sharded; ``None`` where they are not.
+        world: the number of processes.
+        layers: the model's layers if its weights are sharded; ``None`` if they are not.
     """
 
     share: int = 0
@@ -60,45 +63,48 @@ class Ranks:
 
     @classmethod
     def of(cls, trainer: Any, module: nn.Module) -> Ranks:
-        """The processes of a trainer; talks to all of them."""
+        """Return this process among those of a trainer; all processes have to call it."""
         if trainer.world_size == 1 or not (dist.is_available() and dist.is_initialized()):
             return cls()
-        # Of the strategy, since with tensor parallelism there are fewer replicas than processes.
+        # The strategy knows the replicas: with tensor parallelism there are fewer of them than processes.
         replicas = getattr(trainer.strategy, "distributed_sampler_kwargs", None) or {}
         share = int(replicas.get("rank", trainer.global_rank))
         shares: list[int] = _gathered(share)
-        owners = tuple(shares.index(one) for one in sorted(set(shares)))
+        owners = tuple(shares.index(number) for number in sorted(set(shares)))
         return cls(sorted(set(shares)).index(share), owners, len(shares), ShardedLayers.of(module))
 
     @property
     def shares(self) -> int:
-        """Number of shares."""
+        """The number of shares."""
         return len(self.owners)
 
     @property
     def lockstep(self) -> bool:
-        """Whether a forward talks to the other processes, so that all have to make the same number of forwards."""
+        """Whether all processes have to run the same number of forwards, because a forward talks to the others."""
         return self.layers is not None
 
     def meet(self) -> None:
-        """Wait for the others before forwards that talk to them, for one may have failed on its way here.
+        """Wait for the other processes before forwards that talk to them, since another may have failed on its way.
+
+        Without lockstep, do nothing.
 
         Raises:
-            RankError: if another process has failed since all of them were last :meth:`together`.
+            RankError: if another process has failed since the last :meth:`together`.
         """
         if self.lockstep:
             _raise_first(_gathered(None), known_to_all=True)
 
     def forward(self) -> AbstractContextManager[None]:
-        """Make at most one forward: if this process fails, the others get its parts of the layers all the same."""
+        """Return a context for at most one forward; if it fails here, the others still get this process's weights."""
         return nullcontext() if self.layers is None else self.layers.forward()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Do the same everywhere until the end; if it fails in one process, raise in all of them.
+        """Run the same work in all processes; if it fails in one, raise in all of them.
 
         Raises:
-            RankError: if it failed in another process.
+            Exception: whatever ``work`` raises in this process.
+            RankError: if ``work`` failed in another process.
         """
         if self.world == 1:
             yield
@@ -110,7 +116,7 @@ class Ranks:
             failure = error
         if isinstance(failure, RankError) and failure.known_to_all:
             raise failure
-        heard = isinstance(failure, RankError)  # from another one, which tells its cause itself
+        heard = isinstance(failure, RankError)  # another process failed, and tells the cause itself
         causes = _gathered(None if failure is None or heard else f"{type(failure).__name__}: {failure}")
         if failure is not None and not heard:
             raise failure
@@ -119,25 +125,25 @@ class Ranks:
             raise failure
 
     def worst(self, trouble: int) -> int:
-        """The largest of all processes' numbers; where forwards need no lockstep, the own one."""
+        """Return the largest of all processes' numbers; without lockstep, ``trouble`` itself."""
         return max(_gathered(trouble)) if self.lockstep else trouble
 
     def gather(self, value: T) -> list[T]:
-        """A value of each share, in their order.
+        """Return each share's value, in the order of the shares.
 
         Raises:
-            RankError, TypeError, AttributeError, pickle.PicklingError: if a value cannot be sent.
+            RankError, TypeError, AttributeError, pickle.PicklingError: if a value cannot be pickled.
         """
         if self.world == 1:
             return [value]
-        # What cannot be sent has to fail before anyone waits for it.
+        # A value that cannot be pickled has to fail before another process waits for it.
         with self.together():
             content = pickle.dumps(value)
         values = _gathered(content)
         return [pickle.loads(values[owner]) for owner in self.owners]
 
     def gather_rows(self, rows: Tensor) -> list[Tensor]:
-        """A tensor of each share, all of one shape, on its device."""
+        """Return each share's tensor, in the order of the shares; all have the shape and device of ``rows``."""
         if self.world == 1:
             return [rows]
         parts = [torch.empty_like(rows) for _ in range(self.world)]
@@ -149,7 +155,7 @@ ALONE = Ranks()
 
 
 def _raise_first(causes: Sequence[str | None], *, known_to_all: bool = False) -> None:
-    """Raise a :class:`RankError` with the first cause that there is."""
+    """Raise a :class:`RankError` with the first cause that is not ``None``, if there is any."""
     for rank, cause in enumerate(causes):
         if cause is not None:
             raise RankError(f"in process {rank}: {cause}", known_to_all=known_to_all)

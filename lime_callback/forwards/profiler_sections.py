@@ -1,11 +1,12 @@
-"""What an explained epoch spends its time on, as sections of the trainer's profiler, and how far it is.
+"""Reports where an explained epoch spends its time, as sections of the trainer's profiler, and how far it has come.
 
-``Trainer(profiler="simple")`` lists them beside its own: ``[LimeCallback]features``, ``forwards``, ``fit``, ``drift``,
-``reliance``, ``drawing`` and ``logging``, all within ``[LimeCallback]explain``. Of the last two they have what the
-training's thread does, since pictures are drawn and logged beside it; ``[LimeCallback]waiting`` is what it waits for
-those of the epoch before. What the capture of the probes takes, it lists as the callback's
-``on_validation_batch_start``. Nothing waits for the device at a section's end, so that on a GPU what is still being
-computed there counts for the section that needs its results first.
+``Trainer(profiler="simple")`` lists these sections beside its own: ``[LimeCallback]features``, ``forwards``, ``fit``,
+``drift``, ``reliance``, ``drawing`` and ``logging``, all within ``[LimeCallback]explain``.
+
+- Another thread and another process draw and log most things. ``drawing`` and ``logging`` only count the time of the
+  training's thread, and ``[LimeCallback]waiting`` its wait for the pictures of the epoch before.
+- The profiler lists the capture of the probes as the callback's ``on_validation_batch_start``.
+- No section waits for a GPU at its end: work that still runs there counts for the section that first needs its results.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _listener: ContextVar[Callable[[int, int], None] | None] = ContextVar("listener"
 
 @contextmanager
 def profiled(profile: Profile) -> Iterator[None]:
-    """Until the end, stages are sections of this profiler.
+    """Make stages within this context sections of a profiler.
 
     Args:
-        profile: such as ``trainer.profiler.profile``, takes a name and returns a context.
+        profile: takes a section's name and returns a context, as ``trainer.profiler.profile`` does.
     """
     token = _profile.set(profile)
     try:
@@ -40,7 +41,7 @@ def profiled(profile: Profile) -> Iterator[None]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """A part of an explanation's work; without a profiler, nothing at all."""
+    """Mark a part of an explanation's work as the section ``name``; without a profiler, do nothing."""
     profile = _profile.get()
     if profile is None:
         yield
@@ -51,7 +52,7 @@ def stage(name: str) -> Iterator[None]:
 
 @contextmanager
 def progress_heard(listener: Callable[[int, int], None]) -> Iterator[None]:
-    """Until the end, a listener is told of every :func:`advance`, in this process."""
+    """Tell ``listener`` of every :func:`report_progress` within this context, in this process."""
     token = _listener.set(listener)
     try:
         yield
@@ -61,7 +62,7 @@ def progress_heard(listener: Callable[[int, int], None]) -> Iterator[None]:
 
 @contextmanager
 def progress_unheard() -> Iterator[None]:
-    """Until the end, no listener is told of anything: for what is asked of the model besides the perturbations."""
+    """Tell no listener of anything within this context, which is for forwards that are no perturbations."""
     token = _listener.set(None)
     try:
         yield
@@ -69,8 +70,8 @@ def progress_unheard() -> Iterator[None]:
         _listener.reset(token)
 
 
-def report_progress(done: int, of: int) -> None:
-    """Of the rows that are gone through, so many are done; 0 when they begin. Without a listener, nothing at all."""
+def report_progress(done: int, total: int) -> None:
+    """Tell the listener, if there is one, that ``done`` rows of ``total`` are done; 0 at the start."""
     listener = _listener.get()
     if listener is not None:
-        listener(done, of)
+        listener(done, total)

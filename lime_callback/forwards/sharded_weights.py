@@ -1,7 +1,8 @@
-"""Models whose weights are sharded over processes (FSDP2): a forward gathers them, layer by layer, from all of them.
+"""Keeps processes from waiting forever when a forward of sharded weights (FSDP2) fails in one of them.
 
-A process that fails before or within a forward leaves the others waiting for its part of the layers that it did not
-come to. So it gives them that part before the failure is passed on; then all can agree on what to do.
+Such a forward gathers the weights layer by layer from all processes. A process that fails leaves the others waiting
+for its part of the layers that it has not reached. So it first takes part in gathering these layers and then passes the
+failure on, and all processes can agree on what to do.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ShardedLayers:
-    """The layers of a sharded model in the order in which a forward gathers them.
+    """A sharded model's layers, in the order in which a forward gathers them.
 
     Args:
-        layers: FSDP modules, as they are defined, until a forward has shown their order.
+        layers: the FSDP modules in the order of their definition, which counts until a forward has shown its own.
     """
 
     def __init__(self, layers: list[Any]) -> None:
@@ -29,7 +30,7 @@ class ShardedLayers:
 
     @classmethod
     def of(cls, module: nn.Module) -> ShardedLayers | None:
-        """The layers of a model; ``None`` if its forwards talk to no other process."""
+        """Return a model's layers; ``None`` if its weights are not sharded, so that forwards talk to no process."""
         if not (dist.is_available() and dist.is_initialized()):
             return None
         from torch.distributed.fsdp import FSDPModule
@@ -41,7 +42,7 @@ class ShardedLayers:
 
     @contextmanager
     def forward(self) -> Iterator[None]:
-        """At most one forward; upon a failure, the layers that it did not come to are gathered all the same."""
+        """Run at most one forward within this context; if it fails, gather the layers that it has not reached."""
         seen: list[Any] = []
         handles = [layer.register_forward_pre_hook(lambda layer, _: seen.append(layer)) for layer in self._order]
         try:

@@ -1,4 +1,4 @@
-"""A model's first layer where it is linear: what it makes of inputs, and how its answer is put in its place."""
+"""A model's linear first layer: computes its outputs, and replaces its forward by given outputs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 class Stem:
-    """A linear layer that receives the input as it is, or as a view of the same elements in the same order.
+    """A linear layer that receives the model's input unchanged, or reshaped with its elements in the same order.
+
+    Letters: ``m`` inputs, ``o`` elements of the layer's output for an input.
 
     Args:
         layer: the layer.
-        shape: of its input, for one input of the model.
-        output: what it returned for some inputs ``[m, ...]``.
+        shape: the shape of the layer's input, without the batch axis.
+        output: the layer's output for a few inputs, ``[m, ...]``; only its shape and dtype are kept.
     """
 
     def __init__(self, layer: Any, shape: tuple[int, ...], output: Tensor) -> None:
@@ -30,16 +32,16 @@ class Stem:
 
     @property
     def size(self) -> int:
-        """O."""
+        """The number of elements of the layer's output for an input, o."""
         return math.prod(self.output_shape)
 
     @property
     def products(self) -> int:
-        """Products of two numbers that the layer takes for one input."""
+        """The number of multiplications that the layer does for an input."""
         return self.size * int(self.layer.weight[0].numel())
 
     def images(self, parts: Tensor) -> Tensor:
-        """What the layer makes of inputs without its bias, ``[m, o]`` in the inputs' dtype."""
+        """Return the layer's outputs without its bias for ``parts`` [m, ...], ``[m, o]`` in their dtype."""
         layer, x = self.layer, parts.reshape(len(parts), *self.shape)
         with torch.autocast(x.device.type, enabled=False):
             weight = layer.weight.to(x.dtype)
@@ -48,7 +50,7 @@ class Stem:
             return convolve(layer, x, weight).flatten(1)
 
     def bias(self, images: Tensor) -> Tensor:
-        """What the layer adds to images ``[m, o]``, ``[o]``."""
+        """Return the layer's bias as it is added to images ``[m, o]``: ``[o]``, or a single 0 if it has none."""
         if self.layer.bias is None:
             return images.new_zeros(())
         bias: Tensor = self.layer.bias.to(images.dtype)
@@ -58,7 +60,7 @@ class Stem:
 
     @contextmanager
     def answering(self, images: Tensor) -> Iterator[None]:
-        """Let the layer return ``images`` [m, o], whatever it is asked."""
+        """Make the layer return ``images`` [m, o], whatever its input, until the end of the context."""
         answer = images.view(len(images), *self.output_shape).to(self.dtype)
         replaced = vars(self.layer).get("forward")
         self.layer.forward = lambda *_: answer

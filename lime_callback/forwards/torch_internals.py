@@ -1,6 +1,6 @@
-"""What is private in torch and used all the same, in one place, as torch 2.13 has it.
+"""The private parts of torch that this package uses, as torch 2.13 has them.
 
-Each function says what stands in the way of a public name.
+Each function says why no public part of torch does.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))
-"""What torch keeps in every module: constant during a forward, but for the buffers and the mode."""
+"""The attributes that torch keeps in every module. In a forward only the buffers and the mode may change."""
 BUFFERS = "_buffers"
-"""The module's attribute with its own buffers by name. Set as a whole, since ``register_buffer`` copies none."""
+"""The attribute with a module's buffers by name. It is set as a whole: ``register_buffer`` would not copy a buffer."""
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether ``module.compile()`` or ``torch.compile(module)`` was called; torch has no public question for it."""
+    """Return whether ``module.compile()`` or ``torch.compile(module)`` was called; torch has no public test for it."""
     return bool(getattr(module, "_compiled_call_impl", None)) or hasattr(module, "_orig_mod")
 
 
 def convolve(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
-    """A convolution's padding, stride, dilation and groups with another weight and no bias.
+    """Convolve ``x`` with another weight and no bias, by the padding, stride, dilation and groups of ``layer``.
 
-    The public function takes them one by one, and knows no padding but by zeros.
+    The public functions for convolutions pad with zeros alone.
     """
     image: Tensor = layer._conv_forward(x, weight, None)
     return image

@@ -1,8 +1,9 @@
-"""Outputs: what the model returned, on which scale, and which of it is explained.
+"""Outputs: puts the model's outputs on a scale, and selects those that are explained.
 
-Begin with :mod:`~lime_callback.outputs.targets`; :mod:`~lime_callback.outputs.output_kinds` decides where the
-user left it open. Reducers make one value a class of one a pixel, and models of scikit-learn are forwards by
-:mod:`~lime_callback.outputs.sklearn_forward`.
+Begin with :mod:`~lime_callback.outputs.targets`. If the user has not chosen a scale or a target,
+:mod:`~lime_callback.outputs.output_kinds` does. Reducers (:mod:`~lime_callback.outputs.segmentation_reducers`) turn a
+value for each pixel into a value for each class. :mod:`~lime_callback.outputs.sklearn_forward` makes forwards of models
+of scikit-learn.
 """
 
 from typing import TYPE_CHECKING

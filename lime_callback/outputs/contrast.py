@@ -1,4 +1,4 @@
-"""Contrasts: why this output and not that one. What is explained is the difference of two outputs.
+"""Contrasts: explains the difference of two outputs, and so why the model prefers one to the other.
 
 Letters: ``m`` rows, ``B`` inputs, ``K`` outputs, ``P`` pairs.
 """
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One output less another: an ``output`` of ``explain`` and of the callback.
+    """The difference ``first - second`` of two outputs, as the ``output`` of ``explain`` and of the callback.
 
-    What raises the difference speaks for the first. Of two logits it is the logarithm of the odds between the two
-    classes, in which the softmax's denominator cancels. A linear surrogate without an absolute penalty explains it by
-    the difference of the two outputs' coefficients; its score and errors are its own.
+    A feature with a positive coefficient speaks for the first output. The difference of two logits is the logarithm of
+    the odds between the two classes, since the softmax's denominator cancels. Without an L1 penalty, the surrogate's
+    coefficients are the differences of the two outputs' coefficients; score and errors are not.
 
     Args:
-        first: index of the output, or of one output a pair.
-        second: index of the output that is taken from it, likewise.
+        first: the index of the output, or a sequence with an index for each pair.
+        second: the index of the output that is subtracted, or a sequence with an index for each pair.
 
     Raises:
-        ValueError: if there is no pair, an index is below 0, the two are not equally many, or an output is compared
-            with itself.
-        TypeError: if they are no whole numbers.
+        ValueError: if there is no pair, an index is below 0, the two sequences differ in length, or an output is
+            compared with itself.
+        TypeError: if an index is not a whole number.
     """
 
     first: int | Sequence[int]
@@ -57,26 +57,26 @@ class Contrast:
 
     @classmethod
     def predicted(cls, outputs: Tensor) -> Contrast:
-        """Each input's largest output against its second largest, as they are now: B pairs.
+        """Return B pairs: for each input the largest output against the second largest.
 
         ``explain(model, x, features, torch.arange(len(x)), output=Contrast.predicted(model(x)))`` explains each input
-        by its own pair, which stays the same whatever the perturbations do to the order.
+        by its own pair. The pair stays the same, even if perturbations change the order of the outputs.
 
         Args:
-            outputs: ``[B, K]``, at least two of them.
+            outputs: the unperturbed inputs' outputs, ``[B, K]``, with K at least 2.
 
         Raises:
-            ValueError: if there are fewer.
+            ValueError: if K is below 2.
         """
         first, second = TopLabels(2)(outputs).T.tolist()
         return cls(first, second)
 
     def __call__(self, outputs: Tensor) -> Tensor:
-        """Differences ``[m, P]`` of outputs ``[m, K]``, in float32 or wider.
+        """Return the differences ``[m, P]`` of outputs ``[m, K]``, in float32 or wider.
 
         Raises:
-            ValueError: if there are no such outputs.
-            TypeError: if they are no tensor.
+            ValueError: if ``outputs`` does not have two axes, or K is not above every index.
+            TypeError: if ``outputs`` is not a tensor.
         """
         if not isinstance(outputs, Tensor):
             raise TypeError(f"`Contrast` takes outputs [m, K]. Found a {type(outputs).__name__}.")
@@ -87,6 +87,6 @@ class Contrast:
                 f"`Contrast` takes outputs [m, K], with K at least {needed + 1} for output {needed}. Found shape "
                 f"{tuple(outputs.shape)}."
             )
-        # Before the difference, whose digits half precision would lose.
+        # The outputs are widened first, since a difference in half precision would lose digits.
         y = outputs if outputs.dtype == torch.float64 else outputs.float()
         return torch.stack([y[:, i] - y[:, j] for i, j in pairs], dim=1)

@@ -1,8 +1,7 @@
-"""What a model's outputs are, as its labels tell, and what is explained of them where the user did not say.
+"""Tells from the labels what a model's outputs stand for, and chooses scale and targets if the user did not.
 
-Letters: ``P`` probes, ``K`` outputs. Outputs are scores ``[P, K]``, see :mod:`lime_callback.outputs.targets`; labels
-    are the
-batch's entry for the probes, ``[P]``, ``[P, 1]`` or ``[P, K]`` where they fit.
+Letters: ``P`` probes, ``K`` outputs, ``T`` targets. Outputs are ``[P, K]``, see :mod:`lime_callback.outputs.targets`.
+Labels are the batch's entry for the probes, usually ``[P]``, ``[P, 1]`` or ``[P, K]``.
 """
 
 from __future__ import annotations
@@ -23,20 +22,24 @@ if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
 
 Kind = Literal["classes", "binary", "several", "values", "outputs"]
-"""``"classes"``: one of K is true, by an integer label. ``"binary"``: the single output is the logit of class 1, or its
-probability.
-``"several"``: of K classes any number is true, by labels of 0 and 1. ``"values"``: numbers, by numbers as labels.
-``"outputs"``: the labels do not tell."""
+"""What outputs stand for.
+
+- ``"classes"``: K classes, of which an integer label names the true one.
+- ``"binary"``: the single output is the logit or the probability of class 1.
+- ``"several"``: K classes, of which any number may be true; labels are 0 or 1 for each class.
+- ``"values"``: numbers, as the labels are.
+- ``"outputs"``: the labels do not tell.
+"""
 
 
 def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
-    """What the outputs are.
+    """Return what the outputs stand for.
 
     Args:
-        outputs: ``[P, K]``.
-        labels: of the same probes, or ``None``.
-        output: the scale of the outputs, as the user's argument: what a function makes of a single output is unknown,
-            and differences of outputs are no classes.
+        outputs: the outputs for the probes, ``[P, K]``.
+        labels: the probes' labels, or ``None``.
+        output: the user's argument. With a function, a single output is not taken for ``"binary"``; with a
+            :class:`~lime_callback.outputs.Contrast`, outputs are differences and not classes.
     """
     probes, size = outputs.shape
     if labels is None or not labels.numel() or isinstance(output, Contrast):
@@ -47,7 +50,7 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
         return "classes" if whole and bool(labels_that_fit(labels, size).any()) else "outputs"
     marks = bool(((labels == 0) | (labels == 1)).all())
     if one_each:
-        known = marks or (whole and bool((labels <= 1).all()))  # below 0 are samples without a label
+        known = marks or (whole and bool((labels <= 1).all()))  # a label below 0 means that a sample has none
         return "values" if not known else "outputs" if callable(output) else "binary"
     if labels.ndim == 2 and labels.shape == outputs.shape:
         return "several" if marks else "values"
@@ -55,7 +58,7 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
 
 
 def labels_that_fit(labels: Tensor, size: int) -> Tensor:
-    """Which labels are one of ``size`` classes, bool ``[P]``; -100 and the like are none."""
+    """Return which labels are from 0 to ``size - 1``, bool ``[P]``; -100 and the like are not."""
     flat = labels.reshape(-1)
     return (flat >= 0) & (flat < size)
 
@@ -64,15 +67,16 @@ Scale = Literal["centered", "log_softmax", "raw"]
 
 
 def scale_of(kind: Kind, outputs: Tensor, layout: Layout) -> Scale:
-    """The scale of ``output="auto"``: only logits of classes are centered, and no probabilities.
+    """Return the scale that ``output="auto"`` stands for.
 
-    Classes of vectors are explained by their log-probability. Where classes lie in order along an element, the logit of
-    one between others hardly depends on it: what rises and falls are the others' logits.
+    Classes of inputs without pixels get ``"log_softmax"``, other classes ``"centered"``, and probabilities and all
+    other outputs ``"raw"``. Inputs without pixels differ because of classes that follow each other along an element's
+    value: the logit of a class in the middle hardly depends on that element, while its probability does.
 
     Args:
-        kind: of the outputs.
-        outputs: as the model returned them, ``[P, K]``.
-        layout: of the inputs.
+        kind: what the outputs stand for.
+        outputs: the model's unscaled outputs, ``[P, K]``.
+        layout: names the inputs' axes.
     """
     if kind == "classes" and not layout.has_pixels:
         return "log_softmax"
@@ -80,17 +84,18 @@ def scale_of(kind: Kind, outputs: Tensor, layout: Layout) -> Scale:
 
 
 def targets_of(target: Any, kind: Kind, outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """The outputs that are explained, int64 ``[P, T]``, on the outputs' device.
+    """Return the indices of the explained outputs, int64 ``[P, T]``, on the outputs' device.
 
     Args:
-        target: as the user's argument. ``"auto"`` takes the labels of classes, and the largest output where a label is
-            no class. Of values, whose units may differ, ``"auto"`` and ``"predicted"`` take output 0.
-        kind: of the outputs.
-        outputs: ``[P, K]``.
-        labels: of the probes, or ``None``.
+        target: the user's argument. ``"auto"`` takes the label of a probe with classes, or the largest output if the
+            label is not a class. For values, whose units may differ, ``"auto"`` and ``"predicted"`` take output 0.
+        kind: what the outputs stand for.
+        outputs: the outputs for the probes, ``[P, K]``.
+        labels: the probes' labels, or ``None``.
 
     Raises:
-        ValueError: if labels are asked for and there are none that fit, or a target is not below K.
+        ValueError: if ``target`` is ``"label"`` and no integer labels fit, or an index is not below K.
+        TypeError: if ``target`` is a function that returns no tensor, or holds something other than integers.
     """
     if target in ("auto", "predicted") and isinstance(target, str):
         largest = outputs.argmax(1, keepdim=True)
@@ -110,18 +115,18 @@ _AS = {"centered": ", as its logit less the mean of all logits", "log_softmax": 
 def explained_outputs_text(
     target: Any, kind: Kind, scale: str | None, size: int, labels: Tensor | None, class_names: Sequence[str] | None
 ) -> str:
-    """One sentence: whose reasons are explained.
+    """Return a sentence that tells the user which outputs are explained.
 
     Args:
-        target: as the user's argument.
-        kind: of the outputs.
-        scale: that ``output="auto"`` became; ``None`` where the user chose one.
-        size: K.
-        labels: of the probes, or ``None``.
-        class_names: of the outputs, or ``None``.
+        target: the user's argument.
+        kind: what the outputs stand for.
+        scale: the scale that ``output="auto"`` became; ``None`` if the user chose a scale.
+        size: the number of outputs, K.
+        labels: the probes' labels, or ``None``.
+        class_names: the outputs' names, or ``None``.
     """
-    what = _which(target, kind, size, labels, class_names)
-    return f"explains {what}{_AS.get(scale or '', '')}."
+    outputs = _which(target, kind, size, labels, class_names)
+    return f"explains {outputs}{_AS.get(scale or '', '')}."
 
 
 def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_names: Sequence[str] | None) -> str:

@@ -1,7 +1,7 @@
-"""Output reducers: from an output of one value for each pixel to one for each class, which a surrogate can explain.
+"""Reducers: turn an output with values for each pixel into a value for each class, which a surrogate can explain.
 
-Letters: ``m`` rows of a batch, ``K`` classes, ``S`` pixels (or tokens). A model returns ``[m, K, *pixels]``, not yet as
-probabilities; where there is one number for each pixel, it is the logit of the second of two classes.
+Letters: ``m`` rows of a batch, ``K`` classes, ``S`` pixels (or tokens). A model returns logits ``[m, K, *pixels]``. If
+it returns a single number for each pixel, that number is the logit of the second of two classes.
 """
 
 from __future__ import annotations
@@ -20,43 +20,44 @@ Scale = Literal["softmax", "raw", "sigmoid"]
 
 
 class Reducer(ABC):
-    """Turns a model's output into scores, and may ask for what the model said of the inputs as they are.
+    """Turns a model's output into a value for each class, and may use the model's output for the unperturbed inputs.
 
-    What :meth:`pin` returns is kept for the inputs, in the callback for the whole run: so the same is asked of each
-    perturbation, and at every epoch.
+    The result of :meth:`pin` is kept for the inputs, and by the callback for the whole run. So every perturbation at
+    every epoch is reduced by the same rule.
     """
 
     def pin(self, output: Tensor) -> Tensor | None:
-        """What has to be known of unperturbed inputs, one row for each.
+        """Return what has to be kept of the output for unperturbed inputs, ``[m, ...]``, or ``None``.
 
         Args:
-            output: of the model for the inputs as they are, ``[m, ...]``.
+            output: the model's output for the unperturbed inputs, ``[m, ...]``.
         """
         return None
 
     @abstractmethod
     def __call__(self, output: Tensor, pinned: Tensor | None) -> Tensor:
-        """Scores ``[m, K]``.
+        """Return a value for each row and class, ``[m, K]``.
 
         Args:
-            output: of the model for perturbed inputs, ``[m, ...]``.
-            pinned: for each row what was pinned of its unperturbed input, ``[m, ...]``.
+            output: the model's output for perturbed inputs, ``[m, ...]``.
+            pinned: for each row the result of :meth:`pin` for its unperturbed input, ``[m, ...]``, or ``None``.
         """
 
 
 @dataclass(frozen=True)
 class ClassRegion(Reducer):
-    """The mean of each class over the pixels that were predicted as it before anything was hidden.
+    """The mean value of each class over the pixels that the model assigns to that class in the unperturbed input.
 
-    0 for a class without any. So a coefficient says what a feature adds to the model's belief in its own segmentation.
+    A class without pixels has the value 0. A coefficient then says what a feature adds to the model's belief in its own
+    segmentation.
 
     Args:
-        scale: of what the mean is taken: probabilities, ``"softmax"`` or ``"sigmoid"``, or the ``"raw"`` output.
-        axis: of the classes in the output, where the batch is axis 0; ``None`` where there is none, ``[m, *pixels]``.
+        scale: the values that are averaged: probabilities by ``"softmax"`` or ``"sigmoid"``, or the ``"raw"`` output.
+        axis: the output's axis of classes, where axis 0 is the batch; ``None`` if the output is ``[m, *pixels]``.
 
     Raises:
-        ValueError: if the scale is unknown, or the axis is 0.
-        TypeError: if the axis is no whole number.
+        ValueError: if ``scale`` is unknown, or ``axis`` is 0.
+        TypeError: if ``axis`` is not a whole number.
     """
 
     scale: Scale = "softmax"
@@ -67,7 +68,7 @@ class ClassRegion(Reducer):
         object.__setattr__(self, "axis", _check_axis(self.axis))
 
     def pin(self, output: Tensor) -> Tensor:
-        """The class of each pixel, ``[m, S]``; of one byte where there are no more than 256 classes."""
+        """Return each pixel's class, ``[m, S]``, uint8 for up to 256 classes, else int32."""
         logits = _classes(output, self.axis)
         return logits.argmax(1).to(torch.uint8 if logits.shape[1] <= 256 else torch.int32)
 
@@ -83,23 +84,23 @@ class ClassRegion(Reducer):
         values = logits
         if self.scale != "raw":
             values = logits.softmax(1) if self.scale == "softmax" else logits.sigmoid()
-        # No scatter: on a device its sums depend on the order, and an unchanged model would drift.
+        # No scatter: a GPU's sums depend on their order, and an unchanged model would seem to drift.
         inside = pinned.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device).unsqueeze(1)
         return torch.where(inside, values, 0.0).sum(2) / inside.sum(2).clamp(min=1)
 
 
 @dataclass(frozen=True)
 class PixelCount(Reducer):
-    """How many pixels each class has.
+    """The number of pixels of each class.
 
     Args:
-        soft: whether a pixel counts for each class by its probability, rather than for the largest alone.
+        soft: whether a pixel counts for each class by its probability; otherwise it counts for its largest class.
         share: whether to divide by the number of all pixels.
-        axis: of the classes in the output, where the batch is axis 0; ``None`` where there is none, ``[m, *pixels]``.
+        axis: the output's axis of classes, where axis 0 is the batch; ``None`` if the output is ``[m, *pixels]``.
 
     Raises:
-        ValueError: if the axis is 0.
-        TypeError: if an argument is of another kind.
+        ValueError: if ``axis`` is 0.
+        TypeError: if ``soft`` or ``share`` is not a bool, or ``axis`` is not a whole number.
     """
 
     soft: bool = False
@@ -132,24 +133,24 @@ def _check_axis(value: Any) -> int | None:
 
 
 def _classes(output: Any, axis: int | None) -> Tensor:
-    """The output as ``[m, K, S]``, in float32 or wider, with at least two classes.
+    """Return the output as ``[m, K, S]``, in float32 or wider, with at least two classes.
 
     Raises:
-        TypeError: if it is no tensor.
-        ValueError: if it has no axis of pixels.
+        TypeError: if ``output`` is not a tensor.
+        ValueError: if it has no axis of pixels, or ``axis`` is not one of its axes.
     """
     if not isinstance(output, Tensor):
         raise TypeError(
             f"`forward` should return a tensor [m, K, H, W]. Found a {type(output).__name__}. Pick the tensor inside "
             "`forward`."
         )
-    found = tuple(output.shape)
+    shape = tuple(output.shape)
     if axis is None:
         output, axis = output.unsqueeze(1), 1
     if output.ndim < 3 or not -output.ndim < axis < output.ndim:
         raise ValueError(
             f"`forward` should return a value for each class and pixel, [m, K, H, W], with the classes on `axis`. "
-            f"Found shape {found}. A model of one value an input needs no reducer."
+            f"Found shape {shape}. A model of one value an input needs no reducer."
         )
     logits = output.movedim(axis, 1).flatten(2)
     logits = logits if logits.dtype in (torch.float32, torch.float64) else logits.float()

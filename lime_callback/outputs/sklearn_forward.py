@@ -1,6 +1,6 @@
-"""Models of scikit-learn as forwards: a random forest or an SVM in :func:`~lime_callback.explain`.
+"""Makes forwards of models of scikit-learn, so that :func:`~lime_callback.explain` explains a forest or an SVM.
 
-An input ``[*dims]`` becomes a row of d elements, in the order of its memory.
+An input ``[*dims]`` becomes a row of all its elements, in row-major order.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _METHODS: tuple[Method, ...] = ("predict_proba", "decision_function", "predict")
 class SklearnForward:
     """A fitted classifier or regressor of scikit-learn, as a function of tensors ``[m, *dims]``.
 
-    Of a classifier, output k belongs to ``classes_[k]``: its probability; where the model has none, its decision value;
-    where it has neither, 1 if it is the predicted class and else 0. Two classes have two decision values, one the
-    negative of the other. Of a regressor, outputs are the predicted numbers, ``[m]`` or ``[m, K]``.
+    A classifier's output k belongs to the class ``classes_[k]``. It is that class's probability, its decision value, or
+    1 for the predicted class and else 0, depending on ``method``. Two classes get two decision values, one the negative
+    of the other. A regressor's outputs are the predicted numbers, ``[m]`` or ``[m, K]``.
 
     Args:
-        estimator: the model, or a pipeline or search that ends in one.
-        method: which of its methods is called; ``None`` takes the first of ``predict_proba``, ``decision_function`` and
-            ``predict`` that it has.
+        estimator: the model, or a pipeline or search that ends in a model.
+        method: the method to call; ``None`` takes the first of ``predict_proba``, ``decision_function`` and ``predict``
+            that the model has.
 
     Raises:
-        ValueError: if the model is not fitted, or the method is unknown or one that it does not have.
-        TypeError: if it is neither a classifier nor a regressor.
+        ValueError: if the model is not fitted, or ``method`` is unknown or the model does not have it.
+        TypeError: if ``estimator`` is neither a classifier nor a regressor.
     """
 
     estimator: Any
@@ -80,11 +80,11 @@ class SklearnForward:
         return bool(is_regressor(self.estimator))
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Outputs ``[m]`` or ``[m, K]`` in float64 (float32 on devices without it), on the inputs' device.
+        """Return outputs ``[m]`` or ``[m, K]`` in float64 (float32 on MPS), on the inputs' device.
 
         Raises:
-            ValueError: if the inputs have another number of elements than the model was fitted with, or its outputs do
-                not belong to its classes one by one.
+            ValueError: if an input does not have as many elements as the model was fitted with, or the model does not
+                have one output for each class.
         """
         rows = inputs.detach().flatten(1).cpu().double().numpy()
         expected = getattr(self.estimator, "n_features_in_", rows.shape[1])
@@ -93,27 +93,27 @@ class SklearnForward:
                 f"`inputs` should have the {expected} elements that the {type(self.estimator).__name__} was fitted "
                 f"with. Found shape {tuple(inputs.shape)}, {rows.shape[1]} elements each."
             )
-        found = getattr(self.estimator, str(self.method))(rows)
+        outputs = getattr(self.estimator, str(self.method))(rows)
         if self._classifies:
-            found = self._by_class(found)
+            outputs = self._by_class(outputs)
         dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
-        return torch.as_tensor(np.asarray(found, dtype=np.float64)).to(inputs.device, dtype)
+        return torch.as_tensor(np.asarray(outputs, dtype=np.float64)).to(inputs.device, dtype)
 
-    def _by_class(self, found: Any) -> Any:
-        """One column a class."""
+    def _by_class(self, outputs: Any) -> Any:
+        """Return a classifier's outputs with a column for each class."""
         classes = self.estimator.classes_
-        if isinstance(found, list) or isinstance(classes, list):
+        if isinstance(outputs, list) or isinstance(classes, list):
             raise ValueError(
                 f"`estimator` should tell the classes of one label. Found a {type(self.estimator).__name__} of "
                 f"{len(classes)} labels; fit one model for each."
             )
         if self.method == "predict":
-            return found[:, None] == classes
-        if self.method == "decision_function" and found.ndim == 1:
-            return np.stack([-found, found], axis=1)
-        if found.shape[1] != len(classes):
+            return outputs[:, None] == classes
+        if self.method == "decision_function" and outputs.ndim == 1:
+            return np.stack([-outputs, outputs], axis=1)
+        if outputs.shape[1] != len(classes):
             raise ValueError(
-                f"`estimator` should have one output for each of its {len(classes)} classes. Found {found.shape[1]} "
+                f"`estimator` should have one output for each of its {len(classes)} classes. Found {outputs.shape[1]} "
                 f"of a {type(self.estimator).__name__}; an SVM has one a class by `decision_function_shape='ovr'`."
             )
-        return found
+        return outputs

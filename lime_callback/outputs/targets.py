@@ -1,6 +1,6 @@
-"""Outputs and targets: what the model returned, on which scale, and which of it is explained.
+"""Puts a forward's output on a scale, and selects the outputs that are explained.
 
-A forward's output becomes scores ``[m, K]``, in float32 or wider. Targets are indices into K, ``[B, T]``.
+A forward's output becomes ``[m, K]``, in float32 or wider. Targets are indices of outputs, from 0 to K - 1, ``[B, T]``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lime_callback.outputs.segmentation_reducers import Reducer
 Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
 Output = Literal["raw", "centered", "softmax", "sigmoid", "log_softmax"]
 LEAST_PROBABILITY = 1e-12
-"""A smaller one counts as this, so that its logarithm is finite, and no single row outweighs all others."""
-# How near to 1 the sum of each row's probabilities is: rows of logits do not all come so near by chance.
+"""Smaller probabilities count as this one, so that logarithms are finite and no single row outweighs all others."""
+# Each row's probabilities sum to 1 with at most this error. Rows of logits do not all do so by chance.
 _SUMS = {torch.float64: 1e-4, torch.float32: 1e-4}
 _SUMS_OF_HALF = 1e-2
 
 
 def log_probabilities(y: Tensor) -> Tensor:
-    """Logarithms of the probabilities that outputs ``[m, K]`` of classes state: logits, or probabilities already.
+    """Return the log-probabilities ``[m, K]`` of outputs ``[m, K]``, which are logits or already probabilities.
 
-    Which they are is decided for all rows together, without waiting for the device.
+    All rows together decide which they are, without waiting for the device.
     """
     wide = _wide(y)
     stated = (wide >= 0).all() & ((wide.sum(-1) - 1).abs() < _SUMS.get(y.dtype, _SUMS_OF_HALF)).all()
@@ -42,7 +42,7 @@ def _wide(y: Tensor) -> Tensor:
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda y: _wide(y),
-    # What is added to all logits moves no probability, and here nothing either.
+    # A number added to all logits changes no probability; centering makes it change nothing here either.
     "centered": lambda y: _wide(y) - _wide(y).mean(-1, keepdim=True),
     "softmax": lambda y: _wide(y).softmax(-1),
     "sigmoid": lambda y: _wide(y).sigmoid(),
@@ -51,39 +51,39 @@ _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_output(output: Any, *more: str) -> None:
-    """Raise if ``output`` is neither a known scale, or one of ``more`` names, nor a function.
+    """Raise if ``output`` is none of these: a known scale, one of ``more`` names, a function.
 
     Raises:
-        ValueError: if it is an unknown name.
-        TypeError: if it is neither a name nor a function.
+        ValueError: if ``output`` is an unknown name.
+        TypeError: if ``output`` is neither a name nor a function.
     """
     known = (*more, *_SCALES)
     if (callable(output) and not isinstance(output, type)) or (isinstance(output, str) and output in known):
         return
-    found = (
+    found_text = (
         f"the class {output.__name__}; make an object of it" if isinstance(output, type) else f"`output = {output!r}`"
     )
     names = ", ".join(map(repr, known))
-    message = f"`output` should be one of {names}, a Reducer, or a function of the model's output. Found {found}."
+    message = f"`output` should be one of {names}, a Reducer, or a function of the model's output. Found {found_text}."
     raise ValueError(message) if isinstance(output, str) else TypeError(message)
 
 
 def scaled_outputs(
     raw: Any, rows: int, output: Output | Callable[[Tensor], Tensor] | Reducer, pinned: Tensor | None = None
 ) -> Tensor:
-    """A forward's output on the wanted scale, ``[m, K]``.
+    """Return a forward's output on a scale, ``[m, K]``.
 
     Args:
-        raw: what the forward returned for ``rows`` inputs: ``[m]`` or ``[m, K]``, or anything that a callable
-            ``output`` turns into such a tensor.
-        rows: m.
-        output: the scale.
-        pinned: for each row what a reducer pinned; ``None`` of inputs that are as they are.
+        raw: the forward's output for m inputs: ``[m]`` or ``[m, K]``, or anything that a callable ``output`` turns into
+            such a tensor.
+        rows: the number of inputs, m.
+        output: the scale, a function of the output, or a reducer.
+        pinned: for each row what the reducer pinned; ``None`` pins from ``raw``, for unperturbed inputs.
 
     Raises:
-        TypeError: if there is no tensor.
-        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, if there is no output, or if softmax, its logarithm
-            or centering is asked of a single one.
+        TypeError: if the result is not a tensor.
+        ValueError: if its shape is neither ``[m]`` nor ``[m, K]``, it is empty or complex, or ``output`` is
+            ``"softmax"``, ``"log_softmax"`` or ``"centered"`` and K is 1.
     """
     if isinstance(output, Reducer):
         y = output(raw, output.pin(raw) if pinned is None else pinned)
@@ -115,14 +115,14 @@ def scaled_outputs(
 
 @dataclass(frozen=True)
 class TopLabels:
-    """Each input's k largest outputs, largest first: a ``target`` of ``explain`` and of the callback.
+    """Each input's k largest outputs, largest first, as the ``target`` of ``explain`` and of the callback.
 
     Args:
-        k: how many, at least 1.
+        k: the number of outputs, at least 1.
 
     Raises:
         ValueError: if ``k`` is below 1.
-        TypeError: if it is no whole number.
+        TypeError: if ``k`` is not a whole number.
     """
 
     k: int = 5
@@ -131,10 +131,10 @@ class TopLabels:
         object.__setattr__(self, "k", check_count("k", self.k))
 
     def __call__(self, outputs: Tensor) -> Tensor:
-        """Indices ``[B, k]`` of outputs ``[B, K]``; of equal ones the first comes first.
+        """Return the indices ``[B, k]`` of the largest of outputs ``[B, K]``; of equal outputs the first comes first.
 
         Raises:
-            ValueError: if there are fewer outputs than ``k``.
+            ValueError: if ``outputs`` is not ``[B, K]``, or K is below ``k``.
         """
         if outputs.ndim != 2 or outputs.shape[1] < self.k:
             raise ValueError(
@@ -145,16 +145,16 @@ class TopLabels:
 
 
 def select_targets(target: Target, outputs: Tensor) -> Tensor:
-    """Which outputs are explained, int64 ``[B, T]``.
+    """Return the indices of the explained outputs, int64 ``[B, T]``, on the outputs' device.
 
     Args:
-        target: one index for all, a list [T] for all, a tensor [B] or [B, T] of one for each input, a function of the
-            outputs that returns such a tensor, or ``None`` for every output.
-        outputs: for the unperturbed inputs, ``[B, K]``.
+        target: an index or a list [T] of indices for all inputs; a tensor [B] or [B, T] of indices for each input; a
+            function of the outputs that returns such a tensor; or ``None`` for every output.
+        outputs: the outputs for the unperturbed inputs, ``[B, K]``.
 
     Raises:
-        ValueError: if an index is not below K or its shape does not fit.
-        TypeError: if it is not made of integers, or the function returns no tensor.
+        ValueError: if an index is below 0 or not below K, or the target's shape does not fit.
+        TypeError: if ``target`` holds something other than integers, or the function does not return a tensor.
     """
     batch, size = outputs.shape
     if callable(target):
@@ -175,7 +175,7 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
                 f"`target` should be an integer, a list of integers, a tensor, a function of the outputs or None. "
                 f"Found `target = {target!r}`."
             )
-        # No model has so many outputs; what is beyond them is told below.
+        # Clamped, since an index may exceed int64; the check below reports the index itself.
         chosen = torch.tensor([max(-1, min(value, size)) for value in values])
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise TypeError(f"`target` should hold integers, the indices of outputs. Found dtype {chosen.dtype}.")
@@ -187,9 +187,9 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
                 f"all. Found "
                 f"shape {tuple(target.shape)}."
             )
-    # Where it is, and numbers without a tensor: what is on a device makes it wait.
-    given = chosen.flatten().tolist() if isinstance(target, Tensor) else values
-    wrong = sorted({t for t in given if not 0 <= t < size})
+    # Numbers that the user gave as a list are checked there: reading a tensor back would wait for the device.
+    indices = chosen.flatten().tolist() if isinstance(target, Tensor) else values
+    wrong = sorted({t for t in indices if not 0 <= t < size})
     if wrong:
         raise ValueError(
             f"`target` should be an index from 0 to {size - 1}: the model has {size} "
@@ -200,15 +200,16 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
 
 
 def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tensor:
-    """The outputs that are explained, int64 ``[P, T]``.
+    """Return the indices of the explained outputs for probes, int64 ``[P, T]``.
 
     Args:
         target: ``"predicted"``, ``"label"``, ``"all"``, an index, a list of indices, or a function of the outputs.
-        outputs: of the model for the probes, ``[P, K]``.
-        labels: of the probes, ``[P]``, or ``None`` if there are none.
+        outputs: the model's outputs for the probes, ``[P, K]``.
+        labels: the probes' integer labels, ``[P]``, or ``None`` if they have none.
 
     Raises:
-        ValueError: if labels are asked for and there are none, or a target is not below K.
+        ValueError: if ``target`` is ``"label"`` and ``labels`` is ``None``, or an index is not below K.
+        TypeError: as :func:`select_targets` raises it.
     """
     if target == "predicted":
         return outputs.argmax(1, keepdim=True)
@@ -219,10 +220,12 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
                 "`label_key=`, or `target='predicted'`."
             )
         single = outputs.shape[1] == 1 and bool(((labels == 0) | (labels == 1)).all())
-        target = torch.zeros_like(labels) if single else labels  # of a single logit the label is no index
+        target = (
+            torch.zeros_like(labels) if single else labels
+        )  # with a single logit, a label is not an index of an output
     return select_targets(None if isinstance(target, str) else target, outputs)
 
 
 def target_name(index: int, class_names: Sequence[str] | None) -> str:
-    """The output's name, or its number."""
+    """Return the output's name, or its number if it has no name."""
     return class_names[index] if class_names is not None and index < len(class_names) else str(index)

@@ -1,9 +1,9 @@
-"""Pictures: from explanations to figures, in a run and without one.
+"""Pictures: turns explanations into figures, in a run and without one.
 
-Begin with :mod:`~lime_callback.pictures.view_pictures`: which figure shows which view, and what is written on
-it. The functions that this door opens need no run. Pictures of the inputs come as uint8 ``[B, H, W, 3]``;
-:func:`lime_callback.figures.composite` makes them of any inputs. Every function returns a ``matplotlib``
-figure, of which :func:`lime_callback.figures.render` makes an array.
+Begin with :mod:`~lime_callback.pictures.view_pictures`, which decides which figure shows a view and writes its texts.
+The functions exported here need no run. They take pictures of the inputs as uint8 ``[B, H, W, 3]``, which
+:func:`lime_callback.figures.composite` makes of any inputs, and return a ``matplotlib`` figure, which
+:func:`lime_callback.figures.render` turns into an array.
 """
 
 from typing import TYPE_CHECKING

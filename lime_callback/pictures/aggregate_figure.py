@@ -1,4 +1,4 @@
-"""An aggregate as a figure: mean and spread over inputs, drawn like a single explanation.
+"""Draws an aggregate: mean and spread over inputs, in the form of a single explanation.
 
 Letters: ``T`` targets, ``d`` features, ``C`` channels.
 """
@@ -23,19 +23,19 @@ def draw_aggregate(
     class_names: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """Draw each feature's mean with its 95 % interval, over the span of one standard deviation of the inputs.
+    """Draw each feature's mean with its 95 % interval, on a grey span of mean ± standard deviation over the inputs.
 
-    The interval says how well the mean over all inputs alike is known; the span says how much inputs differ.
+    The interval says how well the mean over all such inputs is known; the span says how much inputs differ.
 
     Args:
-        aggregate: of any features; superbands stand at their wavelengths.
-        wavelengths: of the channels, in nm; ``None``: channel numbers stand for them.
-        class_names: of the outputs.
-        caption: what is shown.
+        aggregate: the aggregate, of any features; superbands stand at their wavelengths.
+        wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
+        class_names: the outputs' names; ``None`` draws their numbers.
+        caption: the figure's heading, before the number of inputs.
 
     Raises:
-        ValueError: if there is no explanation in it, or the wavelengths do not fit.
-        TypeError: if it is no aggregate.
+        ValueError: if the aggregate holds no explanation, or the wavelengths do not fit its channels.
+        TypeError: if ``aggregate`` is not an :class:`~lime_callback.summaries.Aggregate`.
     """
     from lime_callback.figures import superband_bars
 
@@ -62,18 +62,18 @@ def draw_aggregate_spectra(
     class_names: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """Draw each channel's mean over the wavelength, a chart for each target, up to 16.
+    """Draw each channel's mean over the wavelength, in a chart for each of the first 16 targets.
 
     Args:
-        aggregate: of features that are the same groups of channels in every input.
-        wavelengths: of the channels, in nm; ``None``: the axis shows channel numbers.
-        class_names: of the outputs.
-        caption: what is shown.
+        aggregate: the aggregate; its features are the same groups of channels in every input.
+        wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
+        class_names: the outputs' names; ``None`` draws their numbers.
+        caption: the figure's heading, before the number of inputs.
 
     Raises:
-        ValueError: if its features are no groups of channels, there is no explanation in it, or the wavelengths do not
-            fit.
-        TypeError: if it is no aggregate.
+        ValueError: if the aggregate's features are not groups of channels, it holds no explanation, or the wavelengths
+            do not fit its channels.
+        TypeError: if ``aggregate`` is not an :class:`~lime_callback.summaries.Aggregate`.
     """
     from lime_callback.figures import SpectrumPanel, spectra
 
@@ -106,13 +106,13 @@ def _targets(aggregate: Aggregate, class_names: Sequence[str] | None) -> list[st
 
 
 def _limit(aggregate: Aggregate) -> float:
-    """What the axes have to show: the largest mean with its spread."""
+    """Return the largest ``|mean| + spread``, which the axes have to show."""
     reach = aggregate.mean.abs() + aggregate.spread.nan_to_num(0.0)
     return float(reach.nan_to_num(0.0).max())
 
 
 def _caption(aggregate: Aggregate, caption: str) -> str:
-    counted = int(aggregate.count.max())  # of those above the gate
-    some = f"{counted} of " * (counted != aggregate.inputs)
-    count = f"mean of {some}{aggregate.inputs} input{'s' * (aggregate.inputs != 1)}"
+    counted = int(aggregate.count.max())  # inputs whose score passed the gate
+    counted_of = f"{counted} of " * (counted != aggregate.inputs)
+    count = f"mean of {counted_of}{aggregate.inputs} input{'s' * (aggregate.inputs != 1)}"
     return f"{caption} · {count}" if caption else count

@@ -1,4 +1,4 @@
-"""An ensemble as a figure: each segmentation's map, and what they have in common on pixels."""
+"""Draws an ensemble: each segmentation's map, their mean on pixels, and where they agree."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SCALED = "scaled coefficient (root mean squares)"
 _LIMIT = 3.0
-_PAIRS = 8  # two rows each
+_PAIRS = 8  # of an input and a target; each takes two rows
 
 
 def draw_ensemble(
@@ -43,45 +43,45 @@ def draw_ensemble(
 ) -> Figure:
     """Draw several segmentations' explanations, their mean on pixels, and where they agree.
 
-    Maps are scaled as :func:`~lime_callback.summaries.ensemble` does it, to a root mean square of 1. Members agree
-    where the mean's absolute value exceeds their spread.
+    :func:`~lime_callback.summaries.ensemble` scales each map to a root mean square of 1. Segmentations agree on a pixel
+    if ``|mean| > spread`` there.
 
     Args:
-        members: up to 8 explanations of the same inputs and targets, by the names of their segmentations; up to 8
-            inputs and targets are drawn.
-        pictures: of their inputs, uint8 ``[B, H, W, 3]``.
-        class_names: of the outputs.
-        caption: what is shown.
+        members: up to 8 explanations of the same inputs and targets, by the names of their segmentations; the first 8
+            pairs of an input and a target are drawn.
+        pictures: the inputs' pictures, uint8 ``[B, H, W, 3]``.
+        class_names: the outputs' names; ``None`` draws their numbers.
+        caption: the figure's heading.
 
     Raises:
-        ValueError: if there is none, there are too many, they are not of the same inputs and targets, or the pictures
-            do not fit.
-        TypeError: if one is no explanation.
+        ValueError: if ``members`` is empty or holds more than 8, their inputs or targets differ, an explanation is not
+            of superpixels, or the pictures do not fit the inputs.
+        TypeError: if ``members`` is not a mapping, or holds something other than explanations.
     """
     from lime_callback.figures import Panel, Tile, tiles
 
     if not isinstance(members, Mapping):
         raise TypeError(f"`members` should be explanations by their names. Found a {type(members).__name__}.")
-    parts = {name: check_superpixels(one, pictures) for name, one in members.items()}
-    together = ensemble(parts.values())
-    agreed = torch.where(together.heatmap.abs() > together.spread, together.heatmap, 0.0)
-    some, size = next(iter(parts.values())), pictures.shape[1:3]
-    seamless = np.zeros(size, dtype=np.int64)  # what they have in common has no segments of its own
-    which, caption = first_parts(inputs_and_targets(some), _PAIRS, caption)
+    parts = {name: check_superpixels(explanation, pictures) for name, explanation in members.items()}
+    combined = ensemble(parts.values())
+    agreed = torch.where(combined.heatmap.abs() > combined.spread, combined.heatmap, 0.0)
+    any_member, size = next(iter(parts.values())), pictures.shape[1:3]
+    seamless = np.zeros(size, dtype=np.int64)  # a mean over segmentations has no segments itself
+    which, caption = first_parts(inputs_and_targets(any_member), _PAIRS, caption)
     by_member = [
-        list(panels(one, pictures, which, partial(_texts, name, one), ensemble([one]).heatmap))
-        for name, one in parts.items()
+        list(panels(explanation, pictures, which, partial(_texts, name, explanation), ensemble([explanation]).heatmap))
+        for name, explanation in parts.items()
     ]
     rows: list[Row] = []
-    for apart, (b, t) in zip(zip(*by_member, strict=True), which, strict=True):
-        mean, common = (on_pixels(some.features.layout, heat[b, t], size) for heat in (together.heatmap, agreed))
-        heading = title(some, b, t, class_names)
+    for member_panels, (b, t) in zip(zip(*by_member, strict=True), which, strict=True):
+        mean, common = (on_pixels(any_member.features.layout, heat[b, t], size) for heat in (combined.heatmap, agreed))
+        heading = title(any_member, b, t, class_names)
         rows += [
-            (f"{heading} · each segmentation by itself", apart),
+            (f"{heading} · each segmentation by itself", member_panels),
             (
                 f"{heading} · all of them together",
                 [
-                    Tile(pictures[b], "the input", f"output {float(some.prediction[b, t]):.3g}"),
+                    Tile(pictures[b], "the input", f"output {float(any_member.prediction[b, t]):.3g}"),
                     Panel(pictures[b], mean, seamless, "mean", f"of {len(parts)} maps"),
                     Panel(pictures[b], common, seamless, "where they agree", "mean above spread"),
                 ],
@@ -91,5 +91,5 @@ def draw_ensemble(
 
 
 def _texts(name: str, explanation: Explanation, b: int, t: int) -> dict[str, Any]:
-    has = explanation.features.present.expand(len(explanation.score), -1)[b]
-    return {"title": name, "subtitle": f"{int(has.sum())} superpixels, {fit_text(explanation, b, t)}"}
+    present = explanation.features.present.expand(len(explanation.score), -1)[b]
+    return {"title": name, "subtitle": f"{int(present.sum())} superpixels, {fit_text(explanation, b, t)}"}

@@ -1,4 +1,4 @@
-"""An explanation in a notebook: a table of what counts most, and the figure that fits its features.
+"""Shows an explanation in a notebook: a table of its strongest features, and the figure that fits its features.
 
 Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -26,7 +26,10 @@ _ROWS = 16
 
 
 def explanation_html(explanation: Explanation) -> str:
-    """A row for each input and target, up to 16: prediction, score, and the three features that count most."""
+    """Return an HTML table with a row for each of the first 16 pairs of an input and a target.
+
+    A row shows the output, the score, and the three features with the largest absolute coefficients.
+    """
     batch, targets, size = explanation.coefficients.shape
     pairs = [(b, t) for b in range(batch) for t in range(targets)]
     head = ("input", "target", "output", "R² of rows left out", "strongest, ± 95 % interval of all features at once")
@@ -41,16 +44,17 @@ def explanation_figure(
     explanation: Explanation, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Figure:  # fmt: skip
-    """The figure that fits: superband bars where channels are told apart, overlays or bars where pixels are.
+    """Draw the figure that fits the features: bars of superbands, overlays of the images, or bars of each input.
 
     Args:
-        explanation: to be shown.
-        images: the inputs ``[B, *dims]``; ``None``: bars are drawn in place of overlays.
-        wavelengths: of the channels, in nm.
-        class_names: of the outputs.
+        explanation: the explanation to show. Features that are the same groups of channels in every input become bars
+            of superbands.
+        images: the inputs ``[B, *dims]``, on which other features are overlaid; ``None`` draws bars for each input.
+        wavelengths: the channels' wavelengths in nm; ``None`` if they are unknown.
+        class_names: the outputs' names; ``None`` draws their numbers.
 
     Raises:
-        ValueError: if the images or the wavelengths do not fit.
+        ValueError: if the images or the wavelengths do not fit the explanation.
     """
     from lime_callback import figures
 
@@ -77,10 +81,12 @@ def explanation_figure(
 
 def _row(explanation: Explanation, b: int, t: int) -> list[str]:
     present = explanation.features.present.expand(len(explanation.score), -1)[b].cpu()
-    values, errors = (x[b, t].detach().cpu() for x in (explanation.coefficients, explanation.standard_error))
+    values, errors = (
+        values_of_all[b, t].detach().cpu() for values_of_all in (explanation.coefficients, explanation.standard_error)
+    )
     order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
     names = explanation.features.names
-    # They were chosen for being strong: their intervals are those of all features together.
+    # These features are shown for being strong, so their intervals have to hold for all features at once.
     quantile = float(critical_value(explanation.freedom.double().cpu(), of=int(present.sum()))[b])
     halves = torch.where(errors > 0, quantile * errors, 0.0)
     strongest = ", ".join(
@@ -95,7 +101,7 @@ def _row(explanation: Explanation, b: int, t: int) -> list[str]:
 
 
 def _short(name: str, most: int = 40) -> str:
-    """A name without its middle where it is long."""
+    """Replace a name's middle with an ellipsis if it has more than ``most`` characters."""
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
 
 

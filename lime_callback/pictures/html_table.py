@@ -1,4 +1,4 @@
-"""A table of texts in HTML, as notebooks show explanations and runs."""
+"""Makes the HTML tables with which notebooks show explanations and runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CELL = "text-align:left;padding:2px 12px 2px 0;vertical-align:top"
 
 
 def html_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with a caption and a line of headings; all texts are escaped."""
+    """Return an HTML table with a caption and a line of headings; all texts are escaped."""
     lines = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
     return (
         f"<table><caption style='text-align:left;font-weight:bold'>{html.escape(caption)}</caption>"

@@ -1,4 +1,4 @@
-"""What figures show of single inputs: explanations and pictures of their inputs in, panels and bars out.
+"""Turns explanations and pictures of their inputs into the panels and bars that figures show of single inputs.
 
 Letters: ``B`` inputs, ``T`` targets, ``H``, ``W`` pixels.
 """
@@ -29,7 +29,10 @@ EFFECT = "effect (share of the attribution)"
 
 
 def effect_limit(features: int) -> float:
-    """Effect at the ends of the colour scale: not fitted to what was found, so that a colour means the same again."""
+    """Return the effect at the ends of the colour scale, ``min(1, 1.5 / sqrt(features))``.
+
+    It depends on no explanation, so that a colour means the same effect at every epoch.
+    """
     return min(1.0, 1.5 / math.sqrt(features))
 
 
@@ -40,14 +43,14 @@ def panels(
     texts: Callable[[int, int], Mapping[str, Any]],
     heat: Tensor | None = None,
 ) -> Iterator[Panel]:
-    """Overlays for some inputs and targets.
+    """Yield an overlay for each chosen pair of an input and a target.
 
     Args:
-        explanation: on the CPU; its features are outlined.
-        pictures: of its inputs.
-        which: numbers of the inputs and targets.
-        texts: gives a panel's title and subtitle, and whether it is pale.
-        heat: of each element, ``[B, T, *dims]``, with size 1 where the mask has it; ``None``: effects, see
+        explanation: the explanation, on the CPU; its features are outlined.
+        pictures: its inputs' pictures, uint8 ``[B, H, W, 3]``.
+        which: pairs of an input's and a target's number.
+        texts: returns the title and subtitle of a pair's panel by their names, and whether the panel is pale.
+        heat: each element's value, ``[B, T, *dims]``, with size 1 wherever the mask has it; ``None`` takes effects, see
             :meth:`~lime_callback.Explanation.effects`.
     """
     from lime_callback.figures import Panel
@@ -69,74 +72,89 @@ def bars(
     *,
     as_effects: bool = False,
 ) -> Iterator[tuple[str, list[str], NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]:
-    """Title, names of the features that are there, coefficients and their halves for some inputs and targets.
-
-    Halves are half widths of 95 % intervals that hold for all features of an input at once, because the strongest are
-    looked at.
+    """Yield for each chosen pair of an input and a target what its bars show.
 
     Args:
-        explanation: on the CPU.
-        which: numbers of the inputs and targets.
-        title: of each of them.
-        as_effects: give effects and their halves, see :meth:`~lime_callback.Explanation.effects`.
+        explanation: the explanation, on the CPU.
+        which: pairs of an input's and a target's number.
+        title: returns a pair's title.
+        as_effects: whether to yield effects instead of coefficients, see
+            :meth:`~lime_callback.Explanation.effects`.
+
+    Yields:
+        The title, and of the m features that the input has: their names, their coefficients ``[m]``, and half of their
+        95 % intervals ``[m]``. The intervals hold for all of them at once, because people look at the strongest.
     """
-    given = (explanation.coefficients, explanation.standard_error)
+    coefficients_and_errors = (explanation.coefficients, explanation.standard_error)
     if as_effects:
-        given = (explanation.effects, explanation.effect_errors)
+        coefficients_and_errors = (explanation.effects, explanation.effect_errors)
     present = explanation.features.present.expand(len(explanation.score), -1)
     freedom = explanation.freedom.double().cpu()
     for b, t in which:
-        has = present[b]
-        names = [name for name, there in zip(explanation.features.names, has.tolist(), strict=True) if there]
-        values, errors = (one[b, t][has].detach() for one in given)
+        present_here = present[b]
+        names = [
+            name
+            for name, is_present in zip(explanation.features.names, present_here.tolist(), strict=True)
+            if is_present
+        ]
+        values, errors = (values_of_all[b, t][present_here].detach() for values_of_all in coefficients_and_errors)
         yield title(b, t), names, values.numpy(), (errors.double() * critical_value(freedom[b], of=len(names))).numpy()
 
 
 def on_pixels(layout: Layout, values: Tensor, size: tuple[int, ...]) -> NDArray[np.floating[Any]]:
-    """Values of one input's elements, ``[*dims]`` with size 1 where they broadcast, as ``[H, W]``."""
+    """Average values of an input's elements over the channels.
+
+    Args:
+        layout: names the axes of the values.
+        values: a value for each element, ``[*dims]``, or of size 1 along axes of pixels that share it.
+        size: the picture's size, ``(H, W)``.
+
+    Returns:
+        A value for each pixel, ``[H, W]``.
+    """
     return layout.canonical(values.unsqueeze(0))[0].mean(0).expand(size).numpy()
 
 
 def check_superpixels(explanation: object, pictures: NDArray[np.uint8]) -> Explanation:
-    """An explanation, on the CPU.
+    """Return the explanation on the CPU, if it is one of superpixels and the pictures fit its inputs.
 
     Raises:
-        TypeError: if it is none.
-        ValueError: if it is none of superpixels, or the pictures are none of its inputs.
+        TypeError: if ``explanation`` is not an :class:`~lime_callback.Explanation`.
+        ValueError: if its features cut channels, or ``pictures`` is not uint8 ``[B, H, W, 3]`` of its inputs' size.
     """
-    found = check_explanation("explanation", explanation).to("cpu")
-    channels = found.features.canonical.shape[1]
+    checked = check_explanation("explanation", explanation).to("cpu")
+    channels = checked.features.canonical.shape[1]
     if channels > 1:
         raise ValueError(f"`explanation` should be one of superpixels. Found features that cut {channels} channels.")
-    size = found.features.layout.canonical(found.fingerprint.new_empty(1, *found.shape)).shape[2:]
-    shape = (len(found.score), *size, 3)
+    size = checked.features.layout.canonical(checked.fingerprint.new_empty(1, *checked.shape)).shape[2:]
+    shape = (len(checked.score), *size, 3)
     if pictures.dtype.name != "uint8" or pictures.shape != shape:
         raise ValueError(
             f"`pictures` should be uint8 of shape {shape}, one for each input. Found {pictures.dtype} of shape "
             f"{pictures.shape}; `lime_callback.figures.composite` makes them of the inputs."
         )
-    return found
+    return checked
 
 
 def inputs_and_targets(explanation: Explanation) -> list[tuple[int, int]]:
-    """Numbers of the inputs and targets."""
+    """Return all pairs of an input's and a target's number."""
     inputs, targets = explanation.score.shape
     return list(product(range(inputs), range(targets)))
 
 
 def first_parts(parts: Sequence[T], most: int, caption: str) -> tuple[Sequence[T], str]:
-    """Those for which there is room, and a caption that says so where some are left out."""
+    """Return the first ``most`` parts, and the caption, which says how many there were if some are left out."""
     if len(parts) > most:
         caption = f"{caption} · first {most} of {len(parts)} shown".removeprefix(" · ")
     return parts[:most], caption
 
 
 def title(explanation: Explanation, b: int, t: int, class_names: Sequence[str] | None) -> str:
-    """Which target it is, and of which input where there are several."""
+    """Return the target's name, after the input's number if there are several inputs."""
     target = target_name(int(explanation.targets[b, t]), class_names)
     return f"input {b} · {target}" if len(explanation.score) > 1 else target
 
 
 def fit_text(explanation: Explanation, b: int, t: int) -> str:
-    """How well the surrogate fits."""
+    """Return the surrogate's score as a text."""
     return f"R² {float(explanation.score[b, t]):.2f}"

@@ -1,4 +1,4 @@
-"""Stability as a figure: explanations of several seeds side by side, with the numbers above them."""
+"""Draws explanations of several seeds side by side, with measures of their stability above them."""
 
 from __future__ import annotations
 
@@ -38,21 +38,23 @@ def draw_stability(
     class_names: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """Draw explanations of several seeds side by side, with the numbers of :func:`~lime_callback.summaries.stability`.
+    """Draw explanations of several seeds side by side, with the measures of :func:`~lime_callback.summaries.stability`.
 
-    Colours are effects: coefficients as shares of the output's spread.
+    Colours are effects, see :meth:`~lime_callback.Explanation.effects`.
 
     Args:
-        explanations: of superpixels, up to 8 that differ in nothing but chance; or several such groups by their names,
-            as of several designs. Up to 16 rows are drawn, one for each group, input and target.
-        pictures: of their inputs, uint8 ``[B, H, W, 3]``.
-        k: of the top-k overlap.
-        class_names: of the outputs.
-        caption: what is shown.
+        explanations: 2 to 8 explanations of superpixels that differ only in their seeds; or several such groups by
+            their names, for example a group for each design. The first 16 rows are drawn; each group, input and target
+            makes a row.
+        pictures: the inputs' pictures, uint8 ``[B, H, W, 3]``.
+        k: how many features the top-k overlap compares.
+        class_names: the outputs' names; ``None`` draws their numbers.
+        caption: the figure's heading.
 
     Raises:
-        ValueError: if the explanations cannot be compared, there are too many, or the pictures do not fit.
-        TypeError: if one is no explanation.
+        ValueError: if the explanations cannot be compared or are not of superpixels, a group holds more than 8, or the
+            pictures do not fit the inputs.
+        TypeError: if a group holds something other than explanations.
     """
     from lime_callback.figures import tiles
 
@@ -60,13 +62,15 @@ def draw_stability(
     rows: list[tuple[str, Sequence[Panel]]] = []
     limit = 0.0
     for name, group in groups.items():
-        found = stability(group, k)
-        seeds = [check_superpixels(one, pictures) for one in group]
+        measured = stability(group, k)
+        seeds = [check_superpixels(explanation, pictures) for explanation in group]
         limit = max(limit, effect_limit(len(seeds[0].features)))
         which = inputs_and_targets(seeds[0])
-        columns = [list(panels(one, pictures, which, _texts(one, s))) for s, one in enumerate(seeds)]
+        columns = [
+            list(panels(explanation, pictures, which, _texts(explanation, s))) for s, explanation in enumerate(seeds)
+        ]
         for row, (b, t) in zip(zip(*columns, strict=True), which, strict=True):
-            parts = [name] * bool(name) + [title(seeds[0], b, t, class_names), str(found.of(b, t))]
+            parts = [name] * bool(name) + [title(seeds[0], b, t, class_names), str(measured.of(b, t))]
             rows.append((" · ".join(parts), row))
     kept, caption = first_parts(rows, _ROWS, caption)
     return tiles(kept, limit=limit, caption=caption, quantity=EFFECT)

@@ -1,4 +1,4 @@
-"""The strongest superpixels as a figure: the field's label2rgb colouring, and what is left with the rest hidden."""
+"""Draws the strongest superpixels: tinted as ``label2rgb`` tints them, and by themselves with the rest hidden."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def draw_features(
     :meth:`~lime_callback.Explanation.image_and_mask`.
 
     Args:
-        explanation: of superpixels; up to 16 inputs and targets are drawn.
-        pictures: of its inputs, uint8 ``[B, H, W, 3]``.
-        num_features: how many superpixels, at most.
-        positive_only: only those that raise the output.
-        negative_only: only those that lower it.
-        hide_color: of the rest, from 0 to 255: a number, or red, green and blue.
-        min_weight: absolute coefficient that a superpixel has to exceed.
-        class_names: of the outputs.
-        caption: what is shown.
+        explanation: an explanation of superpixels; its first 16 pairs of an input and a target are drawn.
+        pictures: the inputs' pictures, uint8 ``[B, H, W, 3]``.
+        num_features: how many superpixels to draw, at most.
+        positive_only: whether to draw only superpixels that raise the output.
+        negative_only: whether to draw only superpixels that lower the output.
+        hide_color: colour of the hidden rest, from 0 to 255: a number, or red, green and blue.
+        min_weight: the absolute coefficient that a superpixel has to exceed, in units of the output.
+        class_names: the outputs' names; ``None`` draws their numbers.
+        caption: the figure's heading.
 
     Raises:
-        ValueError: if an option is out of range, or the pictures do not fit.
-        TypeError: if an option is of another kind.
+        ValueError: if an option is out of range, the explanation is not of superpixels, or the pictures do not fit.
+        TypeError: if ``explanation`` is not an :class:`~lime_callback.Explanation`, or an option has another type.
     """
     from lime_callback.figures import Tile, label2rgb, tiles
 
@@ -68,8 +68,8 @@ def draw_features(
     which, caption = first_parts(inputs_and_targets(explanation), _ROWS, caption)
     rows = []
     for b, t in which:
-        mask, found = masks[b, t, 0].numpy(), signs[b, t]
-        counts = f"{int((found > 0).sum())} raise it, {int((found < 0).sum())} lower it"
+        mask, sign = masks[b, t, 0].numpy(), signs[b, t]
+        counts = f"{int((sign > 0).sum())} raise it, {int((sign < 0).sum())} lower it"
         whole = Tile(pictures[b], title(explanation, b, t, class_names), _output(explanation, b, t))
         tinted = Tile(label2rgb(pictures[b], mask), "strongest superpixels", counts, mask)
         rows.append(("", [whole, tinted, Tile(alone[b, t], "by themselves", "the rest hidden", mask)]))

@@ -1,8 +1,9 @@
-"""From a track to pictures: which figure shows which view, and what is written on it.
+"""Decides which figures show a followed view, and writes their texts.
 
-What shows single probes, and the waterfall, show effects: a feature's signed share of its probe's attribution. That
-scale needs no fitting to the run or to a probe, so a colour and a bar mean the same at every epoch and for every probe.
-A surrogate that predicts little is drawn pale. Means and lines show coefficients, in units of the output.
+Figures of single probes and the waterfall show effects: a feature's signed share of its probe's attribution. The scale
+of effects depends neither on the run nor on the probe, so a colour and a bar mean the same at every epoch and for every
+probe. An explanation whose score is below the gate is drawn pale. Means and lines show coefficients, in units of the
+output.
 """
 
 from __future__ import annotations
@@ -32,27 +33,29 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
 
 _PANELS = 16
-_LINES = 5  # coloured and named; the others stay grey
-_WHOLE = 1.0  # effect of a feature that has all of the attribution
+_LINES = 5  # lines that are coloured and named; the others stay grey
+_WHOLE = 1.0  # the effect of a feature that holds the whole attribution
 
 
 def requests(
     track: FollowedView, probes: Probes, wavelengths: Sequence[float] | None, class_names: Sequence[str] | None
 ) -> dict[str, Request]:
-    """The pictures of a view's last explanation that are to be drawn, by the last part of their tags.
+    """Return the requests for all pictures of a view's last explanation, by the last part of the pictures' tags.
 
     Args:
-        track: of the view; it may go on before they are drawn.
-        probes: what is explained.
-        wavelengths: of the channels, in nm, or ``None``.
-        class_names: of the outputs, or ``None``.
+        track: the followed view, explained at least once; it may follow further epochs before the pictures are drawn.
+        probes: the explained samples.
+        wavelengths: the channels' wavelengths in nm, or ``None``; those of the view itself come first.
+        class_names: the outputs' names, or ``None``.
     """
-    own = getattr(track.view, "wavelengths", None)
-    return _ViewPictures(track, probes, wavelengths if own is None else own, class_names).figures()
+    view_wavelengths = getattr(track.view, "wavelengths", None)
+    return _ViewPictures(
+        track, probes, wavelengths if view_wavelengths is None else view_wavelengths, class_names
+    ).figures()
 
 
 class _ViewPictures:
-    """Says what is on the figures of one track."""
+    """Gathers the arguments of a followed view's figures."""
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class _ViewPictures:
         self.mask = self.last.features.canonical
         self.spectral = self.mask.shape[1] > 1 and self.mask.shape[2] * self.mask.shape[3] == 1
         self.limit = effect_limit(len(self.last.features))
-        # Drawn beside the present one, since a dashboard may show but a few of a run's pictures, and not the first.
+        # The first explanation is drawn beside the present one, since a dashboard may not show a run's first picture.
         self.before = None if track.first is self.last else track.first
         self.moments = (f"epoch {track.series.epochs[0]:g}", f"epoch {track.series.epochs[-1]:g}")
         epoch = track.series.epochs[-1]
@@ -82,7 +85,7 @@ class _ViewPictures:
             made["superbands"] = self.superbands()
         else:
             made["superpixels" if self.mask.shape[1] == 1 else "features"] = self.strongest()
-        if self.track.anew:  # one epoch's probes are not those of another
+        if self.track.anew:  # other probes at each epoch cannot be compared over epochs
             return made
         if self.spectral:
             made |= {"waterfall": self.waterfall(), "coefficients": self.lines()}
@@ -95,7 +98,7 @@ class _ViewPictures:
         return made
 
     def attributions(self) -> Request:
-        """Every probe's explanation, beside the first one where there has been one before."""
+        """Request every probe's explanation, beside the run's first one if the present one is later."""
         from lime_callback import figures
 
         panels = self.spectrum_panels if self.spectral else self.spatial_panels
@@ -126,7 +129,10 @@ class _ViewPictures:
         )
 
     def counting(self, explanation: Explanation) -> Tensor:
-        """Coefficients of the explanations that enter means, NaN for the others; all of them where none does."""
+        """Return the coefficients ``[P, T, d]``, with NaN for explanations below the gate.
+
+        For a target for which no explanation passes the gate, all coefficients are kept.
+        """
         counts = passes_gate(explanation, self.track.config.gate)
         return explanation.coefficients.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
 
@@ -135,12 +141,14 @@ class _ViewPictures:
         return means_over_probes(explanation, counts | ~counts.any(0))
 
     def waterfall(self) -> Request:
-        """Epoch by wavelength, for the first target."""
+        """Request the waterfall of the first target: effects by epoch and wavelength."""
         from lime_callback.figures import waterfall
 
         series, gate = self.track.series, self.track.config.gate
         labels = self.mask[0, :, 0, 0].long()
-        effects = torch.stack([torch.cat([one[0].new_zeros(1), one[0]])[labels + 1] for one in series.effects])
+        effects = torch.stack(
+            [torch.cat([effects_then[0].new_zeros(1), effects_then[0]])[labels + 1] for effects_then in series.effects]
+        )
         return partial(
             waterfall, list(series.epochs), effects.numpy(), wavelengths=self.wavelengths, limit=self.limit,
             caption=self.caption, target=self.target_names()[0], quantity=EFFECT,
@@ -148,12 +156,13 @@ class _ViewPictures:
         )  # fmt: skip
 
     def lines(self) -> Request:
-        """Each superband's coefficient over the epochs, for the first target."""
+        """Request each superband's mean coefficient over the epochs, for the first target."""
         from lime_callback.figures import coefficient_lines
 
         series = self.track.series
         values, halves = (
-            torch.stack([one[0] for one in part]).numpy() for part in (series.coefficients, series.halves)
+            torch.stack([epoch_values[0] for epoch_values in part]).numpy()
+            for part in (series.coefficients, series.halves)
         )
         names = self.last.features.names
         order = series.sizes[-1][0].nan_to_num(0.0).argsort(descending=True, stable=True)[:_LINES].tolist()
@@ -164,7 +173,7 @@ class _ViewPictures:
         )  # fmt: skip
 
     def strongest(self) -> Request:
-        """The strongest features of each probe."""
+        """Request the strongest features of each probe."""
         from lime_callback.figures import feature_bars
 
         first = None
@@ -181,21 +190,21 @@ class _ViewPictures:
         )
 
     def target_names(self) -> list[str]:
-        """Names of the T targets, where all probes have the same."""
+        """Return the T targets' names; ``"each probe's target"`` if the probes' targets differ."""
         targets = self.last.targets
         if bool((targets == targets[:1]).all()):
             return [target_name(int(t), self.class_names) for t in targets[0]]
         return ["each probe's target"] * targets.shape[1]
 
     def chosen(self) -> Iterator[tuple[int, int]]:
-        """Probe and target of each panel: as many probes as there is room for with all of their targets."""
+        """Yield each panel's probe and target: as many probes as fit into 16 panels with all their targets."""
         probes, targets = self.last.score.shape
         shown = min(targets, _PANELS)
         yield from ((p, t) for p in range(min(probes, _PANELS // shown)) for t in range(shown))
 
     @cached_property
     def images(self) -> NDArray[np.uint8] | None:
-        """Of the probes, for the first explanation and the present one; ``None`` where they have a single pixel."""
+        """The probes' pictures, uint8 ``[P, H, W, 3]``; ``None`` if they are spectra of a single pixel."""
         from lime_callback.figures import composite
 
         x = self.last.features.layout.canonical(self.probes.inputs)
@@ -203,18 +212,20 @@ class _ViewPictures:
 
     @cached_property
     def spectra(self) -> NDArray[np.floating[Any]]:
-        """Mean spectra of the probes ``[P, C]``, likewise."""
+        """The probes' mean spectra, ``[P, C]``."""
         x = self.last.features.layout.canonical(self.probes.inputs)
-        return np.stack([one.float().mean((1, 2)).numpy() for one in x])
+        return np.stack([sample.float().mean((1, 2)).numpy() for sample in x])
 
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
         target = target_name(int(explanation.targets[probe, t]), self.class_names)
         prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
         numbers, now = self.probes.numbers, self.track.now
         name = f"probe {probe}" if numbers is None else f"sample {numbers[probe]}"
-        said = "" if now is None else f" · {now.text(probe, int(explanation.targets[probe, t]), self.class_names)}"
+        predicted_and_true = (
+            "" if now is None else f" · {now.text(probe, int(explanation.targets[probe, t]), self.class_names)}"
+        )
         return {
-            "title": f"{name} · {target}{said}",
+            "title": f"{name} · {target}{predicted_and_true}",
             "subtitle": f"output {prediction:.3g}, R² {score:.2f}",
             "pale": self.track.config.gate is not None and score < self.track.config.gate,
         }

@@ -1,8 +1,7 @@
-"""Probes: which samples are explained, and what the explainer needs of a batch and of the model.
+"""Probes: chooses the samples that are explained, and captures them from the validation batches.
 
-Begin with :mod:`~lime_callback.probes.probe_choices`, which says which samples become probes;
-:mod:`~lime_callback.probes.capture` takes them from the batches as they pass, in all processes, and the
-background beside them.
+Begin with :mod:`~lime_callback.probes.probe_choices`, which ranks samples. :mod:`~lime_callback.probes.capture` takes
+the probes and the background from the batches of a validation pass, in all processes.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""What a validation batch and a model's output hold: the input, the label, the prediction.
+"""Finds the input and the labels in a validation batch, and the prediction in a model's output.
 
-A batch is a tensor, a tuple or a list, or a mapping; its entries have one row a sample along their first axis.
+A batch is a tensor, a tuple, a list or a mapping. Its entries have a row for each sample along their first axis.
 """
 
 from __future__ import annotations
@@ -35,33 +35,36 @@ _OUTPUTS = ("logits", "prediction", "predictions", "preds", "output", "outputs",
 
 
 def input_key(batch: Any, key: Key | None) -> Key | None:
-    """Where in a batch the explained input is; ``None`` if the batch is the input itself.
+    """Return the key of the batch's entry with the inputs; ``None`` if the batch is the input itself.
 
     Args:
         batch: a validation batch.
-        key: of the user's choice, or ``None`` to look for it: the usual names of a mapping, the first floating-point
-            tensor of a sequence.
+        key: the user's key; ``None`` takes the first usual name in a mapping, or the first tensor in a sequence.
 
     Raises:
-        ValueError: if there is no such entry, or it is no floating-point tensor.
+        ValueError: if there is no such entry, or it is not a tensor.
     """
     if key is None and isinstance(batch, Tensor):
         return None
-    found = key if key is not None else _find(batch, _INPUTS, 0)
-    if found is None or not _has(batch, found):
+    entry = key if key is not None else _find(batch, _INPUTS, 0)
+    if entry is None or not _has(batch, entry):
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found `input_key = "
             f"{key!r}` and a batch "
             f"of {describe(batch)}. Pass for example `input_key='image'` or `input_key=0`."
         )
-    return _from_front(batch, found)
+    return _from_front(batch, entry)
 
 
 def label_key(batch: Any, key: Key | None) -> Key | None:
-    """Where in a batch the labels are; ``None`` if nowhere.
+    """Return the key of the batch's entry with the labels; ``None`` if it has none.
+
+    Args:
+        batch: a validation batch.
+        key: the user's key; ``None`` takes the first usual name in a mapping, or the second tensor in a sequence.
 
     Raises:
-        ValueError: if the user's key is not in the batch.
+        ValueError: if the user's key does not lead to a tensor in the batch.
     """
     if key is None:
         return _find(batch, _LABELS, 1)
@@ -74,12 +77,12 @@ def label_key(batch: Any, key: Key | None) -> Key | None:
 
 
 def batch_entry(batch: Any, key: Key | None) -> Any:
-    """The batch's entry of this key, or the batch itself for ``None``."""
+    """Return the batch's entry of a key; for ``None`` the batch itself."""
     return batch if key is None else batch[key]
 
 
 def with_entry(batch: Any, key: Key | None, value: Tensor) -> Any:
-    """The batch with another entry; the batch that is passed stays as it is."""
+    """Return a copy of the batch with ``value`` at ``key``; the given batch does not change."""
     if key is None:
         return value
     if isinstance(batch, Mapping):
@@ -89,13 +92,13 @@ def with_entry(batch: Any, key: Key | None, value: Tensor) -> Any:
 
 
 def batch_rows(batch: Any, rows: Tensor, size: int, device: torch.device | None = None) -> Any:
-    """The given rows of every entry that has ``size`` rows; everything else as it is.
+    """Return the batch with the given rows of each entry that has ``size`` rows; other entries stay unchanged.
 
     Args:
         batch: a batch of ``size`` samples.
-        rows: int64 ``[m]``.
-        size: number of samples in the batch.
-        device: where the result should be; ``None`` leaves it where it is.
+        rows: the rows' numbers, int64 ``[m]``.
+        size: the number of samples in the batch.
+        device: the device for the result's tensors; ``None`` leaves them on theirs.
     """
     if isinstance(batch, Tensor):
         picked = batch.detach()[rows.to(batch.device)] if batch.ndim and len(batch) == size else batch.detach()
@@ -104,14 +107,14 @@ def batch_rows(batch: Any, rows: Tensor, size: int, device: torch.device | None 
         return {name: batch_rows(part, rows, size, device) for name, part in batch.items()}
     if isinstance(batch, (list, tuple)):
         if len(batch) == size and not any(isinstance(part, (Tensor, Mapping, list, tuple)) for part in batch):
-            return [batch[row] for row in rows.tolist()]  # one string or number a sample
+            return [batch[row] for row in rows.tolist()]  # a string or number for each sample
         parts = [batch_rows(part, rows, size, device) for part in batch]
         return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
     return batch
 
 
 def joined_batches(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """Batches of the same structure one behind the other; what is not one row a sample is taken from the first."""
+    """Concatenate batches of the same structure; an entry without a row for each sample comes from the first batch."""
     first = batches[0]
     if isinstance(first, Tensor):
         per_sample = all(part.ndim and len(part) == size for part, size in zip(batches, sizes, strict=True))
@@ -129,19 +132,19 @@ def joined_batches(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
 
 
 def output_tensor(output: Any, key: Key | None) -> Any:
-    """The prediction in what a model returned: a tensor, an entry of a mapping, or the first of a tuple.
+    """Return the prediction in a model's output: the output itself, an entry of a mapping, or a tuple's first tensor.
 
     Args:
-        output: of a forward.
-        key: of the user's choice, or ``None`` to look for it.
+        output: the model's output.
+        key: the user's key; ``None`` takes the first usual name in a mapping, or the first tensor in a sequence.
 
     Raises:
-        ValueError: if the key is not in the output.
+        ValueError: if there is no such entry, or it is not a tensor.
     """
     if isinstance(output, Tensor) and key is None:
         return output
-    found = key if key is not None else _find(output, _OUTPUTS, 0)
-    if found is None or not _has(output, found):
+    entry = key if key is not None else _find(output, _OUTPUTS, 0)
+    if entry is None or not _has(output, entry):
         hint = "Pass for example `output_key='logits'`, or `forward=`, a function of the module and the batch."
         raise ValueError(
             f"`output_key` should name the prediction in the model's output, a tensor. Found `output_key = {key!r}` "
@@ -149,7 +152,7 @@ def output_tensor(output: Any, key: Key | None) -> Any:
             f"{describe(output)}. "
             f"{'Leave `output_key` out.' if isinstance(output, Tensor) else hint}"
         )
-    return output[found]
+    return output[entry]
 
 
 def _has(batch: Any, key: Key) -> bool:
@@ -160,12 +163,12 @@ def _has(batch: Any, key: Key) -> bool:
 
 
 def _from_front(batch: Any, key: Key) -> Key:
-    """A number that counts from the back, as -1 does, as the number that counts from the front."""
+    """Turn a place that counts from the back, such as -1, into the place that counts from the front."""
     return key + len(batch) if isinstance(key, int) and key < 0 and not isinstance(batch, Mapping) else key
 
 
 def _find(batch: Any, names: Sequence[str], place: int) -> Key | None:
-    """The first of the usual names in a mapping, or the tensor at a place in a sequence."""
+    """Return the first usual name in a mapping, or the index of tensor number ``place`` in a sequence, or ``None``."""
     if isinstance(batch, Mapping):
         by_name = {str(name).lower(): name for name in batch}
         return next((by_name[name] for name in names if name in by_name and _has(batch, by_name[name])), None)

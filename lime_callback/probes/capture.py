@@ -1,4 +1,4 @@
-"""The capture of probes in one pass over batches, by all processes together."""
+"""Captures probes and background in one pass over the batches, in all processes together."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 
 class Capture:
-    """Takes samples from the batches of this process, and then those of all processes.
+    """Takes samples from the batches of this process, and joins them with the samples of all processes.
 
     Args:
-        choice: which samples.
+        choice: ranks the samples that may become probes.
         ranks: the processes.
-        model: the model with some probes.
-        background: how many samples to take besides, spread evenly over all batches.
+        model: returns a model that can be run on the given probes.
+        background: the number of samples for the background, spread evenly over all batches; 0 takes none.
         input_key: see :func:`~lime_callback.probes.batch_entries.input_key`.
         label_key: see :func:`~lime_callback.probes.batch_entries.label_key`.
 
     Attributes:
-        seconds: that choosing took.
+        seconds: the time that capturing has taken in this process.
     """
 
     def __init__(
@@ -54,17 +54,19 @@ class Capture:
 
     @property
     def forwards(self) -> int:
-        """Samples of this process that the model was asked about."""
+        """The number of samples on which this process ran the model in order to rank them."""
         return self._collector.forwards if isinstance(self._collector, RankedSamples) else 0
 
     def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
-        """Take from a batch what is wanted of it, before anyone can write into it.
+        """Take samples from a batch, before anyone can write into it.
+
+        A failure is kept, and raised in all processes by :meth:`taken`.
 
         Args:
-            batches: number of batches of each loader.
-            batch: of this process.
-            index: of the batch.
-            loader: its number.
+            batches: the number of batches of each loader.
+            batch: a batch of this process.
+            index: the batch's number in its loader.
+            loader: the loader's number.
         """
         if self._failure is not None and not self.ranks.lockstep:
             return
@@ -77,27 +79,27 @@ class Capture:
             self._collector.offer(batch, index, loader)
             if self._background is not None:
                 self._background.offer(batch, index, loader)
-        except Exception as error:  # told when all processes can hear it
+        except Exception as error:  # raised later, when all processes take part
             self._failure = self._failure or error
         self.seconds += time.perf_counter() - started
 
     def taken(self, required: bool = True) -> tuple[Probes | None, int]:
-        """The probes, the same in all processes, and the size of the largest batch.
+        """Return the probes, the same in all processes, and the size of the largest batch.
 
-        ``None`` where the choice found nothing among the samples that there were.
+        The probes are ``None`` if the choice wanted no sample.
 
         Args:
-            required: whether it is an error if there was no sample at all.
+            required: whether to raise if there was no sample at all; otherwise the probes are ``None`` then, too.
 
         Raises:
-            ValueError: if no batch held any sample, or not what is needed.
-            RankError: if something failed in another process.
+            ValueError: if there was no sample and ``required``, or a batch lacks the input or what the choice needs.
+            RankError: if the capture failed in another process.
         """
         collector, ranked = self._collector, not isinstance(self.choice, Evenly)
         chosen: list[Ranked] = []
         if ranked:
             standing = self._of_all(lambda: collector.standing() if isinstance(collector, RankedSamples) else [])
-            chosen = self.choice.leading(one for part in standing for one in part)
+            chosen = self.choice.leading(ranked_sample for part in standing for ranked_sample in part)
 
         def own() -> CapturedSamples:
             if isinstance(collector, RankedSamples):
@@ -113,36 +115,36 @@ class Capture:
         return probes_of(parts, self.input_key, self.label_key, count, numbers), largest
 
     def background(self, probes: Probes) -> Probes | None:
-        """The samples that were taken besides, the same in all processes.
+        """Return the background, the same in all processes.
 
-        ``None`` if there are none, or if the first samples had another shape than the probes that were chosen.
+        It is ``None`` if no sample was taken for it, or its samples have another shape than the probes.
 
         Args:
-            probes: that were taken.
+            probes: the captured probes.
 
         Raises:
-            ValueError: if they do not hold what is needed.
-            RankError: if something failed in another process.
+            ValueError: if the samples lack the input.
+            RankError: if the capture failed in another process.
         """
         if not self._count:
             return None
-        own = self._background
-        parts = self._of_all(lambda: CapturedSamples([], [], []) if own is None else own.captured)
+        collector = self._background
+        parts = self._of_all(lambda: CapturedSamples([], [], []) if collector is None else collector.captured)
         if not any(part.sizes for part in parts):
             return None
-        found = probes_of(parts, self.input_key, self.label_key)
-        return found if found.inputs.shape[1:] == probes.inputs.shape[1:] else None
+        background = probes_of(parts, self.input_key, self.label_key)
+        return background if background.inputs.shape[1:] == probes.inputs.shape[1:] else None
 
     def rehearse(self, choice: Choice, probes: Probes, size: int | None) -> None:
-        """Let the user's choice rank a sample that was taken to rehearse with.
+        """Let the user's choice rank a captured sample, to find mistakes before the training starts.
 
         Args:
-            choice: of the user.
-            probes: with the sample.
-            size: of the validation set, or ``None`` if it is not known.
+            choice: the user's choice.
+            probes: the captured sample.
+            size: the number of samples in the validation set, or ``None`` if it is unknown.
 
         Raises:
-            ValueError: if the sample does not hold what the choice needs, or the set does not.
+            ValueError: if the sample lacks what the choice needs, or a chosen number is not below ``size``.
         """
         at = label_key(probes.batch, self.label_key)
         if choice.needs_outputs:
@@ -153,7 +155,7 @@ class Capture:
             choice.check_within(size)
 
     def _outputs(self, batch: Any) -> Any:
-        """The model's for some samples of a batch, without a trace."""
+        """Return the model's outputs for all samples of a batch, without a trace in the model."""
         with self.ranks.forward():
             size = len(batch_entry(batch, input_key(batch, self.input_key)))
             probes = probes_of([CapturedSamples([batch], [size], list(range(size)))], self.input_key, self.label_key)
@@ -163,7 +165,7 @@ class Capture:
                 return model(inputs, torch.arange(size, device=inputs.device))
 
     def _of_all(self, work: Callable[[], T]) -> list[T]:
-        """What each share's process has, unless something failed in one of them."""
+        """Return each share's result of ``work``; raise if the capture or ``work`` failed in a process."""
         with self.ranks.together():
             if self._failure is not None:
                 raise self._failure

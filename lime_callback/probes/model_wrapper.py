@@ -1,4 +1,4 @@
-"""The model under training, as the explainer wants it: perturbed inputs in, scores out."""
+"""Wraps the model under training, so that the explainer can run it on perturbed inputs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _WITH = "LimeCallback calls `forward` with the module and a batch in which the i
 
 @dataclass
 class ForwardCount:
-    """Counts the inputs that a model was run on.
+    """Counts the inputs on which a model was run.
 
     Attributes:
-        inputs: that were counted in this process.
+        inputs: the number of inputs so far, in this process.
     """
 
     inputs: int = 0
@@ -41,12 +41,13 @@ class ModelWrapper:
 
     Args:
         module: the LightningModule.
-        context: of one forward, such as autocast: the one that a validation step has.
-        probes: whose batch the other entries are taken from.
-        forward: of the user, takes the module and a batch; ``None``: the module is called with the inputs.
+        context: returns the context of a validation step's forward, such as autocast.
+        probes: the probes; their batch gives the other entries for ``forward``.
+        forward: the user's function, which takes the module and a batch; ``None`` calls the module with the inputs.
         output_key: see :func:`~lime_callback.probes.batch_entries.output_tensor`.
-        background: other inputs ``[N, *dims]``, on the CPU, for what hidden elements become; ``None``: there are none.
-        count: counts the rows of all calls; shared by the wrappers that are counted together.
+        background: other inputs of the same data, ``[N, *dims]``, on the CPU, from which baselines take values for
+            hidden elements; ``None`` if there are none.
+        count: counts the rows of all calls; wrappers may share it.
     """
 
     module: nn.Module
@@ -58,7 +59,13 @@ class ModelWrapper:
     count: ForwardCount = field(default_factory=ForwardCount)
 
     def __call__(self, x: Tensor, rows: Tensor) -> Any:
-        """The model's output for inputs ``[m, *dims]`` that were made of the probes ``rows`` [m]."""
+        """Return the model's output for inputs ``[m, *dims]`` made from the probes of numbers ``rows`` [m].
+
+        Raises:
+            ValueError: if the output holds no prediction, see
+                :func:`~lime_callback.probes.batch_entries.output_tensor`.
+            Exception: whatever the model raises, with a note of how it was called.
+        """
         self.count.inputs += len(x)
         batch: Any = x
         if self.forward is not None:

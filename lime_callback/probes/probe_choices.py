@@ -1,4 +1,4 @@
-"""Choices: which validation samples become probes, by number, by label, or by what the model makes of them."""
+"""Choices: decide which validation samples become probes, by their numbers, labels or the model's outputs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from lime_callback.sampling.seeds import seed_for
 
 @dataclass(frozen=True)
 class Evenly(Choice):
-    """Samples that are spread evenly over the validation set; the default.
+    """Samples spread evenly over the validation set; the default.
 
     Args:
-        count: how many.
+        count: the number of probes, at least 1.
+
+    Raises:
+        ValueError: if ``count`` is below 1.
+        TypeError: if ``count`` is not a whole number.
     """
 
     count: int = 8
@@ -29,7 +33,7 @@ class Evenly(Choice):
         object.__setattr__(self, "count", check_count("probes", self.count))
 
     def rank(self, seen: Seen) -> list[float]:
-        """See :class:`Choice`; all alike, for batches are planned for."""
+        """See :class:`Choice`; all ranks are equal, since :class:`EvenCollector` plans which samples to take."""
         return [0.0] * len(seen.numbers)
 
 
@@ -38,14 +42,14 @@ class Numbered(Choice):
     """Samples by their numbers.
 
     Args:
-        numbers: from 0, in the order in which they are shown.
+        numbers: the samples' numbers, from 0, in the order in which they are shown.
 
     Attributes:
-        count: how many.
+        count: the number of probes.
 
     Raises:
-        ValueError: if there is none, one is below 0, or one stands twice.
-        TypeError: if they are no sequence of whole numbers.
+        ValueError: if ``numbers`` is empty, or holds a number below 0 or twice.
+        TypeError: if ``numbers`` is not a sequence of whole numbers.
     """
 
     numbers: Sequence[int]
@@ -53,9 +57,9 @@ class Numbered(Choice):
     which: ClassVar[str] = " of the given numbers"
 
     def __post_init__(self) -> None:
-        given = self.numbers.tolist() if hasattr(self.numbers, "tolist") else self.numbers
-        ordered = isinstance(given, Sequence) and not isinstance(given, str)
-        whole = [whole_number(number) for number in given] if ordered else [None]
+        numbers_given = self.numbers.tolist() if hasattr(self.numbers, "tolist") else self.numbers
+        ordered = isinstance(numbers_given, Sequence) and not isinstance(numbers_given, str)
+        whole = [whole_number(number) for number in numbers_given] if ordered else [None]
         numbers = tuple(number for number in whole if number is not None)
         if len(numbers) < len(whole):
             raise TypeError(f"`probes` by number should be a sequence of whole numbers. Found {self.numbers!r}.")
@@ -73,7 +77,7 @@ class Numbered(Choice):
         return [places.get(number, NEVER) for number in seen.numbers]
 
     def check_within(self, size: int | None) -> None:
-        """Raise a ``ValueError`` if a sample is not among ``size``; ``None``: unknown."""
+        """Raise a ``ValueError`` if a number is not below ``size``; do nothing if that is ``None``, unknown."""
         beyond = [number for number in self.numbers if size is not None and number >= size]
         if beyond:
             raise ValueError(
@@ -87,7 +91,11 @@ class OnePerClass(Choice):
     """The first sample of each class, by the labels.
 
     Args:
-        count: how many classes at most, the first ones by their index.
+        count: the largest number of classes; those of lowest index are taken.
+
+    Raises:
+        ValueError: if ``count`` is below 1.
+        TypeError: if ``count`` is not a whole number.
     """
 
     count: int = 16
@@ -104,16 +112,17 @@ class OnePerClass(Choice):
 
 @dataclass(frozen=True)
 class ModelChoice(Choice):
-    """Samples by what the model makes of them; each candidate takes a forward more.
+    """Samples chosen by the model's outputs; each candidate costs another forward.
 
     Args:
-        count: how many.
-        candidates: how many samples are looked at, spread evenly over the validation set; ``None``: all.
-        anew: whether to choose again at each explanation, rather than once. Then there is no drift to be told.
+        count: the number of probes, at least 1.
+        candidates: the number of samples among which to choose, spread evenly over the validation set; ``None``
+            chooses among all.
+        anew: whether to choose again at each explained epoch. There is no drift then, since the probes differ.
 
     Raises:
-        ValueError: if a number is below 1, or there are fewer candidates than probes.
-        TypeError: if ``anew`` is neither true nor false.
+        ValueError: if ``count`` or ``candidates`` is below 1, or there are fewer candidates than probes.
+        TypeError: if ``count`` or ``candidates`` is not a whole number, or ``anew`` is not a bool.
     """
 
     count: int = 8
@@ -136,12 +145,16 @@ class ModelChoice(Choice):
 
 @dataclass(frozen=True)
 class Misclassified(ModelChoice):
-    """Samples that the model takes for another class: an even sample of these, not the worst.
+    """Samples that the model assigns to a wrong class: a random choice among these, not the worst.
 
     Args:
         count: see :class:`ModelChoice`.
         candidates: see :class:`ModelChoice`.
         anew: see :class:`ModelChoice`.
+
+    Raises:
+        ValueError: as :class:`ModelChoice`.
+        TypeError: as :class:`ModelChoice`.
     """
 
     which: ClassVar[str] = " that are misclassified"
@@ -150,7 +163,7 @@ class Misclassified(ModelChoice):
         """See :class:`Choice`."""
         p = probabilities(seen.outputs)
         wrong = (p.argmax(1) != true_classes(seen.labels, p.shape[1])).tolist()
-        # A number as good as random, but the same for a sample whatever batch or process it comes in.
+        # The rank is random, but a sample has the same rank in any batch and process.
         return [
             float(seed_for("misclassified", n)) if bad else NEVER for n, bad in zip(seen.numbers, wrong, strict=True)
         ]
@@ -158,17 +171,19 @@ class Misclassified(ModelChoice):
 
 @dataclass(frozen=True)
 class Unsure(ModelChoice):
-    """Samples between two classes of which one is the true one; those of the smallest margin.
+    """Samples that the model hardly tells from another class: those of the smallest margin between two classes.
+
+    The true class has to be one of the two.
 
     Args:
         count: see :class:`ModelChoice`.
         candidates: see :class:`ModelChoice`.
         anew: see :class:`ModelChoice`.
-        margin: between the two largest probabilities, below which a sample counts, above 0.
+        margin: the difference between the two largest probabilities has to be below this, which is above 0.
 
     Raises:
-        ValueError: as :class:`ModelChoice`, and if the margin is not above 0.
-        TypeError: as :class:`ModelChoice`, and if the margin is no number.
+        ValueError: as :class:`ModelChoice`, and if ``margin`` is not above 0.
+        TypeError: as :class:`ModelChoice`, and if ``margin`` is not a number.
     """
 
     margin: float = 0.5
@@ -189,18 +204,18 @@ class Unsure(ModelChoice):
 
 @dataclass(frozen=True)
 class HighestLoss(ModelChoice):
-    """Samples of the highest loss: cross-entropy for classes, also of pixels, mean squared error for numbers.
+    """Samples of the highest loss, see :func:`~lime_callback.outputs.probabilities_and_losses.losses`.
 
     Args:
         count: see :class:`ModelChoice`.
         candidates: see :class:`ModelChoice`.
         anew: see :class:`ModelChoice`.
-        loss: takes the model's outputs and the labels of a batch, and returns one number a sample; ``None``: by the
-            kind of labels.
+        loss: takes the model's outputs and the labels of a batch, and returns a number for each sample; ``None`` takes
+            cross-entropy for classes, also of pixels, and mean squared error for floating-point labels.
 
     Raises:
         ValueError: as :class:`ModelChoice`.
-        TypeError: as :class:`ModelChoice`, and if the loss is no function.
+        TypeError: as :class:`ModelChoice`, and if ``loss`` is not a function.
     """
 
     loss: Callable[[Any, Any], Any] | None = None
@@ -212,9 +227,9 @@ class HighestLoss(ModelChoice):
             check_function("loss", self.loss, "outputs and labels")
 
     def rank(self, seen: Seen) -> list[float]:
-        """See :class:`Choice`; a loss that is NaN or infinite cannot be explained, and is not wanted."""
-        found = losses(seen.outputs, seen.labels, self.loss)
-        return torch.where(found.isfinite(), -found, NEVER).tolist()
+        """See :class:`Choice`; a sample whose loss is not finite is not wanted, since it cannot be explained."""
+        loss = losses(seen.outputs, seen.labels, self.loss)
+        return torch.where(loss.isfinite(), -loss, NEVER).tolist()
 
 
 ChoiceName = Literal["evenly", "one_per_class", "misclassified", "unsure", "highest_loss"]
@@ -228,11 +243,14 @@ CHOICES: dict[str, Callable[[], Choice]] = {
 
 
 def resolve_choice(value: Any) -> Choice:
-    """A choice of its name, of a number of samples, or of their numbers.
+    """Turn the user's argument ``probes`` into a choice.
+
+    Args:
+        value: a choice, a choice's name, a number of samples, or the samples' numbers.
 
     Raises:
-        ValueError: if it is an unknown name, or a number or a sequence that cannot be.
-        TypeError: if it is of another kind, or a sequence of anything but whole numbers.
+        ValueError: if ``value`` is an unknown name, or a number or a sequence that the choice refuses.
+        TypeError: if ``value`` is of another type, or a sequence of something other than whole numbers.
     """
     if isinstance(value, Choice):
         return value

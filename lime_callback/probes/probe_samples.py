@@ -1,4 +1,4 @@
-"""Probes: the validation samples that are explained, captured once from the batches as they pass."""
+"""Probes: the validation samples that are explained, and how they are captured from the batches."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """CapturedSamples samples, on the CPU.
+    """The captured samples, P of them, on the CPU unless they were moved.
 
     Attributes:
-        inputs: ``[P, *dims]``.
-        labels: of a single integer a sample, int64 ``[P]``, or ``None``.
-        batch: all entries of the batches, P rows each, with the inputs among them.
-        key: where in ``batch`` the inputs are.
-        numbers: of the samples, where they were chosen by a :class:`~lime_callback.probes.Choice`.
+        inputs: the samples' inputs, ``[P, *dims]``.
+        labels: the samples' labels, int64 ``[P]``, if each has a single integer; otherwise ``None``.
+        batch: all entries of the batches, the inputs among them, with P rows each.
+        key: the key of the inputs in ``batch``, see :func:`~lime_callback.probes.batch_entries.input_key`.
+        numbers: the samples' numbers in the validation set, P; ``None`` if the samples were taken evenly.
     """
 
     inputs: Tensor
@@ -37,24 +37,26 @@ class Probes:
     numbers: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
-        """P."""
+        """The number of samples, P."""
         return len(self.inputs)
 
     def truth(self, name: Key | None = None) -> Tensor | None:
-        """The labels as they are, one a sample or one row a sample ``[P, K]``, on the CPU, or ``None``.
+        """Return the batch's labels, unchanged, on the CPU: one for each sample, or a row for each, ``[P, K]``.
+
+        Returns ``None`` if there are no labels, or they have another shape.
 
         Args:
             name: see :func:`~lime_callback.probes.batch_entries.label_key`.
         """
         at = label_key(self.batch, name)
-        found = None if at is None else batch_entry(self.batch, at)
-        # A label a pixel is none of the model's outputs, and too large to be kept twice.
-        one_each = isinstance(found, Tensor) and found.numel() == len(self)
-        fits = one_each or (isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(self))
-        return found.cpu() if fits and found is not None else None
+        labels = None if at is None else batch_entry(self.batch, at)
+        # Labels of pixels do not belong to single outputs, and are too large to be kept twice.
+        one_each = isinstance(labels, Tensor) and labels.numel() == len(self)
+        fits = one_each or (isinstance(labels, Tensor) and labels.ndim == 2 and len(labels) == len(self))
+        return labels.cpu() if fits and labels is not None else None
 
     def to(self, device: torch.device) -> Probes:
-        """The same probes on another device."""
+        """Return the same probes on another device."""
         everything = torch.arange(len(self), device=device)
         labels = None if self.labels is None else self.labels.to(device)
         batch = batch_rows(self.batch, everything, len(self), device)
@@ -63,7 +65,13 @@ class Probes:
 
 @dataclass(frozen=True, eq=False)
 class CapturedSamples:
-    """What one process has captured: batches of a few samples each, and the place of each sample among all."""
+    """The samples that a process has captured.
+
+    Attributes:
+        batches: batches of a few samples each.
+        sizes: the number of samples in each of the batches.
+        places: for each sample, in the order of the batches, its place among the samples of all processes.
+    """
 
     batches: list[Any]
     sizes: list[int]
@@ -72,22 +80,23 @@ class CapturedSamples:
 
 @dataclass
 class EvenCollector:
-    """Takes samples that are spread evenly over the validation batches, without reading any of them twice.
+    """Takes samples spread evenly over the validation batches, in one pass.
 
-    Several processes take theirs of what is one large batch: row ``r`` of process ``p`` is its row ``r * shares + p``,
-    as a distributed sampler deals them. So they take together what one process would take of batches as large.
+    Batches of the same number in several processes are treated as one large batch: row ``r`` of process ``p`` is row
+    ``r * shares + p`` of it, as a distributed sampler deals samples. Together the processes so take the samples that a
+    single process would take from the large batches.
 
     Args:
-        count: how many samples.
-        batches: number of batches of each validation loader; ``inf`` where it is not known.
+        count: the number of samples to take.
+        batches: the number of batches of each validation loader; ``inf`` if it is unknown.
         input_key: see :func:`~lime_callback.probes.batch_entries.input_key`.
-        share: number of this process.
-        shares: of so many.
+        share: this process's share, counted from 0.
+        shares: the number of shares.
 
     Attributes:
-        largest: size of the largest batch that samples were taken from.
-        taken: samples that all processes have taken.
-        captured: those of this process.
+        largest: the size of the largest batch from which samples were wanted.
+        taken: the number of samples that all processes have taken so far.
+        captured: the samples that this process has taken.
     """
 
     count: int
@@ -106,7 +115,12 @@ class EvenCollector:
         self._wanted = samples_per_batch(self.count, self.batches)
 
     def offer(self, batch: Any, index: int, loader: int = 0) -> None:
-        """Take from a batch what is wanted of it; what it is too small for is taken from the batches after it.
+        """Take the wanted samples from a batch; later batches give those for which it is too small.
+
+        Args:
+            batch: a batch of this process.
+            index: the batch's number in its loader.
+            loader: the loader's number.
 
         Raises:
             ValueError: if the batch holds no input.
@@ -125,12 +139,14 @@ class EvenCollector:
         if taken:
             self._shape = inputs.shape[1:]
             rows = [(2 * i + 1) * size // (2 * taken) for i in range(taken)]
-            own = {self.taken + i: row // self.shares for i, row in enumerate(rows) if row % self.shares == self.share}
-            if own:
-                picked = batch_rows(batch, torch.tensor(list(own.values())), len(inputs), _CPU)
+            rows_by_place = {
+                self.taken + i: row // self.shares for i, row in enumerate(rows) if row % self.shares == self.share
+            }
+            if rows_by_place:
+                picked = batch_rows(batch, torch.tensor(list(rows_by_place.values())), len(inputs), _CPU)
                 self.captured.batches.append(picked)
-                self.captured.sizes.append(len(own))
-                self.captured.places.extend(own)
+                self.captured.sizes.append(len(rows_by_place))
+                self.captured.places.extend(rows_by_place)
             self.taken += taken
 
 
@@ -141,17 +157,17 @@ def probes_of(
     count: int | None = None,
     numbers: tuple[int, ...] | None = None,
 ) -> Probes:
-    """The probes that the processes of this run have captured, in the order of their places.
+    """Join the samples of all processes, in the order of their places.
 
     Args:
-        captured: by each process.
+        captured: the samples that each process has captured.
         input_name: see :func:`~lime_callback.probes.batch_entries.input_key`.
         label_name: see :func:`~lime_callback.probes.batch_entries.label_key`.
-        count: the first so many of them; ``None``: all.
-        numbers: of the samples, where they were chosen.
+        count: how many samples to keep, the first ones; ``None`` keeps all.
+        numbers: the samples' numbers in the validation set, if they were chosen.
 
     Raises:
-        ValueError: if there are none, or the inputs are not floating point.
+        ValueError: if there is no sample, or the inputs are missing or not floating point.
     """
     batches = [batch for part in captured for batch in part.batches]
     if not batches:
@@ -174,9 +190,13 @@ def probes_of(
 
 
 def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
-    """How many samples to take from each batch, by loader and batch number, spread evenly over all of them.
+    """Return how many samples to take from each batch, by loader and batch number, so that they spread evenly.
 
-    Loaders whose length is not known are taken from their first batch on, one sample a batch.
+    If no loader's length is known, the first batches give a sample each.
+
+    Args:
+        count: the number of samples.
+        batches: the number of batches of each loader; ``inf`` if it is unknown.
     """
     known = [(loader, i) for loader, size in enumerate(batches) if math.isfinite(size) for i in range(int(size))]
     if not known:

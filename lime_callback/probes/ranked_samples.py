@@ -1,7 +1,7 @@
-"""A short list of samples, kept while the batches of a validation pass: those that a choice ranks first.
+"""Keeps the samples that a choice ranks first, while the batches of a validation pass.
 
-Samples have numbers: their places in the order of the validation, from 0, one loader behind the other. With several
-processes they are those of a distributed sampler that deals the samples out in turn.
+A sample's number is its place in the order of the validation, from 0, one loader after the other. With several
+processes, the numbers are those of a distributed sampler that deals the samples in turn.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 NEVER = float("inf")
-"""Rank of a sample that is not wanted."""
+"""The rank of a sample that is not wanted."""
 
 _CPU = torch.device("cpu")
 Ranked = tuple[float, int]
+"""A sample's rank and number."""
 
 
 class Seen(NamedTuple):
-    """Samples of a batch.
+    """Samples of a batch, as a choice sees them.
 
     Attributes:
-        numbers: of the samples, m.
-        labels: their entry in the batch, or ``None``.
-        outputs: of the model for them, or ``None`` where the choice does without.
+        numbers: the samples' numbers, m.
+        labels: the batch's labels for the samples, or ``None`` if it has none.
+        outputs: the model's outputs for the samples, or ``None`` if the choice does not need them.
     """
 
     numbers: Sequence[int]
@@ -41,15 +42,15 @@ class Seen(NamedTuple):
 
 
 class Choice(ABC):
-    """Which samples become probes.
+    """Ranks samples; those of the lowest ranks become probes.
 
     Attributes:
-        count: how many at most.
-        anew: whether they are chosen again at each explanation. Then nothing is compared with the one before.
-        candidates: how many samples are looked at; ``None``: all.
-        which: what is said of the chosen ones.
-        needs_outputs: whether it ranks by the model's outputs.
-        one_of_a_rank: whether of samples of equal rank one is enough.
+        count: the largest number of probes.
+        anew: whether to choose again at each explained epoch. Explanations are not compared over epochs then.
+        candidates: the number of samples among which to choose; ``None`` chooses among all.
+        which: words that follow "validation samples" in messages.
+        needs_outputs: whether ranks depend on the model's outputs.
+        one_of_a_rank: whether only the first of several samples with equal rank is taken.
     """
 
     count: int
@@ -61,45 +62,48 @@ class Choice(ABC):
 
     @property
     def key(self) -> str:
-        """Tells choices apart, in a checkpoint."""
+        """A text by which a checkpoint tells choices apart."""
         return f"{type(self).__name__}({self.count})"
 
     @abstractmethod
     def rank(self, seen: Seen) -> list[float]:
-        """The rank of each sample, the lowest first; :data:`NEVER` for one that is not wanted.
+        """Return each sample's rank, m; the lowest come first, and :data:`NEVER` marks a sample that is not wanted.
+
+        Args:
+            seen: the samples.
 
         Raises:
-            ValueError: if the batch does not hold what the choice needs.
+            ValueError: if labels or outputs do not fit the choice.
         """
 
     def leading(self, ranked: Iterable[Ranked]) -> list[Ranked]:
-        """Those samples that are taken of some, (rank, number) each, in their order; equal ranks in that of numbers."""
-        wanted = sorted({one for one in ranked if one[0] < NEVER})
+        """Return the samples to take, (rank, number) each, at most ``count``, sorted by rank and then by number."""
+        wanted = sorted({sample for sample in ranked if sample[0] < NEVER})
         if self.one_of_a_rank:
             first: dict[float, Ranked] = {}
-            for one in wanted:
-                first.setdefault(one[0], one)
+            for sample in wanted:
+                first.setdefault(sample[0], sample)
             wanted = list(first.values())
         return wanted[: self.count]
 
 
 @dataclass
 class RankedSamples:
-    """Takes the samples that a choice ranks first; keeps no more of them than the choice takes, on the CPU.
+    """Takes the samples that a choice ranks first, and keeps at most ``choice.count`` of them, on the CPU.
 
     Args:
-        choice: what is looked for.
-        batches: number of batches of each validation loader; ``inf`` where it is not known.
-        outputs: the model's, for some samples of a batch; only asked where the choice needs them.
+        choice: ranks the samples.
+        batches: the number of batches of each validation loader; ``inf`` if it is unknown.
+        outputs: returns the model's outputs for the samples of a batch; called only if the choice needs them.
         input_name: see :func:`~lime_callback.probes.batch_entries.input_key`.
         label_name: see :func:`~lime_callback.probes.batch_entries.label_key`.
-        share: number of this process.
-        shares: of so many.
-        lockstep: whether all processes have to ask for outputs equally often.
+        share: this process's share, counted from 0.
+        shares: the number of shares.
+        lockstep: whether all processes have to call ``outputs`` equally often.
 
     Attributes:
-        largest: size of the largest batch.
-        forwards: samples that outputs were asked for.
+        largest: the size of the largest batch so far.
+        forwards: the number of samples for which ``outputs`` was called.
     """
 
     choice: Choice
@@ -125,16 +129,21 @@ class RankedSamples:
                 self._planned = samples_per_batch(self.choice.candidates, self.batches)
 
     def offer(self, batch: Any, index: int, loader: int = 0) -> None:
-        """Take from a batch what is better than what is there.
+        """Rank a batch's candidates, and keep those that belong to the first ``choice.count`` so far.
+
+        Args:
+            batch: a batch of this process.
+            index: the batch's number in its loader.
+            loader: the loader's number.
 
         Raises:
-            ValueError: if the batch holds no input, or not what the choice needs.
+            ValueError: if the batch lacks the input or what the choice needs.
         """
         key, at = input_key(batch, self.input_name), label_key(batch, self.label_name)
         size = len(batch_entry(batch, key))
         self.largest = max(self.largest, size)
         first, self._passed = self._passed, self._passed + size
-        rows, own = self._looked_at(size, index, loader)
+        rows, are_candidates = self._looked_at(size, index, loader)
         if not rows:
             return
         picked = batch_rows(batch, torch.tensor(rows), size)
@@ -145,35 +154,35 @@ class RankedSamples:
             outputs = self.outputs(picked)
             self.forwards += len(rows)
         shape = batch_entry(picked, key).shape[1:]
-        if own and shape == (self._shape or shape):  # probes share their forwards, so they share a shape
-            found = dict(
+        if are_candidates and shape == (self._shape or shape):  # probes share their forwards, so they share a shape
+            row_of = dict(
                 zip(
                     zip(self.choice.rank(Seen(numbers, labels, outputs)), numbers, strict=True),
                     range(len(rows)),
                     strict=True,
                 )
             )
-            self._take(found, picked, len(rows), shape)
+            self._take(row_of, picked, len(rows), shape)
 
     def standing(self) -> list[Ranked]:
-        """The samples that are kept, (rank, number) each."""
+        """Return the kept samples, (rank, number) each."""
         return list(self._kept)
 
     def captured(self, chosen: Sequence[Ranked]) -> CapturedSamples:
-        """Those of this process among the chosen of all; their places are those in which they were chosen."""
-        places = [place for place, one in enumerate(chosen) if one in self._kept]
+        """Return this process's samples among those chosen of all processes; their places are those in ``chosen``."""
+        places = [place for place, sample in enumerate(chosen) if sample in self._kept]
         return CapturedSamples([self._kept[chosen[place]] for place in places], [1] * len(places), places)
 
-    def _take(self, found: dict[Ranked, int], picked: Any, size: int, shape: torch.Size) -> None:
+    def _take(self, row_of: dict[Ranked, int], picked: Any, size: int, shape: torch.Size) -> None:
         kept: dict[Ranked, Any] = {}
-        for one in self.choice.leading([*self._kept, *found]):
-            new = one not in self._kept
-            kept[one] = batch_rows(picked, torch.tensor([found[one]]), size, _CPU) if new else self._kept[one]
+        for sample in self.choice.leading([*self._kept, *row_of]):
+            new = sample not in self._kept
+            kept[sample] = batch_rows(picked, torch.tensor([row_of[sample]]), size, _CPU) if new else self._kept[sample]
         self._kept = kept
         self._shape = shape if kept else self._shape
 
     def _looked_at(self, size: int, index: int, loader: int) -> tuple[list[int], bool]:
-        """Rows of a batch that are looked at, and whether they are candidates of this process."""
+        """Return the rows of a batch to look at, and whether they are candidates."""
         whole = size * self.shares
         wanted = self._left if self._planned is None else self._planned.get((loader, index), 0)
         taken = int(min(wanted, whole))
@@ -181,5 +190,5 @@ class RankedSamples:
         spread = ((2 * i + 1) * whole // (2 * taken) for i in range(taken))
         rows = [row // self.shares for row in spread if row % self.shares == self.share]
         if not rows and taken and self.lockstep:
-            return [0], False  # only so that the others need not wait
+            return [0], False  # a forward in vain, so that the other processes do not wait
         return rows, bool(rows)

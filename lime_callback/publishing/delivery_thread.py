@@ -1,7 +1,7 @@
-"""An epoch's report on its way to the loggers: drawn and written beside the training, one behind the other.
+"""Draws an epoch's pictures and hands its report to the loggers while training goes on, one report after the other.
 
-The pictures are drawn in a process of their own, and handed to the loggers in a thread. What a logger takes from the
-training's thread alone is done there as soon as a hook comes by.
+A separate process draws the pictures, and a thread hands them to the loggers. Some loggers accept certain calls from
+the training's thread alone; that thread makes them when it next runs one of the callback's hooks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Delivered(NamedTuple):
-    """What is left to be done on the training's thread.
+    """The calls that the training's thread still has to make for a report, and the failures so far.
 
     Attributes:
-        rest: what some loggers take there alone, by what it is.
-        failures: what went wrong, by what it is.
+        rest: pairs of a description and a call that a logger accepts from the training's thread alone.
+        failures: pairs of a description and an error.
     """
 
     rest: list[tuple[str, Callable[[], None]]]
@@ -39,42 +39,44 @@ class Delivered(NamedTuple):
 def present(
     draw: Draw, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]
 ) -> Delivered:
-    """Draw what is asked for, and hand the report with it to the sinks.
+    """Draw the requested pictures, and hand the report with them to the sinks.
+
+    A failure of a picture or a sink does not keep the others back.
 
     Args:
-        draw: makes pictures of requests.
+        draw: turns requests into pictures.
         sinks: the sinks of the run's loggers.
-        report: the report, without its pictures.
-        requests: each view's requests, by the tags of the pictures.
+        report: the report without its pictures.
+        requests: for each view's name the requests by the tags of their pictures.
     """
     delivered = Delivered([], [])
     pictures = {}
     views = {tag: view for view, of_view in requests.items() for tag in of_view}
-    asked = {tag: request for of_view in requests.values() for tag, request in of_view.items()}
-    for tag, found in draw(asked).items() if asked else ():
-        if isinstance(found, Exception):
-            delivered.failures.append((f"a picture of view '{views[tag]}'", found))
+    requests_of_all = {tag: request for of_view in requests.values() for tag, request in of_view.items()}
+    for tag, picture in draw(requests_of_all).items() if requests_of_all else ():
+        if isinstance(picture, Exception):
+            delivered.failures.append((f"a picture of view '{views[tag]}'", picture))
         else:
-            pictures[tag] = found
+            pictures[tag] = picture
     whole = replace(report, pictures=pictures)
     for sink in sinks:
-        what = f"logger {type(sink).__name__}"
+        sink_name = f"logger {type(sink).__name__}"
         try:
             rest = sink.begin(whole)
         except Exception as error:
-            delivered.failures.append((what, error))
+            delivered.failures.append((sink_name, error))
         else:
             if rest is not None:
-                delivered.rest.append((what, rest))
+                delivered.rest.append((sink_name, rest))
     return delivered
 
 
 @dataclass
 class DeliveryThread:
-    """Presents one report at a time; rank zero's alone.
+    """Presents one report at a time; exists on rank zero alone.
 
     Args:
-        console: for what fails on the way.
+        console: tells the user what failed.
     """
 
     console: Console
@@ -86,16 +88,16 @@ class DeliveryThread:
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything is where it should be."""
+        """Whether no report is on its way."""
         return self._pending is None
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is something that :meth:`finish` would not have to wait for."""
+        """Whether a report is on its way that :meth:`finish` would not have to wait for."""
         return self._pending is not None and self._pending.done()
 
     def present(self, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]) -> None:
-        """Begin to present a report when the one before is done, see :func:`present`."""
+        """Wait for the report before, and begin to present this one, see :func:`present`."""
         self.finish()
         ready = []
         for sink in sinks:
@@ -110,12 +112,12 @@ class DeliveryThread:
             self._pending = self._thread.submit(self._work, self._process.draw)
 
     def finish(self) -> None:
-        """Wait until the last report is where it should be, and say what went wrong with it."""
+        """Wait until the last report has been presented, make its calls on this thread, and tell its failures."""
         if self._pending is None:
             return
         try:
             with stage("waiting"):
-                delivered = self._pending.result()  # interrupted, it is waited for again at the end
+                delivered = self._pending.result()  # if an interrupt ends this wait, `close` waits again
         except DrawingError as error:
             self.console.remark(
                 f"the pictures are drawn by the training's own process, which waits for them; another one cannot be "
@@ -130,7 +132,7 @@ class DeliveryThread:
         self._conclude(delivered)
 
     def close(self) -> None:
-        """Finish, and let the thread and the process end."""
+        """Finish the last report, and end the thread and the process."""
         try:
             self.finish()
         finally:
@@ -148,9 +150,9 @@ class DeliveryThread:
 
     def _conclude(self, delivered: Delivered) -> None:
         self._work = None
-        for what, rest in delivered.rest:
-            with stage("logging"), self.console.contained(what):
+        for work, rest in delivered.rest:
+            with stage("logging"), self.console.contained(work):
                 rest()
-        for what, error in delivered.failures:
-            with self.console.contained(what):
+        for work, error in delivered.failures:
+            with self.console.contained(work):
                 raise error

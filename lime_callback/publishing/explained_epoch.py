@@ -1,4 +1,4 @@
-"""What an explained epoch hands to those who write and show it."""
+"""The results of an explained epoch, as the publisher takes them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ExplainedEpoch:
-    """An explained epoch.
+    """An explained epoch and its results.
 
     Args:
-        epoch: its number, counted from 0.
-        step: the step under which Lightning logs its scalars.
-        probes: the samples that were explained.
-        views: the views that were explained.
-        alarms: new alarms, by their place.
+        epoch: the epoch's number, counted from 0.
+        step: the step under which Lightning logs this epoch's scalars.
+        probes: the explained samples.
+        views: the explained views.
+        alarms: the texts of new alarms, by their place, such as ``"lime/spectral/watch/water"``.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""From an explained view to the rows of the history."""
+"""Turns an explained view into rows of the history."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 def history_rows(
     followed: FollowedView, explained: ExplainedEpoch, class_names: Sequence[str] | None
 ) -> Iterator[HistoryRow]:
-    """A view's last explanation as rows of the history: one for each probe, target and feature that the probe has.
+    """Yield a view's last explanation as rows of the history: one for each probe, target and feature of the probe.
 
-    Probes that were chosen go by the numbers of their samples.
+    A row names its probe by the sample's number if the probes were chosen among samples.
+
+    Args:
+        followed: the view, explained at least once.
+        explained: the epoch.
+        class_names: the outputs' names; ``None`` writes their numbers.
     """
     epoch, step, view = explained.epoch, explained.step, followed.view.name
     assert followed.last is not None, "explain comes first"

@@ -1,4 +1,4 @@
-"""From an explained view to what loggers draw by themselves: means, lines, and probes with their regions."""
+"""Turns an explained view into numbers that loggers draw by themselves: means, lines, and probes with their regions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.publishing.sinks.history_csv import HistoryRow
 
-# As many lines as a dashboard is not flooded by. A band means the same in every probe, a place in the picture seldom.
+# More lines would flood a dashboard. A band means the same in every probe; a place in a picture seldom does.
 _BANDS, _PLACES = 20, 8
 
 
@@ -33,19 +33,19 @@ def view_data(
     wavelengths: Sequence[float] | None,
     class_names: Sequence[str] | None,
 ) -> ViewData:
-    """What a view's last explanation has to say.
+    """Gather the numbers of a view's last explanation.
 
     Args:
-        followed: the view, explained.
-        probes: what is explained.
+        followed: the view, explained at least once.
+        probes: the explained samples.
         rows: this view's rows of the history.
-        wavelengths: the channels' wavelengths in nm, or ``None``.
+        wavelengths: the channels' wavelengths in nm, or ``None``; those of the view itself come first.
         class_names: the outputs' names, or ``None``.
     """
     assert followed.last is not None, "explain comes first"
     mask = followed.last.features.canonical
     in_space = mask.shape[1] == 1 and mask.shape[2] * mask.shape[3] > 1
-    own = getattr(followed.view, "wavelengths", None)
+    view_wavelengths = getattr(followed.view, "wavelengths", None)
     return ViewData(
         names=followed.last.features.names,
         score=float(followed.last.score.mean()),
@@ -54,7 +54,12 @@ def view_data(
         later=tuple(followed.metrics),
         means=_means(followed, class_names),
         segmented=partial(
-            _segmented, followed.last, followed.now, probes, wavelengths if own is None else own, class_names
+            _segmented,
+            followed.last,
+            followed.now,
+            probes,
+            wavelengths if view_wavelengths is None else view_wavelengths,
+            class_names,
         )
         if in_space
         else tuple,
@@ -62,19 +67,19 @@ def view_data(
 
 
 def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | None:
-    """The means that the bars show, and their lines over the epochs; ``None`` where the probes' features differ."""
+    """Return the means over the probes, and their lines over the epochs; ``None`` if the probes' features differ."""
     last, series = view.last, view.series
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
-    one = view.first or last
-    first = means_over_probes(one, passes_gate(one, view.config.gate)).sizes[0]
-    if not bool(torch.isfinite(first).any()):  # none of its probes counts
-        first = means_over_probes(one).sizes[0]
-    # Strongest first, but in the view's own order: that of the wavelengths.
+    reference, gate = view.first or last, view.config.gate
+    first = means_over_probes(reference, passes_gate(reference, gate)).sizes[0]
+    if not bool(torch.isfinite(first).any()):  # no probe passed the gate
+        first = means_over_probes(reference).sizes[0]
+    # The strongest features are followed, listed in the view's order: that of the wavelengths.
     most = _BANDS if last.features.canonical.shape[1] > 1 else _PLACES
     followed = sorted(torch.nan_to_num(first).argsort(descending=True, stable=True)[:most].tolist())
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
-    lines = torch.stack([one[0] for one in series.coefficients])[:, followed]
+    lines = torch.stack([reference[0] for reference in series.coefficients])[:, followed]
     return Means(
         target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
         coefficients=series.coefficients[-1][0].numpy(),
@@ -91,19 +96,19 @@ def _segmented(
     last: Explanation, now: ProbePredictions | None, probes: Probes, wavelengths: Sequence[float] | None,
     class_names: Sequence[str] | None,
 ) -> list[Segmented]:  # fmt: skip
-    """Each probe with the regions of its picture, and their coefficients for its first target."""
+    """Return each probe with the regions of its picture, and their coefficients for its first target."""
     from lime_callback.figures import composite
 
     images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
     segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
     halves = last.half_widths(simultaneous=True)
-    found = []
+    segmented = []
     for p, image in enumerate(images):
         number = p if probes.numbers is None else probes.numbers[p]
         target = int(last.targets[p, 0])
-        said = "" if now is None else f", {now.text(p, target, class_names)}"
-        what = f"{target_name(target, class_names)}{said}, R² {float(last.score[p, 0]):.2f}"
+        predicted_and_true = "" if now is None else f", {now.text(p, target, class_names)}"
+        text = f"{target_name(target, class_names)}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
         values = (np.asarray(part[p, 0]) for part in (last.coefficients, halves))
-        found.append(Segmented(name, what, image, segments[p], *values))
-    return found
+        segmented.append(Segmented(name, text, image, segments[p], *values))
+    return segmented

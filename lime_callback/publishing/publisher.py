@@ -1,4 +1,4 @@
-"""From an explained epoch to the history, the pictures and the loggers."""
+"""Writes an explained epoch to the history, and has its pictures drawn and its report shown by the loggers."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Publisher:
-    """Writes what there is to see of an epoch; on rank zero alone.
+    """Writes and shows explained epochs; exists on rank zero alone.
 
     Args:
-        console: says what fails on the way.
+        console: tells the user what failed.
         config: the user's arguments.
 
     Attributes:
-        interrupted: where the run that this one goes on with wrote its history, and up to which step it counts;
-            ``None`` for a new run.
-        delivery: brings reports to the loggers beside the training.
+        interrupted: if this run resumes another, the path of that run's history and the last step that counts; ``None``
+            for a new run.
+        delivery: brings reports to the loggers while training goes on.
     """
 
     console: Console
@@ -50,7 +50,7 @@ class Publisher:
     _history: HistoryFile | None = field(default=None, init=False)
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
-    _told: bool = field(default=False, init=False)
+    _card_shown: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.delivery = DeliveryThread(self.console)
@@ -58,24 +58,24 @@ class Publisher:
 
     @property
     def history(self) -> str | None:
-        """Where the history is."""
+        """The path of the history; ``None`` before a new run has written it."""
         if self._history is not None:
             return str(self._history.path)
         return self.interrupted[0] if self.interrupted is not None else None
 
     def publish(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch) -> None:
-        """Append to the history, save the last explanations, and begin to draw and to tell the loggers.
+        """Append to the history, save the last explanations, and begin to draw and to show them, see :meth:`show`.
 
         Args:
-            loggers: the trainer's.
-            folder: for the history, and for pictures where no logger takes them.
+            loggers: the trainer's loggers.
+            folder: the folder for the history, and for pictures if no logger takes them.
             explained: the epoch.
         """
         rows: Rows = {}
         written = False
         with stage("logging"), self.console.contained("the history file"):
             rows = self._rows(explained)
-            # In one go: a crash leaves an epoch whole, or leaves it out.
+            # All rows go in one write, so that a crash leaves either the whole epoch or nothing of it.
             self._open(folder).append(row for of_view in rows.values() for row in of_view)
             written = True
         if written:  # without a history there is nothing to report on
@@ -88,47 +88,49 @@ class Publisher:
         self.show(loggers, folder, explained, rows)
 
     def show(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch, rows: Rows | None = None) -> None:
-        """Begin to draw, and to tell the loggers.
+        """Begin to draw an epoch's pictures, and to hand its report to the loggers.
 
         Args:
-            loggers: the trainer's.
-            folder: for pictures where no logger takes them.
+            loggers: the trainer's loggers.
+            folder: the folder for pictures if no logger takes them.
             explained: the epoch.
-            rows: the history's rows of each view, where they are known.
+            rows: the history's rows by view; ``None`` makes them here.
         """
         config, probes, views = self.config, explained.probes, dict[str, ViewData]()
         if rows is None:
             rows = {}
             with self.console.contained("the rows of an epoch that is drawn again"):
                 rows = self._rows(explained)
-        asked: dict[str, dict[str, Request]] = {}
+        requests_of_views: dict[str, dict[str, Request]] = {}
         for followed in explained.views if config.pictures else ():
             name = followed.view.name
             tag = f"{config.name}/{name}"
             with stage("drawing"), self.console.contained(f"the pictures of view '{name}'"):
                 pictures = requests(followed, probes, config.wavelengths, config.class_names)
-                asked[name] = {f"{tag}/{what}": request for what, request in pictures.items()}
+                requests_of_views[name] = {f"{tag}/{figure}": request for figure, request in pictures.items()}
             with stage("logging"), self.console.contained(f"the numbers of view '{name}' for the loggers"):
                 views[tag] = view_data(followed, probes, rows.get(name, []), config.wavelengths, config.class_names)
         texts = {f"{place}/alarm": text for place, text in explained.alarms.items()}
         sinks = self._open_sinks(loggers, folder)
-        if config.pictures and not self._told:
+        if config.pictures and not self._card_shown:
             with stage("logging"), self.console.contained("the card that explains the run"):
                 texts[f"{config.name}/about"] = card(config, explained)
-            self._told = True
+            self._card_shown = True
         report = Report(
             explained.epoch, explained.step, {}, texts, explained.alarms, views, config.name, self._settings
         )
-        self.delivery.present(sinks, report, asked)
+        self.delivery.present(sinks, report, requests_of_views)
 
     def _rows(self, explained: ExplainedEpoch) -> Rows:
         class_names = self.config.class_names
-        return {one.view.name: list(history_rows(one, explained, class_names)) for one in explained.views}
+        return {
+            followed.view.name: list(history_rows(followed, explained, class_names)) for followed in explained.views
+        }
 
     def _open_sinks(self, loggers: Sequence[Any], folder: Path) -> list[Sink]:
-        """The sinks of these loggers: the same ones as long as the loggers are, since some go on where they were."""
+        """Return the loggers' sinks; the same sinks for the same loggers, since some remember what they have shown."""
         if self._served != (served := (folder, *loggers)):
-            self._sinks, self._served, self._told = sinks_for(loggers, folder), served, False
+            self._sinks, self._served, self._card_shown = sinks_for(loggers, folder), served, False
             if self.config.pictures and (others := unserved(loggers)):
                 self.console.remark(
                     f"{' and '.join(others)} gets numbers alone; the pictures are files in {folder}.", key="unserved"
@@ -136,7 +138,7 @@ class Publisher:
         return self._sinks
 
     def _open(self, folder: Path) -> HistoryFile:
-        """The run's history; of an interrupted run the rows up to its checkpoint, wherever they were written."""
+        """Return the run's history file, which begins with the rows of an interrupted run up to its checkpoint."""
         if self._history is None or self._history.path.parent != folder:
             history = HistoryFile(folder / "history.csv")
             if self.interrupted is None:

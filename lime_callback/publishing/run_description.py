@@ -1,4 +1,4 @@
-"""The card that explains a run in words: how to read its pictures, what its probes are, and its settings."""
+"""Writes the card that explains a run in words: how to read its pictures, its probes, and its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.publishing.explained_epoch import ExplainedEpoch
 
-_LONGEST = 120  # characters of a setting: an array or a function has more to say than anyone reads
+_LONGEST = 120  # characters that a setting may have, since nobody reads a whole array
 
 _HOW_TO_READ = """\
 ### How to read it
@@ -60,7 +60,7 @@ NOT_TOLD = {
 
 
 def settings_of(config: CallbackConfig) -> dict[str, Any]:
-    """The callback's settings as plain values, by the names of its arguments, all but :data:`NOT_TOLD`."""
+    """Return the callback's settings as plain values, by the names of its arguments, without :data:`NOT_TOLD`."""
     settings: dict[str, Any] = {"views": (), "probes": config.probes}
     for name, value in vars(config).items():
         settings |= vars(value) if isinstance(value, Strategies) else {name: value}
@@ -72,19 +72,19 @@ def settings_of(config: CallbackConfig) -> dict[str, Any]:
 
 
 def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
-    """Markdown that explains a run to someone who sees its pictures for the first time.
+    """Return Markdown that explains a run to someone who sees its pictures for the first time.
 
     Args:
         config: the user's arguments.
         explained: the first epoch that is shown.
     """
     probes, views, settings = explained.probes, explained.views, settings_of(config)
-    listed = {what: value for what, value in settings.items() if what not in ("views", "watch")}
+    listed = {argument: value for argument, value in settings.items() if argument not in ("views", "watch")}
     if (scale := chosen_scale(views)) is not None:
         listed["output"] = scale
     listed |= {f"view `{view}`": value for view, value in settings.get("views", {}).items()}
     listed |= {f"watch `{watch}`": value for watch, value in settings.get("watch", {}).items()}
-    rows = [f"| {_cell(what)} | {_cell(value)} |" for what, value in listed.items() if value is not None]
+    rows = [f"| {_cell(argument)} | {_cell(value)} |" for argument, value in listed.items() if value is not None]
     anew = any(followed.anew for followed in views)
     lines = [
         f"## What the model uses, by `{config.name}`",
@@ -110,13 +110,13 @@ def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
 
 
 def chosen_scale(views: Sequence[FollowedView]) -> str | None:
-    """The scale that ``output="auto"`` became; ``None`` where the user chose one."""
+    """Return the scale that ``output="auto"`` became; ``None`` if the user chose a scale."""
     return next((followed.scale for followed in views if followed.scale is not None), None)
 
 
 def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) -> list[str]:
     probes = explained.probes
-    targets = next((one.last.targets.tolist() for one in explained.views if one.last is not None), [])
+    targets = next((followed.last.targets.tolist() for followed in explained.views if followed.last is not None), [])
     rows = []
     for p in range(len(probes)):
         number = p if probes.numbers is None else probes.numbers[p]
@@ -128,14 +128,14 @@ def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) ->
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and ``None`` as they are, what has names by these, all else in words."""
+    """Return a setting as plain values: numbers and ``None`` stay, mappings keep their names, all else is text."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return {name: _text(one) for name, one in value.items()} if isinstance(value, Mapping) else _text(value)
+    return {name: _text(entry) for name, entry in value.items()} if isinstance(value, Mapping) else _text(value)
 
 
 def _text(value: Any) -> str:
-    """A setting in words; a function by its name, since its address says nothing."""
+    """Return a setting as a text; a function becomes its name, since its address says nothing."""
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return f"{value.__module__}.{name}"
@@ -144,5 +144,5 @@ def _text(value: Any) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value inside of a table's cell."""
+    """Escape a value for a cell of a Markdown table."""
     return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,7 +1,8 @@
-"""What a run writes beside its history, for a report of it: how it was explained, what its probes look like, measures.
+"""Writes the files beside a run's history that the run's page needs: settings, probes and measures.
 
-``run.json`` is written once: the settings, and each probe's picture, label and mean spectrum. ``measures.csv`` gets a
-few rows a view at each explained epoch, and goes on after a resume as the history does.
+``run.json`` holds the settings, and each probe's picture, label and mean spectrum; it is written again only if the
+probes change. ``measures.csv`` gets a few rows for each view at each explained epoch; after a resume it goes on as the
+history does.
 """
 
 from __future__ import annotations
@@ -32,23 +33,23 @@ if TYPE_CHECKING:
 
 FORMAT = "lime_callback run 1"
 NO_SETTING = {
-    "views": "beside the settings",
-    "probes": "beside the settings, one by one",
-    "watch": "beside the settings",
-    "gate": "beside the settings",
-    "relevant_change": "decides on `changed` and `settled`, which the page shows in words of its own",
+    "views": "`run.json` has them beside the settings",
+    "probes": "`run.json` has each of them beside the settings",
+    "watch": "`run.json` has them beside the settings",
+    "gate": "`run.json` has it beside the settings",
+    "relevant_change": "decides on `changed` and `settled`, which the page explains in its own words",
     "reliance": "`measures.csv` has it where it was measured",
-    "background": "what was taken of it is in the baseline and in `measures.csv`",
+    "background": "the baseline and `measures.csv` show what the run took from it",
     "time_budget": "the history has the perturbations that it afforded",
 }
-"""Settings of the callback that are not among those of ``run.json``, and why; all others are, for the page to show."""
+"""Settings that ``run.json`` does not list among the settings which the page shows, and why."""
 _FIRST = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "target", "output")  # on the page
-LARGEST = 256  # pixels along a side of a probe's picture: it is looked at in a space of that size
+LARGEST = 256  # pixels along the longer side of a probe's picture; the page shows it no larger
 
 
 @dataclass
 class RunMetadata:
-    """Writes what a report needs; on rank zero alone.
+    """Writes ``run.json`` and ``measures.csv``; exists on rank zero alone.
 
     Args:
         config: the user's arguments.
@@ -59,22 +60,22 @@ class RunMetadata:
     _probes: Probes | None = field(default=None, repr=False)
 
     def write(self, folder: Path, explained: ExplainedEpoch, interrupted: tuple[str, int] | None = None) -> None:
-        """Append an epoch's measures; before the first ones, and whenever the probes are others, describe the run.
+        """Append an epoch's measures; write ``run.json`` at the first epoch and whenever the probes change.
 
         Args:
             folder: the history's folder.
             explained: the epoch.
-            interrupted: where and up to which step the run that is gone on with wrote its history.
+            interrupted: if this run resumes another, the path of that run's history and the last step that counts.
         """
         self._open(folder, interrupted).append(row for view in explained.views for row in measure_rows(view, explained))
         if self._probes is not explained.probes:
-            folder.mkdir(parents=True, exist_ok=True)  # where no view could be explained there is no history yet
+            folder.mkdir(parents=True, exist_ok=True)  # without an explained view nobody has made it yet
             with replacing(folder / "run.json") as file:
                 file.write(json.dumps(run_metadata(self.config, explained.probes, explained.views)).encode())
             self._probes = explained.probes
 
     def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
-        """The run's measures; of an interrupted run the rows up to its checkpoint, wherever they were written."""
+        """Return the run's measures file, which begins with the rows of an interrupted run up to its checkpoint."""
         if self._measures is None or self._measures.path.parent != folder:
             measures = MeasuresFile(folder / "measures.csv")
             if interrupted is None:
@@ -88,13 +89,13 @@ class RunMetadata:
 
 
 def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[MeasureRow]:
-    """The last measures of a view; what has nothing yet to be compared with is left out."""
+    """Yield a view's last measures; a measure that needs an earlier explanation is left out before there is one."""
     row = partial(MeasureRow, explained.epoch, explained.step, followed.view.name)
     yield row("epochs", followed.series.epochs[-1])
     for name, value in followed.measured.items():
         yield row(name, value)
     reliance = followed.reliance
-    if reliance is not None:  # superbands are too many for the loggers
+    if reliance is not None:  # loggers show watches alone, since superbands are too many
         for i, name in enumerate(reliance.names):
             if name not in followed.watched:
                 yield row(f"reliance/{name}", float(reliance.changed[i]))
@@ -102,7 +103,7 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
 
 
 def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:
-    """How a run is explained, in plain values."""
+    """Return a run's settings, views, watches and probes as plain values, which become ``run.json``."""
     settings = settings_of(config)
     if config.auto_output and (scale := chosen_scale(views)) is not None:
         settings["output"] = scale
@@ -117,8 +118,8 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "settings": {name: settings[name] for name in (*_FIRST, *settings) if name not in NO_SETTING},
         "gate": config.gate,
         "watch": {
-            name: {"above": one.above, "below": one.below, "reliance": one.reliance}
-            for name, one in config.watch.items()
+            name: {"above": watched_set.above, "below": watched_set.below, "reliance": watched_set.reliance}
+            for name, watched_set in config.watch.items()
         },
         "anew": config.choice.anew,
         "probes": _of_probes(config, probes),
@@ -126,7 +127,7 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
 
 
 def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
-    """Number, label, picture and mean spectrum of each probe."""
+    """Return each probe's number, label, picture and mean spectrum."""
     from lime_callback.figures.rgb_composite import composite
 
     x = config.layout.canonical(probes.inputs)
@@ -147,7 +148,7 @@ def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """A picture, uint8 ``[H, W, 3]``, as the address of a PNG, reduced where it is larger than it will be shown."""
+    """Encode a picture, uint8 ``[H, W, 3]``, as the ``data:`` address of a PNG of at most 256 pixels a side."""
     from PIL import Image
 
     picture, buffer = Image.fromarray(image), io.BytesIO()

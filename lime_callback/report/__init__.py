@@ -1,6 +1,7 @@
-"""A run on one page: everything that its folder holds, in an HTML file that needs no server and no network.
+"""Reports: shows everything in a run's folder on one page, an HTML file that needs no server and no network.
 
-On the command line ``python -m lime_callback report RUN_DIR``; in a notebook ``read(path)``, which shows itself.
+On the command line, ``python -m lime_callback report RUN_DIR`` writes the page. In a notebook, ``read(path)`` returns a
+run that shows itself.
 """
 
 from lime_callback.report.html_page import write_page

@@ -1,4 +1,4 @@
-"""Where a view's features lie: spans of a wavelength axis, or regions of the probes' pictures."""
+"""Finds where a view's features lie: spans of a wavelength axis, or regions of the probes' pictures."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?) nm")
 
 
 def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | None) -> dict[str, Any]:
-    """The axis of a spectral view.
+    """Return the axis of a spectral view as plain values.
 
     Args:
-        explanation: the view's; its mask tells channels apart, and pixels not.
+        explanation: an explanation of the view, whose features are the same groups of channels in every probe.
         wavelengths: the channels' wavelengths in nm, or ``None``.
 
     Returns:
-        ``nanometres``, ``low``, ``high``, ``gaps`` (from and to), ``cells`` (from, to, and the feature there), and the
-        ``order`` of the channels with the ``middles`` where they then lie.
+        ``nanometres``: whether positions are wavelengths; ``low`` and ``high``: the ends of the axis; ``gaps``: each
+        gap's two ends; ``cells``: two ends and a feature each; ``order``: the channels by position; ``middles``: the
+        position of each of the ordered channels.
     """
     from lime_callback.figures.spectral_axis import SpectralAxis
 
@@ -48,9 +49,9 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
 
 
 def named_places(names: Sequence[str]) -> dict[str, Any] | None:
-    """The axis of features that are called by their wavelengths, such as ``"400-488 nm"``; ``None`` for others."""
-    found = [_SPAN.fullmatch(name) for name in names]
-    cells = [[float(one[1]), float(one[2]), i] for i, one in enumerate(found) if one is not None]
+    """Return the axis of features whose names are wavelengths, such as ``"400-488 nm"``; ``None`` for other names."""
+    spans = [_SPAN.fullmatch(name) for name in names]
+    cells = [[float(span[1]), float(span[2]), i] for i, span in enumerate(spans) if span is not None]
     if len(cells) < len(names) or not cells or any(a >= b for a, b, _ in cells):
         return None
     return {"nanometres": True, "low": min(c[0] for c in cells), "high": max(c[1] for c in cells), "gaps": [],
@@ -58,13 +59,15 @@ def named_places(names: Sequence[str]) -> dict[str, Any] | None:
 
 
 def spatial_places(explanation: Explanation) -> dict[str, Any]:
-    """The regions of a view that tells pixels apart.
+    """Return the regions of a view that tells pixels apart, as plain values.
 
-    A region is a set of pixels with the same features; in cubes, whose channels belong to several, each has its share.
+    A region is a set of pixels with the same features. In cubes a pixel's channels belong to several features, each of
+    which has a share in the region.
 
     Returns:
-        ``width``, ``height``; for each region the ``shares`` of features (feature, share); for each probe, or once for
-        all, its ``runs``: length and region, row by row, as 16-bit numbers; region 0 is never hidden.
+        ``width`` and ``height``: the map's size in pixels; ``shares``: for each region pairs of a feature and its
+        share, from 0 to 1; ``runs``: for each probe, or once for all, pairs of a length and a region, row by row, as
+        16-bit numbers in base64. Region 0 is never hidden.
     """
     mask = explanation.features.canonical
     height, width = explanation.features.layout.canonical(_like(explanation)).shape[2:]
@@ -74,7 +77,7 @@ def spatial_places(explanation: Explanation) -> dict[str, Any]:
     stacks = sampled.transpose(0, 2, 3, 1).reshape(-1, sampled.shape[1])
     kinds, regions = np.unique(stacks, axis=0, return_inverse=True)
     hidden = np.asarray((kinds < 0).all(1))
-    order = np.argsort(~hidden, kind="stable")  # what is never hidden comes first, and gets the number 0
+    order = np.argsort(~hidden, kind="stable")  # the region that is never hidden comes first and gets the number 0
     number = np.empty(len(kinds), np.int64)
     number[order] = np.arange(len(kinds)) + (0 if hidden.any() else 1)
     shares: list[list[list[float]]] = [[], *(_shares(kinds[i]) for i in order if not hidden[i])]
@@ -83,7 +86,7 @@ def spatial_places(explanation: Explanation) -> dict[str, Any]:
         "width": len(columns),
         "height": len(rows),
         "shares": shares,
-        "runs": [base64_shorts(_runs(one)) for one in maps],
+        "runs": [base64_shorts(_runs(region_map)) for region_map in maps],
     }
 
 
@@ -94,7 +97,7 @@ def _like(explanation: Explanation) -> Any:
 
 
 def _sampled(size: int, kept: int) -> NDArray[np.integer[Any]]:
-    """Which rows or columns a map keeps, to be as large as the picture it lies on."""
+    """Return which ``kept`` of ``size`` rows or columns a map keeps, so that it is as large as the probe's picture."""
     return np.asarray((np.arange(kept) + 0.5) * size / kept, dtype=np.int64)
 
 
@@ -104,7 +107,7 @@ def _shares(stack: NDArray[Any]) -> list[list[float]]:
 
 
 def _runs(regions: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-    """How often a region stands behind each other, and which: ``[n, 2]``."""
+    """Encode a row of regions as runs ``[n, 2]``: how many pixels in a row, at most 65535, and their region."""
     start = np.append(0, np.flatnonzero(np.diff(regions)) + 1)
     length = np.diff(np.append(start, len(regions)))
     pieces = [(min(65535, n - i), regions[s]) for s, n in zip(start, length, strict=True) for i in range(0, n, 65535)]

@@ -1,7 +1,7 @@
 """Turns a history's rows into arrays, one table a view.
 
-Letters: ``E`` moments, which are the explained epochs and steps of the run; ``S`` slots, which are the pairs of a probe
-and a target at one moment; ``d`` features. What is not there is NaN.
+Letters: ``E`` moments, which are the run's explained epochs and steps; ``S`` slots, each a pair of a probe and a target
+at a moment; ``d`` features. Values that the history does not have are NaN.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Moment = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class ViewTable:
-    """One view's part of a history.
+    """A view's part of a history.
 
     Attributes:
-        view: its name.
-        features: names, d.
-        who: the different lists of slots, each slot a probe and a target.
-        which: for each moment the number of its list in ``who``, -1 where the view was not explained; E.
-        coefficients: float32 ``[E, S, d]``.
-        errors: likewise.
-        scores: float32 ``[E, S]``.
+        view: the view's name.
+        features: the features' names, d.
+        who: the different lists of slots; a slot is a probe's number and a target's name.
+        which: for each moment the number of its list in ``who``, E; -1 if the view was not explained.
+        coefficients: the coefficients, float32 ``[E, S, d]``, in units of the output.
+        errors: the coefficients' standard errors from the perturbations, float32 ``[E, S, d]``.
+        scores: the scores, float32 ``[E, S]``.
     """
 
     view: str
@@ -51,7 +51,13 @@ class ViewTable:
 
 
 class ViewMeans(NamedTuple):
-    """ViewMeans over the probes of one moment, each ``[d]``: coefficients, half of their interval, absolute effects."""
+    """A view's means over the probes at a moment.
+
+    Attributes:
+        mean: mean coefficient of each feature, ``[d]``.
+        half: half of the mean's 95 % interval, ``[d]``; NaN if it is unknown.
+        size: mean absolute effect of each feature, ``[d]``.
+    """
 
     mean: NDArray[np.float64]
     half: NDArray[np.float64]
@@ -59,62 +65,66 @@ class ViewMeans(NamedTuple):
 
 
 def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
-    """Average over the probes that pass the gate, or over all where none does; first over the targets of each.
+    """Average a view over the probes that pass the gate, or over all probes if none passes.
 
-    The interval comes from the spread over the probes, and is not known of a single one.
+    Each probe's targets are averaged first. The interval comes from the spread over the probes, and is unknown for a
+    single probe.
 
     Args:
-        table: a view's.
-        moment: the moment's number.
-        gate: slots with a lower score do not count; ``None``: all do.
+        table: the view's table.
+        moment: the moment's number, at which the view was explained.
+        gate: the lowest score of a slot that counts; ``None`` counts all.
     """
     slots = table.who[table.which[moment]]
     values, errors = (part[moment, : len(slots)].astype(np.float64) for part in (table.coefficients, table.errors))
     passed = np.ones(len(slots), bool) if gate is None else table.scores[moment, : len(slots)] >= gate
     passed = passed if passed.any() else ~passed
-    # Features that a probe does not have are NaN, and no part of its attribution.
+    # A feature that a probe does not have is NaN and is no part of the probe's attribution.
     sizes = effects(*(torch.from_numpy(np.nan_to_num(part, posinf=np.inf)) for part in (values, errors))).abs().numpy()
     probes = np.array([probe for probe, _ in slots])
     each = [np.flatnonzero((probes == probe) & passed) for probe in dict.fromkeys(probes[passed].tolist())]
     known = np.isfinite(values)
-    own, size = (
+    by_probe, size = (
         np.stack([_mean(part[rows], known[rows]) for rows in each]) for part in (values, np.where(known, sizes, np.nan))
     )
-    each_probe, there = torch.from_numpy(own), torch.from_numpy(np.isfinite(own))
-    over = mean_over_probes(each_probe, torch.zeros_like(each_probe), there)
+    each_probe, is_known = torch.from_numpy(by_probe), torch.from_numpy(np.isfinite(by_probe))
+    over = mean_over_probes(each_probe, torch.zeros_like(each_probe), is_known)
     half = over.half_width().numpy()
     return ViewMeans(
-        over.mean.numpy(), np.where(np.isfinite(half), half, np.nan), np.nan_to_num(_mean(size, there.numpy()))
+        over.mean.numpy(), np.where(np.isfinite(half), half, np.nan), np.nan_to_num(_mean(size, is_known.numpy()))
     )
 
 
 def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
-    """Mean of the known values over the first axis; NaN where none is known."""
+    """Average the known values over the first axis; NaN where none is known."""
     count = known.sum(0)
     return np.where(count > 0, np.where(known, values, 0.0).sum(0) / np.maximum(count, 1), np.nan)
 
 
 def moments_of(run: RunContents) -> list[Moment]:
-    """All moments at which a view was explained, in order."""
+    """Return all moments at which a view was explained, in order of their steps."""
     return sorted({(row.epoch, row.step) for row in run.history}, key=lambda moment: (moment[1], moment[0]))
 
 
 def epochs_trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
-    """Epochs trained at each moment: as measured, else counted from the history, with parts within an epoch."""
+    """Return the number of epochs trained at each moment.
+
+    The measures tell it. If they do not, moments within an epoch are taken to divide the epoch equally.
+    """
     known = {(row.epoch, row.step): row.value for row in run.measures if row.measure == "epochs"}
     count: dict[int, int] = {}
     for epoch, _ in moments:
         count[epoch] = count.get(epoch, 0) + 1
-    seen, found = dict.fromkeys(count, 0), []
+    seen, trained = dict.fromkeys(count, 0), []
     for moment in moments:
         epoch = moment[0]
         seen[epoch] += 1
-        found.append(known.get(moment, epoch + seen[epoch] / count[epoch]))
-    return found
+        trained.append(known.get(moment, epoch + seen[epoch] / count[epoch]))
+    return trained
 
 
 def tables_of(run: RunContents, moments: Sequence[Moment]) -> list[ViewTable]:
-    """The views' tables, in the order in which they were explained."""
+    """Return the views' tables, in the order in which the history names the views."""
     views: dict[str, list[HistoryRow]] = {}
     for row in run.history:
         views.setdefault(row.view, []).append(row)
@@ -122,10 +132,12 @@ def tables_of(run: RunContents, moments: Sequence[Moment]) -> list[ViewTable]:
 
 
 def _names(run: RunContents, view: str, rows: Sequence[HistoryRow]) -> list[str]:
-    """The features in the view's own order where its last explanation has them all, else as they come."""
-    found = list(dict.fromkeys(row.feature for row in rows))
+    """Return the features' names in the order of the last explanation if it has them all, else of the history."""
+    in_history = list(dict.fromkeys(row.feature for row in rows))
     known = run.explanations.get(view)
-    return list(known.features.names) if known is not None and set(found) <= set(known.features.names) else found
+    return (
+        list(known.features.names) if known is not None and set(in_history) <= set(known.features.names) else in_history
+    )
 
 
 def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], features: list[str]) -> ViewTable:
@@ -133,29 +145,29 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
     number = {name: i for i, name in enumerate(features)}
     slots: list[dict[tuple[int, str], int]] = [{} for _ in moments]
     for row in rows:
-        here = slots[at[row.epoch, row.step]]
-        here.setdefault((row.probe, row.target), len(here))
+        slots_then = slots[at[row.epoch, row.step]]
+        slots_then.setdefault((row.probe, row.target), len(slots_then))
     most = max(map(len, slots))
     shape = (len(moments), most, len(features))
     coefficients, errors = (np.full(shape, np.nan, np.float32) for _ in range(2))
     scores = np.full(shape[:2], np.nan, np.float32)
-    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         for row in rows:
             i = at[row.epoch, row.step]
             s, f = slots[i][row.probe, row.target], number[row.feature]
             coefficients[i, s, f], errors[i, s, f] = row.coefficient, row.standard_error
             scores[i, s] = row.score
     who: dict[tuple[tuple[int, str], ...], int] = {}
-    which = [who.setdefault(tuple(one), len(who)) if one else -1 for one in slots]
-    return ViewTable(view, features, [list(one) for one in who], which, coefficients, errors, scores)
+    which = [who.setdefault(tuple(pairs), len(who)) if pairs else -1 for pairs in slots]
+    return ViewTable(view, features, [list(pairs) for pairs in who], which, coefficients, errors, scores)
 
 
 def measures_of(run: RunContents, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:
-    """A view's measures at each moment; ``None`` where one is not known."""
+    """Return a view's measures by name, each with a value for each moment; ``None`` if a value is unknown."""
     at = {moment: i for i, moment in enumerate(moments)}
-    found: dict[str, list[Any]] = {}
+    lines: dict[str, list[Any]] = {}
     for row in run.measures:
         if row.view == view and (row.epoch, row.step) in at:
-            line = found.setdefault(row.measure, [None] * len(moments))
+            line = lines.setdefault(row.measure, [None] * len(moments))
             line[at[row.epoch, row.step]] = row.value if np.isfinite(row.value) else None
-    return found
+    return lines

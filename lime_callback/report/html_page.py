@@ -1,4 +1,4 @@
-"""The page itself: template, style and script of the folder `page`, with a run's data in it."""
+"""Writes the page: fills the template of the folder `page` with style, script and the runs' data."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     from lime_callback.report.run_contents import RunContents
 
 SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "sections.js", "page.js")
-"""In the order in which they stand on the page."""
+"""The scripts, in the order in which they stand on the page."""
 
 
 def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Path:
-    """Write one HTML file that shows the runs, and needs nothing else.
+    """Write one HTML file that shows the runs and needs no other file.
 
     Args:
-        runs: one or several; the page shows one of them at a time.
-        path: the file's; one that is there is replaced as a whole.
+        runs: the runs, at least one; the page shows one of them at a time.
+        path: the file's path; an existing file is replaced as a whole.
 
     Returns:
         The path.
 
     Raises:
         ValueError: if there is no run.
+        OSError: if the file cannot be written.
     """
     if not runs:
         raise ValueError("`runs` should hold at least one run. Found none.")
@@ -46,12 +47,12 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     text = page_text(runs)
     with replacing(path) as file:
-        file.write(text.encode(errors="replace"))  # half characters, in names of folders
+        file.write(text.encode(errors="replace"))  # names of folders may hold half characters
     return path
 
 
 def page_text(runs: Sequence[RunContents]) -> str:
-    """The page's text. Its own script is the only one that a browser will run, and nothing is loaded from elsewhere."""
+    """Return the page's text. A browser runs this script alone, by its digest, and loads nothing from elsewhere."""
     script = "\n".join(_part(name) for name in SCRIPTS)
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     parts = {
@@ -63,12 +64,12 @@ def page_text(runs: Sequence[RunContents]) -> str:
         ),
         "script": script,
     }
-    # In one pass: what is filled in has no places to be filled.
+    # One pass over the template: braces within the data are not filled.
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _part("page.html"))
 
 
 def as_json(value: Any) -> str:
-    """JSON that can stand in a script element: no text in it can end the element."""
+    """Encode a value as JSON in which no text can end the script element around it."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
@@ -77,7 +78,7 @@ def _part(name: str) -> str:
 
 
 def _colours() -> str:
-    """The figures' colours for plus and minus, as the style's variables."""
+    """Return the figures' colours for plus and minus as CSS variables."""
     from lime_callback.figures import style
 
     pairs = {"plus": style.PLUS, "minus": style.MINUS, "plus-unsure": style.PLUS_UNSURE,
@@ -86,7 +87,7 @@ def _colours() -> str:
 
 
 def _style() -> dict[str, Any]:
-    """How figures look: their scale from minus to plus, the visible spectrum's colours, and how overlays are made."""
+    """Return the figures' colour scale, the colours of the visible spectrum, and the constants of overlays."""
     from matplotlib.colors import to_hex
 
     from lime_callback.figures import style

@@ -1,4 +1,4 @@
-"""A run in a notebook: a table of its views, and a figure of its score and drift."""
+"""Shows a run in a notebook: a table of its views, and a figure of its score and drift."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def history_html(run: RunContents) -> str:
-    """What there is, and the strongest features of each view at the last explained epoch."""
+    """Return an HTML table with each view's score, drift and strongest features at its last explained epoch."""
     moments = moments_of(run)
     rows = (
         (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
@@ -32,7 +32,7 @@ def history_html(run: RunContents) -> str:
 
 
 def history_figure(run: RunContents) -> Figure:
-    """The score of each view over the epochs, and the drift from each to the next with its noise."""
+    """Draw each view's score over the epochs, and its drift from an epoch to the next with the noise."""
     from lime_callback.figures import history_lines
 
     moments = moments_of(run)
@@ -57,25 +57,27 @@ def _score(table: ViewTable) -> str:
 
 
 def _drift(run: RunContents, view: str) -> str:
-    found = [row.value for row in run.measures if row.view == view and row.measure == "drift"]
-    return f"{found[-1]:.3f}" if found else "not known"
+    drifts = [row.value for row in run.measures if row.view == view and row.measure == "drift"]
+    return f"{drifts[-1]:.3f}" if drifts else "not known"
 
 
 def _strongest(run: RunContents, table: ViewTable, most: int = 3) -> str:
-    """By the mean share of the attribution over the probes; or of single probes, where each has parts of its own."""
+    """Return the strongest features as a text: by mean absolute effect, or by probe if the probes' features differ."""
     last = _last(table)
     coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
     explanation = run.explanations.get(table.view)
     slots = table.who[table.which[last]]
     if explanation is not None and len(explanation.features.mask) > 1:
         names = [f"probe {probe} · {name}" for probe, _ in slots for name in table.features]
-        reach = quantiles(table, explanation)[1]  # of all features of a probe at once: the strongest ones are picked
+        reach = quantiles(table, explanation)[
+            1
+        ]  # for all of a probe's features at once, since the strongest are picked
         mean, half = coefficients[: len(slots)].reshape(-1), reach * errors[: len(slots)].reshape(-1)
         size = np.nan_to_num(np.abs(mean))
     else:
         names = table.features
-        found = means(table, last, run.about.get("gate"))
-        mean, half, size = found.mean, found.half, found.size
+        averages = means(table, last, run.about.get("gate"))
+        mean, half, size = averages.mean, averages.half, averages.size
     order = np.argsort(-size, kind="stable")[:most]
     return ", ".join(
         f"{names[i]} {mean[i]:+.3g}" + (f" ± {half[i]:.2g}" if np.isfinite(half[i]) else "") for i in order

@@ -1,4 +1,4 @@
-"""What the page says is wrong with a watch, for each view and explained epoch: decided here, and told there."""
+"""Decides which alarms of watches the page shows, for each view and explained epoch."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequence[float | None]]) -> list[Any]:
-    """A list of alarms for each moment; each has the ``watch``, what is ``said`` behind its name, and a ``text``.
+    """Return a list of alarms for each moment.
 
     Args:
-        run: with its watches.
-        table: a view's.
-        measures: the view's, at each moment, see :func:`lime_callback.report.history_tables.measures_of`.
+        run: the run, whose ``about`` holds the watches.
+        table: the view's table.
+        measures: the view's measures at each moment, see :func:`lime_callback.report.history_tables.measures_of`.
+
+    Returns:
+        For each moment its alarms, each with the ``watch``, the words ``said`` after its name, and a ``text``.
     """
     reaches = alarm_reaches(run, table)
 
@@ -43,21 +46,24 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
 
 
 def alarm_reaches(run: RunContents, table: ViewTable) -> list[float | None]:
-    """How many errors beyond its bound a watch's share has to be, at each moment; ``None`` where it is not known.
+    """Return by how many standard errors a watch's share has to exceed its bound at each moment to raise an alarm.
 
-    It is what the run itself goes by, see :mod:`lime_callback.following.watch_alarms`; of a single probe the
-    perturbations' error counts.
+    The run itself uses the same numbers, see :mod:`lime_callback.following.watch_alarms`. With a single probe, the
+    standard error is that of the perturbations.
 
     Args:
-        run: with its watches and measures.
-        table: a view's.
+        run: the run with its watches and measures.
+        table: the view's table.
+
+    Returns:
+        A number for each moment; ``None`` if the view was not explained.
     """
-    asked = _questions(run)
+    questions = _questions(run)
     reaches: list[float | None] = []
     for k, which in enumerate(table.which, start=1):
         probes = len({probe for probe, _ in table.who[which]}) if which >= 0 else 0
         freedom = probes - 1 if probes > 1 else math.inf
-        reaches.append(float(critical_value(freedom, 1 - 2 * level(k, asked))) if probes else None)
+        reaches.append(float(critical_value(freedom, 1 - 2 * level(k, questions))) if probes else None)
     return reaches
 
 
@@ -73,22 +79,25 @@ def _share_alarm(name: str, watch: Mapping[str, Any], share: float, half: float)
 
 
 def _reliance_alarm(name: str, watch: Mapping[str, Any], changed: float, expected: float) -> Iterator[dict[str, str]]:
-    """A hint, for the run's measures do not say how probable such a change is by chance, or what hiding all changes."""
+    """Yield a hint if hiding a set changes much more than random sets do.
+
+    A run's own alarm also needs a p value and what hiding everything changes, which its measures do not hold.
+    """
     bound = watch.get("reliance")
     values = torch.tensor([[changed], [expected], [1.0]], dtype=torch.float64)
     if _asks_reliance(watch) and (bool(stands_out(*values)) if bound is None else changed - expected > bound):
-        # Of classes these are shares of the predictions, else standard deviations of the outputs: the words fit both.
+        # The numbers are shares of the predictions for classes, else standard deviations; the words fit both.
         text = f"Hiding it changes {_number(changed)} of what is predicted; {_number(expected)} is expected of random"
         yield {"watch": name, "said": " may be relied on", "text": f"{text} sets as large."}
 
 
 def _asks_reliance(watch: Mapping[str, Any]) -> bool:
-    """As :attr:`lime_callback.Watch.asks_reliance`, of a watch in ``run.json``."""
+    """Return :attr:`lime_callback.Watch.asks_reliance` for a watch in ``run.json``."""
     return watch.get("reliance") is not None or watch.get("below") is None
 
 
 def _questions(run: RunContents) -> int:
-    """How many questions an epoch asked of the watches."""
+    """Return how many alarms an epoch could raise: one for each bound of a watch in a view, and for each reliance."""
     watches: dict[str, dict[str, Any]] = run.about.get("watch", {})
     measured = {(row.view, row.measure) for row in run.measures}
     bounds = sum(
@@ -110,5 +119,5 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits."""
+    """Write a number with two digits."""
     return f"{float(f'{value:.2g}'):g}".replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Turns a run into what its page holds: plain values, and arrays as text."""
+"""Turns a run into the data of its page: plain values, and arrays in base64."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 def page_data(run: RunContents) -> dict[str, Any]:
-    """Everything of a run that its page shows.
+    """Return everything that a run's page shows, as values for JSON.
 
     Returns:
-        ``moments`` (epoch, step and epochs trained of each), ``views``, ``probes``, and what is known of the run.
+        ``moments`` (epoch, step and epochs trained of each), ``views``, ``probes``, ``settings``, ``watch``, ``gate``,
+        and the run's ``name``, ``path`` and ``notes``.
     """
     moments = moments_of(run)
     when = epochs_trained(run, moments)
     about = run.about
-    found: dict[str, Any] = finite(
+    data: dict[str, Any] = finite(
         {
             "name": run.name,
             "path": str(run.path),
@@ -40,7 +41,7 @@ def page_data(run: RunContents) -> dict[str, Any]:
             "views": [_view(run, table, moments) for table in tables_of(run, moments)],
         }
     )
-    return found
+    return data
 
 
 def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str
 
 
 def _places(run: RunContents, table: ViewTable) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Where the features lie on a wavelength axis, or else on pictures, as far as it is known."""
+    """Return the features' axis and their maps, one of which is ``None``; both are if neither is known."""
     explanation = run.explanations.get(table.view)
     if explanation is None or list(explanation.features.names) != table.features:
         return named_places(table.features), None
@@ -73,8 +74,10 @@ def _places(run: RunContents, table: ViewTable) -> tuple[dict[str, Any] | None, 
     if mask.shape[2] * mask.shape[3] > 1:
         return None, spatial_places(explanation)
     if mask.shape[1] > 1 and mask.shape[0] == 1:
-        own: dict[str, Any] = next((one for one in run.about.get("views", []) if one["name"] == table.view), {})
-        places = spectral_places(explanation, own.get("wavelengths") or run.about.get("wavelengths"))
+        view_about: dict[str, Any] = next(
+            (about for about in run.about.get("views", []) if about["name"] == table.view), {}
+        )
+        places = spectral_places(explanation, view_about.get("wavelengths") or run.about.get("wavelengths"))
         return places if places["nanometres"] else named_places(table.features) or places, None
     return None, None
 
@@ -84,5 +87,5 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
-    return [finite(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: finite(part) for key, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""What is known of a run: its history, and what there is of measures, explanations and settings beside it."""
+"""The contents of a run's folder: its history, and measures, explanations and settings if it holds them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunContents:
-    """A run as its folder tells it.
+    """The contents of a run's folder.
 
     Attributes:
-        path: where the history is.
-        history: its rows.
-        measures: score, drift and the like of each explained epoch; empty where they were not written.
-        explanations: the last one of each view that has one.
-        about: how the run was explained, and its probes, see :mod:`lime_callback.publishing.run_metadata`; empty where
-            it is not known.
-        notes: what is missing, for a reader.
+        path: the path of the history.
+        history: the history's rows.
+        measures: the rows of the measures, such as score and drift; empty if they were not written.
+        explanations: the last explanation of each view whose file exists, by the view's name.
+        about: the run's settings and probes, see :mod:`lime_callback.publishing.run_metadata`; empty if they are
+            unknown.
+        notes: sentences that tell a reader which files are missing.
     """
 
     path: Path
@@ -36,11 +36,11 @@ class RunContents:
 
     @property
     def name(self) -> str:
-        """The run's folder, without the callback's own below it."""
+        """The name of the run's folder, which holds the callback's folder."""
         folder = self.path.absolute().parent
-        own = str(self.about.get("name", "lime")).split("/")
-        while own and folder.name == own[-1] and folder.parent != folder:
-            folder, own = folder.parent, own[:-1]
+        callback_folders = str(self.about.get("name", "lime")).split("/")
+        while callback_folders and folder.name == callback_folders[-1] and folder.parent != folder:
+            folder, callback_folders = folder.parent, callback_folders[:-1]
         kept = folder.parts[-2:] if folder.name.startswith("version_") else folder.parts[-1:]
         part = self.path.absolute().parent.name if self.path.absolute().parent.name == "test" else ""
         return "/".join(kept) + (f" ({part})" if part else "")

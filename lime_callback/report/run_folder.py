@@ -1,4 +1,4 @@
-"""What a run's folder holds, read: its history, and beside it what there is of measures, explanations and settings."""
+"""Reads a run's folder: its history, and measures, explanations and settings if it holds them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _HISTORY = "history.csv"
 
 @dataclass(frozen=True, eq=False)
 class Run(RunContents):
-    """A run as its folder tells it; in a notebook it shows itself. Attributes are those of :class:`RunContents`."""
+    """A run, which shows itself in a notebook. Its attributes are those of :class:`RunContents`."""
 
     def plot(self) -> Figure:
-        """The score of each view over the epochs, and the drift from each to the next."""
+        """Draw each view's score over the epochs, and its drift from an epoch to the next."""
         return history_figure(self)
 
     def _repr_html_(self) -> str:
@@ -37,60 +37,63 @@ class Run(RunContents):
 
 
 def find_runs(path: str | os.PathLike[str]) -> list[Path]:
-    """The histories of one or several runs.
+    """Find the histories of one or several runs.
 
     Args:
-        path: a ``history.csv``, or a folder that holds one, itself or below it.
+        path: a ``history.csv``, or a folder with such files in it or below it.
 
     Returns:
-        Their paths, in the order of their names.
+        The paths of the histories, sorted.
 
     Raises:
-        FileNotFoundError: if there is none; it says what was found instead.
+        FileNotFoundError: if there is no history; the message lists what the folder holds.
     """
     path = Path(path)
     if path.is_file():
         return [path]
-    found = sorted(path.rglob(_HISTORY)) if path.is_dir() else []
-    if not found:
-        names = sorted(one.name for one in islice(path.iterdir(), 1000)) if path.is_dir() else []
-        there = f"a folder with {', '.join(names[:8])}{', …' * (len(names) > 8)}" if names else "an empty folder"
+    histories = sorted(path.rglob(_HISTORY)) if path.is_dir() else []
+    if not histories:
+        names = sorted(entry.name for entry in islice(path.iterdir(), 1000)) if path.is_dir() else []
+        contents = f"a folder with {', '.join(names[:8])}{', …' * (len(names) > 8)}" if names else "an empty folder"
         raise FileNotFoundError(
             f"`RUN_DIR` should be the folder of a run, with a `{_HISTORY}` in it or below it. Looked for "
             f"`{_HISTORY}` in {str(path)!r} and all folders there. Found "
-            f"{there if path.is_dir() else 'no such file or folder'}. The callback writes it to "
+            f"{contents if path.is_dir() else 'no such file or folder'}. The callback writes it to "
             "`<log_dir>/lime/history.csv` at the first explained epoch."
         )
-    return found
+    return histories
 
 
 def read(path: str | os.PathLike[str]) -> Run:
     """Read one run.
 
     Args:
-        path: as for :func:`find_runs`.
+        path: a ``history.csv``, or a folder with exactly one in it or below it.
+
+    Returns:
+        The run; its ``notes`` tell which of the other files are missing or could not be read.
 
     Raises:
         FileNotFoundError: if there is no history.
-        ValueError: if there are several, or the one there is cannot be read or is empty.
+        ValueError: if there are several histories, or the history cannot be read or has no row.
     """
     paths = find_runs(path)
     if len(paths) > 1:
-        some = ", ".join(repr(str(one)) for one in paths[:4])
-        raise ValueError(f"`path` should lead to one run. Found {len(paths)}: {some}{', …' * (len(paths) > 4)}.")
-    (found,) = paths
-    history = read_history(found)
+        first_paths = ", ".join(repr(str(explanation)) for explanation in paths[:4])
+        raise ValueError(f"`path` should lead to one run. Found {len(paths)}: {first_paths}{', …' * (len(paths) > 4)}.")
+    (history_path,) = paths
+    history = read_history(history_path)
     if not history:
-        raise ValueError(f"`path` should be a history with at least one row. Found none in {str(found)!r}.")
-    folder, notes = found.parent, list[str]()
+        raise ValueError(f"`path` should be a history with at least one row. Found none in {str(history_path)!r}.")
+    folder, notes = history_path.parent, list[str]()
     measures: list[MeasureRow] = _optional(notes, folder / "measures.csv", read_measures, [])
     about: dict[str, Any] = _optional(notes, folder / "run.json", _about, {})
     explanations = {}
     for view in dict.fromkeys(row.view for row in history):
-        one = _optional(notes, folder / f"{view}.npz", Explanation.load, None)
-        if one is not None:
-            explanations[view] = one
-    return Run(found, history, measures, explanations, about, notes)
+        explanation = _optional(notes, folder / f"{view}.npz", Explanation.load, None)
+        if explanation is not None:
+            explanations[view] = explanation
+    return Run(history_path, history, measures, explanations, about, notes)
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -107,7 +110,7 @@ _MISSED = {
 
 
 def _optional(notes: list[str], path: Path, load: Callable[[Path], Any], otherwise: Any) -> Any:
-    """What a file holds, and a note where it is missing or cannot be read: a report is made all the same."""
+    """Load a file. If it is missing or cannot be read, add a note and return ``otherwise``: the run is shown anyway."""
     missed = _MISSED.get(path.name, "it is not known where its features lie")
     try:
         return load(path)

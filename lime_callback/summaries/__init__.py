@@ -1,4 +1,4 @@
-"""Summaries: many explanations in one.
+"""Summaries: join many explanations into one.
 
 Begin with :mod:`~lime_callback.summaries.aggregate`, which sums over any number of inputs, and
 :mod:`~lime_callback.summaries.explain_dataset`, which explains a data set batch by batch.

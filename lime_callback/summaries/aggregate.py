@@ -1,4 +1,4 @@
-"""Aggregates: many inputs' explanations in one, in memory that does not grow with their number.
+"""Aggregates: average the explanations of many inputs, in memory that does not grow with their number.
 
 Letters: ``T`` targets, ``d`` features, ``C`` channels. Features are identified by their names, so a name has to mean
 the same in every input, as it does for superbands, a grid, and a mask that all inputs share.
@@ -33,18 +33,18 @@ _NO_COMMON_NAMES = (
 class Aggregate:
     """Mean and spread of each feature's coefficient over explanations, which are added one after another.
 
-    A feature counts in the inputs that have it. Superpixels that are cut for each input by itself have no common names:
-    an aggregate takes them for explanations of one and the same input, and refuses them otherwise.
+    A feature is averaged over the inputs that have it. If each input has its own superpixels, a name does not
+    mean the same in two inputs, and an aggregate only takes explanations whose masks are equal.
 
     Args:
-        gate: lowest score of an explanation that counts; ``None``: all count.
+        gate: the lowest score of an explanation that counts; ``None`` counts all.
 
     Attributes:
         names: the d features' names, in the order in which they came.
         inputs: number of inputs explained so far, with those below the gate.
 
     Raises:
-        ValueError: if the gate is no bound of R².
+        ValueError: if ``gate`` is not a bound of R².
     """
 
     def __init__(self, gate: float | None = None) -> None:
@@ -62,7 +62,7 @@ class Aggregate:
         """Add an explanation of one input or several; the aggregate keeps no part of it.
 
         Raises:
-            TypeError: if it is no explanation.
+            TypeError: if ``explanation`` is not an :class:`~lime_callback.Explanation`.
             ValueError: if it has another number of targets than those before it, or :meth:`check` refuses its features.
         """
         if not isinstance(explanation, Explanation):
@@ -93,10 +93,10 @@ class Aggregate:
         self._check_cut(_cut(features), features.names)
 
     def merge(self, other: Aggregate) -> Aggregate:
-        """Add another aggregate, as of another process or another part of the data.
+        """Add another aggregate, for example that of another process or another part of the data.
 
         Raises:
-            TypeError: if ``other`` is no aggregate.
+            TypeError: if ``other`` is not an aggregate.
             ValueError: if the number of targets differs, or equal names of features mean different things.
         """
         if not isinstance(other, Aggregate):
@@ -114,10 +114,10 @@ class Aggregate:
                 )
             self._check_cut(other._cut, other.names)
             names = tuple(dict.fromkeys(self.names + other.names))
-            own, theirs = ([names.index(name) for name in part] for part in (self.names, other.names))
+            columns, theirs = ([names.index(name) for name in part] for part in (self.names, other.names))
             self.names = names
             self._moments, self._sizes = (
-                before.placed(own, len(names)).joined(more.placed(theirs, len(names)))
+                before.placed(columns, len(names)).joined(more.placed(theirs, len(names)))
                 for before, more in ((self._moments, other._moments), (self._sizes, other._sizes))
             )
             self._scores = self._scores.joined(other._scores)
@@ -177,7 +177,8 @@ class Aggregate:
             raise ValueError(_NOTHING)
         sizes = self._sizes
         low, high = skewed_interval(sizes.mean, sizes.spread, sizes.skewness, sizes.count, level)
-        # Where all say the same, a share of all inputs may say something else: as much as would not be seen in so many.
+        # If all values are equal, some of all inputs may still differ. The interval grows by the largest share of them
+        # that would, with probability (1 - level) / 2, not occur in a sample of this size.
         unseen = torch.where(sizes.spread == 0, 1 - ((1 - level) / 2) ** (1 / sizes.count.clamp(min=1)), 0.0)
         low, high = low - unseen * sizes.mean, high + unseen * (1 - sizes.mean)
         return low.clamp(0, 1), high.clamp(0, 1)
@@ -243,7 +244,7 @@ class Aggregate:
 
         Raises:
             ValueError: if ``k`` is below 1, or nothing was explained.
-            TypeError: if it is no whole number.
+            TypeError: if ``k`` is not a whole number.
         """
         k = check_count("k", k)
         mean = self.mean

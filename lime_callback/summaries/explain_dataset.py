@@ -57,43 +57,43 @@ def explain_all(
     label_key: batch_entries.Key | None = None,
     device: torch.device | str | None = None,
 ) -> Aggregate:
-    """Explain every sample that a loader gives: which features count in a whole data set?
+    """Explain every sample of a loader, and average the explanations: which features does the model use in a data set?
 
     Memory does not grow with the number of batches. Sample ``i`` has the perturbations of the seed ``seed + i``, so
     that their noise averages out, and the batches' size does not matter. ``tqdm(loader)`` shows the progress.
 
     Args:
-        forward: as for :func:`~lime_callback.explain`; put a model into evaluation mode yourself.
-        loader: gives batches: a tensor, a sequence or a mapping, whose entries have one row a sample.
+        forward: the model, see :func:`~lime_callback.explain`; it has to be in evaluation mode already.
+        loader: yields batches: a tensor, a sequence or a mapping, whose entries have a row for each sample.
         view: cuts each batch into features. Names identify features, so the view has to give the same names to every
             sample, see :class:`~lime_callback.Aggregate`.
-        target: the outputs that are explained: ``"predicted"``, the largest, ``"label"``, ``"all"``, an index, a list,
-            or a function of a batch's outputs, such as ``TopLabels(3)``.
-        layout: the axes of one sample.
-        wavelengths: the channels' wavelengths, in nm.
-        n_perturbations: perturbations of each sample.
-        design: see :func:`~lime_callback.explain`, as for the arguments up to ``background``.
-        baseline: replaces hidden elements.
+        target: the outputs to explain: ``"predicted"`` (the largest), ``"label"``, ``"all"``, an index, a list of
+            indices, or a function of a batch's outputs, such as ``TopLabels(3)``.
+        layout: the names of a sample's axes.
+        wavelengths: the channels' wavelengths in nm; ``None`` if they are unknown.
+        n_perturbations: the number of perturbations of each sample.
+        design: draws the rows; for this and the arguments up to ``background``, see :func:`~lime_callback.explain`.
+        baseline: the values that hidden elements get.
         kernel: weighs each perturbation.
         surrogate: the linear model.
-        like: sets design, baseline, kernel and surrogate as another package has them by default.
-        output: scale of the output, a function of it, or a reducer.
-        batch_size: perturbed inputs a forward at most; fewer from there on where memory does not suffice.
-        stem: whether the model's first layer is folded.
+        like: another package, whose defaults for design, baseline, kernel and surrogate are taken.
+        output: the scale of the outputs, a function of the model's output, or a reducer.
+        batch_size: the largest number of perturbed inputs in a forward; it shrinks if memory does not suffice.
+        stem: whether to fold the model's first layer, if that saves time, or not.
         background: other inputs of the same data, ``[N, *dims]``, for the baselines ``"data"`` and ``"background"``.
-        seed: seed of the first sample's design.
-        gate: lowest score of an explanation that counts; ``None``: all count.
-        input_key: the batch's entry with the images; ``None`` looks for it.
-        label_key: the batch's entry with the labels; ``None`` looks for it.
-        device: where the work is done; ``None``: where the batches are.
+        seed: the seed of the first sample's design.
+        gate: the lowest score of an explanation that counts; ``None`` counts all.
+        input_key: the key of the batch's entry with the inputs; ``None`` searches for it.
+        label_key: the key of the batch's entry with the labels; ``None`` searches for it.
+        device: the device that explains; ``None`` takes that of the batches.
 
     Returns:
-        The aggregate of all explanations; it can be merged with those of other loaders and processes.
+        The aggregate of all explanations, which can be merged with those of other loaders and processes.
 
     Raises:
         ValueError: if an argument's value or shape does not fit, an output is not finite, there is no sample, or the
-            view cuts each sample for itself, so that names mean nothing in another.
-        TypeError: if an argument is of another kind.
+            view cuts each sample into features of its own, whose names mean nothing in other samples.
+        TypeError: if an argument has the wrong type.
 
     Warns:
         UserWarning: with the number of samples whose fit is degenerate.

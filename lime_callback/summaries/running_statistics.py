@@ -43,28 +43,28 @@ class RunningStatistics:
 
     @classmethod
     def of(cls, values: Tensor, errors: Tensor, counted: Tensor) -> RunningStatistics:
-        """The statistics of some values.
+        """Compute the statistics of values over the inputs.
 
         Args:
-            values: ``[B, T, d]``.
-            errors: their standard errors, ``[B, T, d]``.
-            counted: which values count, bool ``[B, T, d]``.
+            values: the values, ``[B, T, d]``.
+            errors: the values' standard errors, ``[B, T, d]``.
+            counted: whether a value counts, bool ``[B, T, d]``.
         """
         values, errors = (torch.where(counted, part.detach().cpu().double(), 0.0) for part in (values, errors))
         count = counted.sum(0).double()
-        some = count.clamp(min=1)
-        mean = values.sum(0) / some
+        at_least_one = count.clamp(min=1)
+        mean = values.sum(0) / at_least_one
         deviations = torch.where(counted, values - mean, 0.0)
         squares, cubes = deviations.square().sum(0), deviations.pow(3).sum(0)
-        return cls(count, mean, squares, cubes, values.abs().sum(0) / some, errors.square().sum(0))
+        return cls(count, mean, squares, cubes, values.abs().sum(0) / at_least_one, errors.square().sum(0))
 
     @classmethod
     def nothing(cls, targets: int, features: int) -> RunningStatistics:
-        """The statistics of no value."""
+        """Return the statistics of no value, all 0, ``[T, d]``."""
         return cls(*(torch.zeros(targets, features, dtype=torch.float64) for _ in fields(cls)))
 
     def joined(self, other: RunningStatistics) -> RunningStatistics:
-        """The statistics of both parts' values together."""
+        """Return the statistics of both parts' values together."""
         count = self.count + other.count
         share = other.count / count.clamp(min=1)
         apart = other.mean - self.mean
@@ -83,7 +83,7 @@ class RunningStatistics:
         index = torch.as_tensor(columns, dtype=torch.int64).expand(len(self.count), -1)
         wider = RunningStatistics.nothing(len(self.count), features)
         parts = [(getattr(wider, f.name), getattr(self, f.name)) for f in fields(self)]
-        return RunningStatistics(*(zeros.scatter(1, index, own) for zeros, own in parts))
+        return RunningStatistics(*(zeros.scatter(1, index, statistic) for zeros, statistic in parts))
 
     @property
     def spread(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stability: how far explanations of the same question agree whose perturbations alone differ.
+"""Stability: measures how far explanations agree that differ in their perturbations alone.
 
 Letters: ``S`` explanations, ``B`` inputs, ``T`` targets, ``d`` features.
 """
@@ -25,7 +25,7 @@ MEASURES = ("cosine", "rank_correlation", "top_overlap")
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """Agreement of every two of S explanations; 1 on the diagonal.
+    """The agreement between each two of S explanations; 1 on the diagonal.
 
     Attributes:
         cosine: cosine of the coefficients, from -1 to 1, ``[S, S, B, T]``.
@@ -56,7 +56,7 @@ class Stability:
         """The means in one line, with the least values."""
         mean, least = self.mean(), self.least()
         names = {"cosine": "cosine", "rank_correlation": "rank correlation", "top_overlap": f"top-{self.k} overlap"}
-        return ", ".join(f"{said} {mean[name]:.2f} (least {least[name]:.2f})" for name, said in names.items())
+        return ", ".join(f"{label} {mean[name]:.2f} (least {least[name]:.2f})" for name, label in names.items())
 
     def _pairs(self, name: str) -> Tensor:
         """A measure for each pair of different explanations, ``[P, B, T]``."""
@@ -66,7 +66,7 @@ class Stability:
 
 
 def stability(explanations: Iterable[Explanation], k: int = 5) -> Stability:
-    """Compare every two explanations, as of several seeds.
+    """Compare every two explanations, for example of several seeds.
 
     ``stability([explain(model, x, features, target, seed=seed) for seed in range(5)])`` says how far an explanation
     depends on its random perturbations. A callback's explanations have the same seed at every epoch; compare those of
@@ -79,7 +79,7 @@ def stability(explanations: Iterable[Explanation], k: int = 5) -> Stability:
     Raises:
         ValueError: if there are fewer than two, or they differ in inputs, features or targets; the message says in
             which.
-        TypeError: if one is no explanation.
+        TypeError: if ``explanations`` holds something other than explanations.
     """
     members = [check_explanation("explanations", member) for member in explanations]
     k = check_count("k", k)
@@ -87,11 +87,11 @@ def stability(explanations: Iterable[Explanation], k: int = 5) -> Stability:
         raise ValueError(f"`explanations` should be at least two. Found {len(members)}.")
     first = members[0]
     for number, other in enumerate(members[1:], start=1):
-        what = difference(first, other)
-        if what:
+        differs_in = difference(first, other)
+        if differs_in:
             raise ValueError(
                 f"`explanations` should be of the same inputs, features and targets. Found in explanation {number} "
-                f"{what}."
+                f"{differs_in}."
             )
     coefficients = [member.coefficients.to(first.coefficients.device) for member in members]
     present = first.features.present.expand(len(first.score), -1)

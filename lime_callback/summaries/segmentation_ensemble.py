@@ -26,9 +26,9 @@ class Ensemble(NamedTuple):
     """The mean and spread of several explanations' heatmaps.
 
     Attributes:
-        heatmap: the members' mean, ``[B, T, *dims]``, of size 1 where all members' masks are.
-        spread: their standard deviation, of the same shape: small where they agree.
-        members: number of explanations.
+        heatmap: the heatmaps' mean, ``[B, T, *dims]``, of size 1 along axes on which all masks have size 1.
+        spread: the heatmaps' standard deviation, in the same shape; small where the explanations agree.
+        members: the number of explanations.
     """
 
     heatmap: Tensor
@@ -48,8 +48,8 @@ def ensemble(explanations: Iterable[Explanation]) -> Ensemble:
             two, however many it gives.
 
     Raises:
-        ValueError: if there are none, or they differ in inputs or targets; the message says in which.
-        TypeError: if one is no explanation.
+        ValueError: if there is no explanation, or they differ in inputs or targets; the message says in which.
+        TypeError: if ``explanations`` holds something other than explanations.
     """
     first: Explanation | None = None
     mean = squares = torch.empty(0)
@@ -57,10 +57,10 @@ def ensemble(explanations: Iterable[Explanation]) -> Ensemble:
     for member in explanations:
         check_explanation("explanations", member)
         first = first or member
-        what = difference(first, member, features=False)
-        if what:
+        differs_in = difference(first, member, features=False)
+        if differs_in:
             raise ValueError(
-                f"`explanations` should be of the same inputs and targets. Found in explanation {members} {what}."
+                f"`explanations` should be of the same inputs and targets. Found in explanation {members} {differs_in}."
             )
         scaled = _scaled(member.on_elements(member.coefficients)).to(first.coefficients)
         members += 1

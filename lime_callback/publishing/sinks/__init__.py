@@ -1,4 +1,4 @@
-"""Where reports go: each logger that takes pictures, or files where none does; and the history."""
+"""Sinks: show reports in each logger, or as files if no logger takes pictures; and the history's CSV files."""
 
 from lime_callback.publishing.sinks.history_csv import HistoryFile, HistoryRow, read_history
 from lime_callback.publishing.sinks.logger_kinds import sinks_for, unserved

@@ -1,4 +1,4 @@
-"""What the callback says to a person: each thing once, and failures without stopping the run."""
+"""Tells the user what the callback does and what failed: each message once, and without stopping the run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Console:
-    """Speaks for one callback, on rank zero.
+    """Writes a callback's messages, on rank zero alone.
 
     Args:
-        name: of the callback.
-        on_error: ``"warn"`` keeps failures from reaching the run, ``"raise"`` lets them through.
-        said: keys of the warnings so far.
+        name: the callback's name.
+        on_error: ``"warn"`` turns failures into warnings; ``"raise"`` lets them reach the run.
+        said: the keys of the messages so far.
     """
 
     name: str
@@ -35,31 +35,31 @@ class Console:
     _announced: bool = field(default=False, init=False)
 
     def info(self, text: str) -> None:
-        """Say something."""
+        """Write a message."""
         with apart():
             rank_zero_info(f"LimeCallback '{self.name}': {text}")
 
     def remark(self, text: str, key: str | None = None) -> None:
-        """Say something that is no trouble, once."""
+        """Write a message about something harmless, unless a message of this key was written before."""
         key = text if key is None else key
         if key not in self.said:
             self.said.append(key)
             self.info(text)
 
-    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every: int) -> None:
-        """Say in one line what will be done, once; ``which`` stands behind the validation samples."""
+    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every_n_epochs: int) -> None:
+        """Write once, in a line, what will be explained; ``which`` follows the words "validation samples"."""
         if self._announced:
             return
         self._announced = True
         each = perturbations + 2 + 4 * steps_for(perturbations)  # see `ExplainedBatch.forwards`
-        often = "each validation" if every == 1 else f"every {every} epochs"
+        often = "each validation" if every_n_epochs == 1 else f"every {every_n_epochs} epochs"
         self.info(
             f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
             f"with {perturbations} perturbations each ({probes * len(views) * each} forward passes of one sample)."
         )
 
     def once(self, text: str, key: str | None = None) -> bool:
-        """Warn, unless something of this key was warned of before; returns whether it was news."""
+        """Warn, unless there was a warning of this key before; return whether it warned."""
         key = text if key is None else key
         if key in self.said:
             return False
@@ -69,13 +69,17 @@ class Console:
         return True
 
     def over(self, key: str) -> None:
-        """What was warned of has passed; if it comes again, that is news."""
+        """Forget a warning whose cause has passed, so that :meth:`once` warns again if the cause returns."""
         if key in self.said:
             self.said.remove(key)
 
     @contextmanager
-    def contained(self, what: str) -> Iterator[None]:
-        """Keep a failure from reaching the run, and report it once."""
+    def contained(self, work: str) -> Iterator[None]:
+        """Turn a failure within this context into a warning, once; with ``on_error="raise"`` let it through.
+
+        Args:
+            work: the name of the work, for the warning.
+        """
         try:
             yield
         except Exception as error:
@@ -83,13 +87,13 @@ class Console:
                 raise
             notes = " ".join(getattr(error, "__notes__", ()))
             cause = f"{type(error).__name__}: {error}{notes and f' ({notes})'}"
-            # The same failure at the next epoch may have other numbers in its text.
+            # The key is the failure's place: at the next epoch its text may hold other numbers.
             frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{what}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
-            self.once(f"{what} failed and is left out; training goes on. Cause: {cause}", key=place)
+            place = f"{work}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+            self.once(f"{work} failed and is left out; training goes on. Cause: {cause}", key=place)
 
     def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
-        """Say which explanations explain nothing, by view and probe."""
+        """Warn of degenerate explanations by a view; ``reasons`` maps probes to texts."""
         for reason in sorted(set(reasons.values())):
             which = ", ".join(str(probe) for probe, why in reasons.items() if why == reason)
             text = f"the explanations of probes {which} by view '{view}' are degenerate: {reason}."
@@ -98,11 +102,11 @@ class Console:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """What is said until the end stands on lines of its own, above the bars that are there."""
+    """Put messages written within this context on separate lines, above any progress bars."""
     stack = ExitStack()
-    with suppress(Exception):  # a bar that cannot be cleared does not keep a message back
+    with suppress(Exception):  # a bar that cannot be cleared must not stop a message
         stack.enter_context(tqdm.external_write_mode(file=sys.stderr))
-        # Rich's bar catches what is written to `sys.stderr`, yet log handlers hold the stream that was there before.
+        # Rich's bar replaces `sys.stderr`; log handlers still write to the stream before, and so across the bar.
         before = getattr(sys.stderr, "rich_proxied_file", None)
         for name in ("", "lightning", "lightning.pytorch", "pytorch_lightning"):
             for handler in logging.getLogger(name).handlers:

@@ -1,8 +1,7 @@
-"""Tables of a run: CSV files that are appended to, sound after a crash, and go on after a resume.
+"""CSV files to which a run appends rows, which survive a crash and continue after a resume.
 
-A table has one kind of row, a named tuple of whole numbers, texts and floating-point numbers, among them ``step``.
-Numbers read back to the last digit. A file that is not this run's is moved aside: nothing that a user has there is
-overwritten.
+All rows of a table are of one kind: a named tuple of whole numbers, texts and floating-point numbers, with a field
+``step``. Numbers read back exactly. A file of another run is moved aside, so that no file of the user is overwritten.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
-_ODD = "surrogatepass"  # half a character, as a file's name may hold one, is kept as it is
+_ODD = "surrogatepass"  # keeps half characters, which names of files may hold
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 
 class CsvTable(Generic[Row]):
-    """A table: reads it, and appends to it. With several processes, only the one of rank zero appends.
+    """Reads a table and appends rows to it. With several processes, only rank zero appends.
 
-    A run calls `start` or `rewind` before it appends. Where neither is called, the first `append` goes on
-    with the table that is there.
+    A run calls `start`, `rewind` or `go_on` before it appends. Otherwise the first `append` continues the table in the
+    file.
 
     Args:
-        path: need not exist yet, and neither need its folder; nothing is written before the first row.
+        path: the file's path; neither the file nor its folder has to exist before the first row is written.
 
     Attributes:
-        kind: the rows' class, a named tuple with a ``step``; set by each subclass, as the next one is.
-        name: what the table is called, and its file without the suffix.
+        kind: the rows' class, a named tuple with a field ``step``; each subclass sets it.
+        name: the table's name and its file's name without the suffix; each subclass sets it.
     """
 
     kind: type[Row]
@@ -50,13 +49,14 @@ class CsvTable(Generic[Row]):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> list[Row]:
-        """Read all rows; one that a crash has cut off is passed over.
+        """Read all rows, except a last one that a crash has cut off.
 
         Args:
-            path: the file's.
+            path: the file's path.
 
         Raises:
-            ValueError: if the file is no such table, or a whole row in it cannot be read.
+            ValueError: if the file's first line is not that of this table, or a complete row cannot be read.
+            OSError: if the file cannot be read.
         """
         with Path(path).open("rb") as file:
             header, *records = [*records_of(file)] or [b""]
@@ -77,24 +77,24 @@ class CsvTable(Generic[Row]):
         return rows
 
     def start(self) -> Path | None:
-        """Begin a run afresh: a file that is there already is moved aside.
+        """Begin a new table; move a file that exists already aside.
 
         Returns:
-            Where it is now, ``history.1.csv`` or the next number that is free; ``None`` if there was no file.
+            The moved file's new path, ``history.1.csv`` or the next free number; ``None`` if there was no file.
         """
         self._sound = True
         return move_aside(self.path)
 
     def rewind(self, step: int | None = None) -> Path | None:
-        """Go on with a run from ``step``: drop the rows after it, and a row that a crash has cut off.
+        """Continue a table after ``step``: drop later rows, and a last row that a crash has cut off.
 
-        The file is replaced in one go, so that a crash meanwhile leaves the old one.
+        The file is replaced in one go, so that a crash meanwhile leaves the old file.
 
         Args:
             step: the last step whose rows are kept; ``None`` keeps all.
 
         Returns:
-            Where a file with another header was moved, as `start` does it; ``None`` if there was none.
+            If the file has the header of another table, the path to which `start` has moved it; otherwise ``None``.
         """
         if not self.path.is_file():
             return self.start()
@@ -103,21 +103,22 @@ class CsvTable(Generic[Row]):
         if columns := columns_of(header, self.kind):
             self._keep_up_to(step, columns)
         elif self._header.startswith(header):
-            self.path.unlink()  # a crash came before the header was whole: there is no row to keep
+            self.path.unlink()  # a crash cut off the header, so there are no rows to keep
         else:
             return self.start()
         self._sound = True
         return None
 
     def go_on(self, before: str | os.PathLike[str], step: int) -> Path | None:
-        """Go on with a run that was interrupted at ``step``, see `rewind`.
+        """Continue the table of a run that was interrupted, see `rewind`.
 
         Args:
-            before: where that run wrote its table. If it was elsewhere it is copied, and stays there as it is.
+            before: the path of the interrupted run's table. If it is another path than this table's, the file is copied
+                and itself stays unchanged.
             step: the last step whose rows are kept.
 
         Returns:
-            Where a file was moved that is in the way, as `start` does it; ``None`` if there was none.
+            If another file was in the way, the path to which `start` has moved it; otherwise ``None``.
         """
         before = Path(before)
         if before.absolute() == self.path.absolute() or not before.is_file():
@@ -129,10 +130,10 @@ class CsvTable(Generic[Row]):
         return aside
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write all rows in one go, to the disk.
+        """Append all rows in one go, and wait until they are on the disk.
 
         Raises:
-            OSError: if that fails, for example on a full disk; the file is then as it was before.
+            OSError: if writing fails, for example on a full disk; the file is then as it was before.
         """
         lines = _lines(rows, self.kind)
         if not lines:
@@ -148,7 +149,7 @@ class CsvTable(Generic[Row]):
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except BaseException:
-                self._sound = False  # should cutting off fail as well, the next append mends the end first
+                self._sound = False  # if `truncate` fails too, the next append mends the end first
                 file.truncate(size)
                 raise
 
@@ -161,7 +162,7 @@ class CsvTable(Generic[Row]):
             whole = columns == len(fields_of(self.kind))
             for record in filter(is_whole, records):
                 row = parse(record, self.kind, columns)
-                # A row that cannot be read is none of ours, and so it stays.
+                # Somebody else wrote a row that cannot be read, so it stays.
                 if row is None or step is None or row[at] <= step:
                     file.write(record if whole or row is None else _lines([row], self.kind))
             file.flush()
@@ -169,33 +170,33 @@ class CsvTable(Generic[Row]):
 
 
 def fields_of(kind: type[Row]) -> tuple[str, ...]:
-    """The columns."""
+    """Return the names of the columns."""
     return tuple(kind.__annotations__)
 
 
 def header_of(kind: type[Row]) -> bytes:
-    """The first line of a table."""
+    """Return the first line of a table."""
     return (",".join(fields_of(kind)) + "\r\n").encode()
 
 
 def columns_of(header: bytes, kind: type[Row]) -> int:
-    """How many of the columns a table has, by its first line; 0 if it is no such table.
+    """Return how many of the kind's columns a table has, by its first line; 0 if it is not a table of this kind.
 
-    A table of an earlier version has the first columns: those that came later have defaults.
+    A table of an earlier version lacks the last columns, which came later and have defaults.
     """
-    names, found = fields_of(kind), header.rstrip(b"\r\n").decode(errors="replace").split(",")
+    names, columns = fields_of(kind), header.rstrip(b"\r\n").decode(errors="replace").split(",")
     needed = len(names) - len(getattr(kind, "_field_defaults", {}))
-    fits = is_whole(header) and len(found) >= needed and tuple(found) == names[: len(found)]
-    return len(found) if fits else 0
+    fits = is_whole(header) and len(columns) >= needed and tuple(columns) == names[: len(columns)]
+    return len(columns) if fits else 0
 
 
 def is_whole(record: bytes) -> bool:
-    """Whether a record has its end; a crash can cut off the last one of a file."""
+    """Return whether a record is complete; a crash can cut off a file's last record."""
     return record.endswith(b"\n") and record.count(b'"') % 2 == 0
 
 
 def records_of(file: Iterable[bytes]) -> Iterator[bytes]:
-    """The rows as they stand: lines, joined where a line break is quoted. The last may be incomplete."""
+    """Yield a file's rows as bytes: lines, joined where a line break is quoted. The last may be incomplete."""
     lines: list[bytes] = []
     quoted = False
     for line in file:
@@ -210,32 +211,35 @@ def records_of(file: Iterable[bytes]) -> Iterator[bytes]:
 
 def _lines(rows: Iterable[Row], kind: type[Row]) -> bytes:
     buffer = io.StringIO(newline="")
-    # The writer's line ends make it quote every line break in a cell.
+    # The writer quotes every line break in a cell, since it ends lines by CR and LF.
     csv.writer(buffer).writerows(_cells(row, kind) for row in rows)
     return buffer.getvalue().encode(errors=_ODD)
 
 
 def _cells(row: Row, kind: type[Row]) -> list[object]:
-    return [_WRITTEN[one](value) for one, value in zip(_types(kind), row, strict=True)]
+    return [_WRITTEN[type_name](value) for type_name, value in zip(_types(kind), row, strict=True)]
 
 
 def parse(record: bytes, kind: type[Row], columns: int | None = None) -> Row | None:
-    """The row in a record of the first ``columns`` (``None``: of all); ``None`` if it is none of this kind."""
+    """Read a record with the kind's first ``columns`` (``None``: all); return ``None`` if it is no such row."""
     try:
         (cells,) = csv.reader(io.StringIO(record.decode(errors=_ODD), newline=""), strict=True)
-        return kind(*(_READ[one](cell) for one, cell in zip(_types(kind)[:columns], cells, strict=True)))
+        return kind(*(_READ[type_name](cell) for type_name, cell in zip(_types(kind)[:columns], cells, strict=True)))
     except (ValueError, csv.Error):
         return None
 
 
 @lru_cache
 def _types(kind: type[Row]) -> tuple[str, ...]:
-    """The names of the columns' types, which are references where annotations are text."""
-    return tuple(getattr(one, "__forward_arg__", None) or one.__name__ for one in kind.__annotations__.values())
+    """Return the names of the columns' types; annotations that are texts are stored as forward references."""
+    return tuple(
+        getattr(annotation, "__forward_arg__", None) or annotation.__name__
+        for annotation in kind.__annotations__.values()
+    )
 
 
 def _escape(text: str) -> str:
-    """Keep spreadsheets from running a name as a formula; an apostrophe is doubled, so that it reads back."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula, or that begins with an apostrophe."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -1,4 +1,4 @@
-"""The history of a run's explanations: one row per epoch, step, view, probe, target and feature."""
+"""The history of a run's explanations: a row for each epoch, step, view, probe, target and feature."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from lime_callback.publishing.sinks.csv_tables import CsvTable
 
 
 class HistoryRow(NamedTuple):
-    """A coefficient of one explanation.
+    """A coefficient of an explanation.
 
     Attributes:
-        epoch: counted from 0.
-        step: of training, as Lightning logs it.
-        view: name of the view.
-        probe: number of the probe, counted from 0.
-        target: name of the output that is explained, or its number.
-        feature: name of the feature.
-        coefficient: in units of the output.
-        standard_error: of the coefficient, from the perturbations; infinite where they are too few to know it.
-        score: R² that the fit to which the coefficient belongs has for rows that were left out.
-        predicted: the class that the model predicts for the probe at this epoch, of a regression the value; empty where
-            it is not known, as in histories of before.
-        probability: of that class; NaN where the model does not tell.
-        truth: the class of the probe's label, or its value; empty where it is not known.
+        epoch: the epoch, counted from 0.
+        step: the training step, as Lightning logs it.
+        view: the view's name.
+        probe: the probe's number, counted from 0.
+        target: the explained output's name or number.
+        feature: the feature's name.
+        coefficient: the coefficient, in units of the output.
+        standard_error: the coefficient's standard error from the perturbations, in units of the output; infinite if
+            there are too few perturbations to know it.
+        score: R² of the surrogate on rows that were left out of its fit.
+        predicted: the class that the model predicts for the probe at this epoch, or the value of a regression; empty if
+            it is unknown, as in the histories of earlier versions.
+        probability: the predicted class's probability, from 0 to 1; NaN if it is unknown.
+        truth: the class or value of the probe's label; empty if it is unknown.
     """
 
     epoch: int
@@ -42,7 +43,7 @@ class HistoryRow(NamedTuple):
 
 
 class HistoryFile(CsvTable[HistoryRow]):
-    """A history, see `CsvTable`."""
+    """The table of a history, see `CsvTable`."""
 
     kind, name = HistoryRow, "history"
 

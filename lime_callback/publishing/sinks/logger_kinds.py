@@ -1,6 +1,6 @@
-"""Which sink each logger has, told by the names of its class and of the classes that it derives from.
+"""Chooses a sink for each logger, by the names of the logger's class and of its base classes.
 
-``lightning.pytorch`` and ``pytorch_lightning`` each have classes of their own under the same names.
+Names are compared because ``lightning.pytorch`` and ``pytorch_lightning`` have different classes of the same names.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ _NUMBERS_ALONE = {"CSVLogger", "DummyLogger"}  # nobody looks for pictures there
 
 
 def sinks_for(loggers: Iterable[Any], folder: Path) -> list[Sink]:
-    """The sinks of a run, in the order of its loggers. Nothing is created or written before the first report.
+    """Return a run's sinks, in the order of its loggers. They create and write nothing before the first report.
 
     Args:
-        loggers: ``trainer.loggers``: any mix, or none. Kinds without pictures, such as CSV, are passed over.
-        folder: for files, where a logger does not get the pictures, or there is none; usually ``<log_dir>/lime``.
+        loggers: ``trainer.loggers``, any mix or none. Loggers of numbers alone, such as CSV, get no sink.
+        folder: the folder for files, which are written if a logger has no sink or no sink takes pictures; usually
+            ``<log_dir>/lime``.
 
     Returns:
-        At least one sink that takes pictures.
+        The sinks, at least one of which takes pictures.
     """
     loggers = list(loggers)
     sinks = [sink for sink in map(_sink_of, loggers) if sink is not None]
@@ -44,7 +45,7 @@ def sinks_for(loggers: Iterable[Any], folder: Path) -> list[Sink]:
 
 
 def unserved(loggers: Iterable[Any]) -> list[str]:
-    """The kinds of loggers that could show pictures and do not get any, such as ``CometLogger``."""
+    """Return the classes of loggers that could show pictures but have no sink, such as ``CometLogger``."""
     others = [logger for logger in loggers if _sink_of(logger) is None and not _kinds(logger) & _NUMBERS_ALONE]
     return sorted({type(logger).__name__ for logger in others})
 

@@ -1,4 +1,4 @@
-"""A run's measures: one row per epoch, step, view and measure, such as the score, the drift or a watch's share."""
+"""A run's measures, such as score, drift or a watch's share: a row for each epoch, step, view and measure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from lime_callback.publishing.sinks.csv_tables import CsvTable
 
 
 class MeasureRow(NamedTuple):
-    """A figure that an explained epoch has been given.
+    """A measure of a view at an explained epoch.
 
     Attributes:
-        epoch: counted from 0.
+        epoch: the epoch, counted from 0.
         step: the training step, as Lightning logs it.
         view: the view's name.
-        measure: the figure's name in the log, such as ``"drift"``; ``"epochs"`` are the epochs trained so far.
-        value: the figure.
+        measure: the measure's name in the log, such as ``"drift"``; ``"epochs"`` is the number of epochs trained.
+        value: the measure's value, in the unit that the metric table gives it.
     """
 
     epoch: int
@@ -26,7 +26,7 @@ class MeasureRow(NamedTuple):
 
 
 class MeasuresFile(CsvTable[MeasureRow]):
-    """The measures, see `CsvTable`."""
+    """The table of a run's measures, see `CsvTable`."""
 
     kind, name = MeasureRow, "measures"
 

@@ -1,4 +1,4 @@
-"""Reports in MLflow."""
+"""Shows reports in MLflow."""
 
 from __future__ import annotations
 
@@ -19,38 +19,37 @@ if TYPE_CHECKING:
     from lime_callback.publishing.sinks.sink import Report
     from lime_callback.publishing.sinks.view_data import Means, ViewData
 
-_TAG = 5000  # characters that a tag's value may have
+_TAG = 5000  # characters that MLflow allows a tag's value
 
 
 @dataclass(eq=False)
 class MLflowSink(Sink):
     """Shows pictures as images with a slider over the steps, coefficients as metrics, a table and files.
 
-    The pictures of the first explanation stand at step 0, too.
-    Among the run's artifacts are, in a folder of the callback's name, the settings, texts, a table
-    ``coefficients.json`` of the means of each view that grows with each report, and a file for each report with the
-    rows of the history.
+    The pictures of the first explanation are logged at step 0, too. A folder with the callback's name among the run's
+    artifacts holds the settings, the texts, a file with each report's rows of the history, and a table
+    ``coefficients.json`` with each view's means, which grows with each report.
 
     Args:
         logger: an ``MLFlowLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
     """
 
     logger: Any
-    _told: set[str] = field(default_factory=set, init=False)
+    _settings_logged: set[str] = field(default_factory=set, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
     def open(self) -> None:
-        """Begin the run."""
+        """Create the run, if the logger has not done so."""
         _ = self.logger.run_id
 
     def begin(self, report: Report) -> None:
         """Log the report to the logger's run."""
         client, run = self.logger.experiment, self.logger.run_id
         folder = _path(report.name)
-        if report.settings and report.name not in self._told:
+        if report.settings and report.name not in self._settings_logged:
             client.log_dict(run, dict(report.settings), f"{folder}/settings.json")
-            self._told.add(report.name)
-        # The page opens at step 0, where there would be nothing to see.
+            self._settings_logged.add(report.name)
+        # MLflow's page opens at step 0 and would show nothing there.
         steps = {0, report.step} if report.epoch == 0 and report.name not in self._shown else {report.step}
         for tag, picture in report.pictures.items():
             for step in sorted(steps):
@@ -67,7 +66,9 @@ class MLflowSink(Sink):
             client.log_dict(run, columns, f"{folder}/explanations/{moment}.json")
         means = {tag: (view, view.means) for tag, view in report.views.items() if view.means is not None}
         if means:
-            metrics = [one for tag, (view, part) in means.items() for one in _metrics(tag, view, part, report.step)]
+            metrics = [
+                metric for tag, (view, part) in means.items() for metric in _metrics(tag, view, part, report.step)
+            ]
             client.log_batch(run, metrics=metrics)
             with _quiet():
                 client.log_table(run, _table(report, means), f"{folder}/coefficients.json")
@@ -75,7 +76,7 @@ class MLflowSink(Sink):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow from drawing a bar of its own into that of the trainer, when it reads a table to append to it."""
+    """Stop MLflow from drawing a progress bar across the trainer's when it reads a table to append to it."""
     name = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
     before = os.environ.get(name)
     os.environ[name] = "false"
@@ -86,7 +87,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _metrics(tag: str, view: ViewData, means: Means, step: int) -> list[Any]:
-    """The features that are followed, for charts over the steps."""
+    """Return the coefficients of the followed features as metrics, which MLflow draws over the steps."""
     from mlflow.entities import Metric
 
     name, _, rest = tag.partition("/")
@@ -98,20 +99,20 @@ def _metrics(tag: str, view: ViewData, means: Means, step: int) -> list[Any]:
 
 
 def _table(report: Report, means: dict[str, tuple[ViewData, Means]]) -> dict[str, list[Any]]:
-    """The means of all features, a row for each."""
+    """Return the means of all views and features by column, a row for each feature."""
     columns = ("epoch", "step", "view", "target", "feature", "coefficient", "standard_error", "noise", "score")
     rows = [
-        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, *known, view.score)
+        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, *errors_and_noise, view.score)
         for tag, (view, part) in means.items()
-        for feature, value, *known in zip(
-            view.names, *(one.tolist() for one in (part.coefficients, part.errors, part.noises)), strict=True
+        for feature, value, *errors_and_noise in zip(
+            view.names, *(array.tolist() for array in (part.coefficients, part.errors, part.noises)), strict=True
         )
     ]
     return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _key(text: str) -> str:
-    """A name that MLflow takes: letters, digits, and some signs."""
+    """Replace the characters that MLflow does not allow in names, and cut the name at 240 characters."""
     return re.sub(r"[^\w\-./ ]", "_", text, flags=re.ASCII)[:240]
 
 

@@ -1,4 +1,4 @@
-"""Reports as files in the run's folder, where no logger takes pictures."""
+"""Writes reports as files into the run's folder, for runs in which no logger takes pictures."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from lime_callback.publishing.sinks.sink import Report
 
-_LONGEST = 60  # characters; at four bytes each, within the 255 bytes that file systems allow a name
+_LONGEST = 60  # characters; at four bytes each they fit into the 255 bytes that file systems allow a name
 _CHECKED = re.compile(r"-[0-9a-f]{8}$")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file on Windows can be called so
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows allows no file of these names
 
 
 def safe_name(name: str) -> str:
-    """A file name, on any system, for any text.
+    """Turn any text into a name that every system allows for a file.
 
-    A name that has to change gets its checksum behind it, so that two names never share a file; so does one that looks
-    as if it had one.
+    A changed name ends with the text's checksum, so that two texts never share a file. So does a text that itself ends
+    like a checksum.
     """
     safe = re.sub(r"[^\w.-]+", "_", name)[:_LONGEST].strip(".-")
     if not safe or _DEVICES.fullmatch(safe):
@@ -37,10 +37,11 @@ def safe_name(name: str) -> str:
 class PictureFiles(Sink):
     """Writes ``<folder>/spatial/attributions/epoch=0003-step=000120.png`` for ``lime/spatial/attributions``.
 
-    Texts become Markdown files of the same kind. A file of the same epoch and step is written anew.
+    Texts become Markdown files with the same kind of names. A file of the same epoch and step is replaced.
 
     Args:
-        folder: need not exist yet. Where a tag begins as it ends, such as with ``lime``, that part is left out.
+        folder: the folder, which need not exist yet. If a tag begins with the folder's last names, such as ``lime``,
+            they are not repeated in the path.
     """
 
     folder: Path
@@ -56,8 +57,8 @@ class PictureFiles(Sink):
 
     def _path(self, report: Report, tag: str, suffix: str) -> Path:
         parts = tag.split("/")
-        own = next((n for n in range(len(parts) - 1, 0, -1) if self.folder.parts[-n:] == tuple(parts[:n])), 0)
-        parts = parts[own:]
+        shared = next((n for n in range(len(parts) - 1, 0, -1) if self.folder.parts[-n:] == tuple(parts[:n])), 0)
+        parts = parts[shared:]
         folder = self.folder.joinpath(*map(safe_name, parts))
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"epoch={report.epoch:04d}-step={report.step:06d}{suffix}"

@@ -1,4 +1,4 @@
-"""What an explained epoch has to show, and what every sink is: a place where it is shown."""
+"""Defines the report of an explained epoch, and the interface of the sinks that show it."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 
 def media_tag(tag: str) -> str:
-    """The name of a picture or text in a logger: its tag, with ``_chart`` behind it where a scalar has that tag.
+    """Return a picture's or text's name in a logger: its tag, followed by ``_chart`` if a scalar has the same tag.
 
-    So ``lime/spatial/drift`` becomes ``lime/spatial/drift_chart``. Loggers hold one kind of value under a name:
-    of a scalar and a picture that share one, TensorBoard shows neither, and W&B only one.
+    So ``lime/spatial/drift`` becomes ``lime/spatial/drift_chart``. Loggers hold one kind of value under a name. If a
+    scalar and a picture share a name, TensorBoard shows neither, and W&B only one of them.
     """
     return f"{tag}_chart" if is_metric(tag.rpartition("/")[2]) else tag
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What one explained epoch has to show. Scalars are not part of it: Lightning's ``self.log`` takes them.
+    """The pictures, texts, alarms and numbers of an explained epoch, without scalars, which Lightning's log takes.
 
     Args:
-        epoch: counted from 0.
+        epoch: the epoch, counted from 0.
         step: the step under which Lightning logs this epoch's scalars, so that pictures and curves line up.
-        pictures: tag, such as ``"lime/spatial/attributions"``, to uint8 ``[H, W, 3]``.
-        texts: tag to Markdown.
-        alarms: place, such as ``"lime/spectral/watch/water"``, to what is wrong there; told once.
-        views: tag of a view, such as ``"lime/spectral"``, to what was found, for loggers that draw by themselves.
-        name: of the callback, ``"lime"``.
-        settings: of the callback, plain values by their names.
+        pictures: uint8 ``[H, W, 3]`` by tag, such as ``"lime/spatial/attributions"``.
+        texts: Markdown by tag.
+        alarms: new alarms' texts by place, such as ``"lime/spectral/watch/water"``.
+        views: the views' numbers by tag, such as ``"lime/spectral"``, for loggers that draw by themselves.
+        name: the callback's name.
+        settings: the callback's settings, plain values by their names.
 
     Raises:
-        ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers take other
-            arrays, and then clip them, rescale them or show them black.
+        ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers would accept other arrays
+            and clip them, rescale them or show them black.
     """
 
     epoch: int
@@ -66,30 +66,30 @@ class Report:
 
 
 class Sink(ABC):
-    """A place where reports go. With several processes, only the one of rank zero writes.
+    """Shows reports in one place. With several processes, only rank zero has sinks.
 
-    Reports are written beside the training, in a thread, one behind the other; what a logger takes from one thread
-    alone waits for the training's.
+    A thread shows one report after the other while training goes on. Calls that a logger accepts from the training's
+    thread alone wait for that thread, see :meth:`begin`.
 
     Attributes:
-        takes_pictures: whether pictures reach the user here; where no sink takes them, they become files.
+        takes_pictures: whether the sink shows pictures; if no sink does, they become files.
     """
 
     takes_pictures: ClassVar[bool] = True
 
     def open(self) -> None:  # noqa: B027 - most have nothing to do
-        """Make what the logger makes at its first use; on the training's thread, before each report."""
+        """Let the logger create its run or file. The training's thread calls this before each report."""
 
     @abstractmethod
     def begin(self, report: Report) -> Callable[[], None] | None:
-        """Show the report, in any thread.
+        """Show the report; any thread may call this.
 
         Returns:
-            What is left to be done on the training's thread; ``None`` if everything can be seen already.
+            A call that the training's thread has to make to finish; ``None`` if the report is shown already.
         """
 
     def write(self, report: Report) -> None:
-        """Show the report, on the training's thread. Everything can be seen when this returns."""
+        """Show the whole report at once; only the training's thread may call this."""
         self.open()
         rest = self.begin(report)
         if rest is not None:

@@ -1,4 +1,4 @@
-"""Reports in TensorBoard."""
+"""Shows reports in TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _ENDS = ("mean", "lower", "upper")
 class TensorBoardSink(Sink):
     """Shows pictures under "Images", texts under "Text", all coefficients of a view under "Histograms".
 
-    Under "Custom Scalars" each view has charts of its strongest features, lines in the bands of their 95 % intervals.
-    The scalars for them stand in a group of their own, ``lime_coefficients``, apart from the metrics. Everything is at
-    the step of the report, and has the same tags at each epoch.
+    Under "Custom Scalars" each view has charts of its strongest features: lines within bands of their 95 % intervals.
+    The scalars of these lines have a group apart from the metrics, ``lime_coefficients``. Everything is logged at the
+    report's step, with the same tags at each epoch.
 
     Args:
         logger: a ``TensorBoardLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -31,7 +31,7 @@ class TensorBoardSink(Sink):
     _charted: set[str] = field(default_factory=set, init=False)
 
     def open(self) -> None:
-        """Begin the event file."""
+        """Create the event file, if the logger has not done so."""
         _ = self.logger.experiment
 
     def begin(self, report: Report) -> None:
@@ -54,7 +54,7 @@ class TensorBoardSink(Sink):
             self._lay_out(writer, charts)
 
     def _lay_out(self, writer: Any, charts: dict[str, dict[str, list[str]]]) -> None:
-        """Add charts to the layout of the run: there is one for each run, and the last that is written counts."""
+        """Add charts to the run's layout. A run has one layout, and the last that was written counts."""
         from lime_callback.publishing.sinks.tensorboard_layout import layout_there, layout_with, summary_of
 
         layout = layout_with(layout_there(self.logger.log_dir), charts)
@@ -63,11 +63,11 @@ class TensorBoardSink(Sink):
 
 
 def lines_of(tag: str, view: ViewData) -> dict[str, list[str]]:
-    """For each feature that is followed the tags of mean, lower and upper end.
+    """Return for each followed feature the tags of its mean and of its interval's lower and upper end.
 
     Args:
-        tag: of the view.
-        view: what was found.
+        tag: the view's tag.
+        view: the view's numbers.
     """
     name, _, rest = tag.partition("/")
     followed = [] if view.means is None else [view.names[i] for i in view.means.followed]

@@ -1,4 +1,4 @@
-"""The layout of TensorBoard's custom scalars: one a run, shared with whoever else lays charts out there."""
+"""Builds the layout of TensorBoard's custom scalars, which a run's callbacks and its user share."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def layout_there(folder: str) -> Any:
-    """The last layout in a run's folder, as TensorBoard has it; an empty one if there is none.
+    """Return the last layout in a run's folder, a TensorBoard message; an empty one if there is none.
 
-    It may be the user's, another callback's, or that of the run that was interrupted.
+    The user, another callback or an interrupted run may have written it.
     """
     layout = layout_pb2.Layout()
     for path in sorted(Path(folder).glob("*tfevents*")):
@@ -30,22 +30,22 @@ def layout_there(folder: str) -> Any:
 
 
 def layout_with(layout: Any, charts: Mapping[str, Mapping[str, Sequence[str]]]) -> Any:
-    """The layout and a category for each view: a chart of all its lines, and one of each.
+    """Return the layout with a category for each view: a chart of all its lines, and a chart of each line.
 
-    In the first one all lines have one colour, that of their run, so it shows how far they lie apart, and the others
-    which is which. A category that is there already under this title is replaced.
+    TensorBoard draws all lines of a run in one colour. So the first chart shows how far lines lie apart, and the others
+    show which line is which. A category that exists under the same title is replaced.
 
     Args:
-        layout: what is there.
-        charts: for each title the lines: a name and the tags of value, lower and upper end.
+        layout: the present layout.
+        charts: for each category's title its lines: a name, and the tags of value, lower and upper end.
     """
     new = layout_pb2.Layout()
     new.category.extend(category for category in layout.category if category.title not in charts)
     for title, lines in charts.items():
-        together = _chart("all that are followed: means with their 95 % intervals", list(lines.values()))
+        all_lines = _chart("all that are followed: means with their 95 % intervals", list(lines.values()))
         each = [_chart(name, [tags]) for name, tags in lines.items()]
         # TensorBoard shows the charts of a category from the last to the first.
-        new.category.append(layout_pb2.Category(title=title, chart=[*reversed(each), together]))
+        new.category.append(layout_pb2.Category(title=title, chart=[*reversed(each), all_lines]))
     return new
 
 
@@ -55,6 +55,6 @@ def _chart(title: str, lines: Sequence[Sequence[str]]) -> Any:
 
 
 def summary_of(layout: Any) -> Any:
-    """The layout as it is written to an event file."""
+    """Return the layout as a summary that can be written to an event file."""
     tensor = TensorProto(dtype="DT_STRING", string_val=[layout.SerializeToString()])
     return Summary(value=[Summary.Value(tag=CONFIG_SUMMARY_TAG, tensor=tensor, metadata=create_summary_metadata())])

@@ -1,4 +1,4 @@
-"""What a view has found, as numbers: for loggers that draw and list by themselves.
+"""Holds a view's numbers, for loggers that draw charts and tables by themselves.
 
 Letters: ``d`` features, ``E`` explained epochs, ``k`` features that are followed over the run.
 """
@@ -23,12 +23,13 @@ class Segmented:
     """A probe whose features are regions of its picture.
 
     Attributes:
-        name: of the probe.
-        text: what else is known of it: its target, the score.
-        image: uint8 ``[H, W, 3]``.
-        segments: each pixel's feature, ``[H, W]``; below 0: never hidden.
-        coefficients: ``[d]``.
-        halves: half of their 95 % intervals, which hold for all regions at once, ``[d]``; not finite: unknown.
+        name: the probe's name.
+        text: the probe's target, prediction and score.
+        image: the probe's picture, uint8 ``[H, W, 3]``.
+        segments: each pixel's feature, ``[H, W]``; a pixel below 0 is never hidden.
+        coefficients: the regions' coefficients, ``[d]``, in units of the output.
+        halves: half of their 95 % intervals, which hold for all regions at once, ``[d]``; a value that is not finite is
+            unknown.
     """
 
     name: str
@@ -41,17 +42,19 @@ class Segmented:
 
 @dataclass(frozen=True, eq=False)
 class Means:
-    """Coefficients of a view whose features are the same for all probes, averaged over the probes, of the first target.
+    """A view's mean coefficients over the probes, for the first target, if all probes have the same features.
+
+    Coefficients, errors and halves are in units of the output.
 
     Attributes:
-        target: its name.
-        coefficients: of the last explanation, ``[d]``.
-        errors: their standard errors over the probes, ``[d]``.
-        noises: their standard errors from the perturbations alone, ``[d]``.
-        halves: half of their 95 % intervals over the probes, ``[d]``; not finite: unknown.
-        followed: k features, the strongest of the first explanation: the same ones during a run.
-        epochs: trained at each explained one, E.
-        lines: the followed coefficients over them, ``[E, k]``.
+        target: the target's name.
+        coefficients: the means of the last explanation, ``[d]``.
+        errors: the means' standard errors over the probes, ``[d]``.
+        noises: the means' standard errors from the perturbations alone, ``[d]``.
+        halves: half of the means' 95 % intervals over the probes, ``[d]``; a value that is not finite is unknown.
+        followed: the numbers of the k strongest features of the first explanation, the same during a run.
+        epochs: the number of epochs trained at each explained epoch, E.
+        lines: the followed features' means over the epochs, ``[E, k]``.
     """
 
     target: str
@@ -66,16 +69,17 @@ class Means:
 
 @dataclass(frozen=True, eq=False)
 class ViewData:
-    """What there is to know of a view's last explanation.
+    """The numbers of a view's last explanation.
 
     Attributes:
-        names: of the features, d.
-        score: R² of rows that were left out of the fits, the mean over probes and targets.
-        rows: of the history, one for each probe, target and feature.
-        metrics: names under which Lightning logs this view's numbers, without the view's tag.
-        later: names of all metrics that may follow, also of those that have nothing to be measured from yet.
-        means: see :class:`Means`; ``None`` where each probe has features of its own.
-        segmented: gives the probes as pictures with regions, where the view cuts pictures; made when it is asked for.
+        names: the features' names, d.
+        score: mean over probes and targets of R² on rows that were left out of the fits.
+        rows: the rows of the history, one for each probe, target and feature.
+        metrics: the values of the view's metrics, by the names under which Lightning logs them without the view's tag.
+        later: the names of all metrics that the view may log later, also of those that cannot be measured yet.
+        means: the means over the probes; ``None`` if the probes' features differ.
+        segmented: returns the probes as pictures with regions if the view cuts pictures, else nothing; it computes them
+            only when called.
     """
 
     names: Sequence[str]
@@ -87,6 +91,6 @@ class ViewData:
     segmented: Callable[[], Sequence[Segmented]] = tuple
 
     def every_coefficient(self) -> NDArray[np.floating[Any]]:
-        """The finite coefficients of all probes, targets and features, in the order of the rows."""
+        """Return the finite coefficients of all probes, targets and features, float64, in the order of the rows."""
         values = np.array([row.coefficient for row in self.rows], dtype=np.float64)
         return values[np.isfinite(values)]

@@ -1,4 +1,4 @@
-"""Reports in Weights & Biases."""
+"""Shows reports in Weights & Biases."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from lime_callback.publishing.sinks.sink import Report
     from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
 
-_SIDE = 256  # pixels that a small picture is enlarged to, at most: masks are there to be pointed at
-_REGIONS = 127  # a mask holds no more; the weakest are left out
-_MASKED = 8  # probes: W&B writes the names of all of their regions again for each of them
+_SIDE = 256  # pixels up to which small pictures are enlarged, so that people can point at their regions
+_REGIONS = 127  # regions that W&B allows a mask; the weakest are left out
+_MASKED = 8  # probes with masks, since W&B writes the names of all regions again for each probe
 
 
 @dataclass(eq=False)
 class WandbSink(Sink):
-    """Shows pictures, charts that can be pointed at, probes with their regions as masks, and a table of everything.
+    """Shows pictures, interactive charts, probes with their regions as masks, and a table of all coefficients.
 
-    Each report is one row of the run's history. Alarms are alerts, the settings are in the run's configuration under
-    the callback's name, and the summary has the least and the largest of each metric.
+    Each report is a row of the run's history. Alarms become alerts. The run's configuration holds the settings under
+    the callback's name, and the summary holds the least, the largest and the last value of each metric.
 
     Args:
         logger: a ``WandbLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -42,14 +42,15 @@ class WandbSink(Sink):
     _defined: set[str] = field(default_factory=set, init=False)
 
     def open(self) -> None:
-        """Begin the run."""
+        """Create the run, if the logger has not done so."""
         _ = self.logger.experiment
 
     def begin(self, report: Report) -> Callable[[], None]:
-        """Make a row of the run's history of the report, which is logged on the training's thread.
+        """Turn the report into a row of the run's history, and return the call that logs it.
 
-        W&B counts the rows without a lock: of two threads that log at the same time, one could lose its row. The step
-        is a value of that row, as Lightning has it; W&B's own ``step=`` would drop what comes late.
+        The training's thread has to make that call: W&B counts rows without a lock, so that of two threads that log at
+        the same time one could lose its row. The step is a value of the row, as in Lightning; with W&B's ``step=``, a
+        row that comes late would be dropped.
         """
         import wandb
 
@@ -76,7 +77,7 @@ class WandbSink(Sink):
             run.alert(title=place, text=text)
 
     def _define(self, run: Any, report: Report) -> None:
-        """Before a metric's first row: what the summary keeps of it; before the first of all, the settings."""
+        """Tell W&B what its summary keeps of each new metric; store the settings before the first row."""
         if not report.views:
             return
         names = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
@@ -87,25 +88,25 @@ class WandbSink(Sink):
         self._defined |= {report.name, *names}
 
     def _forget(self, name: str) -> None:
-        """Let go of what the table has logged: W&B goes by the number of rows, and would hold them all to the end."""
+        """Free the rows that the table has logged, which W&B would hold to the end: it only needs their number."""
         data = self._tables[name].data
-        data[:] = data[-1:] * len(data)  # the same row over and over, which takes hardly any room
+        data[:] = data[-1:] * len(data)  # one row, repeated, takes hardly any memory
 
     def _table(self, report: Report) -> Any:
-        """The table that grows: only what is new of it is written."""
+        """Add the report's rows to the table, of which W&B writes only new rows."""
         import wandb
 
         if report.name not in self._tables:
             self._tables[report.name] = wandb.Table(columns=list(HistoryRow._fields), log_mode="INCREMENTAL")
         table = self._tables[report.name]
         for view in report.views.values():
-            for one in view.rows:
-                table.add_data(*one)
+            for history_row in view.rows:
+                table.add_data(*history_row)
         return table
 
 
 def _charts(tag: str, view: ViewData) -> dict[str, Any]:
-    """Bars of the means, in the view's own order, and the lines of the strongest over the epochs."""
+    """Return W&B charts of a view: bars of its means, in the view's order, and lines of the followed features."""
     import wandb
 
     means = view.means
@@ -133,16 +134,16 @@ def _lines(means: Means, names: Sequence[str], title: str) -> Any:
 
 
 def _masked(probe: Segmented, names: Sequence[str], epoch: int) -> Any:
-    """A picture whose regions say their name and coefficient.
+    """Return a W&B image whose regions show their name and coefficient.
 
-    W&B keeps one set of names for a mask during a run, the last; so each probe's mask has its own name, and each region
-    says of which epoch its coefficient is.
+    During a run, W&B keeps only the last set of region names for a mask's name. So each probe's mask has a different
+    name, and each region's text says which epoch its coefficient is from.
     """
     import wandb
 
     count = len(names)
     strongest = np.argsort(-np.abs(np.nan_to_num(probe.coefficients)), kind="stable")[:_REGIONS]
-    number = np.zeros(count + 1, dtype=np.uint8)  # the last one is for what is never hidden, -1
+    number = np.zeros(count + 1, dtype=np.uint8)  # the last entry serves pixels of -1, which are never hidden
     number[strongest] = np.arange(1, len(strongest) + 1)
     labels = {0: "never hidden" if count <= _REGIONS else "never hidden, or weak"}
     labels |= {

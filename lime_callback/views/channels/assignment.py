@@ -1,4 +1,4 @@
-"""From groups of channels to one label a channel: the first group to claim a channel gets it, the rest is left over."""
+"""Assigns each channel to a feature: the first group that claims a channel gets it; other channels are left over."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Assignment:
     """Which feature each channel belongs to.
 
     Attributes:
-        labels: one for each channel, from 0 to d - 1; -1: never hidden.
-        names: d different names.
-        warnings: for the user to look at.
-        notes: for the log.
+        labels: each channel's feature, from 0 to d - 1; a channel of -1 is never hidden.
+        names: the features' names, d, all different.
+        warnings: texts that the user should read.
+        notes: texts for the log.
     """
 
     labels: list[int]
@@ -35,9 +35,12 @@ class Assignment:
 
 
 def equal_groups(bands: int, wavelengths: Sequence[float] | None, count: int) -> Assignment:
-    """Contiguous groups of channels in the order of their wavelengths, whose sizes differ by at most one.
+    """Split the channels into contiguous groups, in the order of their wavelengths, of sizes that differ by at most 1.
 
-    Without wavelengths, in the order of the channels. More groups than channels become one each, with a warning.
+    Args:
+        bands: the number of groups; if it is above ``count``, each channel forms a group and a warning says so.
+        wavelengths: the channels' wavelengths in nm; ``None`` keeps the channels' own order.
+        count: the number of channels.
     """
     result = Assignment(labels=[0] * count)
     if bands > count:
@@ -64,12 +67,18 @@ def equal_groups(bands: int, wavelengths: Sequence[float] | None, count: int) ->
 def assign(
     groups: Sequence[Group], wavelengths: Sequence[float] | None, count: int, *, show_not_included: bool = True
 ) -> Assignment:
-    """One label a channel for groups that a user named.
+    """Assign channels to the groups that a user named.
 
-    Channels of no group form the feature ``not_included``, or have the label -1 where it is not shown.
+    Args:
+        groups: the groups; of several that claim a channel, the first gets it.
+        wavelengths: the channels' wavelengths in nm, or ``None``.
+        count: the number of channels.
+        show_not_included: whether channels without a group form the feature ``not_included``; otherwise their label is
+            -1.
 
     Raises:
-        ValueError: if no group has a channel, or a group needs wavelengths and there are none.
+        ValueError: if no group has a channel, a channel number is not below ``count``, or a group needs wavelengths and
+            ``wavelengths`` is ``None``.
     """
     result = Assignment(labels=[-1] * count)
     sensor = f"the sensor's {min(wavelengths):g}-{max(wavelengths):g} nm" if wavelengths else f"the {count} channels"
@@ -113,12 +122,12 @@ def assign(
 def _extent(channels: Sequence[int], wavelengths: Sequence[float] | None) -> str:
     if wavelengths is None:
         return channels_label(channels)
-    found = [wavelengths[channel] for channel in channels]
-    return _ranges([(min(found), max(found))])[0]
+    nanometres = [wavelengths[channel] for channel in channels]
+    return _ranges([(min(nanometres), max(nanometres))])[0]
 
 
 def _ranges(ends: Sequence[tuple[float, float]]) -> list[str]:
-    """Names such as ``"400-498 nm"``, with as many decimals as it takes to tell them apart, at most three."""
+    """Return names such as ``"400-498 nm"``, with as few decimals, at most 3, as tell them apart."""
     names: list[str] = []
     for decimals in range(4):
         pairs = [(f"{low:.{decimals}f}", f"{high:.{decimals}f}") for low, high in ends]

@@ -1,7 +1,7 @@
-"""How a user names groups of channels, and which channels that are.
+"""Reads the groups of channels that a user names, and finds their channels on a sensor.
 
 A group is a union of parts: intervals of wavelengths, single wavelengths, channel numbers. :func:`parse_group` reads a
-group and checks all that can be known without data; :meth:`Group.pick` finds its channels on a sensor.
+group and checks whatever needs no data; :meth:`Group.pick` finds its channels on a sensor.
 """
 
 from __future__ import annotations
@@ -27,20 +27,26 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Group:
-    """A union of parts under one name; an empty name is derived from the parts."""
+    """A union of parts under a name.
+
+    Attributes:
+        name: the name that the user gave; empty if :meth:`label` shall derive one from the parts.
+        parts: the parts.
+    """
 
     name: str
     parts: tuple[Part, ...]
 
     def label(self, count: int) -> str:
-        """The group's name, for a sensor of ``count`` channels."""
+        """Return the group's name, given or derived for a sensor of ``count`` channels."""
         return self.name or "+".join(dict.fromkeys(part.label(count) for part in self.parts))
 
     def pick(self, wavelengths: Sequence[float] | None, count: int) -> Picked:
-        """The group's channels on a sensor of ``count`` channels.
+        """Find the group's channels on a sensor of ``count`` channels, with wavelengths in nm or ``None``.
 
         Raises:
-            ValueError: if a part needs wavelengths and there are none, or a channel number is too high.
+            ValueError: if a part needs wavelengths and ``wavelengths`` is ``None``, or a channel number is not below
+                ``count``.
         """
         if wavelengths is None and any(part.needs_wavelengths for part in self.parts):
             raise ValueError(
@@ -57,13 +63,13 @@ def parse_group(spec: Any, name: str = "") -> Group:
     """Read one group.
 
     Args:
-        spec: a name, a list, a range, see :class:`~lime_callback.views.Superbands`.
-        name: what the user calls it; empty to derive a name.
+        spec: the channels by name, list, range or slice, see :class:`~lime_callback.views.Superbands`.
+        name: the group's name; empty derives one.
 
     Raises:
-        ValueError: if a name is unknown, if a number cannot be a wavelength or channel, or if wavelengths and numbers
-            mix.
-        TypeError: if it is nothing that names channels.
+        ValueError: if a name is unknown, a number can be neither a wavelength in nm nor a channel, the group is empty,
+            or the group mixes wavelengths and channel numbers.
+        TypeError: if ``spec`` is of a type that cannot name channels.
     """
     parts = tuple(_parts(spec))
     if not name and isinstance(spec, str):
@@ -101,7 +107,7 @@ def _parts(spec: Any) -> Iterable[Part]:
 
 
 def _numbers(items: list[Any]) -> Part:
-    """Wavelengths if all are floats, channels if all are whole numbers."""
+    """Read numbers as wavelengths in nm if all are floats, as channels if all are whole numbers."""
     if all(isinstance(item, float) for item in items):
         wrong = [item for item in items if not (math.isfinite(item) and item > 0)]
         if wrong:

@@ -1,7 +1,7 @@
-"""Names of spectral bands and indices, and the wavelengths that they stand for, as spyndex lists them.
+"""Looks up the wavelengths of spectral bands and indices by their names, as spyndex lists them.
 
-A band is an interval in nm. An index stands for the bands that its formula uses; its constants are not bands, and a
-kernel such as ``kNR`` stands for the bands that it compares, N and R.
+A band is an interval of wavelengths in nm. An index stands for the bands that its formula uses; constants in the
+formula are not bands, and a kernel such as ``kNR`` stands for the bands that it compares, N and R.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class Band:
     """An interval of wavelengths with its name.
 
     Attributes:
-        name: short name, such as ``"R"``.
-        low: where it starts, in nm.
-        high: where it ends, in nm, included.
+        name: the short name, such as ``"R"``.
+        low: the first wavelength, in nm.
+        high: the last wavelength, in nm, included.
     """
 
     name: str
@@ -38,19 +38,19 @@ def _bands() -> dict[str, Band]:
 
 @lru_cache(maxsize=1)
 def _known() -> dict[str, str]:
-    """Every name under which a band or an index may be looked for, in lower case, and its proper spelling."""
+    """Map each name that a user might write for a band or an index, in lower case, to its proper spelling."""
     import spyndex
 
     spellings = {str(spyndex.bands[name].common_name).lower(): name for name in spyndex.bands}
-    names = [*spyndex.indices, *spyndex.bands]  # a band's own name comes before an index of the same letters
+    names = [*spyndex.indices, *spyndex.bands]  # of a band and an index with the same letters, the band wins
     return spellings | {name.lower(): name for name in names}
 
 
 def bands_of(name: str) -> tuple[Band, ...]:
-    """The bands that the name of a band (``"R"``) or of a spectral index (``"NDVI"``) stands for, without repetition.
+    """Return the bands for the name of a band (``"R"``) or of a spectral index (``"NDVI"``), each once.
 
     Raises:
-        ValueError: if the name is unknown, or if it names an index of no optical band, such as one of radar.
+        ValueError: if the name is unknown, or names an index without an optical band, such as a radar index.
     """
     import spyndex
 
@@ -64,16 +64,16 @@ def bands_of(name: str) -> tuple[Band, ...]:
         )
     terms = spyndex.indices[name].bands
     parts = [part for term in terms for part in ([term] if term in bands else _kernel(term))]
-    found = tuple(bands[part] for part in dict.fromkeys(parts))
-    if not found:
+    bands_named = tuple(bands[part] for part in dict.fromkeys(parts))
+    if not bands_named:
         raise ValueError(
             f"`bands` should name indices of optical bands. Found {name!r}, which is computed from {', '.join(terms)}."
         )
-    return found
+    return bands_named
 
 
 def _kernel(term: str) -> list[str]:
-    """The bands that a kernel such as ``kNR`` compares; none if the term is no kernel."""
+    """Return the bands that a kernel such as ``kNR`` compares; none if the term is not a kernel."""
     return [letter for letter in term[1:] if letter in _bands()] if term.startswith("k") else []
 
 

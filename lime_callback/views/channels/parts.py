@@ -1,6 +1,6 @@
-"""The ways to name channels: intervals of wavelengths, single wavelengths, numbers.
+"""Three ways to name channels: intervals of wavelengths, single wavelengths, channel numbers.
 
-A sensor is described by the wavelength in nm of each channel, in the order of the channels, and by their count.
+A sensor is given by its channels' wavelengths in nm, in the order of the channels, and by the number of channels.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Picked:
-    """The channels of a group, and what is to be said about how they were found.
+    """The channels found for a group, and texts about how they were found.
 
     Attributes:
-        channels: channel numbers, in the order of the parts; a channel may stand twice.
-        missing: parts of which the sensor has no channel.
-        warnings: for the user to look at.
-        notes: for the log.
+        channels: channel numbers, in the order of the parts; a channel may occur twice.
+        missing: the names of parts for which the sensor has no channel.
+        warnings: texts that the user should read.
+        notes: texts for the log.
     """
 
     channels: list[int] = field(default_factory=list)
@@ -33,22 +33,28 @@ class Picked:
 
 
 class Part(ABC):
-    """Some channels, in one of the ways to name them."""
+    """Channels named in one way; each subclass is a way."""
 
     needs_wavelengths = True
 
     @abstractmethod
     def label(self, count: int) -> str:
-        """A short name, for a sensor of ``count`` channels."""
+        """Return a short name, for a sensor of ``count`` channels."""
 
     @abstractmethod
     def pick(self, wavelengths: Sequence[float], count: int, picked: Picked) -> None:
-        """Add the channels of a sensor of ``count`` channels to ``picked``."""
+        """Add this part's channels on a sensor to ``picked``, with texts about what was missing or far.
+
+        Args:
+            wavelengths: the channels' wavelengths in nm; empty if they are unknown.
+            count: the number of channels.
+            picked: the result of the group so far.
+        """
 
 
 @dataclass(frozen=True)
 class Interval(Part):
-    """Every channel from ``low`` to ``high`` nm, both included; ``name`` is that of the band, if it has one."""
+    """Every channel from ``low`` to ``high`` nm, both included; ``name`` is the band's name, or empty."""
 
     low: float
     high: float
@@ -60,15 +66,15 @@ class Interval(Part):
 
     def pick(self, wavelengths: Sequence[float], count: int, picked: Picked) -> None:
         """See :class:`Part`."""
-        found = [channel for channel, nm in enumerate(wavelengths) if self.low <= nm <= self.high]
-        picked.channels += found
-        if not found:
+        inside = [channel for channel, nm in enumerate(wavelengths) if self.low <= nm <= self.high]
+        picked.channels += inside
+        if not inside:
             picked.missing.append(f"{self.name} ({self.low:g}-{self.high:g} nm)" if self.name else self.label(count))
 
 
 @dataclass(frozen=True)
 class Nearest(Part):
-    """The channel nearest to each of some wavelengths, in nm."""
+    """For each of the given wavelengths, in nm, the channel that lies nearest."""
 
     wavelengths: tuple[float, ...]
 
@@ -80,14 +86,14 @@ class Nearest(Part):
         """See :class:`Part`."""
         nearest = [min(range(count), key=lambda channel: abs(wavelengths[channel] - nm)) for nm in self.wavelengths]
         picked.channels += nearest
-        found = list(zip(self.wavelengths, nearest, strict=True))
-        away = [abs(wavelengths[channel] - nm) for nm, channel in found]
+        pairs = list(zip(self.wavelengths, nearest, strict=True))
+        away = [abs(wavelengths[channel] - nm) for nm, channel in pairs]
         far = sum(
             distance > _spacing(wavelengths, channel) / 2 for distance, channel in zip(away, nearest, strict=True)
         )
-        nm, channel = found[away.index(max(away))]
+        nm, channel = pairs[away.index(max(away))]
         message = (
-            f"of {len(found)} single wavelength{'s' * (len(found) > 1)}, {nm:g} nm lies farthest from its nearest "
+            f"of {len(pairs)} single wavelength{'s' * (len(pairs) > 1)}, {nm:g} nm lies farthest from its nearest "
             f"band, {max(away):.4g} nm from channel {channel} at {wavelengths[channel]:g} nm"
         )
         if far:
@@ -98,7 +104,7 @@ class Nearest(Part):
 
 @dataclass(frozen=True)
 class Numbers(Part):
-    """Channels by number, from 0."""
+    """Channels by their numbers, counted from 0."""
 
     numbers: tuple[int, ...] | slice
     needs_wavelengths = False
@@ -111,7 +117,7 @@ class Numbers(Part):
         """See :class:`Part`.
 
         Raises:
-            ValueError: if there is no channel of such a number.
+            ValueError: if a number is not below ``count``.
         """
         if isinstance(self.numbers, slice):
             picked.channels += range(count)[self.numbers]
@@ -126,11 +132,11 @@ class Numbers(Part):
 
 
 def channels_label(channels: Sequence[int]) -> str:
-    """``"channel 3"``, ``"channels 0-9"``, or ``"channels 0, 4, 7"``."""
+    """Return a name such as ``"channel 3"``, ``"channels 0-9"``, or ``"channels 0, 4, 7"``."""
     if len(channels) == 1:
         return f"channel {channels[0]}"
     if not channels:
-        return "no channels"  # a slice beyond the sensor's last
+        return "no channels"  # of a slice that starts beyond the last channel
     ordered = sorted(set(channels))
     if len(ordered) > 1 and ordered[-1] - ordered[0] == len(ordered) - 1:
         return f"channels {ordered[0]}-{ordered[-1]}"
@@ -142,9 +148,9 @@ def _shortened(items: Sequence[str]) -> str:
 
 
 def _spacing(wavelengths: Sequence[float], channel: int) -> float:
-    """The usual distance between neighbouring bands around a channel, in nm; 0 for a single band.
+    """Return the median of the four gaps nearest to a channel, in nm; 0 if the sensor has a single channel.
 
-    The median of the four nearest gaps, so that one gap of dropped bands does not make the spacing look wide.
+    The median does not see a single wide gap, which dropped bands leave.
     """
     ordered = sorted(wavelengths)
     position = ordered.index(wavelengths[channel])

@@ -80,13 +80,13 @@ def check_class_names(value: Any) -> list[str] | None:
         return None
     names = value.tolist() if hasattr(value, "tolist") else value
     is_list = isinstance(names, Sequence) and not isinstance(names, (str, bytes))
-    if not is_list or not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in names):
+    if not is_list or not all(isinstance(name, (str, int)) and not isinstance(name, bool) for name in names):
         hint = "list(names.values())" if isinstance(value, Mapping) else "['rye', 'oat']"
         raise TypeError(
             f"`class_names` should be a list of names, one for each output of the model. Found `class_names = "
             f"{value!r}`. Pass for example `class_names={hint}`."
         )
-    names = [str(one) for one in names]
+    names = [str(name) for name in names]
     wrong = "an empty list" if not names else "an empty name" if not all(name.strip() for name in names) else ""
     twice = [name for name, number in Counter(names).items() if number > 1]
     if wrong or twice:

@@ -99,7 +99,7 @@ def check_numbers(argument: str, value: Any) -> tuple[float, ...]:
     try:
         if isinstance(values, (str, bytes, Mapping, Set)):
             raise TypeError
-        values = [one.item() if hasattr(one, "item") else one for one in values]
+        values = [entry.item() if hasattr(entry, "item") else entry for entry in values]
         if not all(map(is_number, values)):
             raise TypeError
     except (TypeError, ValueError, RuntimeError):

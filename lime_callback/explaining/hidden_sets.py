@@ -81,8 +81,8 @@ def measure_reliance(
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
-        found = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
-    return found
+        result = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
+    return result
 
 
 def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:

@@ -29,11 +29,11 @@ def scores(explanation: Explanation, told: Tensor, counts: Tensor) -> dict[str, 
         told: which have something to describe, bool ``[B, T]``.
         counts: which pass the gate besides, bool ``[B, T]``.
     """
-    found = {"gated": float((~counts).sum())}
+    values = {"gated": float((~counts).sum())}
     if bool(told.any()):
         score = explanation.score.double()
-        found |= {"score": float(mean_over_inputs(score, told).mean), "score_min": float(score[told].min())}
-    return found
+        values |= {"score": float(mean_over_inputs(score, told).mean), "score_min": float(score[told].min())}
+    return values
 
 
 def change(drift: Drift, since: Origin) -> dict[str, float] | None:
@@ -46,13 +46,14 @@ def watched_shares(
     explanation: Explanation, watched: Mapping[str, WatchOverlap], counts: Tensor
 ) -> dict[str, MeanWatchShare | None]:
     """The watches' shares of the attribution, of the explanations that count; ``None`` where none does."""
-    found: dict[str, MeanWatchShare | None] = {}
+    by_watch: dict[str, MeanWatchShare | None] = {}
     for name, place in watched.items():
         of_all = shares(explanation, place.parts)
         of_all = of_all._replace(known=of_all.known & counts)
         known = bool(of_all.known.any())
-        found[name] = mean_share(of_all, float(place.share.mean()), float(explanation.freedom.min())) if known else None
-    return found
+        freedom = float(explanation.freedom.min())
+        by_watch[name] = mean_share(of_all, float(place.share.mean()), freedom) if known else None
+    return by_watch
 
 
 def similarity(before: Explanation, after: Explanation) -> dict[str, float]:
@@ -61,7 +62,6 @@ def similarity(before: Explanation, after: Explanation) -> dict[str, float]:
     if min(height, width) < 3:
         return {}
     layout = before.features.layout
-    maps = [
-        layout.canonical(one.on_elements(one.coefficients).flatten(0, 1)).mean(1).double() for one in (before, after)
-    ]
+    elements = [explanation.on_elements(explanation.coefficients).flatten(0, 1) for explanation in (before, after)]
+    maps = [layout.canonical(values).mean(1).double() for values in elements]
     return {"similarity": float(map_similarity(*maps).mean())}

@@ -94,9 +94,9 @@ class EpochSeries:
         lists = {name: list(state[name]) if state.get(name) is not None else [] for name in _LISTS}
         if "noises" not in state:
             lists["noises"] = lists["errors"]
-            lists["errors"] = [torch.full_like(one, torch.inf) for one in lists["noises"]]
+            lists["errors"] = [torch.full_like(noise, torch.inf) for noise in lists["noises"]]
             lists["halves"] = list(lists["errors"])
-            lists["sizes"] = [one.abs() for one in lists["effects"]]
+            lists["sizes"] = [effect.abs() for effect in lists["effects"]]
         return cls(**lists, longest=state.get("longest", 0.0), settled=state["settled"])
 
 
@@ -122,15 +122,16 @@ def means_over_probes(explanation: Explanation, counts: Tensor | None = None) ->
     b, e = explanation.coefficients, explanation.standard_error
     among = explanation.features.present.to(b.device).unsqueeze(1).expand(b.shape)
     among = among if counts is None else among & counts.unsqueeze(-1)
-    found = mean_over_probes(b, e, among)
+    coefficient = mean_over_probes(b, e, among)
     shares = effects(b, e)
-    effect, size = (mean_over_probes(one, torch.zeros_like(one), among) for one in (shares, shares.abs()))
-    # Of a single probe there is no spread: its own interval is what there is to say, of this probe alone.
+    effect, size = (mean_over_probes(part, torch.zeros_like(part), among) for part in (shares, shares.abs()))
+    # A single probe has no spread: its own interval is all that can be said, and of this probe alone.
     alone = critical_value(explanation.freedom.double().cpu()).to(b)[:, None]
-    half = found.half_width() if len(b) > 1 else found.noise * alone
-    some = found.probes > 0
-    mean, one, other = (torch.where(some, part.mean, torch.nan) for part in (found, effect, size))
-    return Means(mean, found.error, found.noise, half.to(b.dtype), one, other)
+    half = coefficient.half_width() if len(b) > 1 else coefficient.noise * alone
+    some = coefficient.probes > 0
+    means = (torch.where(some, part.mean, torch.nan) for part in (coefficient, effect, size))
+    mean, effect_mean, size_mean = means
+    return Means(mean, coefficient.error, coefficient.noise, half.to(b.dtype), effect_mean, size_mean)
 
 
 _TENSORS = tuple(part.name for part in fields(Means))

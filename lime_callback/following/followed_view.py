@@ -87,7 +87,7 @@ class FollowedView(PinnedView):
         """What a resumed run needs to go on as if it had not been interrupted."""
         if self._saved:
             return self._saved
-        first, last = (one and explanation_state(one) for one in (self.first, self.last))
+        first, last = (explanation and explanation_state(explanation) for explanation in (self.first, self.last))
         return {
             "targets": self.targets,
             "pinned": None if self.pinned is None else packed(self.pinned),

@@ -69,12 +69,12 @@ COSTS = ("seconds", "forwards", "perturbations")
 
 def worst_values() -> dict[str, float]:
     """For each metric that every view has, the value that monitors find until it is measured."""
-    return {one.name: one.worst for one in METRICS if one.worst is not None and "<" not in one.name}
+    return {metric.name: metric.worst for metric in METRICS if metric.worst is not None and "<" not in metric.name}
 
 
 def worst_of_watch(name: str) -> float:
     """The same value for a watch's metric, by its pattern such as ``watch/<watch>``."""
-    worst = next(one.worst for one in METRICS if one.name == name)
+    worst = next(metric.worst for metric in METRICS if metric.name == name)
     assert worst is not None, "monitors find one"
     return worst
 
@@ -82,7 +82,7 @@ def worst_of_watch(name: str) -> float:
 def change_names(*since: Origin) -> set[str]:
     """Metrics that every view has, and that compare with one of these explanations; without any, with the run's own."""
     origins = since or ("before", "start")
-    return {one.name for one in METRICS if one.worst is not None and one.since in origins}
+    return {metric.name for metric in METRICS if metric.worst is not None and metric.since in origins}
 
 
 def drift_metrics(means: dict[str, float], since: Origin) -> dict[str, float]:
@@ -92,13 +92,13 @@ def drift_metrics(means: dict[str, float], since: Origin) -> dict[str, float]:
         means: see :meth:`lime_callback.comparing.Drift.mean`.
         since: the explanation that the drift is measured from.
     """
-    rows = [(one, one.measure) for one in METRICS if one.since == since and one.measure is not None]
-    return {one.name: max(0.0, means[measure]) if one.nonnegative else means[measure] for one, measure in rows}
+    rows = [(metric, metric.measure) for metric in METRICS if metric.since == since and metric.measure is not None]
+    return {metric.name: max(0.0, means[measure]) if metric.nonnegative else means[measure] for metric, measure in rows}
 
 
 def is_metric(name: str) -> bool:
     """Whether a scalar's name, behind ``<callback>/<view>/`` or ``<callback>/``, is in the table."""
-    return name in COSTS or any(re.fullmatch(_pattern(one.name), name) for one in METRICS)
+    return name in COSTS or any(re.fullmatch(_pattern(metric.name), name) for metric in METRICS)
 
 
 def _pattern(name: str) -> str:

@@ -35,14 +35,14 @@ class TimeBudget:
         """
         if value is None:
             return None
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
-        number = float(found[1]) / 100 if found else value
+        percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
+        number = float(percent[1]) / 100 if percent else value
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < math.inf:
             raise ValueError(
                 "`time_budget` should be a number of seconds above 0, or a share of the validation's time such as "
                 f"'20%'. Found `time_budget = {value!r}`."
             )
-        return cls(share=float(number)) if found else cls(seconds=float(number))
+        return cls(share=float(number)) if percent else cls(seconds=float(number))
 
     def allowed(self, validation: float) -> float:
         """Seconds for an explained epoch, after a validation that took so many."""

@@ -175,9 +175,9 @@ def perturbed_outputs(
         while batches.left:
             with batches.next() as (start, stop), _noted(start // each, (stop - 1) // each):
                 asked = targets[torch.arange(start, stop, device=targets.device) // each]
-                found = rows.evaluate(forward, start, stop).gather(1, asked)
-                own = found.new_empty(size, targets.shape[1]) if own is None else own
-                own[start - first : stop - first] = found
+                answers = rows.evaluate(forward, start, stop).gather(1, asked)
+                own = answers.new_empty(size, targets.shape[1]) if own is None else own
+                own[start - first : stop - first] = answers
                 report_progress(min((stop - first) * ranks.shares, total), total)
     assert own is not None, "there are rows"
     if ranks.shares == 1:

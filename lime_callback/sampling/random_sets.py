@@ -55,18 +55,18 @@ def _moved(inside: Tensor, generator: torch.Generator) -> Tensor:
     if count > _MOST_PARTS:
         return _rolled(inside[None, None], generator)[0, 0]
     windows = [parts[place] == number + 1 for number, place in enumerate(find_objects(parts))]
-    taken, found = inside.numpy().copy(), np.zeros(inside.shape, dtype=bool)
+    taken, moved = inside.numpy().copy(), np.zeros(inside.shape, dtype=bool)
     for window in sorted(windows, key=lambda part: -int(part.sum())):
         place = _place(taken, window, generator)
         if place is None:
             continue
         top, left = place
         where = slice(top, top + window.shape[0]), slice(left, left + window.shape[1])
-        found[where] |= window
+        moved[where] |= window
         taken[where] |= window
-    # What found no room, such as a frame, which lies everywhere, is made of single elements.
-    _fill(found, int(inside.sum()) - int(found.sum()), taken, generator)
-    return torch.from_numpy(found)
+    # What moved no room, such as a frame, which lies everywhere, is made of single elements.
+    _fill(moved, int(inside.sum()) - int(moved.sum()), taken, generator)
+    return torch.from_numpy(moved)
 
 
 def _place(taken: NDArray[np.bool_], window: NDArray[np.bool_], generator: torch.Generator) -> tuple[int, int] | None:

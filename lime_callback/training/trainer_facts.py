@@ -43,15 +43,15 @@ def epochs_trained(trainer: Any) -> float:
 
 
 def validation_size(trainer: Any) -> int | None:
-    """How many samples the validation loaders have, or ``None`` where one does not know."""
+    """How many samples the validation loaders have, or ``None`` where loader does not know."""
     loaders, total = [trainer.val_dataloaders], 0
     while loaders:
-        one = loaders.pop()
-        if isinstance(one, (list, tuple, dict)):
-            loaders += one.values() if isinstance(one, dict) else one
+        loader = loaders.pop()
+        if isinstance(loader, (list, tuple, dict)):
+            loaders += loader.values() if isinstance(loader, dict) else loader
             continue
         try:
-            total += len(one.dataset)
+            total += len(loader.dataset)
         except (AttributeError, TypeError):
             return None
     return total

@@ -32,14 +32,14 @@ def merge(names: Sequence[str], groups: Any) -> tuple[list[int], list[str]]:
     """
     owner: dict[int, str] = {}
     for name, members in _mapping("groups", groups, {"field": list(names[:2])}).items():
-        found = _labels(names, members, f"groups[{name!r}]")
-        twice = [names[label] for label in found if owner.get(label, name) != name]
+        merged_labels = _labels(names, members, f"groups[{name!r}]")
+        twice = [names[label] for label in merged_labels if owner.get(label, name) != name]
         if twice:
             raise ValueError(
                 f"`groups` should hold each feature once. Found {twice[0]!r} in {owner[names.index(twice[0])]!r} and "
                 f"in {name!r}."
             )
-        owner |= dict.fromkeys(found, name)
+        owner |= dict.fromkeys(merged_labels, name)
     merged = list(dict.fromkeys(owner.get(label, name) for label, name in enumerate(names)))
     taken = [name for label, name in enumerate(names) if label not in owner and name in owner.values()]
     if taken:

@@ -102,8 +102,8 @@ class Features:
     @cached_property
     def present(self) -> Tensor:
         """Which features an input really has, bool ``[B or 1, d]``."""
-        found = torch.zeros(self.mask.shape[0], len(self) + 1, dtype=torch.bool, device=self.mask.device)
-        return found.scatter_(1, self.mask.flatten(1).long() + 1, True)[:, 1:]
+        present = torch.zeros(self.mask.shape[0], len(self) + 1, dtype=torch.bool, device=self.mask.device)
+        return present.scatter_(1, self.mask.flatten(1).long() + 1, True)[:, 1:]
 
     @property
     def canonical(self) -> Tensor:

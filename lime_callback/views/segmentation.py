@@ -70,14 +70,14 @@ def segment(
     labels: Labels = np.full((height, width), -1, dtype=np.int64)
     if count and min(height, width) > 1:
         try:
-            found = METHODS[method](picture, valid, min(most, count), options)
+            segments = METHODS[method](picture, valid, min(most, count), options)
         except (TypeError, ValueError) as error:
             if options is None:
                 raise
             raise ValueError(
                 f"`options` should be what scikit-image's {method} takes. Found `options = {options}`: {error}"
             ) from error
-        labels = _merge_smallest(_compact(np.where(valid, found, -1)), picture, most)
+        labels = _merge_smallest(_compact(np.where(valid, segments, -1)), picture, most)
     if labels.max() < 1:
         labels = np.where(valid, grid(height, width, few).numpy(), -1)
     return labels
@@ -117,8 +117,8 @@ def _slic(picture: Picture, valid: Valid, n_segments: int, options: Options) -> 
     mask = None if valid.all() else valid
     labels: Labels = np.full(valid.shape, -1, dtype=np.int64)
     for tried in [{"compactness": c} for c in (10.0, 30.0, 100.0, 300.0)] if options is None else [options]:
-        found = slic(picture, n_segments, mask=mask, start_label=1, channel_axis=-1, **tried)
-        labels = found.astype(np.int64) - 1
+        segments = slic(picture, n_segments, mask=mask, start_label=1, channel_axis=-1, **tried)
+        labels = segments.astype(np.int64) - 1
         if len(np.unique(labels[valid])) * 2 >= n_segments:
             break
     return labels

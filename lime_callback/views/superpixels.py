@@ -131,11 +131,11 @@ class Superpixels(View):
             if inside.any():
                 try:
                     picture = guide_image(image, wavelengths, inside).numpy()
-                    found = segment(self.method, picture, inside.numpy(), self.n_segments, self.options)
+                    segments = segment(self.method, picture, inside.numpy(), self.n_segments, self.options)
                 except Exception as error:
                     error.add_note(f"In image {number}.")
                     raise
-                labels[number] = torch.from_numpy(found)
+                labels[number] = torch.from_numpy(segments)
         return labels
 
 

@@ -41,7 +41,7 @@ class Validity(View):
         check_name("name", self.name)
         check_user_mask("valid", self.valid)
         names = () if isinstance(self.names, str) or not isinstance(self.names, Sequence) else tuple(self.names)
-        if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(one, str) and one.strip() for one in names):
+        if len(set(names)) != 2 or len(names) != 2 or not all(isinstance(name, str) and name.strip() for name in names):
             raise ValueError(
                 f"`names` should be two different names, of the pixels where the mask is not 0 and of those where it "
                 f"is. Found `names = {self.names!r}`."

@@ -62,8 +62,8 @@ def cut_at_watches(features: Features, sets: Mapping[str, Tensor]) -> Features:
 
 def _alike(sets: list[Tensor]) -> list[Tensor]:
     """The sets in one shape, to which all broadcast."""
-    shape = [max(sizes) for sizes in zip(*(one.shape for one in sets), strict=True)]
-    return [one.expand(shape) for one in sets]
+    shape = [max(sizes) for sizes in zip(*(mask.shape for mask in sets), strict=True)]
+    return [mask.expand(shape) for mask in sets]
 
 
 def _parts(combined: Tensor, size: int, kinds: int) -> tuple[Tensor, Tensor]:

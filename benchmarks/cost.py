@@ -30,6 +30,7 @@ from timing import parser, quartiles, told
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import numpy as np
+from quiet_training import make_trainer
 from scene import CLASS_NAMES, IndianPines, PatchViT, wavelengths
 
 from lime_callback import LimeCallback, Superbands, Superpixels
@@ -112,17 +113,8 @@ def job(data: IndianPines, epochs: int, lime: LimeCallback | None) -> tuple[floa
     pl.seed_everything(0, workers=True, verbose=False)
     with tempfile.TemporaryDirectory() as folder:
         profiler = Sections()
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            logger=TensorBoardLogger(folder),
-            callbacks=[] if lime is None else [lime],
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            profiler=profiler,
-            log_every_n_steps=5,
-        )
+        callbacks = [] if lime is None else [lime]
+        trainer = make_trainer(epochs, TensorBoardLogger(folder), *callbacks, profiler=profiler)
         model = PatchViT(data.class_weights(), lr=3e-4)
         started = time.perf_counter()
         trainer.fit(model, datamodule=data)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+from quiet_training import make_trainer
 from scene import IndianPines, PatchViT, wavelengths
 
 from lime_callback import Explanation, Features, Superbands, explain
@@ -100,15 +101,7 @@ def trained(epochs: int, kept: int, count: int, *, augmented: bool) -> tuple[lis
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     pl.seed_everything(0, workers=True, verbose=False)
     data, keep = IndianPines(), Keep()
-    trainer = pl.Trainer(
-        max_epochs=epochs,
-        callbacks=[keep],
-        logger=False,
-        accelerator="cpu",
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-    )
+    trainer = make_trainer(epochs, False, keep)
     trainer.fit((PatchViT if augmented else PlainViT)(data.class_weights()), datamodule=data)
     probes = torch.stack([data.val[i * len(data.val) // count][0] for i in range(count)])
     models = keep.models[-kept:]

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
+from quiet_training import make_trainer
 from scene import load_scene, wavelengths
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
@@ -94,10 +95,7 @@ def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float,
     lime = LimeCallback(view, watch=case.sets, pictures=False, layout="CHW", seed=seed)
     model = Network(case.x.shape[1], int(case.y.max()) + 1, bands=is_bands)
     folder = tempfile.TemporaryDirectory()  # for the history, which nobody reads
-    trainer = pl.Trainer(
-        max_epochs=EPOCHS, default_root_dir=folder.name, accelerator="cpu", callbacks=[lime], logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-    )  # fmt: skip
+    trainer = make_trainer(EPOCHS, False, lime, default_root_dir=folder.name, num_sanity_val_steps=0)
     train, val = (TensorDataset(case.x[part], case.y[part]) for part in (slice(TRAIN), slice(TRAIN, None)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

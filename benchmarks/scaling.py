@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from speed import ViT
+from timed_explanations import ViT
 from timing import Quartiles, parser, ratio, rounds, told
 
 from lime_callback import Explanation, Superpixels, explain

@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from speed import Row, Task, ViT, by_captum, importable, ours, plain, quiet, views
+from timed_explanations import Row, Task, ViT, by_captum, importable, ours, plain, quiet, views
 from timing import parser, ratio, rounds, told
 from torch import Tensor
 

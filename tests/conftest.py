@@ -3,6 +3,7 @@
 import logging
 from functools import partial
 
+import numpy as np
 import pytest
 
 from lime_callback.publishing.drawing_process import DrawingProcess
@@ -36,6 +37,13 @@ def lightning_says_as_much_as_before():
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture
+def blank_pictures(shared_drawing_process, monkeypatch):
+    """Pictures are asked for, delivered and shown as ever, but are empty: drawing them takes most of a short run."""
+    empty = np.full((8, 8, 3), 255, np.uint8)
+    monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests: dict.fromkeys(requests, empty))
 
 
 @pytest.fixture(autouse=True)

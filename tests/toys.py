@@ -1,5 +1,7 @@
 """Small models, data and trainers that the tests share, and what is seen of what they leave."""
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -10,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SHAPE = (6, 12, 12)
 WAVELENGTHS = [450.0, 520.0, 580.0, 640.0, 700.0, 760.0]
 
@@ -74,6 +77,17 @@ def classifier(base):
 Classifier = classifier(pl.LightningModule)
 
 
+class Still(Classifier):
+    """Does not change while it trains: neither its weights nor what it keeps of the batches."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.net[1].momentum = 0.0
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.0)
+
+
 def loader(data=None, shuffle=False, batch_size=16):
     return DataLoader(Samples() if data is None else data, batch_size, shuffle=shuffle)
 
@@ -98,6 +112,18 @@ def fit(folder, *callbacks, model=Classifier, data=None, seed=0, kind=pl.Trainer
     one = trainer(folder, *callbacks, kind=kind, **settings)
     one.fit(model, loader(data, shuffle=True), loader(data))
     return one, model
+
+
+def example(name):
+    """A script of ``examples/`` as a module, which no import finds afterwards."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[name]
+    return module
 
 
 def events(folder):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from torch import Tensor, nn
 
@@ -16,7 +16,7 @@ from lime_callback.checks.arguments import check_function, check_seeds
 from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_background, check_inputs, checked_features
-from lime_callback.explaining.strategies import Strategies
+from lime_callback.explaining.strategies import Strategies, StrategyArguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,7 +147,9 @@ class ExplainArguments:
     background: Tensor | None
 
     @classmethod
-    def checked(cls, forward: Any, background: Tensor | None, batch_size: int, **strategies: Any) -> ExplainArguments:
+    def checked(
+        cls, forward: Any, background: Tensor | None, batch_size: int, **strategies: Unpack[StrategyArguments]
+    ) -> ExplainArguments:
         """Check the user's arguments, but those that need the inputs.
 
         Args:

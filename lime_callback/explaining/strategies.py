@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from lime_callback.checks.arguments import check_one_of
 from lime_callback.checks.numbers import check_count
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 
 _DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
+
+
+class StrategyArguments(TypedDict, total=False):
+    """What a user may say of the strategies, by the names and in the types of :func:`~lime_callback.explain`."""
+
+    n_perturbations: int
+    design: str | Design | None
+    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None
+    kernel: str | Kernel | None
+    surrogate: Any
+    like: Like | None
+    output: Output | Reducer | Callable[[Tensor], Tensor]
+    stem: Literal["auto", "off"]
 
 
 @dataclass(frozen=True)

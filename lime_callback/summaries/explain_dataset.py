@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 
 from lime_callback.checks.arguments import check_target
 from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_function import ExplainArguments
+from lime_callback.explaining.strategies import StrategyArguments
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes import batch_entries
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from lime_callback.explaining.package_presets import Like
-    from lime_callback.outputs.segmentation_reducers import Reducer
-    from lime_callback.outputs.targets import Output
-    from lime_callback.sampling.baselines import Baseline
-    from lime_callback.sampling.designs import Design
-    from lime_callback.sampling.locality_kernels import Kernel
-
 
 def explain_all(
     forward: Callable[[Tensor], Any],
@@ -41,21 +35,14 @@ def explain_all(
     *,
     layout: str | Layout = "CHW",
     wavelengths: Sequence[float] | None = None,
-    n_perturbations: int = 256,
-    design: str | Design | None = None,
-    baseline: str | float | Tensor | Callable[[Tensor], Tensor] | Baseline | None = None,
-    kernel: str | Kernel | None = None,
-    surrogate: Any = None,
-    like: Like | None = None,
-    output: Output | Reducer | Callable[[Tensor], Tensor] = "raw",
     batch_size: int = 64,
-    stem: Literal["auto", "off"] = "auto",
     background: Tensor | None = None,
     seed: int = 0,
     gate: float | None = None,
     input_key: batch_entries.Key | None = None,
     label_key: batch_entries.Key | None = None,
     device: torch.device | str | None = None,
+    **strategies: Unpack[StrategyArguments],
 ) -> Aggregate:
     """Explain every sample of a loader, and average the explanations: which features does the model use in a data set?
 
@@ -71,21 +58,15 @@ def explain_all(
             indices, or a function of a batch's outputs, such as ``TopLabels(3)``.
         layout: the names of a sample's axes.
         wavelengths: the channels' wavelengths in nm; ``None`` if they are unknown.
-        n_perturbations: the number of perturbations of each sample.
-        design: draws the rows; for this and the arguments up to ``background``, see :func:`~lime_callback.explain`.
-        baseline: the values that hidden elements get.
-        kernel: weighs each perturbation.
-        surrogate: the linear model.
-        like: another package, whose defaults for design, baseline, kernel and surrogate are taken.
-        output: the scale of the outputs, a function of the model's output, or a reducer.
         batch_size: the largest number of perturbed inputs in a forward; it shrinks if memory does not suffice.
-        stem: whether to fold the model's first layer, if that saves time, or not.
         background: other inputs of the same data, ``[N, *dims]``, for the baselines ``"data"`` and ``"background"``.
         seed: the seed of the first sample's design.
         gate: the lowest score of an explanation that counts; ``None`` counts all.
         input_key: the key of the batch's entry with the inputs; ``None`` searches for it.
         label_key: the key of the batch's entry with the labels; ``None`` searches for it.
         device: the device that explains; ``None`` takes that of the batches.
+        **strategies: ``n_perturbations``, ``design``, ``baseline``, ``kernel``, ``surrogate``, ``like``, ``output`` and
+            ``stem``, as for :func:`~lime_callback.explain`, with its defaults.
 
     Returns:
         The aggregate of all explanations, which can be merged with those of other loaders and processes.
@@ -98,19 +79,10 @@ def explain_all(
     Warns:
         UserWarning: with the number of samples whose fit is degenerate.
     """
-    arguments = ExplainArguments.checked(
-        forward,
-        background,
-        batch_size,
-        n_perturbations=n_perturbations,
-        design=design,
-        baseline=baseline,
-        kernel=kernel,
-        surrogate=surrogate,
-        like=like,
-        output=output,
-        stem=stem,
-    )
+    unknown = strategies.keys() - StrategyArguments.__optional_keys__
+    if unknown:
+        raise TypeError(f"explain_all() got an unexpected keyword argument {min(unknown)!r}")
+    arguments = ExplainArguments.checked(forward, background, batch_size, **strategies)
     if not isinstance(loader, Iterable):
         raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
     if not isinstance(view, View):

@@ -1,5 +1,7 @@
 """Every argument that is a whole number takes any integral type, and refuses anything else in the same way."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -117,23 +119,24 @@ def test_any_integral_type_is_taken(argument, make, good, least, kept):
             assert (kept(made), type(kept(made))) == (good, int)  # as an int, which is written to files as it is
 
 
+def naming(argument, value):
+    """Matches an error that names both, in any order."""
+    return f"(?s)(?=.*`{re.escape(argument)})(?=.*{re.escape(value)})"
+
+
 @pytest.mark.parametrize(("argument", "make", "good", "least", "kept"), COUNTS)
 @pytest.mark.parametrize("wrong", [2.5, 8.0, np.float64(2.5), True, np.True_])
 def test_what_is_no_whole_number_is_a_type_error(argument, make, good, least, kept, wrong):
-    with pytest.raises(TypeError) as raised:
+    with pytest.raises(TypeError, match=naming(argument, repr(wrong))):
         make(wrong)
-    assert f"`{argument}" in str(raised.value)
-    assert repr(wrong) in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("argument", "make", "good", "least", "kept"), [given for given in COUNTS if given.values[3] is not None]
 )
 def test_what_is_out_of_range_is_a_value_error(argument, make, good, least, kept):
-    with pytest.raises(ValueError) as raised:  # noqa: PT011
+    with pytest.raises(ValueError, match=naming(argument, str(least - 1))):
         make(least - 1)
-    assert f"`{argument}" in str(raised.value)
-    assert str(least - 1) in str(raised.value)
 
 
 def test_channels_by_number_are_of_any_integral_type_too():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from interactions import explained, interacting
 
 from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.comparing.coefficient_similarity import (
@@ -26,35 +27,13 @@ from lime_callback.surrogates.confidence_intervals import critical_value
 D = 12
 
 
-def interacting(strength=1.0, seed=0, change=0.0):
-    """A model of main effects and of interactions of second and third order, on inputs [m, 12]."""
-    generator = torch.Generator().manual_seed(seed)
-    main = torch.randn(D, generator=generator, dtype=torch.float64)
-    pairs = torch.randn(D, D, generator=generator, dtype=torch.float64) / D**0.5
-    triples = torch.randn(D, 3, generator=generator, dtype=torch.float64)
-    main[0] += change
-
-    def forward(x):
-        third = (x @ triples[:, :1] * (x @ triples[:, 1:2]) * (x @ triples[:, 2:])).squeeze(1) / D
-        return x @ main + strength * (((x @ pairs) * x).sum(1) + third)
-
-    return forward
-
-
-def explained(forward, n, seed, design="paired", **settings):
-    x = torch.ones(1, D, dtype=torch.float64)
-    return explain(
-        forward, x, torch.arange(D), baseline="zero", n_perturbations=n, design=design, seed=seed, **settings
-    )
-
-
 @pytest.fixture(scope="module")
 def truth():
-    return {change: explained(interacting(change=change), 40_000, 99) for change in (0.0, 2.0)}
+    return {change: explained(interacting(D, change=change), D, 40_000, 99) for change in (0.0, 2.0)}
 
 
 def test_an_unchanged_model_has_drift_zero_exactly():
-    one, two = (explained(interacting(), 128, 3) for _ in range(2))
+    one, two = (explained(interacting(D), D, 128, 3) for _ in range(2))
     found = compare(one, two)
     for name in ("cosine", "noise_floor", "drift", "sign_changes", "norm_change", "changed"):
         assert (getattr(found, name) == 0).all(), name
@@ -66,7 +45,7 @@ def test_an_unchanged_model_has_drift_zero_exactly():
 
 def test_a_change_that_is_linear_is_found_without_error():
     """What both models have in common, interactions among it, cancels on a shared design."""
-    found = compare(explained(interacting(), 128, 3), explained(interacting(change=2.0), 128, 3))
+    found = compare(explained(interacting(D), D, 128, 3), explained(interacting(D, change=2.0), D, 128, 3))
     expected = torch.zeros(D, dtype=torch.float64)
     expected[0] = 2.0
     torch.testing.assert_close(found.change[0, 0], expected, atol=1e-4, rtol=0)
@@ -77,14 +56,10 @@ def test_a_change_that_is_linear_is_found_without_error():
 @pytest.mark.parametrize("design", ["bernoulli", "paired"])
 def test_calibration_without_a_change(design):
     """Independent designs, unchanged model: 5 in 100 features are called changed at level 0.05."""
-    forward = interacting()
-    share = [
-        compare(explained(forward, 12 * D, 2 * i, design), explained(forward, 12 * D, 2 * i + 1, design))
-        .significant(0.05, "none").double().mean()
-        for i in range(300)
-    ]  # fmt: skip
-    assert 0.02 <= float(np.mean(share)) <= 0.07
-    found = compare(explained(forward, 12 * D, 1, design), explained(forward, 12 * D, 2, design))
+    forward = interacting(D)
+    one, two = (explained(forward, D, 12 * D, range(i, 600, 2), design) for i in range(2))
+    assert 0.02 <= float(compare(one, two).significant(0.05, "none").double().mean()) <= 0.07
+    found = compare(explained(forward, D, 12 * D, 1, design), explained(forward, D, 12 * D, 2, design))
     assert found.noise_floor > 0
 
 
@@ -92,22 +67,18 @@ def test_calibration_without_a_change(design):
 @pytest.mark.parametrize("rows", [8, 16])
 def test_intervals_cover_the_large_sample_value(design, rows, truth):
     value = truth[0.0].coefficients[0, 0]
-    covered = []
-    for seed in range(200):
-        found = explained(interacting(), rows * D, seed, design)
-        half = float(critical_value(math.inf)) * found.standard_error[0, 0]
-        covered.append(((found.coefficients[0, 0] - value).abs() <= half).double().mean())
-    assert 0.92 <= float(np.mean(covered)) <= 0.98
+    found = explained(interacting(D), D, rows * D, range(200), design)
+    half = float(critical_value(math.inf)) * found.standard_error[:, 0]
+    assert 0.92 <= float(((found.coefficients[:, 0] - value).abs() <= half).double().mean()) <= 0.98
 
 
 @pytest.mark.parametrize("change", [0.0, 2.0])
 def test_the_bias_of_noise_is_taken_out(change, truth):
     """Over independent designs the cosine distance is too large by the noise floor, and the drift is not."""
     true = float(cosine_distance(truth[0.0].coefficients, truth[change].coefficients))
-    raw, drift, floor = [], [], []
-    for i in range(200):
-        found = compare(explained(interacting(), 96, 2 * i), explained(interacting(change=change), 96, 2 * i + 1))
-        raw.append(float(found.cosine)), drift.append(float(found.drift)), floor.append(float(found.noise_floor))
+    one = explained(interacting(D), D, 96, range(0, 400, 2))
+    found = compare(one, explained(interacting(D, change=change), D, 96, range(1, 400, 2)))
+    raw, drift, floor = (values.flatten().numpy() for values in (found.cosine, found.drift, found.noise_floor))
     bias = np.mean(raw) - true
     assert bias > 4 * np.std(raw) / 200**0.5
     assert abs(np.mean(drift) - true) < 0.25 * bias + 2 * np.std(drift) / 200**0.5
@@ -117,18 +88,18 @@ def test_the_bias_of_noise_is_taken_out(change, truth):
 
 def test_pinned_perturbations_are_closer_to_the_truth_than_fresh_ones(truth):
     true = float(cosine_distance(truth[0.0].coefficients, truth[2.0].coefficients))
-    fresh, ours = [], []
-    for i in range(50):
-        after = explained(interacting(change=2.0), 96, i)
-        ours.append(float(compare(explained(interacting(), 96, i), after).drift) - true)
-        anew = explained(interacting(), 96, 1000 + i, "bernoulli")
-        other = explained(interacting(change=2.0), 96, 2000 + i, "bernoulli")
-        fresh.append(float(compare(anew, other).cosine) - true)
-    assert np.sqrt(np.mean(np.square(ours))) < 0.25 * np.sqrt(np.mean(np.square(fresh)))
+    before, after = interacting(D), interacting(D, change=2.0)
+    ours = compare(*(explained(forward, D, 96, range(50)) for forward in (before, after))).drift - true
+    one, two = (
+        explained(before, D, 96, range(1000, 1050), "bernoulli"),
+        explained(after, D, 96, range(2000, 2050), "bernoulli"),
+    )
+    fresh = compare(one, two).cosine - true
+    assert ours.square().mean().sqrt() < 0.25 * fresh.square().mean().sqrt()
 
 
 def test_the_gate_keeps_poor_fits_out():
-    one, two = explained(interacting(5.0), 200, 1), explained(interacting(5.0), 200, 2)
+    one, two = explained(interacting(D, strength=5.0), D, 200, 1), explained(interacting(D, strength=5.0), D, 200, 2)
     score = float(one.score)
     assert compare(one, two, gate=score - 0.5).mean() is not None
     assert compare(one, two, gate=1.0).mean() is None
@@ -186,7 +157,7 @@ def test_false_discoveries_are_controlled_by_the_step_up_of_each_family():
 def test_the_influences_of_an_explanation_are_computed_once(monkeypatch):
     computed, compute = [], explanation.coefficient_influences
     monkeypatch.setattr(explanation, "coefficient_influences", lambda *given: computed.append(1) or compute(*given))
-    first, second = (explained(interacting(change=change), 12 * D, 0) for change in (0.0, 1.0))
+    first, second = (explained(interacting(D, change=change), D, 12 * D, 0) for change in (0.0, 1.0))
     drift = compare(first, second)
     assert torch.equal(compare(first, second.to("cpu")).change_error, drift.change_error)
     assert len(computed) == 2

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from interactions import explained, interacting
 
-from lime_callback import explain
 from lime_callback.comparing.attribution_shift import LONGEST, scale, without_noise
 from lime_callback.comparing.drift import compare, mean_over_inputs
 from lime_callback.comparing.prediction_change import has_classes, prediction_changed
@@ -17,28 +17,6 @@ from lime_callback.comparing.significance import p_values_beyond
 def linear(weights):
     weights = torch.tensor(weights, dtype=torch.float64)
     return lambda x: x @ weights
-
-
-def interacting(d, seed=0, times=1.0, change=0.0):
-    """Main effects and interactions of second and third order on inputs [m, d]."""
-    generator = torch.Generator().manual_seed(seed)
-    main = torch.randn(d, generator=generator, dtype=torch.float64)
-    pairs = torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5
-    triples = torch.randn(d, 3, generator=generator, dtype=torch.float64)
-    main[0] += change
-
-    def forward(x):
-        third = (x @ triples[:, :1] * (x @ triples[:, 1:2]) * (x @ triples[:, 2:])).squeeze(1) / d
-        return times * (x @ main + ((x @ pairs) * x).sum(1) + third)
-
-    return forward
-
-
-def explained(forward, d, n, seed=0, design="paired", inputs=1, **settings):
-    x = torch.ones(inputs, d, dtype=torch.float64)
-    return explain(
-        forward, x, torch.arange(d), baseline="zero", n_perturbations=n, design=design, seed=seed, **settings
-    )
 
 
 def test_what_moved_by_hand():
@@ -88,22 +66,17 @@ def test_without_any_attribution_everything_moved():
 @pytest.mark.parametrize(("d", "n"), [(20, 128), (20, 100), (50, 150)])
 def test_noise_of_different_designs_is_taken_out(d, n):
     """Of 150 rows for 50 features, fewer than four each, too: of the noise a tenth is left at most."""
-    forward, raw, moved, cosine, drift = interacting(d, 3), [], [], [], []
-    for i in range(30):
-        found = compare(explained(forward, d, n, 2 * i), explained(forward, d, n, 2 * i + 1))
-        raw.append(float(found.shift.apart)), moved.append(float(found.moved))
-        cosine.append(float(found.cosine)), drift.append(float(found.drift))
+    found = compare(*(explained(interacting(d, 3), d, n, range(i, 60, 2)) for i in range(2)))
+    parts = found.shift.apart, found.moved, found.cosine, found.drift
+    raw, moved, cosine, drift = (values.flatten().numpy() for values in parts)
     for biased, mended in ((raw, moved), (cosine, drift)):
         assert abs(np.mean(mended)) < 0.1 * np.mean(biased) + 2 * np.std(mended) / 30**0.5
     assert np.mean(raw) > 5 * np.std(raw) / 30**0.5
 
 
 def test_few_features_are_called_changed_that_are_not():
-    shares = [
-        float(compare(explained(interacting(12), 12, 96, 2 * i), explained(interacting(12), 12, 96, 2 * i + 1)).changed)
-        for i in range(60)
-    ]
-    assert np.mean(shares) < 0.01
+    shares = compare(*(explained(interacting(12), 12, 96, range(i, 120, 2)) for i in range(2))).changed
+    assert shares.mean() < 0.01
     moved = compare(explained(interacting(12), 12, 96, 5), explained(interacting(12, change=30.0), 12, 96, 5))
     assert float(moved.changed) > 0
 
@@ -178,8 +151,8 @@ def test_a_relevant_change_is_a_share(value, error, message):
 
 
 def test_bounds_of_what_moved():
-    one = explained(interacting(12), 12, 96, list(range(6)), inputs=6)
-    two = explained(interacting(12, change=3.0), 12, 96, list(range(6)), inputs=6)
+    one = explained(interacting(12), 12, 96, range(6))
+    two = explained(interacting(12, change=3.0), 12, 96, range(6))
     found = compare(one, two)
     assert found.moved_bound(0.99) > found.moved_bound() > float(found.shift.apart.mean())
     assert compare(one, two, gate=1.0).moved_bound() == math.inf

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lime_callback import Cubes, Explanation, Features, Lasso, Superbands, Superpixels, explain, explain_all
-from lime_callback.explaining.strategies import Strategies
+from lime_callback.explaining.strategies import Strategies, StrategyArguments
 from lime_callback.views.layout import Layout
 
 LAYOUTS = {
@@ -328,16 +328,25 @@ def test_layout_goes_there_and_back():
         Layout("CHW").check((2, 7))
 
 
-def test_a_data_set_is_explained_with_the_defaults_of_a_batch():
+def test_a_data_set_is_explained_with_the_arguments_and_defaults_of_a_batch():
     """What both take is checked in one place; only what the batch's size may be differs."""
     one, whole = (signature(function).parameters for function in (explain, explain_all))
     shared = set(one) & set(whole) - {"forward", "target", "batch_size"}
-    assert shared >= {"n_perturbations", "design", "baseline", "kernel", "surrogate", "like", "output", "stem", "seed"}
+    assert shared == {"background", "seed"}
     assert {name: one[name].default for name in shared} == {name: whole[name].default for name in shared}
-    settings = {f.name: f.default for f in fields(Strategies)}
-    assert {name: one[name].default for name in shared & set(settings)} == {
-        name: settings[name] for name in shared & set(settings)
+    strategies = StrategyArguments.__annotations__
+    assert whole["strategies"].annotation == "Unpack[StrategyArguments]"
+    assert {name: hint.__forward_arg__ for name, hint in strategies.items()} == {
+        name: one[name].annotation for name in strategies
     }
+    settings = {f.name: f.default for f in fields(Strategies)}
+    assert set(strategies) == {*settings, "like"}
+    assert {name: one[name].default for name in strategies} == {**settings, "like": None}
+
+
+def test_an_argument_that_neither_has_is_named():
+    with pytest.raises(TypeError, match=r"explain_all\(\) got an unexpected keyword argument 'colour'"):
+        explain_all(torch.sin, [], Superbands(), n_perturbations=8, colour="red")
 
 
 def test_few_frames_lie_between_the_explanation_and_the_forward():

@@ -12,6 +12,7 @@ from browser import (
     wait_for_tags,
 )
 from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger
+from logged_names import PICTURES
 from matplotlib.image import imread
 from toys import WAVELENGTHS, fit
 
@@ -19,11 +20,7 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import Report, sinks_for
 from lime_callback.publishing.sinks.tensorboard_layout import layout_there
 
-SHOWN = [
-    f"lime/{view}/{what}"
-    for view, bars in (("spatial", "superpixels"), ("spectral", "superbands"))
-    for what in ("attributions", bars, "drift_chart")
-] + ["lime/spectral/waterfall", "lime/spectral/coefficients"]
+pytestmark = pytest.mark.xdist_group("dashboards")  # one process makes the run that its tests share
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +33,8 @@ def run(tmp_path_factory):
 
 
 def test_tensorboard_shows_the_pictures(run, tmp_path):
-    shown = assert_pictures_in_tensorboard(run, SHOWN, tmp_path / "tensorboard.png")
-    assert list(shown) == SHOWN
+    shown = assert_pictures_in_tensorboard(run, PICTURES, tmp_path / "tensorboard.png")
+    assert list(shown) == PICTURES
     assert (tmp_path / "tensorboard.png").stat().st_size > 10_000
 
 
@@ -50,7 +47,7 @@ def test_a_blank_picture_is_noticed(tmp_path):
 
 def test_a_missing_picture_is_noticed(run):
     with pytest.raises(AssertionError, match=r"no images under \['lime/cubes/attributions'\]"):
-        assert_pictures_in_tensorboard(run, [*SHOWN, "lime/cubes/attributions"], seconds=2)
+        assert_pictures_in_tensorboard(run, [*PICTURES, "lime/cubes/attributions"], seconds=2)
 
 
 def test_tensorboard_has_curves_beside_the_pictures(run):
@@ -58,7 +55,7 @@ def test_tensorboard_has_curves_beside_the_pictures(run):
     curves = {f"lime/{view}/{name}" for view in ("spatial", "spectral") for name in ("score", "drift")}
     with tensorboard(run) as address:
         assert wait_for_tags(address, "scalars", curves) >= curves
-        assert wait_for_tags(address, "images", SHOWN) == set(SHOWN)
+        assert wait_for_tags(address, "images", PICTURES) == set(PICTURES)
 
 
 def test_tensorboard_draws_lines_in_their_bands(run, tmp_path):
@@ -96,7 +93,7 @@ def test_mlflow_shows_the_pictures_and_its_slider_changes_them(tmp_path):
     logger = MLFlowLogger(tracking_uri=f"sqlite:///{database}", artifact_location=str(tmp_path / "artifacts"))
     lime = LimeCallback(wavelengths=WAVELENGTHS, views=[Superpixels("grid", 9), Superbands(6)], n_perturbations=64)
     fit(tmp_path, lime, logger=logger)
-    shown = assert_pictures_in_mlflow(database, logger.experiment_id, logger.run_id, SHOWN, tmp_path / "mlflow.png")
+    shown = assert_pictures_in_mlflow(database, logger.experiment_id, logger.run_id, PICTURES, tmp_path / "mlflow.png")
     assert (tmp_path / "mlflow.png").stat().st_size > 10_000
     for key, proportion in shown.items():
         stored = max((tmp_path / "artifacts").rglob(f"{key.replace('/', '~')}+step+5+*.png"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lightning.pytorch.loggers import MLFlowLogger
+from logged_names import PICTURES
 from matplotlib.image import imread
 from test_sinks import picture
 from toys import WAVELENGTHS, fit
@@ -14,6 +15,8 @@ from toys import WAVELENGTHS, fit
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import MLflowSink, Report, read_history, sinks_for
 from lime_callback.views.watch import Watch
+
+pytestmark = pytest.mark.xdist_group("mlflow")  # one process makes the run that its tests share
 
 EPOCHS = 3
 pytestmark = [  # MLflow's own use of SQLAlchemy and pandas
@@ -58,9 +61,7 @@ def test_pictures_have_a_slider_over_the_steps(run, tmp_path):
         keys.setdefault(key.replace("~", "/"), []).append(int(step))
         shown = imread(client.download_artifacts(number, path, str(tmp_path)))
         assert len(np.unique(shown[..., :3].reshape(-1, 3), axis=0)) > 16
-    shared = {f"lime/{view}/{what}" for view in ("spatial", "spectral") for what in ("attributions", "drift_chart")}
-    spectral = {f"lime/spectral/{what}" for what in ("superbands", "waterfall", "coefficients")}
-    assert keys.keys() == shared | spectral | {"lime/spatial/superpixels"}
+    assert keys.keys() == set(PICTURES)
     assert all(sorted(found) == [0, *steps] for found in keys.values())  # the page opens at step 0
 
 

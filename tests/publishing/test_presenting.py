@@ -17,6 +17,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from logged_names import PICTURES
 from toys import WAVELENGTHS, Classifier, Samples, events, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, figures
@@ -194,12 +195,6 @@ def fit(folder, epochs=3, **settings):
     return lime
 
 
-TAGS = {
-    "lime/spatial/attributions", "lime/spatial/superpixels", "lime/spatial/drift_chart", "lime/spectral/attributions",
-    "lime/spectral/superbands", "lime/spectral/waterfall", "lime/spectral/coefficients", "lime/spectral/drift_chart",
-}  # fmt: skip
-
-
 def pictures(folder):
     found = events(folder)
     return {tag: [(one.step, one.encoded_image_string) for one in found.Images(tag)] for tag in found.Tags()["images"]}
@@ -210,13 +205,13 @@ def test_without_a_process_they_are_the_same(tmp_path, gone, caplog):
         fit(tmp_path / "here")
     assert caplog.text.count("the pictures are drawn by the training's own process") == 1
     assert "PermissionError: not allowed" in caplog.text
-    assert pictures(tmp_path / "here").keys() == TAGS
+    assert pictures(tmp_path / "here").keys() == set(PICTURES)
 
 
 def test_every_picture_of_every_epoch_is_there(tmp_path, monkeypatch):
     fit(tmp_path / "there")
     there = pictures(tmp_path / "there")
-    assert there.keys() == TAGS
+    assert there.keys() == set(PICTURES)
     assert all([step for step, _ in of_tag] == [1, 3, 5] for of_tag in there.values())
     monkeypatch.setattr(drawing_process, "_started", lambda: (_ for _ in ()).throw(PermissionError("not allowed")))
     fit(tmp_path / "here")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.loggers import WandbLogger
+from logged_names import OF_BOTH, VIEWS
 from matplotlib.image import imread
 from toys import WAVELENGTHS, Classifier, fit
 from wandb_records import history_of, records_of
@@ -19,12 +20,7 @@ from lime_callback.publishing.sinks.history_csv import HistoryRow
 from lime_callback.publishing.sinks.wandb import _value
 from lime_callback.surrogates.confidence_intervals import critical_value
 
-PICTURES = [
-    f"lime/{view}/{what}"
-    for view, bars in (("spatial", "superpixels"), ("spectral", "superbands"))
-    for what in ("attributions", bars, "drift_chart")
-]
-CHARTS = {f"lime/{view}/{chart}" for view in ("spatial", "spectral") for chart in ("bars", "lines")}
+CHARTS = {f"lime/{view}/{chart}" for view in VIEWS for chart in ("bars", "lines")}
 
 
 class TwoOptimizers(Classifier):
@@ -79,7 +75,7 @@ def test_each_report_is_one_row_in_order(offline, settings):
     reports = own(rows)
     assert [row["trainer/global_step"] for row in reports] == steps
     for row in reports:
-        assert row.keys() >= {*PICTURES, *(f"{chart}_table" for chart in CHARTS), "lime/spatial/probes", "lime/table"}
+        assert row.keys() >= {*OF_BOTH, *(f"{chart}_table" for chart in CHARTS), "lime/spatial/probes", "lime/table"}
     assert sorted({row.step for row in history}) == steps
 
 

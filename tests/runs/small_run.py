@@ -13,9 +13,10 @@ CHECKPOINT = "after_two_epochs.ckpt"
 class SmallNet(pl.LightningModule):
     """Draws no random numbers while it trains, so that a resumed run is the same as an uninterrupted one."""
 
-    def __init__(self):
+    def __init__(self, net=None, lr=1e-2):
         super().__init__()
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 6, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.net = net or nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 6, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.lr = lr
 
     def forward(self, x):
         return self.net(x)
@@ -27,7 +28,7 @@ class SmallNet(pl.LightningModule):
         pass
 
     def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), 1e-2)
+        return torch.optim.Adam(self.parameters(), self.lr)
 
 
 class Save(pl.Callback):

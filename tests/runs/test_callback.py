@@ -9,12 +9,14 @@ import pytorch_lightning
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from logged_names import OF_BOTH, VIEWS
 from torch import nn
-from toys import WAVELENGTHS, Classifier, Samples, classifier, events, fit, loader, trainer
+from toys import WAVELENGTHS, Classifier, Samples, Still, classifier, events, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, explain
 from lime_callback.publishing.sinks import read_history
 
+blank_pictures = pytest.mark.usefixtures("blank_pictures")
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(bands=3)
 
 
@@ -22,6 +24,13 @@ def callback(views=(SPATIAL, SPECTRAL), **settings):
     return LimeCallback(
         list(views), **{"wavelengths": WAVELENGTHS, "probes": 4, "n_perturbations": 24, "on_error": "raise"} | settings
     )
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The metrics of an epoch without anything special."""
+    one, _ = fit(tmp_path_factory.mktemp("plain"), callback(pictures=False), epochs=1)
+    return one.callback_metrics
 
 
 def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
@@ -43,14 +52,14 @@ def test_tensorboard_and_history_hold_every_view_and_epoch(tmp_path):
     fit(tmp_path, callback(), logger=TensorBoardLogger(tmp_path), epochs=3)
     found = events(tmp_path)
     losses = [event.step for event in found.Scalars("val_loss")]
-    for view, bars in (("spatial", "superpixels"), ("spectral", "superbands")):
+    for view in VIEWS:
         for metric in ("score", "score_min", "drift", "drift_from_start", "rank_correlation", "top5_overlap"):
             since = metric not in ("score", "score_min")  # the first one: there is nothing to compare with before
             assert [event.step for event in found.Scalars(f"lime/{view}/{metric}")] == losses[since:]
-        for picture in ("attributions", bars, "drift_chart"):
-            images = found.Images(f"lime/{view}/{picture}")
-            assert [event.step for event in images] == losses
-            assert min(image.width for image in images) > 300
+    for picture in OF_BOTH:
+        images = found.Images(picture)
+        assert [event.step for event in images] == losses
+        assert min(image.width for image in images) > 300
     (path,) = tmp_path.rglob("history.csv")
     rows = read_history(path)
     assert {(row.epoch, row.view, row.probe) for row in rows} == {
@@ -60,6 +69,7 @@ def test_tensorboard_and_history_hold_every_view_and_epoch(tmp_path):
     assert len(rows) == 3 * 4 * (4 + 3)
 
 
+@blank_pictures
 def test_what_is_logged_is_what_explain_finds(tmp_path):
     """The callback's numbers are those of ``explain`` on the same samples and seeds."""
     from lime_callback.sampling.seeds import seed_for
@@ -77,6 +87,7 @@ def test_what_is_logged_is_what_explain_finds(tmp_path):
     torch.testing.assert_close(logged, found.coefficients, atol=1e-5, rtol=0)
 
 
+@blank_pictures
 def test_monitors_find_their_values(tmp_path):
     checkpoint = ModelCheckpoint(tmp_path / "best", monitor="lime/spectral/drift", filename="{epoch}")
     stopping = EarlyStopping("lime/spatial/score_min", mode="max", patience=10)
@@ -85,11 +96,13 @@ def test_monitors_find_their_values(tmp_path):
     assert checkpoint.best_model_path.endswith("epoch=2.ckpt")  # the first with something to compare with
 
 
+@blank_pictures
 def test_the_schedule(tmp_path):
     fit(tmp_path, callback([SPECTRAL], every_n_epochs=3), epochs=7)
     assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [0, 3, 6]
 
 
+@blank_pictures
 def test_validation_within_an_epoch(tmp_path):
     fit(tmp_path, callback([SPECTRAL]), epochs=2, val_check_interval=1, logger=TensorBoardLogger(tmp_path))
     found = events(tmp_path)
@@ -103,14 +116,10 @@ def test_validation_within_an_epoch(tmp_path):
     assert [*dict.fromkeys(row.step for row in read_history(path))] == losses
 
 
+@blank_pictures
 def test_an_unchanged_model_has_no_drift(tmp_path):
-    class Still(Classifier):
-        def configure_optimizers(self):
-            self.net[1].momentum = 0.0
-            return torch.optim.SGD(self.parameters(), 0.0)
-
     one, _ = fit(tmp_path, callback(), model=Still)
-    for view in ("spatial", "spectral"):
+    for view in VIEWS:
         assert one.callback_metrics[f"lime/{view}/drift"] == 0
         assert one.callback_metrics[f"lime/{view}/rank_correlation"] == pytest.approx(1)
         assert one.callback_metrics[f"lime/{view}/top5_overlap"] == 1
@@ -129,6 +138,7 @@ class Named(dict):
     __getattr__ = dict.__getitem__
 
 
+@blank_pictures
 @pytest.mark.parametrize(
     ("item", "unpack", "settings"),
     [
@@ -155,6 +165,7 @@ def test_batches_of_every_form(tmp_path, item, unpack, settings):
     assert one.callback_metrics["lime/spectral/score"] > 0
 
 
+@blank_pictures
 def test_batches_without_labels(tmp_path):
     class Autoencoder(Classifier):
         def loss(self, batch):
@@ -164,6 +175,7 @@ def test_batches_without_labels(tmp_path):
     assert one.callback_metrics["lime/spectral/score"] > 0
 
 
+@blank_pictures
 @pytest.mark.parametrize(
     ("pack", "pick", "settings"),
     [
@@ -173,12 +185,12 @@ def test_batches_without_labels(tmp_path):
         (lambda y: {"aux": 2 * y, "main": y}, lambda y: y["main"], {"output_key": "main"}),
     ],
 )
-def test_outputs_of_every_form(tmp_path, pack, pick, settings):
-    one, _ = fit(tmp_path / "a", callback(**settings), model=lambda: Classifier(pack=pack, pick=pick), epochs=1)
-    plain, _ = fit(tmp_path / "b", callback(), epochs=1)
-    assert one.callback_metrics["lime/spectral/score"] == plain.callback_metrics["lime/spectral/score"]
+def test_outputs_of_every_form(tmp_path, plain, pack, pick, settings):
+    one, _ = fit(tmp_path, callback(**settings), model=lambda: Classifier(pack=pack, pick=pick), epochs=1)
+    assert one.callback_metrics["lime/spectral/score"] == plain["lime/spectral/score"]
 
 
+@blank_pictures
 @pytest.mark.filterwarnings("ignore:.*too few to tell 3 features apart")
 def test_models_with_several_inputs(tmp_path):
     """Only the image is perturbed; each perturbed image comes with its own probe's other inputs."""
@@ -211,6 +223,7 @@ def test_models_with_several_inputs(tmp_path):
     assert counts[1][[0, 1, 3, 4]].tolist() == [24 + 3] * 4
 
 
+@blank_pictures
 @pytest.mark.parametrize(
     ("target", "names"),
     [("predicted", 1), ("label", 1), ("all", 3), (2, 1), ([0, 2], 2)],
@@ -224,10 +237,11 @@ def test_targets(tmp_path, target, names):
         assert {row.target for row in rows} == {"rye", "hop"}
 
 
+@blank_pictures
 @pytest.mark.parametrize(
     ("layout", "axes"), [("HWC", (1, 2, 0)), ("CWH", (0, 2, 1)), ("1CHW", None)], ids=["HWC", "CWH", "1CHW"]
 )
-def test_layouts_agree(tmp_path, layout, axes):
+def test_layouts_agree(tmp_path, plain, layout, axes):
     def there(x):
         return x.unsqueeze(0) if axes is None else x.permute(*axes).contiguous()
 
@@ -239,13 +253,13 @@ def test_layouts_agree(tmp_path, layout, axes):
             return self.net(back(x).contiguous())
 
     moved = Samples(pack=lambda x, y, i: (there(x), y))
-    a, _ = fit(tmp_path / "a", callback(layout=layout), model=Other, data=moved, epochs=1)
-    b, _ = fit(tmp_path / "b", callback(), epochs=1)
-    for view in ("spatial", "spectral"):
+    one, _ = fit(tmp_path, callback(layout=layout), model=Other, data=moved, epochs=1)
+    for view in VIEWS:
         name = f"lime/{view}/score"
-        torch.testing.assert_close(a.callback_metrics[name], b.callback_metrics[name], atol=1e-4, rtol=0)
+        torch.testing.assert_close(one.callback_metrics[name], plain[name], atol=1e-4, rtol=0)
 
 
+@blank_pictures
 def test_several_loggers_and_trainers_of_the_other_package(tmp_path):
     loggers = [
         pytorch_lightning.loggers.TensorBoardLogger(tmp_path / "tb"),
@@ -264,6 +278,7 @@ def test_several_loggers_and_trainers_of_the_other_package(tmp_path):
     assert not list(tmp_path.rglob("*.png"))
 
 
+@blank_pictures
 def test_pictures_become_files_where_no_logger_takes_them(tmp_path):
     fit(tmp_path, callback(), logger=CSVLogger(tmp_path))
     folder = tmp_path / "lightning_logs" / "version_0" / "lime"
@@ -275,6 +290,7 @@ def test_nothing_is_written_in_a_fast_run(tmp_path):
     assert not list(tmp_path.rglob("*.*"))
 
 
+@blank_pictures
 def test_trainer_validate(tmp_path):
     pl.seed_everything(0, verbose=False)
     one = trainer(tmp_path, callback())
@@ -284,6 +300,7 @@ def test_trainer_validate(tmp_path):
     assert one.callback_metrics["lime/spectral/drift"] == 2.0
 
 
+@blank_pictures
 def test_two_callbacks_of_different_names(tmp_path):
     one, _ = fit(tmp_path, callback([SPECTRAL]), callback([SPECTRAL], name="soft", output="softmax"), epochs=1)
     assert "lime/spectral/score" in one.callback_metrics
@@ -291,11 +308,13 @@ def test_two_callbacks_of_different_names(tmp_path):
     assert (tmp_path / "soft" / "history.csv").exists()
 
 
+@blank_pictures
 def test_fewer_samples_than_probes(tmp_path):
     fit(tmp_path, callback([SPECTRAL], probes=100), epochs=1, data=Samples(20))
     assert {row.probe for row in read_history(tmp_path / "lime" / "history.csv")} == set(range(20))
 
 
+@blank_pictures
 def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
     class Fragile(Classifier):
         def forward(self, x):

@@ -1,24 +1,18 @@
 """The example on handwritten digits, from end to end in its fast mode."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
 from sklearn.datasets import load_digits
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.py"
+from toys import example
 
 
 @pytest.fixture(scope="module")
 def digits():
-    spec = importlib.util.spec_from_file_location("digits", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return example("digits")
 
 
 def test_digits(digits, tmp_path, capsys):

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from toys import example
 
 
 @pytest.fixture(scope="module")
 def scene():
-    spec = importlib.util.spec_from_file_location("scene", EXAMPLES / "scene.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["scene"] = module  # dataclasses look their module up by name
-    try:
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        del sys.modules["scene"]
+    return example("scene")
 
 
 @pytest.fixture(scope="module")

@@ -266,11 +266,13 @@ def limes(view=None, **settings):
 
 
 @pytest.mark.parametrize(("happens", "told", "views", "epochs", "patch", "settings"), ROWS)
-def test_training_goes_on(tmp_path, monkeypatch, alone, happens, told, views, epochs, patch, settings):
+def test_training_goes_on(request, tmp_path, monkeypatch, alone, happens, told, views, epochs, patch, settings):
     Broken.calls[0] = 0
     if patch is not None:
         patch(monkeypatch, tmp_path)
         settings = settings | {"pictures": True}
+        if patch is not bad_figures:
+            request.getfixturevalue("blank_pictures")
     found, said = run(tmp_path, limes(**settings), happens)
     assert equal(found, alone)
     # Once a view, or once; never once an epoch.
@@ -307,8 +309,8 @@ def test_memory_that_does_not_suffice_halves_the_batch(tmp_path, alone):
     assert [row.coefficient for row in small] == pytest.approx([row.coefficient for row in large], abs=1e-5)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_stops_the_run_as_lightning_does(tmp_path, error):
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), "1"), (SystemExit(7), "7")])
+def test_an_interrupt_stops_the_run_as_lightning_does(tmp_path, error, code):
     modes = []
 
     class Modes(pl.Callback):
@@ -317,8 +319,8 @@ def test_an_interrupt_stops_the_run_as_lightning_does(tmp_path, error):
             assert not is_explaining()
 
     kept = ModelCheckpoint(tmp_path / "kept", save_last=True, every_n_epochs=1, save_on_train_epoch_end=True)
-    with pytest.raises(SystemExit):  # Lightning's own exit after an interrupt
-        run(tmp_path, limes(), fails(error()), kept, Modes(), enable_checkpointing=True)
+    with pytest.raises(SystemExit, match=f"^{code}$"):  # after an interrupt it is Lightning's own
+        run(tmp_path, limes(), fails(error), kept, Modes(), enable_checkpointing=True)
     assert modes
     assert not any(modes)  # of a validation: all in evaluation mode, as Lightning had put them
     assert {row.epoch for row in read_history(tmp_path / "run" / "lime" / "history.csv")} == {0}
@@ -334,6 +336,7 @@ def test_something_in_the_way_of_the_folder(tmp_path, alone):
     assert (tmp_path / "run" / "lime").read_text() == "a file of the user's"
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_wandb_away(tmp_path, monkeypatch, alone):
     monkeypatch.setenv("WANDB_MODE", "offline")
     logger = WandbLogger(save_dir=tmp_path)

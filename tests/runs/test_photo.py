@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from toys import EXAMPLES, example
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "photo.py"
 CATS = range(281, 286)
 
 
 @pytest.fixture(scope="module")
 def photo():
-    spec = importlib.util.spec_from_file_location("photo", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return example("photo")
 
 
 def test_fast_mode_names_the_cat_and_leaves_three_pictures(photo, tmp_path, monkeypatch, capsys):
@@ -70,7 +65,7 @@ def test_missing_packages_are_named(photo, monkeypatch):
 
 @pytest.mark.parametrize("name", ["steps", "stability", "ensemble"])
 def test_the_pictures_that_are_shown_are_small(name):
-    assert (EXAMPLE.parent / "pictures" / f"photo_{name}.png").stat().st_size < 300_000
+    assert (EXAMPLES / "pictures" / f"photo_{name}.png").stat().st_size < 300_000
 
 
 def test_three_slic_and_three_grids_are_combined(photo):

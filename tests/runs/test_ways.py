@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import SimpleProfiler
 from torch.utils.data import DataLoader
-from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
+from toys import WAVELENGTHS, Classifier, Samples, Still, events, fit, loader, trainer
 from traits import Stream, TwoLoaders, batches, limes
 
 from lime_callback import Features, LimeCallback, Superbands, explain, is_explaining
@@ -184,11 +184,6 @@ def test_a_budget_uses_a_prefix_of_the_design_and_says_so(tmp_path, caplog):
 
 def test_epochs_stay_comparable_when_fewer_perturbations_are_used(tmp_path):
     """From the second epoch on a quarter is used; a model that does not change still has drift 0, exactly."""
-
-    class Still(Classifier):
-        def configure_optimizers(self):
-            self.net[1].momentum = 0.0
-            return torch.optim.SGD(self.parameters(), 0.0)
 
     class Less(LimeCallback):
         def on_train_epoch_end(self, one, module):

@@ -2,10 +2,10 @@
 
 import json
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from small_run import SmallNet
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
@@ -280,35 +280,16 @@ def test_a_view_that_is_not_there_is_named():
     assert callback().predictions("spectral") is None
 
 
-class Vectors(pl.LightningModule):
-    """Four classes in a row by the third of twelve elements."""
-
-    def __init__(self):
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4))
-
-    def forward(self, x):
-        return self.net(x)
-
-    def training_step(self, batch, _):
-        return nn.functional.cross_entropy(self(batch[0]), batch[1])
-
-    def validation_step(self, batch, _):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.Adam(self.parameters(), 0.02)
-
-
 @pytest.mark.parametrize("wavelengths", [None, [400.0 + 10 * i for i in range(12)]])
 def test_vectors_are_cut_into_elements_where_no_view_is_chosen(tmp_path, wavelengths):
+    """Four classes in a row by the third of twelve elements."""
     x = torch.randn(512, 12, generator=torch.Generator().manual_seed(0))
     y = torch.bucketize(x[:, 2].contiguous(), torch.tensor([-0.7, 0.0, 0.7]))
     lime = LimeCallback(layout="C", wavelengths=wavelengths, pictures=False, on_error="raise")
     one = trainer(tmp_path, lime, epochs=12)
     torch.manual_seed(0)
     data = DataLoader(TensorDataset(x, y), 64)
-    one.fit(Vectors(), data, data)
+    one.fit(SmallNet(nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 4)), lr=0.02), data, data)
     name = "elements" if wavelengths is None else "spectral"
     explanation = lime.explanation(name)
     assert len(explanation.features) == 12

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
-from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
+from toys import WAVELENGTHS, Classifier, Samples, Still, fit, loader, trainer
 
 from lime_callback import Cubes, Features, LimeCallback, Ridge, Superbands, Superpixels, explain
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
@@ -359,11 +359,6 @@ def test_inputs_of_other_shapes_are_left_out(tmp_path):
 
 @pytest.mark.parametrize("baseline", ["background", "data", None])
 def test_an_unchanged_model_has_drift_zero(tmp_path, baseline):
-    class Still(Classifier):
-        def configure_optimizers(self):
-            self.net[1].momentum = 0.0
-            return torch.optim.SGD(self.parameters(), 0.0)
-
     one, _ = fit(tmp_path, callback(baseline=baseline, n_perturbations=64), model=Still, epochs=2)
     assert one.callback_metrics["lime/spectral/drift"] == 0
     assert one.callback_metrics["lime/spatial/drift"] == 0

@@ -220,6 +220,7 @@ def masked(x, y, i):
     return {"image": x, "label": y, "valid": field().to(torch.uint8), "part": torch.where(field(), 0, -1)}
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_in_the_callback_by_a_batch_key(tmp_path):
     views = [
         Validity("valid"),

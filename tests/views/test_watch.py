@@ -209,6 +209,7 @@ def watched(**watch):
     return LimeCallback(SUPERBANDS, wavelengths=WAVELENGTHS, probes=8, n_perturbations=64, baseline=0.0, watch=watch)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
     lime = watched(plant=Watch((500.0, 530.0), above=0.4, stop=True), calm=[3, 4])
     with warnings.catch_warnings(record=True) as caught:
@@ -231,6 +232,7 @@ def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
     assert found.Tensors(tag)[0].tensor_proto.string_val[0].decode().startswith(text)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_only_a_bound_of_its_own_stops_the_run(tmp_path):
     """The model rests on the set, which is said, but the share that was to be waited for is never reached."""
     with warnings.catch_warnings(record=True) as caught:
@@ -240,6 +242,7 @@ def test_only_a_bound_of_its_own_stops_the_run(tmp_path):
     assert [str(w.message) for w in caught if "is what the model rests on" in str(w.message)]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_an_alarm_without_stop_goes_on(tmp_path):
     rests = pytest.warns(UserWarning, match="is what the model rests on")
     with rests, pytest.warns(UserWarning, match="'plant' has 1.000"):

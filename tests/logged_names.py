@@ -1,0 +1,18 @@
+"""The names under which a run logs pictures and metrics of superpixels, "spatial", and of superbands, "spectral"."""
+
+from lime_callback.following.metric_table import METRICS
+
+VIEWS = ("spatial", "spectral")
+# The pictures that both views have, in the order in which a dashboard shows them, and those of superbands alone.
+OF_BOTH = [
+    f"lime/{view}/{what}"
+    for view, bars in zip(VIEWS, ("superpixels", "superbands"), strict=True)
+    for what in ("attributions", bars, "drift_chart")
+]
+PICTURES = [*OF_BOTH, "lime/spectral/waterfall", "lime/spectral/coefficients"]
+
+
+def metrics_of_one_epoch(watch=None):
+    """What a view's metrics are where nothing came before, by the table; those of a watch with the watch's name."""
+    names = [one.name for one in METRICS if one.since is None]
+    return {name.replace("<watch>", watch or "") for name in names if watch or "<watch>" not in name}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.explaining.strategies import Strategies
+from lime_callback.following.metric_table import METRICS
 from lime_callback.outputs.targets import target_name
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ _HOW_TO_READ = """\
   the loss is flat.
 - **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
   Worry where drift leaves the shade late in a run.
-- **score**: the share of the output's variance that the linear picture predicts in rows that it was not fitted to (R²).
-  Below about 0.5, do not read the picture.
-- **moved**: the share of the attribution that went elsewhere since the explanation before. **reliance**: the share of
-  the predictions that change when a set is hidden by other samples' values, beside random sets as large.
 """
 
 
@@ -94,6 +91,10 @@ def card(config: CallbackConfig, explained: ExplainedEpoch) -> str:
         "epoch.",
         "",
         _HOW_TO_READ,
+        "### Metrics",
+        "",
+        *(f"- **{_cell(metric.name)}**: {metric.words}" for metric in METRICS),
+        "",
         "### Probes",
         "",
         "| probe | label | explained output |",

@@ -1,6 +1,7 @@
 """One table of metrics: a run logs nothing that is not in it, and a row is all that a drift measure needs."""
 
 import csv
+from pathlib import Path
 
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -46,6 +47,16 @@ def test_all_that_a_run_logs_is_in_the_table_and_all_of_the_table_is_logged(tmp_
     assert names == {one.name.replace("<watch>", "first") for one in METRICS} | set(COSTS)
 
 
+def test_each_metric_is_told_in_words_where_people_look():
+    """The callback's docstring and the README name each; the card of a run has the table's own words."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for metric in METRICS:
+        assert 10 < len(metric.words) < 110
+        assert f"``{metric.name}``" in LimeCallback.__doc__
+        # The README writes `watch_error/...` behind `watch/<name>`, and what ends alike once.
+        assert metric.name.partition("/")[0].removesuffix("_from_reference") in readme
+
+
 def test_no_value_that_stands_for_another_is_logged(tmp_path):
     """Where no explanation passes the gate, monitors find the worst share, and loggers get none."""
     one, _ = fit(tmp_path, callback(gate=1.0), epochs=2, logger=CSVLogger(tmp_path))
@@ -72,7 +83,7 @@ def test_a_reliance_that_could_not_be_measured_is_not_logged(tmp_path, monkeypat
 
 def test_a_row_makes_a_drift_measure_a_metric(tmp_path, monkeypatch):
     assert "sign_changes" in drift.MEASURES
-    monkeypatch.setattr(metric_table, "METRICS", [*METRICS, Metric("turned", 1.0, "before", "sign_changes")])
+    monkeypatch.setattr(metric_table, "METRICS", [*METRICS, Metric("turned", "share of the signs that turned", 1.0, "before", "sign_changes")])
     one, _ = fit(tmp_path, callback(), model=Classifier, epochs=1, logger=CSVLogger(tmp_path / "one"))
     assert one.callback_metrics["lime/spectral/turned"] == 1.0
     assert "spectral/turned" not in logged(tmp_path / "one")

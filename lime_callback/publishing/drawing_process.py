@@ -1,6 +1,7 @@
 """Draws pictures in a separate process, so that the training does not have to wait.
 
-A thread would not do: drawing is Python code, and while a thread runs Python code, the others wait.
+A thread would not do: drawing is Python code, and while a thread runs Python code, the others wait. The pipe is made by
+hand, since a worker of loky stays behind when this process is killed.
 """
 
 from __future__ import annotations

@@ -87,6 +87,7 @@ def test_the_card_is_written_once_and_tells_of_the_run(run):
         assert re.search(part, text)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_there_are_no_more_tags_at_the_last_epoch_than_at_the_second(tmp_path):
     counts = []
     for epochs in (2, 4):
@@ -101,6 +102,7 @@ def test_there_are_no_more_tags_at_the_last_epoch_than_at_the_second(tmp_path):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_at_most_eight_places_are_followed_the_strongest_of_the_first_explanation(tmp_path):
     one = LimeCallback(views=Superpixels("grid", 16), n_perturbations=64, probes=2)
     fit(tmp_path, one, logger=TensorBoardLogger(tmp_path, name="", version="run"), epochs=2)
@@ -119,6 +121,7 @@ def test_at_most_eight_places_are_followed_the_strongest_of_the_first_explanatio
     assert followed == set(sorted(sums, key=lambda name: -sums[name])[:8])
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_charts_of_others_stay(tmp_path):
     """There is one layout a run: it is shared with the user's own charts, another callback, and a resumed run."""
     logger = TensorBoardLogger(tmp_path, name="", version="run")

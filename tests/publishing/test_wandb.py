@@ -65,6 +65,7 @@ def table(place, value):
     [{"val_check_interval": 1}, {"accumulate_grad_batches": 2}, {"model": TwoOptimizers}],
     ids=["validation within an epoch", "accumulation", "two optimizers"],
 )
+@pytest.mark.usefixtures("blank_pictures")
 def test_each_report_is_one_row_in_order(offline, settings):
     place, history = run(offline, **settings)
     rows = history_of(place)
@@ -201,6 +202,7 @@ def test_rows_of_the_table_are_let_go_when_they_are_logged(offline):
     ]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_run_that_is_away_stops_neither_training_nor_other_loggers(offline, monkeypatch, recwarn):
     logger = WandbLogger(project="lime", save_dir=offline)
 
@@ -223,6 +225,7 @@ class Marked(pl.Callback):
         trainer.logger.log_metrics({"lime_of_mine": 1.0}, step=0)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_smaller_step_of_someone_else_loses_nothing(offline):
     place, history = run(offline, Marked())
     rows = history_of(place)

@@ -14,6 +14,7 @@ from lime_callback.explaining.explain_function import explain
 from lime_callback.following.epoch_series import EpochSeries
 from lime_callback.surrogates.confidence_intervals import critical_value
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
 
 
@@ -106,7 +107,7 @@ def before(tmp_path_factory):
     """A finished run: its checkpoint and its saved explanations."""
     folder = tmp_path_factory.mktemp("before")
     saving = ModelCheckpoint(folder, filename="last")
-    fit(folder, callback(target=0), saving, epochs=3, enable_checkpointing=True)
+    fit(folder, callback(target=0, pictures=False), saving, epochs=3, enable_checkpointing=True)
     return folder
 
 

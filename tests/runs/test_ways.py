@@ -54,6 +54,7 @@ def test_test_explains_the_test_set(tmp_path):
     assert lime.state_dict()["fingerprint"].equal(before.fingerprint.double())
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_pictures_of_a_test_have_a_place_of_their_own(tmp_path):
     lime = limes(pictures=True, views=[Superbands(bands=3)])
     one, model = fit(tmp_path, lime, epochs=1)
@@ -105,6 +106,7 @@ def test_iterable_data(tmp_path):
 
 
 @pytest.mark.parametrize("settings", [{"check_val_every_n_epoch": 2}, {"val_check_interval": 1}, {"max_steps": 5}])
+@pytest.mark.usefixtures("blank_pictures")
 def test_media_and_curves_share_their_steps(tmp_path, settings):
     settings = {"epochs": 4} | settings
     lime = limes(pictures=True, views=[Superbands(bands=3)])

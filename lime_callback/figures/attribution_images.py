@@ -1,4 +1,4 @@
-"""Attribution images: each probe beside its overlay, for one explanation or for two."""
+"""Attribution images: each probe beside the map of its coefficients, for one explanation or for two."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def attributions(
     quantity: str = colour_scale.COEFFICIENT,
     targets: int = 1,
 ) -> Figure:
-    """Draw each probe beside its overlay, up to 16.
+    """Draw each probe beside its map, up to 16.
 
-    The overlay is the greyed picture, tinted with each pixel's coefficient, with a thin line around every feature.
+    The map shows each pixel's coefficient in the colours of the colour bar, with a thin line around every feature.
 
     Args:
         panels: a panel for each probe and target.
@@ -57,7 +57,7 @@ def pairs(
     quantity: str,
     targets: int,
 ) -> Figure:
-    """Draw each probe beside its first and its present overlay, see :func:`~lime_callback.figures.before_after`."""
+    """Draw each probe beside its first and its present map, see :func:`~lime_callback.figures.before_after`."""
     present, caption = drawn_panels(present, caption)
     return _draw([[a, b] for a, b in zip(first, present, strict=False)], limit, caption, moments, quantity, targets)
 
@@ -65,7 +65,7 @@ def pairs(
 def _draw(
     rows: list[list[Panel]], limit: float, caption: str, moments: Sequence[str], quantity: str, targets: int
 ) -> Figure:
-    """Draw a cell for each probe: its picture, and beside it an overlay for each of the ``moments``."""
+    """Draw a cell for each probe: its picture, and beside it a map for each of the ``moments``."""
     columns, side = _grid(len(rows), 1 + len(rows[0]), targets)
     inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
@@ -74,7 +74,16 @@ def _draw(
     width = max(2 * style.MARGIN + columns * (inside + _COLUMN) - _COLUMN, 700)
     step = text + tall + _BELOW
     figure = style.page(width, style.HEADER + -(-len(rows) // columns) * step + 2)
-    colour_scale.header(figure, caption, limit, [panel.heat for row in rows for panel in row], quantity)
+    drawn = [panel for row in rows for panel in row]
+    marks = " · ".join(
+        text
+        for text, is_drawn in (
+            ("▲ raises, ▼ lowers it", any(panel.names for panel in drawn)),
+            ("○ sign unknown", any(panel.unsure for panel in drawn)),
+        )
+        if is_drawn
+    )
+    colour_scale.header(figure, caption, limit, [panel.heat for panel in drawn], quantity, marks)
     indent = (width - columns * (inside + _COLUMN) + _COLUMN) / 2
     for i, row in enumerate(rows):
         left = indent + i % columns * (inside + _COLUMN)

@@ -97,20 +97,32 @@ def without_unit(quantity: str) -> str:
     return style.clean(quantity.split(" (")[0])
 
 
-def header(figure: Figure, caption: str, limit: float, values: Sequence[NDArray[Any]], quantity: str) -> None:
-    """Write the caption on the left and draw the colour bar on the right, with pointed ends if a value exceeds it."""
+def header(
+    figure: Figure, caption: str, limit: float, values: Sequence[NDArray[Any]], quantity: str, marks: str = ""
+) -> None:
+    """Write the caption on the left and draw the colour bar on the right, with pointed ends if a value exceeds it.
+
+    Args:
+        figure: the page.
+        caption: the figure's heading.
+        limit: the coefficient at the ends of the colour bar.
+        values: what the figure shows in these colours.
+        quantity: the values' name, with their unit in brackets.
+        marks: what other marks of the figure mean, in one line.
+    """
     limit, largest_here = symmetric(limit), largest(values)
     width, _ = style.size(figure)
     style.write(
         figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - _BAR - 4 * style.MARGIN
     )
-    note = f"largest here {style.number(largest_here)}" + (
-        ", beyond the scale" if largest_here > limit * 1.0005 else ""
-    )
-    style.write(figure, style.MARGIN, 42, note, colour=style.MUTED)
+    clipped = largest_here > limit * 1.0005
+    beyond = f"up to {style.number(largest_here)}, beyond the scale" if clipped else ""
+    note = " · ".join(filter(None, (marks, beyond)))
+    room = width - _BAR - 4 * style.MARGIN
+    style.write(figure, style.MARGIN, 42, note, colour=style.MUTED, points=style.SMALL, width=room)
     left = width - _BAR - style.MARGIN - 8
     style.write(figure, left + _BAR / 2, 9, quantity, width=_BAR, ha="center", colour=style.MUTED)
-    colour_bar(style.place(figure, left, 27, _BAR, 12), limit, clipped=largest_here > limit * 1.0005)
+    colour_bar(style.place(figure, left, 27, _BAR, 12), limit, clipped=clipped)
 
 
 def colour_bar(axes: Axes, limit: float, *, clipped: bool) -> None:

@@ -1,7 +1,8 @@
-"""Draws small pictures on a page: composites, and overlays of the coefficients with a line around every feature.
+"""Draws small pictures on a page: composites, and maps of the coefficients with a line around every feature.
 
-Enlarged pixels stay sharp. A picture with more pixels than its box is reduced before its overlay is made, so that lines
-lie between pixels and files stay small.
+A map has the colours of the colour bar and no others: a picture under it would darken them, so the picture stands
+beside it. Enlarged pixels stay sharp. A picture with more pixels than its box is reduced before its map is made, so
+that lines lie between pixels and files stay small.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.image import BboxImage
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from lime_callback.figures import colour_scale, style
 
@@ -25,11 +30,10 @@ if TYPE_CHECKING:
     from lime_callback.figures.panels import Panel
 
 Box = tuple[float, float, float, float]
-LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey
-PERCENTILES = (2, 98)  # the greys that become black and white, so that a dark picture keeps its structure
-SHADES = 8  # shades of grey in an overlay; more only make the file large
-DARKEST = 0.78  # brightness of the darkest shade; colours stay readable on it
 NARROWEST = 5  # pixels; features narrower than this get no line, since lines would be all that is seen
+
+
+_HALO = 2.0  # points of paper around a region's name, which makes it readable on every colour
 
 
 def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
@@ -44,7 +48,7 @@ def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
 
 
 def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
-    """Fill a box (left, top, width, height in pixels) with a panel's overlay and the lines between its features."""
+    """Fill a box (left, top, width, height in pixels) with a panel's map, the lines between features, and its marks."""
     small = _drawn(panel.image, box)
     if small != panel.image.shape[:2]:
         at = np.ix_(*(_centres(n, size) for n, size in zip(small, panel.image.shape[:2], strict=True)))
@@ -59,6 +63,43 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
         note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
         middle = (left + width / 2, top + height / 2)
         style.write(figure, *middle, "score below gate", ha="center", va="center", bbox=note)
+    else:
+        _draw_marks(figure, panel, box)
+
+
+def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
+    """Write the names of a panel's strongest features, and a circle into each whose sign is not known."""
+    left, top, width, height = box
+    rows, columns = panel.segments.shape
+    unsure: list[tuple[float, float]] = []
+    for feature in np.unique([*panel.names, *panel.unsure]).astype(int):
+        inside = panel.segments == feature
+        if not inside.any():
+            continue
+        row, column, room = _centre(inside)
+        x, y = left + (column + 0.5) * width / columns, top + (row + 0.5) * height / rows
+        name = panel.names.get(feature)
+        if name is not None and style.text_width(name, style.SMALL) <= 2 * room * width / columns:
+            outline = [withStroke(linewidth=_HALO, foreground=style.PAPER)]
+            style.write(figure, x, y, name, points=style.SMALL, ha="center", va="center_baseline", path_effects=outline)
+        elif feature in panel.unsure and 2 * room * width / columns >= 2 * NARROWEST:
+            unsure.append((x, y))
+    if unsure:
+        circles = Line2D(
+            *np.transpose(unsure), ls="none", marker="o", ms=4, mfc="none", mec=style.MUTED, mew=0.8,
+            transform=style.pixels(figure),
+        )  # fmt: skip
+        figure.add_artist(circles)
+
+
+def _centre(inside: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Return the row and column of the pixel that lies deepest within a region, and its distance to the border."""
+    depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    middle = np.argwhere(inside).mean(0)
+    # Of several pixels that lie equally deep, as in a square, the one nearest to the region's middle.
+    places = np.argwhere(depth >= depth.max() - 0.5)
+    row, column = places[((places - middle) ** 2).sum(1).argmin()]
+    return int(row), int(column), float(depth.max())
 
 
 def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> None:
@@ -80,12 +121,9 @@ def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> 
 
 
 def overlay(panel: Panel, limit: float) -> NDArray[np.uint8]:
-    """Return the panel's greyed picture, tinted by its coefficients, uint8 ``[H, W, 3]``; zero adds no tint."""
-    grey = panel.image.astype(np.float64) @ LUMA
-    low, high = np.percentile(grey, PERCENTILES)
-    grey = np.round(SHADES * np.clip((grey - low) / max(high - low, 1.0), 0, 1)) / SHADES
-    heat = np.where(panel.segments >= 0, panel.heat, 0.0)
-    rgb = colour_scale.colours(heat, limit) * (DARKEST + (1 - DARKEST) * grey)[..., None]
+    """Return the colours of a panel's coefficients, uint8 ``[H, W, 3]``; grey where nothing is ever hidden."""
+    rgb = colour_scale.colours(panel.heat, limit)
+    rgb = np.where(panel.segments[..., None] >= 0, rgb, to_rgb(style.NEVER_HIDDEN))
     return np.asarray(np.round(255 * (colour_scale.pale(rgb) if panel.pale else rgb)), dtype=np.uint8)
 
 

@@ -5,13 +5,13 @@ Letters: ``H``, ``W`` pixels, ``C`` channels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ class Panel:
         title: the probe and the target, as in ``"probe 3 · Corn-notill"``.
         subtitle: the output and the score, as in ``"prediction 7.41, R² 0.83"``.
         pale: whether the surrogate's score is below the gate.
+        names: what is written into a feature, by its number; a name for which there is no room is left out.
+        unsure: numbers of the features whose interval includes 0.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -41,6 +43,8 @@ class Panel:
     title: str
     subtitle: str
     pale: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
+    unsure: Collection[int] = ()
 
     def __post_init__(self) -> None:
         check_image(self.image)

@@ -39,6 +39,7 @@ MUTED = "#666666"
 FAINT = "#d9d9d9"
 NEUTRAL = "#9a9a9a"
 GRID = "#ececec"
+NEVER_HIDDEN = "#c4c4c4"  # pixels of no feature; no value of the colour scale looks like it
 OUTLINE = "#333333"  # lines between features, visible on any picture
 SPECTRUM = "#a8a8a8"  # the probe's spectrum, behind its coefficients
 GAP, GAP_HATCH = "#f4f4f4", "#bdbdbd"  # wavelengths without a channel

@@ -9,6 +9,8 @@ import math
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
+
 from lime_callback.comparing.same_question import check_explanation
 from lime_callback.outputs.targets import target_name
 from lime_callback.surrogates.confidence_intervals import critical_value
@@ -25,15 +27,20 @@ if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
 
 T = TypeVar("T")
+_ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+_NAMED = 3  # features of a map that carry their names: the strongest, as far as their signs are known
 EFFECT = "effect (share of the attribution)"
 
 
 def effect_limit(features: int) -> float:
-    """Return the effect at the ends of the colour scale, ``min(1, 1.5 / sqrt(features))``.
+    """Return the effect at the ends of the colour scale: the round number from ``1.5 / sqrt(features)`` on, at most 1.
 
-    It depends on no explanation, so that a colour means the same effect at every epoch.
+    It depends on no explanation, so that a colour means the same effect at every epoch. Its half is round, too, since
+    the colour bar has a tick there.
     """
-    return min(1.0, 1.5 / math.sqrt(features))
+    least = 1.5 / math.sqrt(features)
+    power = 10.0 ** math.floor(math.log10(least))
+    return min(1.0, next(round(step * power, 12) for step in _ROUND if step * power >= least * (1 - 1e-9)))
 
 
 def panels(
@@ -43,7 +50,7 @@ def panels(
     texts: Callable[[int, int], Mapping[str, Any]],
     heat: Tensor | None = None,
 ) -> Iterator[Panel]:
-    """Yield an overlay for each chosen pair of an input and a target.
+    """Yield a map for each chosen pair of an input and a target; one of effects has their names and signs on it.
 
     Args:
         explanation: the explanation, on the CPU; its features are outlined.
@@ -55,14 +62,32 @@ def panels(
     """
     from lime_callback.figures import Panel
 
-    layout, size = explanation.features.layout, pictures.shape[1:3]
+    layout, size, effects = explanation.features.layout, pictures.shape[1:3], heat is None
     if heat is None:
         heat = explanation.on_elements(explanation.effects)
     mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
     for b, t in which:
         segments = mask[b, 0].expand(size)
         values = on_pixels(layout, heat[b, t], size)
-        yield Panel(image=pictures[b], heat=values, segments=segments.numpy(), **texts(b, t))
+        marks = _marks(explanation, b, t) if effects else {}
+        yield Panel(image=pictures[b], heat=values, segments=segments.numpy(), **marks, **texts(b, t))
+
+
+def _marks(explanation: Explanation, b: int, t: int) -> dict[str, Any]:
+    """Return the names of an input's strongest features, with their signs, and which signs are not known.
+
+    A number is enough for what the other pictures call ``"superpixel 14"``.
+    """
+    present = explanation.features.present.expand(len(explanation.score), -1)[b]
+    value, error = explanation.effects[b, t], explanation.effect_errors[b, t]
+    reach = critical_value(explanation.freedom.double().cpu()[b], of=int(present.sum()))
+    sure = (value.abs() > error * reach) & present
+    order = torch.where(sure, value.abs(), 0.0).argsort(descending=True)[: min(_NAMED, int(sure.sum()))].tolist()
+    names = explanation.features.names
+    return {
+        "names": {i: ("▲" if value[i] > 0 else "▼") + names[i].removeprefix("superpixel ") for i in order},
+        "unsure": torch.nonzero(present & ~sure).flatten().tolist(),
+    }
 
 
 def bars(

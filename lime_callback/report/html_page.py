@@ -87,12 +87,12 @@ def _colours() -> str:
 
 
 def _style() -> dict[str, Any]:
-    """Return the figures' colour scale, the colours of the visible spectrum, and the constants of overlays."""
+    """Return the figures' colour scale, the colours of the visible spectrum, and the constants of maps."""
     from matplotlib.colors import to_hex
 
     from lime_callback.figures import style
     from lime_callback.figures.colour_scale import DIVERGING
-    from lime_callback.figures.overlays import DARKEST, LUMA, NARROWEST, PERCENTILES, SHADES
+    from lime_callback.figures.overlays import NARROWEST
     from lime_callback.figures.spectral_axis import VISIBLE, spectrum_colours
 
     wavelengths = np.linspace(VISIBLE[0], VISIBLE[-1], 38)
@@ -100,12 +100,5 @@ def _style() -> dict[str, Any]:
     return {
         "diverging": [to_hex(DIVERGING(x)) for x in np.linspace(0, 1, 25)],
         "visible": [[round(float(nm), 1), rgb] for nm, rgb in zip(wavelengths, colours, strict=True)],
-        "overlay": {
-            "luma": LUMA,
-            "percentiles": PERCENTILES,
-            "shades": SHADES,
-            "darkest": DARKEST,
-            "narrowest": NARROWEST,
-            "line": style.OUTLINE,
-        },
+        "overlay": {"narrowest": NARROWEST, "line": style.OUTLINE, "hidden": style.NEVER_HIDDEN},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -142,6 +143,31 @@ def test_another_quantity_is_named():
 @pytest.mark.parametrize("limit", [0.0, float("nan"), float("inf")])
 def test_a_limit_without_information_still_draws(limit):
     assert not blank(figures.render(figures.attributions([panel(0.0)], limit=limit)))
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_a_map_has_the_colours_of_the_colour_bar(dark):
+    """Whatever the picture is like; at most two of 256 levels apart."""
+    base = panel()
+    heat = np.linspace(-1, 1, base.heat.size).reshape(base.heat.shape)
+    picture = np.full_like(base.image, 0 if dark else 255)
+    shown = overlays.overlay(replace(base, image=picture, heat=heat, segments=np.zeros_like(base.segments)), limit=1.0)
+    bar = np.round(255 * np.asarray(colour_scale.DIVERGING(np.linspace(0, 1, 4001)))[:, :3])
+    nearest = bar[np.round(4000 * (0.5 + 0.5 * heat)).astype(int)]
+    assert np.abs(shown - nearest).max() <= 2
+
+
+def test_the_strongest_regions_are_named_where_there_is_room_and_unsure_ones_marked():
+    segments = np.zeros((120, 120), int)
+    segments[:, 60:], segments[0, 0] = 1, 2
+    heat = np.where(segments == 1, -0.5, 0.5)
+    image = np.zeros((120, 120, 3), np.uint8)
+    marked = Panel(image, heat, segments, "t", "s", names={0: "▲0", 1: "▼1", 2: "▲2"}, unsure=[2])
+    figure = figures.attributions([marked], limit=1.0)
+    assert {"▲0", "▼1"} <= set(texts(figure))
+    assert "▲2" not in texts(figure)  # a pixel has no room for it
+    assert any("▲ raises, ▼ lowers it · ○ sign unknown" in text for text in texts(figure))
+    assert not any("▲" in text for text in texts(figures.attributions([panel()], limit=1.0)))
 
 
 def test_never_hidden_pixels_have_no_colour():

@@ -144,7 +144,9 @@ def test_panels_show_effects():
     np.testing.assert_allclose(one.heat, effects[explanation.features.mask[0, 0].long()])
     assert one.title == "1 0"
     assert effect_limit(1) == 1.0
-    assert effect_limit(100) == 0.15
+    assert effect_limit(100) == 0.16
+    # Round, and so is its half, where the colour bar has a tick.
+    assert [effect_limit(d) for d in (2, 4, 16, 20, 30, 196)] == [1.0, 0.8, 0.4, 0.4, 0.3, 0.12]
 
 
 def test_what_there_is_no_room_for_is_told():

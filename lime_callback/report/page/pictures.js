@@ -1,30 +1,7 @@
 "use strict";
-// The probes' pictures, and the effects laid onto them.
+// The probes' pictures, and beside them maps of the effects, in the colours of the colour bar and no others.
 
-const { luma, percentiles, shades, darkest, narrowest, line: lineColour } = given.style.overlay;
-
-// The picture as pixels of a map's size, greyed from 0 to 1, and in a few shades, so that colours stay readable on it.
-async function greyed(run, probe, width, height) {
-  const known = run.probes.find((one) => one.number === probe);
-  if (!known || !known.picture) return null;
-  known.greys = known.greys || new Map();
-  const key = `${width}x${height}`;
-  if (!known.greys.has(key)) {
-    const image = html("img", { src: known.picture });
-    await image.decode();
-    const canvas = html("canvas", { width, height });
-    const pen = canvas.getContext("2d", { willReadFrequently: true });
-    pen.drawImage(image, 0, 0, width, height);
-    const { data } = pen.getImageData(0, 0, width, height);
-    const grey = Float32Array.from({ length: width * height }, (_, i) =>
-      luma.reduce((sum, part, c) => sum + part * data[4 * i + c], 0));
-    const sorted = Float32Array.from(grey).sort();
-    const [low, high] = percentiles.map((part) => sorted[Math.round((part / 100) * (sorted.length - 1))]);
-    known.greys.set(key, grey.map((value) =>
-      Math.round(shades * clamp((value - low) / Math.max(high - low, 1), 0, 1)) / shades));
-  }
-  return known.greys.get(key);
-}
+const { narrowest, line: lineColour, hidden } = given.style.overlay;
 
 // Which region each pixel belongs to.
 function regionsOf(maps, which) {
@@ -38,15 +15,16 @@ function regionsOf(maps, which) {
   return maps.regions[which];
 }
 
-function paintOverlay(canvas, view, which, effects, grey) {
+function paintMap(canvas, view, which, effects) {
   const { width, height, shares } = view.maps;
   const regions = regionsOf(view.maps, which);
-  const colours = shares.map((parts) => diverging(parts.reduce((sum, [f, share]) => sum + share * (effects[f] || 0), 0), view.limit));
+  const never = [1, 3, 5].map((at) => parseInt(hidden.slice(at, at + 2), 16));
+  const colours = shares.map((parts) => (parts.length
+    ? diverging(parts.reduce((sum, [f, share]) => sum + share * (effects[f] || 0), 0), view.limit) : never));
   const small = html("canvas", { width, height });
   const pixels = new ImageData(width, height);
   regions.forEach((region, i) => {
-    const shade = grey ? darkest + (1 - darkest) * grey[i] : 1;
-    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = colours[region][c] * shade;
+    for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = colours[region][c];
     pixels.data[4 * i + 3] = 255;
   });
   small.getContext("2d").putImageData(pixels, 0, 0);
@@ -106,7 +84,7 @@ class Cards {
     return { root: html("div", { className: "probe" }, button, shots), s, probe, name, score, button, then, now, notes };
   }
 
-  async paint(view, ask) {
+  paint(view, ask) {
     const alike = (m) => view.which[m] === view.which[ask.m];
     for (const card of this.cards) {
       const score = view.score(ask.m, card.s);
@@ -114,15 +92,14 @@ class Cards {
       card.score.classList.toggle("low", score < Math.max(view.run.gate ?? 0, 0.5));
       card.button.setAttribute("aria-pressed", String(ask.whose.probe === card.probe));
       const which = view.shared ? 0 : probeOrder(view, ask.m, card.s);
-      const grey = await greyed(view.run, card.probe, view.maps.width, view.maps.height);
       const first = alike(view.first) ? view.first : ask.m;
       for (const [canvas, m, note] of [[card.then, first, card.notes[1]], [card.now, ask.m, card.notes[2]]]) {
         const effects = view.features.map((_, f) => view.effect(m, card.s, f));
         const painted = `${m} ${canvas.clientWidth}`;
-        if (canvas.painted !== painted) paintOverlay(canvas, view, which, effects, grey);
+        if (canvas.painted !== painted) paintMap(canvas, view, which, effects);
         canvas.painted = painted;
         const [probe, target] = view.who(ask.m)[card.s];
-        canvas.setAttribute("aria-label", `${card.name}: effects on the picture ${after(view.run, m)}${
+        canvas.setAttribute("aria-label", `${card.name}: map of the effects ${after(view.run, m)}${
           canvas === card.then ? ", the first explanation" : ""}. Strongest: ${inWords(view, m, { probe, target })}`);
         note.textContent = `${canvas === card.then ? "first, " : ""}epoch ${epochs(view.run, m)}`;
       }

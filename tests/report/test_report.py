@@ -315,7 +315,7 @@ SEEN = {
     "spatial: waterfall of effects": (600, 90),
     "spatial: strongest features": (250, 200),
     "spatial: drift over the epochs": (300, 120),
-    "probe 2 · three: effects on the picture after 3 epochs. Strongest": (80, 80),
+    "probe 2 · three: map of the effects after 3 epochs. Strongest": (80, 80),
     "probe 2 · three: picture of the input": (80, 80),
 }
 

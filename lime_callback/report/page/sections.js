@@ -168,7 +168,7 @@ class Section {
     }
     const more = this.cards.more ? `first 16 of ${16 + this.cards.more}; ` : "";
     this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}choose one by its name`;
-    this.cards.paint(view, ask).catch((error) => { this.pictures.side.textContent = `The pictures cannot be shown: ${error.message}`; });
+    this.cards.paint(view, ask);
   }
 
   fillTable() {

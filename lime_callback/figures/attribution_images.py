@@ -70,7 +70,8 @@ def _draw(
     inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
     tall = round(side * float(np.clip(proportion, 0.3, 1.4)))
-    text = (3 if moments else 2) * style.LINE
+    titled = style.LINE * style.title_lines([row[-1].title for row in rows], inside)
+    text = titled + (2 if moments else 1) * style.LINE
     width = max(2 * style.MARGIN + columns * (inside + _COLUMN) - _COLUMN, 700)
     step = text + tall + _BELOW
     figure = style.page(width, style.HEADER + -(-len(rows) // columns) * step + 2)
@@ -88,17 +89,17 @@ def _draw(
     for i, row in enumerate(rows):
         left = indent + i % columns * (inside + _COLUMN)
         top = style.HEADER + i // columns * step
-        style.write(figure, left, top, row[-1].title, points=style.TITLE, bold=True, width=inside)
+        style.write_title(figure, left, top, row[-1].title, inside)
         draw_image(figure, row[-1].image, inner_box(row[-1].image, left, top + text, side, tall))
         for k, panel in enumerate(row):
             x = left + (k + 1) * (side + _GAP)
             draw_overlay(figure, panel, limit, inner_box(panel.image, x, top + text, side, tall))
             if moments:
-                style.write(figure, x, top + style.LINE, moments[k], width=side)
-                y, small = top + 2 * style.LINE - 2, style.SMALL
+                style.write(figure, x, top + titled, moments[k], width=side)
+                y, small = top + titled + style.LINE - 2, style.SMALL
                 style.write(figure, x, y, panel.subtitle, width=side, colour=style.MUTED, points=small)
             else:
-                style.write(figure, left, top + style.LINE, panel.subtitle, width=inside, colour=style.MUTED)
+                style.write(figure, left, top + titled, panel.subtitle, width=inside, colour=style.MUTED)
     return figure
 
 

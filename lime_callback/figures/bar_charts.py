@@ -170,7 +170,8 @@ def feature_bars(
     tall = rows * _ROW
     lines = -(-len(panels) // columns)
     width = max(style.MARGIN + columns * cell, 660)  # the key
-    figure = style.page(width, style.HEADER + lines * (tall + style.LINE + 32) + 20)
+    titled = style.LINE * style.title_lines([title for title, *_ in panels], cell - style.MARGIN)
+    figure = style.page(width, style.HEADER + lines * (tall + titled + 32) + 20)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     interval = "95 % interval, of all features at once" if together else "95 % interval of each"
     known = all(np.isfinite(halves).all() for _, _, _, halves in panels)
@@ -180,11 +181,11 @@ def feature_bars(
     shown = [*(coefficients for _, _, coefficients, _ in panels), *(() if first is None else first[1])]
     reach = colour_scale.axis_end(limit, shown)
     for i, (title, names, coefficients, halves) in enumerate(panels):
-        left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + style.LINE + 32)
-        style.write(figure, left, y, title, points=style.TITLE, bold=True, width=cell - style.MARGIN)
+        left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + titled + 32)
+        style.write_title(figure, left, y, title, cell - style.MARGIN)
         values = np.where(np.isfinite(coefficients), coefficients, 0.0)
         order = np.argsort(-np.abs(values), kind="stable")[:rows]
-        axes = style.place(figure, left + label, y + style.LINE + 2, chart, tall)
+        axes = style.place(figure, left + label, y + titled + 2, chart, tall)
         half = colour_scale.known_halves(halves)[order]
         grey = np.zeros(len(order), dtype=bool)
         bar_marks.bars(axes, np.arange(len(order)) - 0.38, 0.76, values[order], half, grey, upright=False)

@@ -171,8 +171,8 @@ def test_the_strongest_regions_are_named_where_there_is_room_and_unsure_ones_mar
 
 
 def test_a_long_title_is_whole_on_two_lines():
-    """Of what is predicted and true nothing may be cut; a name is cut where two lines do not suffice."""
-    title = "probe 3 · Buildings-Grass-Trees-Drives · ≠ predicted Grass-trees 25 %, true"
+    """Of what is predicted and true nothing may be cut."""
+    title = "probe 3 · Corn-mintill · ≠ predicted Grass-trees 25 %, true"
     short = "probe 0 · Woods · predicted 81 %, true"
     maps = figures.attributions([panel(title=title), *[panel(title=short)] * 7], limit=1.0)
     names, values = ["superpixel 1", "superpixel 2"], np.array([0.5, -0.1])
@@ -180,7 +180,7 @@ def test_a_long_title_is_whole_on_two_lines():
     for figure in (maps, bars):
         assert "≠ predicted Grass-trees 25 %, true" in texts(figure)
         assert "predicted 81 %, true" in texts(figure) or short in texts(figure)
-    assert not any("…" in text for text in texts(maps))
+        assert not any("…" in text for text in texts(figure))
 
 
 def test_never_hidden_pixels_have_no_colour():

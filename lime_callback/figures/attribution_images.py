@@ -70,7 +70,8 @@ def _draw(
     inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
     tall = round(side * float(np.clip(proportion, 0.3, 1.4)))
-    titled = style.LINE * style.title_lines([row[-1].title for row in rows], inside)
+    title_lines = style.title_lines([row[-1].title for row in rows], inside)
+    titled = title_lines * style.LINE
     text = titled + (2 if moments else 1) * style.LINE
     width = max(2 * style.MARGIN + columns * (inside + _COLUMN) - _COLUMN, 700)
     step = text + tall + _BELOW
@@ -89,7 +90,7 @@ def _draw(
     for i, row in enumerate(rows):
         left = indent + i % columns * (inside + _COLUMN)
         top = style.HEADER + i // columns * step
-        style.write_title(figure, left, top, row[-1].title, inside)
+        style.write_title(figure, left, top, row[-1].title, inside, title_lines)
         draw_image(figure, row[-1].image, inner_box(row[-1].image, left, top + text, side, tall))
         for k, panel in enumerate(row):
             x = left + (k + 1) * (side + _GAP)

@@ -170,7 +170,8 @@ def feature_bars(
     tall = rows * _ROW
     lines = -(-len(panels) // columns)
     width = max(style.MARGIN + columns * cell, 660)  # the key
-    titled = style.LINE * style.title_lines([title for title, *_ in panels], cell - style.MARGIN)
+    title_lines = style.title_lines([title for title, *_ in panels], cell - style.MARGIN)
+    titled = title_lines * style.LINE
     figure = style.page(width, style.HEADER + lines * (tall + titled + 32) + 20)
     style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 2 * style.MARGIN)
     interval = "95 % interval, of all features at once" if together else "95 % interval of each"
@@ -182,7 +183,7 @@ def feature_bars(
     reach = colour_scale.axis_end(limit, shown)
     for i, (title, names, coefficients, halves) in enumerate(panels):
         left, y = style.MARGIN + i % columns * cell, style.HEADER + i // columns * (tall + titled + 32)
-        style.write_title(figure, left, y, title, cell - style.MARGIN)
+        style.write_title(figure, left, y, title, cell - style.MARGIN, title_lines)
         values = np.where(np.isfinite(coefficients), coefficients, 0.0)
         order = np.argsort(-np.abs(values), kind="stable")[:rows]
         axes = style.place(figure, left + label, y + titled + 2, chart, tall)

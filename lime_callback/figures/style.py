@@ -153,25 +153,19 @@ def write(
 
 
 def title_lines(titles: Sequence[str], width: float) -> int:
-    """Return how many lines the longest of some titles takes in ``width`` pixels, 1 or 2, see :func:`write_title`."""
-    return 1 + any(len(_in_lines(title, width)) > 1 for title in titles)
+    """Return how many lines titles take in ``width`` pixels: 2 if one of them does not fit into a line, else 1."""
+    return 1 + any(" · " in title and text_width(clean(title), TITLE, bold=True) > width for title in titles)
 
 
-def write_title(figure: Figure, left: float, top: float, title: str, width: float) -> None:
-    """Write a title; if it does not fit, what stands behind its last `` · `` goes to a second line.
+def write_title(figure: Figure, left: float, top: float, title: str, width: float, lines: int) -> None:
+    """Write a title; on two lines, the second has what stands behind the second `` · ``.
 
     Such a title is ``"probe 3 · Woods · predicted 81 %, true"``, of which no part may be lost.
     """
-    for i, text in enumerate(_in_lines(title, width)):
-        colour = MUTED if i else INK
-        write(figure, left, top + i * LINE, text, points=TEXT if i else TITLE, bold=not i, width=width, colour=colour)
-
-
-def _in_lines(title: str, width: float) -> list[str]:
-    parts = title.split(" · ")
-    if len(parts) < 3 or text_width(clean(title), TITLE, bold=True) <= width:
-        return [title]
-    return [" · ".join(parts[:-1]), parts[-1]]
+    parts = title.split(" · ", 2) if lines > 1 else [title]
+    write(figure, left, top, " · ".join(parts[:2]), points=TITLE, bold=True, width=width)
+    if len(parts) > 2:
+        write(figure, left, top + LINE, parts[2], width=width, colour=MUTED)
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,7 @@ found by monitors, and no picture takes its name. Other metrics are computed whe
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Origin = Literal["before", "start", "reference"]
@@ -20,102 +20,77 @@ class Metric:
 
     Args:
         name: its name behind ``<callback>/<view>/``. ``<watch>`` stands for a watch's name.
-        words: what it says, for people who see the name alone.
         worst: the value that monitors find until the metric is measured; loggers never get it. It is the worst that
             there can be, so it stops no run, and no later epoch is worse. ``None``: monitors find nothing, either.
         since: the explanation that the newest one is compared with: the one ``"before"``, that of the ``"start"``, or
             the ``"reference"``. ``None``: the newest one alone.
         measure: the measure of :class:`~lime_callback.comparing.Drift` whose mean is the value; ``None``: another way.
         nonnegative: whether a mean below 0, which is noise, counts as 0.
+        words: what it says, for people who see the name alone.
     """
 
     name: str
-    words: str
     worst: float | None = None
     since: Origin | None = None
     measure: str | None = None
     nonnegative: bool = False
+    words: str = field(kw_only=True)
 
 
+# fmt: off
 METRICS = [
-    Metric(
-        "score",
-        "R² of rows that the fit has not seen, mean over the probes; below about 0.5, do not read the pictures",
-        0.0,
-    ),
-    Metric("score_min", "the same of the worst probe", 0.0),
-    Metric(
-        "gated", "explanations whose R² is below the gate, or whose perturbations are too few; they do not count", 0.0
-    ),
-    Metric(
-        "faithfulness",
-        "how much sooner the output falls and rises in the explanation's order than in a random one",
-        0.0,
-    ),
-    Metric(
-        "drift",
-        "cosine distance of the coefficients, without what noise adds",
-        2.0,
-        "before",
-        "drift",
-        nonnegative=True,
-    ),
-    Metric("drift_from_start", "the same from the first explanation", 2.0, "start", "drift", nonnegative=True),
-    Metric("noise_floor", "the drift that noise alone would show", 2.0, "before", "noise_floor"),
-    Metric("rank_correlation", "Spearman's correlation of the coefficients", -1.0, "before", "rank_correlation"),
-    Metric("top5_overlap", "share of the five strongest features that stay among them", 0.0, "before", "top_overlap"),
-    Metric(
-        "changed",
-        "share of the features whose share of the attribution changed by what matters",
-        1.0,
-        "before",
-        "changed",
-    ),
-    Metric(
-        "moved",
-        "share of the attribution that went elsewhere, without what noise adds",
-        1.0,
-        "before",
-        "moved",
-        nonnegative=True,
-    ),
-    Metric("moved_from_start", "the same from the first explanation", 1.0, "start", "moved", nonnegative=True),
-    Metric(
-        "scale", "binary logarithm of how many times larger the attribution became", 20.0, "before", "scale"
-    ),  # the largest that it is clamped to
-    Metric("flipped", "share of the attribution whose sign turned", 1.0, "before", "flipped"),
-    Metric(
-        "prediction_changed",
-        "share of the probes that another class is predicted for; of values, their mean change",
-        1.0,
-        "before",
-    ),
-    Metric("settled", "the epoch since which no more has moved than what matters", -1.0, "before"),
-    Metric("similarity", "structural similarity (SSIM) of the maps", None, "before"),
-    Metric("drift_from_reference", "the drift from the reference", None, "reference", "drift", nonnegative=True),
-    Metric(
-        "moved_from_reference",
-        "share of the attribution that lies elsewhere than in the reference",
-        None,
-        "reference",
-        "moved",
-        nonnegative=True,
-    ),
-    Metric(
-        "changed_from_reference",
-        "share of the features that differ from the reference by what matters",
-        None,
-        "reference",
-        "changed",
-    ),
-    Metric("watch/<watch>", "a watched set's share of the attribution", 1.0),
-    Metric("watch_error/<watch>", "standard error of that share over the probes", 0.0),
-    Metric("watch_reference/<watch>", "the set's share of the channels or pixels"),
-    Metric(
-        "reliance/<watch>", "share of the predictions that change when the set is hidden by other samples' values", 1.0
-    ),
-    Metric("reliance/<watch>_expected", "the same for random sets as large", 0.0),
+    Metric("score", 0.0,
+           words="R² of rows that the fit has not seen, mean over the probes; below 0.5 do not read the pictures"),
+    Metric("score_min", 0.0,
+           words="the same of the worst probe"),
+    Metric("gated", 0.0,
+           words="explanations whose R² is below the gate, or whose perturbations are too few; they do not count"),
+    Metric("faithfulness", 0.0,
+           words="how much sooner the output falls and rises in the explanation's order than in a random one"),
+    Metric("drift", 2.0, "before", "drift", nonnegative=True,
+           words="cosine distance of the coefficients, without what noise adds"),
+    Metric("drift_from_start", 2.0, "start", "drift", nonnegative=True,
+           words="the same from the first explanation"),
+    Metric("noise_floor", 2.0, "before", "noise_floor",
+           words="the drift that noise alone would show"),
+    Metric("rank_correlation", -1.0, "before", "rank_correlation",
+           words="Spearman's correlation of the coefficients"),
+    Metric("top5_overlap", 0.0, "before", "top_overlap",
+           words="share of the five strongest features that stay among them"),
+    Metric("changed", 1.0, "before", "changed",
+           words="share of the features whose share of the attribution changed by what matters"),
+    Metric("moved", 1.0, "before", "moved", nonnegative=True,
+           words="share of the attribution that went elsewhere, without what noise adds"),
+    Metric("moved_from_start", 1.0, "start", "moved", nonnegative=True,
+           words="the same from the first explanation"),
+    Metric("scale", 20.0, "before", "scale",  # the largest that it is clamped to
+           words="binary logarithm of how many times larger the attribution became"),
+    Metric("flipped", 1.0, "before", "flipped",
+           words="share of the attribution whose sign turned"),
+    Metric("prediction_changed", 1.0, "before",
+           words="share of the probes that another class is predicted for; of values, their mean change"),
+    Metric("settled", -1.0, "before",
+           words="the epoch since which no more has moved than what matters"),
+    Metric("similarity", None, "before",
+           words="structural similarity (SSIM) of the maps"),
+    Metric("drift_from_reference", None, "reference", "drift", nonnegative=True,
+           words="the drift from the reference"),
+    Metric("moved_from_reference", None, "reference", "moved", nonnegative=True,
+           words="share of the attribution that lies elsewhere than in the reference"),
+    Metric("changed_from_reference", None, "reference", "changed",
+           words="share of the features that differ from the reference by what matters"),
+    Metric("watch/<watch>", 1.0,
+           words="a watched set's share of the attribution"),
+    Metric("watch_error/<watch>", 0.0,
+           words="standard error of that share over the probes"),
+    Metric("watch_reference/<watch>",
+           words="the set's share of the channels or pixels"),
+    Metric("reliance/<watch>", 1.0,
+           words="share of the predictions that change when the set is hidden by other samples' values"),
+    Metric("reliance/<watch>_expected", 0.0,
+           words="the same for random sets as large"),
 ]
+# fmt: on
 
 COSTS = ("seconds", "forwards", "perturbations")
 """What an explained epoch took, logged as ``<callback>/<cost>``."""

@@ -62,24 +62,30 @@ def panels(
     """
     from lime_callback.figures import Panel
 
-    layout, size, effects = explanation.features.layout, pictures.shape[1:3], heat is None
+    layout, size, effects = explanation.features.layout, pictures.shape[1:3], None
     if heat is None:
-        heat = explanation.on_elements(explanation.effects)
+        effects = (explanation.effects, explanation.effect_errors)
+        heat = explanation.on_elements(effects[0])
     mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
     for b, t in which:
         segments = mask[b, 0].expand(size)
         values = on_pixels(layout, heat[b, t], size)
-        marks = _marks(explanation, b, t) if effects else {}
+        marks = {} if effects is None else _marks(explanation, b, *(values[b, t] for values in effects))
         yield Panel(image=pictures[b], heat=values, segments=segments.numpy(), **marks, **texts(b, t))
 
 
-def _marks(explanation: Explanation, b: int, t: int) -> dict[str, Any]:
+def _marks(explanation: Explanation, b: int, value: Tensor, error: Tensor) -> dict[str, Any]:
     """Return the names of an input's strongest features, with their signs, and which signs are not known.
 
     A number is enough for what the other pictures call ``"superpixel 14"``.
+
+    Args:
+        explanation: the explanation.
+        b: the input's number.
+        value: the effects of one target, ``[d]``.
+        error: their standard errors, ``[d]``.
     """
     present = explanation.features.present.expand(len(explanation.score), -1)[b]
-    value, error = explanation.effects[b, t], explanation.effect_errors[b, t]
     reach = critical_value(explanation.freedom.double().cpu()[b], of=int(present.sum()))
     sure = (value.abs() > error * reach) & present
     order = torch.where(sure, value.abs(), 0.0).argsort(descending=True)[: min(_NAMED, int(sure.sum()))].tolist()

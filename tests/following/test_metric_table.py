@@ -83,7 +83,7 @@ def test_a_reliance_that_could_not_be_measured_is_not_logged(tmp_path, monkeypat
 
 def test_a_row_makes_a_drift_measure_a_metric(tmp_path, monkeypatch):
     assert "sign_changes" in drift.MEASURES
-    turned = Metric("turned", "share of the signs that turned", 1.0, "before", "sign_changes")
+    turned = Metric("turned", 1.0, "before", "sign_changes", words="share of the signs that turned")
     monkeypatch.setattr(metric_table, "METRICS", [*METRICS, turned])
     one, _ = fit(tmp_path, callback(), model=Classifier, epochs=1, logger=CSVLogger(tmp_path / "one"))
     assert one.callback_metrics["lime/spectral/turned"] == 1.0

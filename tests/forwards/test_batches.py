@@ -84,5 +84,5 @@ def test_one_row_for_which_memory_does_not_suffice_fails():
     batches, error = Batches(0, 2, 2), torch.cuda.OutOfMemoryError("CUDA out of memory")
     fails(batches, error)
     assert batches.size == 1
-    with pytest.raises(torch.cuda.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="CUDA out of memory"):
         fails(batches, error)

@@ -1,12 +1,19 @@
 """What several test files start from."""
 
 import logging
+import os
 from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from lime_callback.publishing.drawing_process import DrawingProcess
+
+if "PYTEST_XDIST_WORKER" in os.environ and "OMP_NUM_THREADS" not in os.environ:
+    # As many processes as cores test at the same time: with as many threads each, they wait for each other most of it.
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 
 @pytest.fixture

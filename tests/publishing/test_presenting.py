@@ -85,12 +85,12 @@ def test_a_figure_that_fails_leaves_the_others(house):
 
 def test_one_process_serves_for_long_and_ends_when_asked():
     before, house = children(), DrawingProcess()
-    assert children() == before  # none before it is needed
+    assert children() <= before  # none before it is needed
     for _ in range(3):
         house.draw({"bars": BARS})
-        assert children() == before + 1
+        assert len(children() - before) == 1
     house.close()
-    assert children() == before
+    assert children() <= before
     assert "bars" in house.draw({"bars": BARS})
     house.close()
     house.close()

@@ -13,8 +13,10 @@ from hyperview import PARAMETERS, UNITS, wavelengths
 from hyperview_made import DRIVERS, drives
 from PIL import Image
 
-from lime_callback.figures import colour_scale, style
-from lime_callback.figures.superband_spans import SuperbandSpans
+from lime_callback.figures import style
+from lime_callback.figures.canvas import Canvas, Frame, signed_ticks
+from lime_callback.figures.heading import Heading
+from lime_callback.figures.spectral_axis import SuperbandSpans
 from lime_callback.summaries import Aggregate
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback import Explanation
+    from lime_callback.figures.heading import KeyEntry
 
-_WIDTH, _TALL, _GAP = 1000, 125, 40
+_TALL, _GAP, _TICKS = 110, 38, 48
 _BAR, _DRIVER = "#8ba6c2", "#f3e3b3"
 
 
@@ -60,37 +63,34 @@ def importance_charts(
     lower, upper = np.quantile(fields, (0.25, 0.75), axis=0)
     spread = fields.std(axis=0, ddof=1) / len(fields) ** 0.5 if len(fields) > 1 else np.full(fields.shape[1:], np.nan)
     error = (spread * float(critical_value(len(fields) - 1.0))).max()
-    figure = style.page(_WIDTH, style.HEADER + 6 + len(titles) * (_TALL + _GAP) + 14)
-    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=_WIDTH - 2 * style.MARGIN)
-    note = f"95 % interval of each mean over the fields: at most ±{error:.1g}" if np.isfinite(error) else ""
-    style.write(
-        figure, _WIDTH - style.MARGIN, style.HEADER - 30, note, ha="right", colour=style.MUTED, points=style.SMALL
-    )
-    entries: list[colour_scale.KeyEntry] = [
-        ("patch", _BAR, f"mean over {len(fields)} fields"),
-        ("line", style.INK, "middle half of the fields"),
-    ]
-    colour_scale.draw_key(figure, [("patch", _DRIVER, "drives the parameter"), *entries] if drivers else entries)
-    middle = groups.left + groups.width / 2
+    key: list[KeyEntry] = [("", style.MUTED, quantity)]
+    key += [("patch", _DRIVER, "drives the parameter")] * bool(drivers)
+    key += [("patch", _BAR, f"mean over {len(fields)} fields"), ("upright", style.INK, "middle half of the fields")]
+    if np.isfinite(error):
+        key.append(("", style.MUTED, f"95 % interval of each mean over the fields: at most ±{error:.1g}"))
+    heading = Heading(caption, key)
+    figure = style.page(heading.height + len(titles) * (style.LINE + _TALL + _GAP) + 14)
+    heading.draw(figure)
+    canvas = Canvas(figure)
     for t, title in enumerate(titles):
-        y = style.HEADER + 6 + style.LINE + t * (_TALL + _GAP)
-        left = style.MARGIN + 46
-        axes = style.place(figure, left, y, _WIDTH - style.MARGIN - left, _TALL)
-        style.write(figure, left, y - style.LINE, title, points=style.TITLE, bold=True, width=_WIDTH - 2 * left)
-        top = 1.15 * max(mean[t].max(), upper[t].max())
+        y = heading.height + t * (style.LINE + _TALL + _GAP)
+        style.write(figure, style.MARGIN, y, title, points=style.TITLE, bold=True, width=style.ROOM)
+        top = 1.15 * float(max(mean[t].max(), upper[t].max()))
+        # The visible spectrum has its place below zero.
+        left, width = style.MARGIN + _TICKS, style.ROOM - _TICKS
+        frame = Frame(left, y + style.LINE + 4, width, _TALL, groups.axis.limits, (-0.07 * top, top))
         if t in drivers:
-            first, last = drivers[t]
-            axes.bar(first, top, last - first, align="edge", color=_DRIVER, lw=0, zorder=0)
-        axes.bar(groups.left, mean[t], groups.width, align="edge", color=_BAR, edgecolor="white", lw=0.5, zorder=2)
-        axes.vlines(middle, lower[t], upper[t], color=style.INK, lw=1.2, zorder=4)
-        axes.set_ylim(-0.07 * top, top)  # the visible spectrum has its place below zero
-        axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
-        axes.yaxis.set_major_formatter(style.number)
-        axes.grid(axis="y", color="#ececec", lw=0.6)
-        axes.set_axisbelow(True)
-        groups.axis.dress(axes, labelled=t == len(titles) - 1, strip=5 / _TALL)
-    x, y = (style.MARGIN - 4) / _WIDTH, 0.5
-    figure.text(x, y, quantity, rotation=90, va="center", ha="left", size=style.TEXT, color=style.MUTED)
+            left, right = frame.x(drivers[t])
+            canvas.rectangles(left, frame.top, right, frame.top + _TALL, _DRIVER, layer=0)
+        for group, low, high in groups.pieces():
+            left, right = frame.x([low, high])
+            canvas.rectangles(left + 0.5, frame.y(mean[t, group]), right - 0.5, frame.y(0.0), _BAR)
+            middle = (left + right) / 2
+            ends = frame.y([lower[t, group], upper[t, group]])
+            canvas.lines([[middle, middle]], [ends], style.INK, width=1.4, layer=4)
+        canvas.value_grid(frame, [tick for tick in signed_ticks(top) if tick >= 0], upright=True)
+        canvas.spectral_axis(frame, groups.axis, labelled=t == len(titles) - 1)
+    canvas.draw()
     return figure
 
 

@@ -114,6 +114,9 @@ class LimeCallback(Hooks):
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
             ``Explanation.save`` wrote. Where there are several views, a dictionary from view to path.
         class_names: of the outputs.
+        to_physical: turns inputs back into physical units, such as reflectance, for the pictures: ``(scale, offset)``
+            for ``scale * input + offset``, with one number each or one for each channel; or a function of inputs
+            ``[P, *dims]`` that returns the same shape. ``None`` shows inputs as the model gets them.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has. Where memory
             does not suffice, the callback tries half as many.
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
@@ -162,6 +165,7 @@ class LimeCallback(Hooks):
         relevant_change: float = RELEVANT,
         reference: str | Path | dict[str, str] | None = None,
         class_names: Sequence[str] | None = None,
+        to_physical: Callable[[Any], Any] | tuple[float | Sequence[float], float | Sequence[float]] | None = None,
         max_batch_size: int | None = None,
         time_budget: float | str | None = None,
         stem: Literal["auto", "off", False] = "auto",

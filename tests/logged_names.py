@@ -9,7 +9,7 @@ OF_BOTH = [
     for view, bars in zip(VIEWS, ("superpixels", "superbands"), strict=True)
     for what in ("attributions", bars, "drift_chart")
 ]
-PICTURES = [*OF_BOTH, "lime/spectral/waterfall", "lime/spectral/coefficients"]
+PICTURES = [*OF_BOTH, "lime/spectral/waterfall", "lime/spectral/effects"]
 
 
 def metrics_of_one_epoch(watch=None):

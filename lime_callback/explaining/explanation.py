@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from lime_callback.surrogates.fitted_rows import Samples
@@ -225,21 +226,22 @@ class Explanation:
 
     def plot(
         self, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None, axes: Axes | None = None,
     ) -> Figure:  # fmt: skip
-        """Draw it: superbands as bars over the wavelength, other features as bars, or over ``images``.
+        """Draw its effects: superbands over the wavelength, other features as bars, or as maps beside ``images``.
 
         Args:
             images: the inputs ``[B, *dims]``, for features that tell pixels apart.
             wavelengths: the channels' wavelengths, in nm.
             class_names: the outputs' names.
+            axes: axes of a figure of your own, which get the picture; ``None`` makes a figure.
 
         Raises:
             ValueError: if the images or the wavelengths do not fit.
         """
         from lime_callback.pictures.explanation_display import explanation_figure
 
-        return explanation_figure(self, images, wavelengths=wavelengths, class_names=class_names)
+        return explanation_figure(self, images, wavelengths=wavelengths, class_names=class_names, axes=axes)
 
     def _repr_html_(self) -> str:
         from lime_callback.pictures.explanation_display import explanation_html

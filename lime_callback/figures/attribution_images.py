@@ -1,4 +1,4 @@
-"""Attribution images: each probe beside the map of its coefficients, for one explanation or for two."""
+"""Attribution images: each probe beside the map of its effects, for one explanation or for two."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lime_callback.figures import colour_scale, style
+from lime_callback.figures.heading import ColourBar, Heading, panel_key
 from lime_callback.figures.overlays import draw_image, draw_overlay, inner_box
-from lime_callback.figures.panels import Panel, drawn_panels
+from lime_callback.figures.panels import Panel, check_first, drawn_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP = 6  # pixels between the pictures of one probe
-_COLUMN = 26  # pixels between probes
+_COLUMN = 24  # pixels between probes
 _BELOW = 16  # pixels under a row of pictures
-_SMALLEST = 144  # pixels along a picture's side; a subtitle still fits above it
+_LARGEST = 210  # pixels along a picture's side
 
 
 @style.isolated
@@ -27,86 +28,59 @@ def attributions(
     *,
     limit: float,
     caption: str = "",
+    status: Sequence[str] = (),
     quantity: str = colour_scale.COEFFICIENT,
     targets: int = 1,
+    first: Sequence[Panel] | None = None,
+    moments: tuple[str, str] = ("first", "present"),
 ) -> Figure:
-    """Draw each probe beside its map, up to 16.
+    """Draw each probe beside its map, up to 16; with ``first``, beside its first map and its present one.
 
-    The map shows each pixel's coefficient in the colours of the colour bar, with a thin line around every feature.
+    A map shows each pixel's value in the colours of the colour bar, with a thin line around every feature. The scale is
+    the same for all maps.
 
     Args:
         panels: a panel for each probe and target.
-        limit: the coefficient at the ends of the colour scale.
+        limit: the value at the ends of the colour scale.
         caption: the figure's heading, as in ``"spatial · epoch 12"``.
+        status: short texts below the caption, which say how to take what is shown.
         quantity: the name of the values, with their unit in brackets.
-        targets: how many panels in a row belong to the same probe; they stay on one line if they fit.
+        targets: how many panels in a row belong to the same probe; an even number of them stay on one line.
+        first: panels of an earlier explanation, in the same order; only their maps are drawn.
+        moments: the names of the two explanations, as in ``("epoch 1", "epoch 12")``; used with ``first`` alone.
 
     Raises:
-        ValueError: if ``panels`` is empty, or ``limit`` is below 0.
+        ValueError: if ``panels`` is empty, ``first`` has another number of panels, or ``limit`` is below 0.
     """
+    check_first(first, panels)
     panels, caption = drawn_panels(panels, caption)
-    return _draw([[panel] for panel in panels], limit, caption, (), quantity, targets)
-
-
-def pairs(
-    first: Sequence[Panel],
-    present: Sequence[Panel],
-    moments: Sequence[str],
-    limit: float,
-    caption: str,
-    quantity: str,
-    targets: int,
-) -> Figure:
-    """Draw each probe beside its first and its present map, see :func:`~lime_callback.figures.before_after`."""
-    present, caption = drawn_panels(present, caption)
-    return _draw([[a, b] for a, b in zip(first, present, strict=False)], limit, caption, moments, quantity, targets)
-
-
-def _draw(
-    rows: list[list[Panel]], limit: float, caption: str, moments: Sequence[str], quantity: str, targets: int
-) -> Figure:
-    """Draw a cell for each probe: its picture, and beside it a map for each of the ``moments``."""
-    columns, side = _grid(len(rows), 1 + len(rows[0]), targets)
-    inside = (1 + len(rows[0])) * (side + _GAP) - _GAP
+    rows = [[panel] for panel in panels] if first is None else [list(both) for both in zip(first, panels, strict=False)]
+    pictures = 1 + len(rows[0])
+    columns = 1 if len(rows) == 1 else 3 if pictures == 2 and targets % 3 == 0 else 2
+    inside = (style.ROOM + _COLUMN) / columns - _COLUMN
+    side = min((inside + _GAP) / pictures - _GAP, _LARGEST)
     proportion = max(row[-1].image.shape[0] / row[-1].image.shape[1] for row in rows)
     tall = round(side * float(np.clip(proportion, 0.3, 1.4)))
-    title_lines = style.title_lines([row[-1].title for row in rows], inside)
-    titled = title_lines * style.LINE
-    text = titled + (2 if moments else 1) * style.LINE
-    width = max(2 * style.MARGIN + columns * (inside + _COLUMN) - _COLUMN, 700)
+    titles = style.title_lines([row[-1].title for row in rows]) * style.LINE
+    text = titles + 2 + (2 if first is not None else 1) * style.LINE
     step = text + tall + _BELOW
-    figure = style.page(width, style.HEADER + -(-len(rows) // columns) * step + 2)
     drawn = [panel for row in rows for panel in row]
-    marks = " · ".join(
-        text
-        for text, is_drawn in (
-            ("▲ raises, ▼ lowers it", any(panel.names for panel in drawn)),
-            ("○ sign unknown", any(panel.unsure for panel in drawn)),
-        )
-        if is_drawn
+    largest = colour_scale.largest([panel.heat for panel in drawn])
+    heading = Heading(
+        caption, panel_key(drawn), status=status, bar=ColourBar(colour_scale.symmetric(limit), quantity, largest)
     )
-    colour_scale.header(figure, caption, limit, [panel.heat for panel in drawn], quantity, marks)
-    indent = (width - columns * (inside + _COLUMN) + _COLUMN) / 2
+    figure = style.page(heading.height + -(-len(rows) // columns) * step)
+    heading.draw(figure)
     for i, row in enumerate(rows):
-        left = indent + i % columns * (inside + _COLUMN)
-        top = style.HEADER + i // columns * step
-        style.write_title(figure, left, top, row[-1].title, inside, title_lines)
+        left = style.MARGIN + i % columns * (inside + _COLUMN)
+        top = heading.height + i // columns * step
+        style.write_title(figure, left, top, row[-1].title, inside)
         draw_image(figure, row[-1].image, inner_box(row[-1].image, left, top + text, side, tall))
         for k, panel in enumerate(row):
             x = left + (k + 1) * (side + _GAP)
+            if first is not None:
+                style.write(figure, x, top + titles + 2, moments[k], width=side)
+            at, room = (x, side) if first is not None else (left, inside)
+            style.write(figure, at, top + text - style.LINE, panel.subtitle, width=room, colour=style.MUTED)
             draw_overlay(figure, panel, limit, inner_box(panel.image, x, top + text, side, tall))
-            if moments:
-                style.write(figure, x, top + titled, moments[k], width=side)
-                y, small = top + titled + style.LINE - 2, style.SMALL
-                style.write(figure, x, y, panel.subtitle, width=side, colour=style.MUTED, points=small)
-            else:
-                style.write(figure, left, top + titled, panel.subtitle, width=inside, colour=style.MUTED)
     return figure
-
-
-def _grid(count: int, pictures: int, targets: int) -> tuple[int, int]:
-    """Return how many cells stand side by side, and the side of each picture in pixels."""
-    columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 6 or pictures > 2 else 4
-    if columns > 2:
-        columns = next((n for n in (columns, 4, 3) if targets % n == 0 or n % targets == 0), columns)
-    return columns, max({1: 660, 2: 610, 3: 432, 4: 288}[columns] // pictures, _SMALLEST)

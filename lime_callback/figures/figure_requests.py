@@ -1,16 +1,24 @@
-"""Draws the figures that others request, in this process or in one that does nothing else."""
+"""Draws the figures that others request, in this process or in one that does nothing else.
+
+Run as a program, it is that process: it reads requests from stdin, answers with pictures on stdout, and ends when stdin
+ends. :class:`lime_callback.publishing.drawing_process.DrawingProcess` starts it. It imports neither torch nor
+Lightning.
+"""
 
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lime_callback.figures.style import render
+from lime_callback.figures.style import isolated, render
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +31,7 @@ Request = Callable[[], "Figure"]
 """A function of :mod:`lime_callback.figures` with its arguments: a ``functools.partial`` of arrays and plain values."""
 
 
+@isolated
 def drawn(requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
     """Draw each request; return uint8 ``[H, W, 3]`` by the same names, or the error where drawing failed."""
 
@@ -62,3 +71,25 @@ def _sendable(error: Exception) -> Exception:
     except Exception:  # an error's class may need other arguments than pickle passes to it
         return RuntimeError(f"{type(error).__name__}: {error} {' '.join(error.__notes__)}")
     return error.with_traceback(None)
+
+
+def main() -> None:
+    """Answer each pickled request on stdin with pickled pictures on stdout, until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt ends the run, which then waits for its last pictures
+    requests = sys.stdin.buffer
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # prints go to stderr: stdout carries answers alone
+        with suppress(EOFError, BrokenPipeError):
+            while True:
+                try:
+                    answer: object = drawn(pickle.load(requests))
+                except EOFError:
+                    raise
+                except Exception as error:  # this process cannot unpickle the request
+                    answer = RuntimeError(f"{type(error).__name__}: {error}")
+                pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+                answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import BboxImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
@@ -24,16 +23,16 @@ from scipy.ndimage import distance_transform_edt
 from lime_callback.figures import colour_scale, style
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from lime_callback.figures.panels import Panel
 
 Box = tuple[float, float, float, float]
+_SHORT = 30  # pixels that a name in a region has at least, enough for any number
 NARROWEST = 5  # pixels; features narrower than this get no line, since lines would be all that is seen
-
-
-_HALO = 2.0  # points of paper around a region's name, which makes it readable on every colour
 
 
 def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
@@ -45,6 +44,17 @@ def draw_image(figure: Figure, image: NDArray[np.uint8], box: Box) -> None:
     figure.add_artist(shown)
     frame = Rectangle((left, top), width, height, fill=False, edgecolor=style.NEUTRAL, linewidth=0.5, transform=at)
     figure.add_artist(frame)
+
+
+def draw_array(figure: Figure, image: NDArray[Any], box: Box) -> None:
+    """Fill a box (left, top, width, height in pixels) with RGBA values from 0 to 1, ``[rows, columns, 4]``."""
+    smooth = image.shape[0] > box[3]
+    shown = BboxImage(
+        TransformedBbox(Bbox.from_bounds(*box), style.pixels(figure)),
+        interpolation="antialiased" if smooth else "nearest", zorder=1,
+    )  # fmt: skip
+    shown.set_data(image)
+    figure.add_artist(shown)
 
 
 def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
@@ -62,7 +72,7 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
     if panel.pale:
         note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
         middle = (left + width / 2, top + height / 2)
-        style.write(figure, *middle, "score below gate", ha="center", va="center", bbox=note)
+        style.write(figure, *middle, "poor fit", ha="center", va="center", bbox=note)
     else:
         _draw_marks(figure, panel, box)
 
@@ -79,9 +89,8 @@ def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
         row, column, room = _centre(inside)
         x, y = left + (column + 0.5) * width / columns, top + (row + 0.5) * height / rows
         name = panel.names.get(feature)
-        if name is not None and style.text_width(name, style.SMALL) <= 2 * room * width / columns:
-            outline = [withStroke(linewidth=_HALO, foreground=style.PAPER)]
-            style.write(figure, x, y, name, points=style.SMALL, ha="center", va="center_baseline", path_effects=outline)
+        if name is not None and style.text_width(name) <= 2 * room * width / columns:
+            style.write(figure, x, y, name, ha="center", va="center_baseline", halo=style.PAPER)
         elif feature in panel.unsure and 2 * room * width / columns >= 2 * NARROWEST:
             unsure.append((x, y))
     if unsure:
@@ -90,6 +99,36 @@ def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
             transform=style.pixels(figure),
         )  # fmt: skip
         figure.add_artist(circles)
+
+
+def draw_places(
+    figure: Figure, image: NDArray[np.uint8], segments: NDArray[np.integer[Any]], names: Mapping[int, str], box: Box
+) -> None:
+    """Fill a box with a picture in which some features are outlined and named.
+
+    Args:
+        figure: the page.
+        image: the picture, uint8 ``[H, W, 3]``.
+        segments: the number of each pixel's feature, ``[H, W]``.
+        names: what is written into features, by their numbers.
+        box: left, top, width, height in pixels.
+    """
+    small = _drawn(image, box)
+    at = np.ix_(*(_centres(n, size) for n, size in zip(small, segments.shape, strict=True)))
+    draw_image(figure, image, box)
+    kept = np.where(np.isin(segments[at], list(names)), segments[at], -1)
+    draw_lines(figure, kept, box, colour=style.PAPER, width=2.4)
+    draw_lines(figure, kept, box, colour=style.INK, width=1.0)
+    left, top, width, height = box
+    for feature, name in names.items():
+        inside = kept == feature
+        if inside.any():
+            row, column, room = _centre(inside)
+            x, y = left + (column + 0.5) * width / kept.shape[1], top + (row + 0.5) * height / kept.shape[0]
+            cut = style.fit(name, max(2 * room * width / kept.shape[1], _SHORT))
+            half = style.text_width(cut) / 2
+            x = min(max(x, left + half), left + width - half)
+            style.write(figure, x, y, cut, ha="center", va="center_baseline", halo=style.PAPER)
 
 
 def _centre(inside: NDArray[np.bool_]) -> tuple[int, int, float]:
@@ -102,19 +141,23 @@ def _centre(inside: NDArray[np.bool_]) -> tuple[int, int, float]:
     return int(row), int(column), float(depth.max())
 
 
-def draw_lines(figure: Figure, segments: NDArray[np.integer[Any]], box: Box) -> None:
-    """Draw a thin line wherever two segments meet.
+def draw_lines(
+    figure: Figure, segments: NDArray[np.integer[Any]], box: Box, *, colour: str = style.OUTLINE, width: float = 0.6
+) -> None:
+    """Draw a line wherever two segments meet.
 
     Args:
         figure: the page.
         segments: each pixel's label, ``[H, W]``.
         box: where the image lies: left, top, width, height in pixels.
+        colour: the line's colour.
+        width: the line's width in pixels.
     """
-    left, top, width, height = box
+    left, top, wide, tall = box
     rows, columns = segments.shape
-    at = Affine2D().translate(0.5, 0.5).scale(width / columns, height / rows).translate(left, top)
+    at = Affine2D().translate(0.5, 0.5).scale(wide / columns, tall / rows).translate(left, top)
     outline = LineCollection(
-        list(borders(segments)), colors=style.OUTLINE, linewidths=0.6, snap=True, capstyle="projecting",
+        list(borders(segments)), colors=colour, linewidths=width, snap=True, capstyle="projecting",
         transform=at + style.pixels(figure),
     )  # fmt: skip
     figure.add_artist(outline)

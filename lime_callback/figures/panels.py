@@ -1,6 +1,6 @@
 """Panels, of which figures are made: the arrays and texts of one probe and target.
 
-Letters: ``H``, ``W`` pixels, ``C`` channels.
+Letters: ``H``, ``W`` pixels, ``C`` channels, ``m`` features.
 """
 
 from __future__ import annotations
@@ -92,6 +92,44 @@ class SpectrumPanel:
             )
 
 
+@dataclass(frozen=True, eq=False)
+class BarPanel:
+    """The features of one probe and one target, for bars.
+
+    Attributes:
+        title: the probe and the target.
+        names: the features' names, m.
+        coefficients: their values, ``[m]``; a value that is not finite is drawn as 0.
+        halves: half of their 95 % intervals, ``[m]``; a value that is not finite is unknown.
+        image: the probe's picture, uint8 ``[H, W, 3]``; ``None`` if the features have no place in one.
+        segments: the number of each pixel's feature, ``[H, W]``.
+        numbers: the features' numbers in ``segments``, m; ``None`` numbers them from 0.
+
+    Raises:
+        ValueError: if the shapes do not fit each other.
+    """
+
+    title: str
+    names: Sequence[str]
+    coefficients: NDArray[np.floating[Any]]
+    halves: NDArray[np.floating[Any]]
+    image: NDArray[np.uint8] | None = None
+    segments: NDArray[np.integer[Any]] | None = None
+    numbers: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.image is not None:
+            check_image(self.image)
+            if self.segments is not None:
+                check_pixels("segments", self.segments, self.image)
+        shapes = {np.shape(self.coefficients), np.shape(self.halves), (len(self.names),)}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"`coefficients` and `halves` should have one value for each of the {len(self.names)} `names`. Found "
+                f"shapes {np.shape(self.coefficients)} and {np.shape(self.halves)}."
+            )
+
+
 def check_pixels(argument: str, values: NDArray[Any], image: NDArray[np.uint8]) -> None:
     """Raise a ``ValueError`` if there is not one value for each pixel of an image ``[H, W, 3]``."""
     if np.shape(values) != image.shape[:2]:
@@ -107,6 +145,16 @@ def check_image(image: NDArray[np.uint8]) -> None:
         raise ValueError(
             f"`image` should be uint8 of shape [H, W, 3]. Found {image.dtype} of shape {image.shape}; "
             "`composite` makes such images of any input."
+        )
+
+
+def check_first(first: Sequence[Any] | None, panels: Sequence[Any]) -> None:
+    """Raise a ``ValueError`` if there are panels of an earlier explanation that do not match the present ones."""
+    kinds = {type(panel) for panel in (*(first or ()), *panels)}
+    if first is not None and (len(first) != len(panels) or len(kinds) > 1):
+        raise ValueError(
+            "`first` should hold as many panels as `panels`, of the same kind. Found "
+            f"{len(first)} and {len(panels)} of {sorted(kind.__name__ for kind in kinds)}."
         )
 
 

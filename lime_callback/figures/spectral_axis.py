@@ -1,4 +1,4 @@
-"""The horizontal axis of every spectral figure: wavelength in nm, or the channel's number.
+"""The horizontal axis of every spectral figure, wavelength in nm or the channel's number, and superbands' places on it.
 
 Channels are cells from ``left`` to ``right`` in ascending order. A jump in the wavelengths leaves a gap, which no line
 crosses. Gaps are hatched, like the two bands in which water in the atmosphere absorbs the light.
@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from lime_callback.figures import style
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 WATER = ((1350.0, 1430.0), (1800.0, 1950.0))  # nm
@@ -115,31 +112,92 @@ class SpectralAxis:
         inside = (positions >= self.left[cell]) & (positions <= self.right[cell])
         return np.where(inside, self.order[cell], -1)
 
-    def dress(self, axes: Axes, *, labelled: bool = True, strip: float = 0.045) -> None:
-        """Hatch the gaps, draw the visible spectrum along the bottom, and label the axis.
+    def visible(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Return edges ``[n + 1]`` and colours ``[n, 3]`` of the visible spectrum as far as the axis shows it."""
+        low, high = self.limits
+        if not self.nanometres or low >= VISIBLE[-1] or high <= VISIBLE[0]:
+            return np.zeros(1), np.zeros((0, 3))
+        edges = np.linspace(max(low, VISIBLE[0]), min(high, VISIBLE[-1]), 49)
+        return edges, spectrum_colours((edges[1:] + edges[:-1]) / 2)
+
+    def ticks(self, width: float) -> list[float]:
+        """Return round positions whose numbers fit beside each other on an axis of ``width`` pixels."""
+        low, high = self.limits
+        most = max(int(width / 55), 1)
+        ticks = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10], integer=not self.nanometres).tick_values(low, high)
+        return [float(tick) for tick in ticks if low <= tick <= high]
+
+    @property
+    def name(self) -> str:
+        """What the positions are, with their unit."""
+        return "wavelength (nm)" if self.nanometres else "channel"
+
+
+@dataclass(frozen=True, eq=False)
+class SuperbandSpans:
+    """A view's superbands and where they lie on the axis.
+
+    Attributes:
+        names: the groups' names, d.
+        axis: where the channels lie; only meaningful if ``known``.
+        labels: each channel's group, in ascending order of position, ``[C]``; a channel below 0 has no group.
+        order: the groups' numbers in spectral order, by the mean position of their channels; ``not_included`` is last.
+        known: whether the groups' channels are known.
+    """
+
+    names: tuple[str, ...]
+    axis: SpectralAxis
+    labels: NDArray[np.integer[Any]]
+    order: NDArray[np.integer[Any]]
+    known: bool
+
+    @classmethod
+    def of(
+        cls, names: Sequence[str], channels: NDArray[np.integer[Any]] | None, wavelengths: Sequence[float] | None
+    ) -> SuperbandSpans:
+        """Return the spans of the groups.
 
         Args:
-            axes: the axes to change.
-            labelled: whether the axis gets numbers and a name.
-            strip: the height of the visible spectrum, as a share of the axes' height.
+            names: the groups' names, d.
+            channels: each channel's group, ``[C]``; ``None`` if unknown: the names then are in spectral order.
+            wavelengths: the channels' wavelengths in nm; ``None`` takes channel numbers.
+
+        Raises:
+            ValueError: if a label has no name, or the wavelengths do not fit the channels.
         """
-        for low, high in self.gaps:
-            axes.axvspan(low, high, facecolor=style.GAP, edgecolor=style.GAP_HATCH, hatch="////", lw=0, zorder=0)
-        low, high = self.limits
-        if self.nanometres and low < VISIBLE[-1] and high > VISIBLE[0]:
-            edges = np.linspace(max(low, VISIBLE[0]), min(high, VISIBLE[-1]), 65)
-            middle = (edges[1:] + edges[:-1]) / 2
-            axes.pcolormesh(
-                edges,
-                [0, strip],
-                spectrum_colours(middle)[None],
-                transform=axes.get_xaxis_transform(),
-                zorder=4,
-                clip_on=False,
+        labels_given = np.asarray(channels if channels is not None else np.arange(len(names)))
+        if labels_given.ndim != 1 or labels_given.size == 0 or labels_given.max() >= len(names):
+            raise ValueError(
+                f"`channels` should hold one label for each channel, shape [C], each below the number of names, "
+                f"{len(names)}. Found shape {labels_given.shape} with labels up to {labels_given.max(initial=-1)}."
             )
-        axes.set_xlim(low, high)
-        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10], integer=not self.nanometres))
-        axes.tick_params(axis="x", labelbottom=labelled)
-        if labelled:
-            axes.set_xlabel("wavelength (nm)" if self.nanometres else "channel", labelpad=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+        axis = SpectralAxis.of(wavelengths if channels is not None else None, len(labels_given))
+        labels = labels_given[axis.order]
+        centre = (axis.left + axis.right) / 2
+        where = [np.flatnonzero(labels == i) for i in range(len(names))]
+        mean = [centre[at].mean() if len(at) else np.inf for at in where]
+        mean = [np.inf if name == "not_included" else m for name, m in zip(names, mean, strict=True)]
+        return cls(tuple(names), axis, labels, np.argsort(mean, kind="stable"), channels is not None)
+
+    def pieces(self) -> list[tuple[int, float, float]]:
+        """Return the group, the begin and the end of each run of neighbouring channels of one group.
+
+        A run ends where wavelengths jump, so that no piece covers wavelengths without a channel.
+        """
+        breaks = (np.diff(self.labels) != 0) | (self.axis.left[1:] - self.axis.right[:-1] > 1e-6)
+        start = np.append(0, np.flatnonzero(breaks) + 1)
+        end = np.append(start[1:], len(self.labels)) - 1
+        return [
+            (int(self.labels[a]), float(self.axis.left[a]), float(self.axis.right[b]))
+            for a, b in zip(start, end, strict=True)
+            if self.labels[a] >= 0
+        ]
+
+    @property
+    def are_spans(self) -> bool:
+        """Whether each group is one stretch of the axis: then groups can stand side by side on it."""
+        if not self.known or "not_included" in self.names:
+            return False
+        inside = self.labels[self.labels >= 0]
+        runs = 1 + int((np.diff(inside) != 0).sum())
+        return runs == len(self.names) == len(set(inside.tolist()))

@@ -1,28 +1,31 @@
-"""Spectral attributions: each channel's coefficient over the wavelength, for one explanation or for two."""
+"""Spectral attributions: each channel's effect over the wavelength, for one explanation or for two."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 
 from lime_callback.figures import colour_scale, style
-from lime_callback.figures.overlays import draw_image
-from lime_callback.figures.panels import SpectrumPanel, drawn_panels
+from lime_callback.figures.canvas import Canvas, Frame, signed_ticks
+from lime_callback.figures.heading import SPECTRAL_GAP, Heading, KeyEntry, sign_entries
+from lime_callback.figures.overlays import draw_image, inner_box
+from lime_callback.figures.panels import SpectrumPanel, check_first, drawn_panels
 from lime_callback.figures.spectral_axis import SpectralAxis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-_CHART = (560, 112)  # pixels
-_SIDE = 80  # pixels along the small picture's side
-_TICKS = 48  # pixels for the labels of the vertical axis
+_COLUMN = 20  # pixels between charts
+_TICKS = 36  # pixels for the numbers of the vertical axis
+_SMALL = 36  # pixels along the side of the probe's picture, beside the title
+_TALL, _ALONE = 84, 190  # height of a chart, and of one that is alone
 _BELOW = 14  # pixels under a chart
+_AXIS = 42  # pixels for the numbers and the name of the horizontal axis
 
 
 @style.isolated
@@ -32,133 +35,136 @@ def spectra(
     wavelengths: Sequence[float] | None,
     limit: float,
     caption: str = "",
+    status: Sequence[str] = (),
     quantity: str = colour_scale.COEFFICIENT,
+    first: Sequence[SpectrumPanel] | None = None,
+    moment: str = "first",
+    spectrum_unit: str = "",
 ) -> Figure:
-    """Draw each probe's coefficients over the wavelength with their 95 % intervals, up to 16 probes.
+    """Draw each probe's values over the wavelength with their 95 % intervals, up to 16 probes.
 
-    A coefficient is drawn light if its interval includes zero. All probes share one vertical scale, which shows
-    ``limit`` and reaches further if a coefficient does.
+    A value is drawn light if its interval includes zero. All probes share one vertical scale, which shows ``limit`` and
+    reaches further if a value does, and their spectra share one, which the key tells.
 
     Args:
         panels: a panel for each probe and target.
         wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
-        limit: the coefficient at the ends of the axes.
+        limit: the value at the ends of the axes.
         caption: the figure's heading.
+        status: short texts below the caption, which say how to take what is shown.
         quantity: the name of the values, with their unit in brackets.
+        first: panels of an earlier explanation in the same order, whose values are drawn as a line.
+        moment: the name of that explanation, as in ``"epoch 1"``.
+        spectrum_unit: the name of what the spectra show, as in ``"reflectance"``.
 
     Raises:
-        ValueError: if ``panels`` is empty, ``limit`` is below 0, or the wavelengths do not fit the panels.
+        ValueError: if ``panels`` is empty, ``first`` has another number of panels, ``limit`` is below 0, or the
+            wavelengths do not fit the panels.
     """
+    check_first(first, panels)
     panels, caption = drawn_panels(panels, caption)
-    return _draw(panels, (), "", wavelengths, limit, caption, quantity)
-
-
-def pairs(
-    first: Sequence[SpectrumPanel],
-    present: Sequence[SpectrumPanel],
-    moments: Sequence[str],
-    wavelengths: Sequence[float] | None,
-    limit: float,
-    caption: str,
-    quantity: str,
-) -> Figure:
-    """Draw the first coefficients as a line over the present ones, see :func:`~lime_callback.figures.before_after`."""
-    present, caption = drawn_panels(present, caption)
-    return _draw(present, first[: len(present)], moments[0], wavelengths, limit, caption, quantity)
-
-
-def _draw(
-    panels: Sequence[SpectrumPanel],
-    first: Sequence[SpectrumPanel],
-    moment: str,
-    wavelengths: Sequence[float] | None,
-    limit: float,
-    caption: str,
-    quantity: str,
-) -> Figure:
-    """Draw a cell for each probe: its picture and its chart; ``first`` coefficients are a line named ``moment``."""
-    side = _SIDE + 8 if any(panel.image is not None for panel in panels) else 0
-    columns = 1 if len(panels) == 1 else 2
-    chart, tall = (_CHART[0] * 1.6 + _SIDE + 8 - side, _CHART[1] * 1.8) if columns == 1 else _CHART
-    text = style.LINE + 4
-    cell = side + _TICKS + chart + style.MARGIN
-    width = style.MARGIN + columns * cell
-    figure = style.page(width, style.HEADER + -(-len(panels) // columns) * (text + tall + _BELOW) + 34)
-    style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=width - 340)
-    style.write(figure, width - style.MARGIN, 20, quantity, width=290, ha="right", colour=style.MUTED)
+    earlier = [] if first is None else list(first[: len(panels)])
     axis = SpectralAxis.of(wavelengths, len(panels[0].coefficients))
-    hatch: list[colour_scale.KeyEntry] = [("hatch", style.GAP, "no channel, or water")] if axis.gaps else []
-    first_entry: list[colour_scale.KeyEntry] = [("line", style.FIRST, style.clean(moment))] if first else []
-    spectrum_entry: list[colour_scale.KeyEntry] = [("line", style.SPECTRUM, "the probe's spectrum, own scale")]
-    spread_entry: list[colour_scale.KeyEntry] = [("patch", style.FAINT, "mean ± spread over the inputs")]
-    spectrum_entry = spectrum_entry if any(panel.spectrum is not None for panel in panels) else []
-    spread_entry = spread_entry if any(panel.spread is not None for panel in panels) else []
-    known = all(np.isfinite(panel.halves[np.isfinite(panel.coefficients)]).all() for panel in panels)
-    over = " over the inputs" if any(panel.spread is not None for panel in panels) else ""
-    interval: colour_scale.KeyEntry = ("line", style.INK, f"95 % interval{over}")
-    colour_scale.draw_key(
-        figure, [*colour_scale.sign_entries(known), interval, *spectrum_entry, *spread_entry, *hatch, *first_entry]
+    lowest, highest = _spectral_range(panels)
+    heading = Heading(
+        caption,
+        _key(panels, axis, (lowest, highest), moment if earlier else "", spectrum_unit, quantity),
+        status=status,
     )
-    reach = colour_scale.axis_end(limit, [panel.coefficients for panel in (*panels, *first)])
+    columns = 1 if len(panels) == 1 else 2
+    cell = (style.ROOM + _COLUMN) / columns - _COLUMN
+    pictured = any(panel.image is not None for panel in panels)
+    titles = style.title_lines([panel.title for panel in panels]) * style.LINE
+    above = max(titles + style.LINE, _SMALL if pictured else 0) + 4
+    tall = _ALONE if columns == 1 else _TALL
+    step = above + tall + _BELOW
+    figure = style.page(heading.height + -(-len(panels) // columns) * step + _AXIS)
+    heading.draw(figure)
+    reach = colour_scale.axis_end(limit, [panel.coefficients for panel in (*panels, *earlier)])
+    canvas = Canvas(figure)
     for i, panel in enumerate(panels):
-        left = style.MARGIN + i % columns * cell
-        top = style.HEADER + i // columns * (text + tall + _BELOW)
-        _title(figure, panel, left, top, cell - style.MARGIN)
+        left, top = style.MARGIN + i % columns * (cell + _COLUMN), heading.height + i // columns * step
+        beside = 0.0
         if panel.image is not None:
-            ratio = float(np.clip(panel.image.shape[0] / panel.image.shape[1], 0.25, 1.4))
-            draw_image(figure, panel.image, (left, top + text, _SIDE, _SIDE * ratio))
-        axes = style.place(figure, left + side + _TICKS, top + text, chart, tall)
-        _chart(axes, panel, axis, reach)
-        if first:
-            axes.plot(*axis.steps(first[i].coefficients), color=style.FIRST, lw=1.3, zorder=3)
-        lowest = i + columns >= len(panels)
-        axis.dress(axes, labelled=lowest)
-        axes.set_ylabel(style.fit(colour_scale.without_unit(quantity), tall) if lowest else "", labelpad=1)
+            draw_image(figure, panel.image, inner_box(panel.image, left, top + 1, _SMALL, above - 4))
+            beside = _SMALL + 8
+        style.write_title(figure, left + beside, top, panel.title, cell - beside)
+        note = panel.subtitle + (" · poor fit: score below the gate" if panel.pale else "")
+        style.write(figure, left + beside, top + titles, note, colour=style.MUTED, width=cell - beside)
+        frame = Frame(left + _TICKS, top + above, cell - _TICKS, tall, axis.limits, (-reach, reach))
+        canvas.value_grid(frame, signed_ticks(reach), upright=True)
+        canvas.spectral_axis(frame, axis, labelled=i + columns >= len(panels))
+        if panel.spectrum is not None:
+            x, y = axis.steps(np.where(np.isfinite(panel.spectrum), panel.spectrum, np.nan))
+            stretched = (1.8 * (y - lowest) / (highest - lowest) - 0.9) * reach
+            canvas.polyline(frame.x(x), frame.y(stretched), style.SPECTRUM, layer=2)
+        _chart(canvas, frame, panel, axis)
+        if earlier:
+            x, y = axis.steps(earlier[i].coefficients)
+            canvas.polyline(frame.x(x), frame.y(y), style.FIRST, width=1.6, layer=4)
+    canvas.draw()
     return figure
 
 
-def _note(panel: SpectrumPanel) -> str:
-    return panel.subtitle + (" · score below gate" if panel.pale else "")
+def _spectral_range(panels: Sequence[SpectrumPanel]) -> tuple[float, float]:
+    """Return the lowest and the highest value of all spectra."""
+    spectra = [np.ravel(panel.spectrum) for panel in panels if panel.spectrum is not None]
+    values = np.concatenate([np.zeros(0), *spectra])
+    values = values[np.isfinite(values)]
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    return low, high if high > low else low + 1
 
 
-def _title(figure: Figure, panel: SpectrumPanel, left: float, top: float, width: float) -> None:
-    """Write the title on the left and the subtitle on the right."""
-    note = style.fit(_note(panel), width / 2)
-    taken = style.text_width(note) + 12
-    style.write(figure, left + width, top + 1, note, ha="right", colour=style.MUTED)
-    style.write(figure, left, top, panel.title, points=style.TITLE, bold=True, width=width - taken)
+def _key(
+    panels: Sequence[SpectrumPanel],
+    axis: SpectralAxis,
+    spectral_range: tuple[float, float],
+    moment: str,
+    spectrum_unit: str,
+    quantity: str,
+) -> list[KeyEntry]:
+    spread = any(panel.spread is not None for panel in panels)
+    known = all(np.isfinite(panel.halves[np.isfinite(panel.coefficients)]).all() for panel in panels)
+    entries: list[KeyEntry] = [
+        ("", style.MUTED, quantity),
+        *sign_entries(known),
+        ("line", style.INK, f"95 % interval{' over the inputs' * spread}"),
+    ]
+    if moment:
+        entries.append(("line", style.FIRST, style.clean(moment)))
+    if any(panel.spectrum is not None for panel in panels):
+        low, high = map(style.number, spectral_range)
+        unit = f"{spectrum_unit} from" if spectrum_unit else "from"
+        entries.append(("line", style.SPECTRUM, f"the probe's spectrum, {unit} {low} to {high}"))
+    if spread:
+        entries.append(("patch", style.FAINT, "mean ± spread over the inputs"))
+    return entries + [SPECTRAL_GAP] * bool(axis.gaps)
 
 
-def _chart(axes: Axes, panel: SpectrumPanel, axis: SpectralAxis, reach: float) -> None:
-    x, y = axis.steps(np.where(np.isfinite(panel.coefficients), panel.coefficients, np.nan))
-    halves = colour_scale.known_halves(panel.halves)
-    _, half = axis.steps(halves)
+def _chart(canvas: Canvas, frame: Frame, panel: SpectrumPanel, axis: SpectralAxis) -> None:
+    """Draw a panel's values as steps from zero, with a whisker in the middle of each run of equal channels."""
+    values, halves = np.asarray(panel.coefficients, dtype=np.float64), colour_scale.known_halves(panel.halves)
     strength = 0.35 if panel.pale else 1.0
-    sure = np.abs(y) > half
-    for sign, strong, light in ((1, style.PLUS, style.PLUS_UNSURE), (-1, style.MINUS, style.MINUS_UNSURE)):
-        axes.fill_between(x, 0, y, where=(sign * y > 0) & sure, color=strong, lw=0, alpha=strength, zorder=2)
-        axes.fill_between(x, 0, y, where=(sign * y > 0) & ~sure, color=light, lw=0, alpha=strength, zorder=2)
-    channel, middle = axis.runs(panel.coefficients, panel.halves)
-    value, half = panel.coefficients[channel], halves[channel]
-    known = np.isfinite(value) & np.isfinite(half)
-    ends = (value - half)[known], (value + half)[known]
-    width = 1.1 if len(channel) < 80 else 0.5
-    axes.vlines(middle[known], *ends, color=style.INK, lw=width, alpha=strength, zorder=4)
-    axes.axhline(0, color=style.INK, lw=0.7, zorder=3)
-    if panel.spectrum is not None:
-        axes.plot(*_background(panel.spectrum, axis, reach), color=style.SPECTRUM, lw=0.9, zorder=1)
+    ordered = values[axis.order]
+    colours = colour_scale.sign_colours(ordered, np.abs(ordered) > halves[axis.order], np.zeros(len(values), bool))
+    colours = colours if not panel.pale else colour_scale.pale(colours)
+    zero = np.full(len(ordered), float(frame.y(0.0)))
+    y = frame.y(ordered)
+    canvas.rectangles(frame.x(axis.left), np.minimum(y, zero), frame.x(axis.right), np.maximum(y, zero), colours)
+    channel, middle = axis.runs(values, halves)
+    ends = np.stack([frame.y(values[channel] - halves[channel]), frame.y(values[channel] + halves[channel])], 1)
+    ends[~np.isfinite(halves[channel])] = np.nan
+    x = frame.x(middle)
+    ink = to_rgba(style.INK, strength)
+    canvas.lines(np.stack([x, x], 1), ends, [ink] * len(x), width=1.2 if len(channel) < 80 else 0.6, layer=5)
     if panel.spread is not None:
-        _, low = axis.steps(panel.coefficients - panel.spread)
-        _, high = axis.steps(panel.coefficients + panel.spread)
-        axes.fill_between(x, low, high, lw=0, zorder=2.5, **colour_scale.SPAN)
-    axes.set_ylim(-reach, reach)
-    axes.yaxis.set_major_locator(style.signed_ticks())
-    axes.yaxis.set_major_formatter(FuncFormatter(style.number))
-
-
-def _background(spectrum: NDArray[Any], axis: SpectralAxis, reach: float) -> tuple[Any, Any]:
-    """Return x and y of the spectrum, stretched from -0.9 to 0.9 of ``reach``."""
-    x, y = axis.steps(np.where(np.isfinite(spectrum), spectrum, np.nan))
-    finite = y[np.isfinite(y)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-    return x, (1.8 * (y - low) / (high - low if high > low else 1.0) - 0.9) * reach
+        at, low = axis.steps(values - panel.spread)
+        _, high = axis.steps(values + panel.spread)
+        known = np.isfinite(low) & np.isfinite(high)
+        for part in np.split(np.arange(len(at)), np.flatnonzero(np.diff(known.astype(int))) + 1):
+            if known[part[0]]:
+                outline = np.append(frame.y(low[part]), frame.y(high[part])[::-1])
+                shape = np.stack([np.append(frame.x(at[part]), frame.x(at[part])[::-1]), outline], 1)
+                canvas.figure.add_artist(
+                    PolyCollection([shape], zorder=3, lw=0, transform=style.pixels(canvas.figure), **colour_scale.SPAN)
+                )

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from lime_callback.figures import colour_scale, style
+from lime_callback.figures.heading import ColourBar, Heading, panel_key
 from lime_callback.figures.overlays import draw_image, draw_lines, draw_overlay, inner_box
 from lime_callback.figures.panels import Panel, check_image, check_pixels
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_WIDTH = 1160
 _GAP = 12
-_BELOW = 16
-_LARGEST = 300  # pixels along a tile's side, if a row holds few
+_BELOW = 14
+_LARGEST = 216  # pixels along a tile's side, if a row holds few
+_SIDE_BY_SIDE = 4  # tiles; more of a row go on below, since their texts would not fit
 _COLUMNS, _ROWS = 8, 16
 _ALPHA = 0.45
 
@@ -63,6 +64,8 @@ def tiles(
 ) -> Figure:
     """Draw rows of tiles and panels, each row under its heading; the fewer in a row, the larger they are.
 
+    A row of more than 4 goes on in a second line.
+
     Args:
         rows: up to 16 rows; each is a heading, which may be empty, and 1 to 8 tiles or panels.
         limit: the coefficient at the ends of the colour scale; ``None`` if there are no panels.
@@ -83,26 +86,32 @@ def tiles(
         raise ValueError(
             "`limit` should be the coefficient at the ends of the colour scale. Found panels and no limit."
         )
-    sides = [min(_LARGEST, (_WIDTH - 2 * style.MARGIN + _GAP) // size - _GAP) for size in sizes]
-    widths = [2 * style.MARGIN + size * (side + _GAP) - _GAP for size, side in zip(sizes, sides, strict=True)]
-    width = max(*widths, 760 if heat else 0)
-    talls = [round(side * max(_proportion(t.image) for t in row)) for side, (_, row) in zip(sides, rows, strict=True)]
-    heights = [
-        (style.LINE + 8) * bool(heading) + 2 * style.LINE + tall + _BELOW
-        for (heading, _), tall in zip(rows, talls, strict=True)
+    lines = [
+        (heading if start == 0 else "", row[start : start + per_line], min(per_line, len(row)))
+        for heading, row in rows
+        for per_line in [_per_line(len(row))]
+        for start in range(0, len(row), per_line)
     ]
-    top = style.HEADER if heat else style.MARGIN + (style.LINE + 10) * bool(caption)
-    figure = style.page(width, top + sum(heights))
-    room = width - 2 * style.MARGIN
+    sides = [min(_LARGEST, (style.ROOM + _GAP) // count - _GAP) for _, _, count in lines]
+    tallest = [max(_proportion(tile.image) for tile in row) for _, row, _ in lines]
+    talls = [round(side * proportion) for side, proportion in zip(sides, tallest, strict=True)]
+    heights = [
+        (style.LINE + 6) * bool(heading) + 2 * style.LINE + tall + _BELOW
+        for (heading, _, _), tall in zip(lines, talls, strict=True)
+    ]
+    bar = None
     if heat and limit is not None:
-        colour_scale.header(figure, caption, limit, heat, quantity)
-    elif caption:
-        style.write(figure, style.MARGIN, 16, caption, points=style.HEADING, bold=True, width=room)
-    for (heading, row), side, tall, height in zip(rows, sides, talls, heights, strict=True):
+        bar = ColourBar(colour_scale.symmetric(limit), quantity, colour_scale.largest(heat))
+    panels = [tile for _, row in rows for tile in row if isinstance(tile, Panel)]
+    top_of_page = Heading(caption, panel_key(panels), bar)
+    top = top_of_page.height if bar is not None or caption else float(style.MARGIN)
+    figure = style.page(top + sum(heights))
+    top_of_page.draw(figure)
+    for (heading, row, _), side, tall, height in zip(lines, sides, talls, heights, strict=True):
         y = top
         if heading:
-            style.write(figure, style.MARGIN, y, heading, points=style.TITLE, width=room)
-            y += style.LINE + 8
+            style.write(figure, style.MARGIN, y, heading, points=style.TITLE, width=style.ROOM)
+            y += style.LINE + 6
         for i, tile in enumerate(row):
             left = style.MARGIN + i * (side + _GAP)
             style.write(figure, left, y, tile.title, points=style.TITLE, bold=True, width=side)
@@ -137,6 +146,11 @@ def label2rgb(image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> NDArr
     colour = np.where(signs > 0, to_rgb(style.PLUS), to_rgb(style.MINUS))
     tinted = (1 - _ALPHA) * image + _ALPHA * 255 * colour
     return np.asarray(np.where(signs == 0, image, np.round(tinted)), dtype=np.uint8)
+
+
+def _per_line(count: int) -> int:
+    """Return how many of a row's tiles stand side by side, so that its lines are about equally long."""
+    return -(-count // -(-count // _SIDE_BY_SIDE))
 
 
 def _proportion(image: NDArray[np.uint8]) -> float:

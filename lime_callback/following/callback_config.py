@@ -10,6 +10,7 @@ from lime_callback.checks.numbers import check_count
 from lime_callback.comparing.drift import check_relevant_change
 from lime_callback.comparing.reference import Reference
 from lime_callback.explaining.strategies import Strategies
+from lime_callback.following.physical_inputs import check_to_physical
 from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.targets import check_output
 from lime_callback.probes.probe_choices import resolve_choice
@@ -23,6 +24,7 @@ from lime_callback.views.watch import check_watches
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lime_callback.following.physical_inputs import ToPhysical
     from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.ranked_samples import Choice
     from lime_callback.views.watch import Watch
@@ -57,6 +59,7 @@ class CallbackConfig:
     relevant_change: float
     reference: Reference | None
     class_names: Sequence[str] | None
+    to_physical: ToPhysical | None
     max_batch_size: int | None
     time_budget: TimeBudget | None
     pictures: bool
@@ -104,6 +107,7 @@ class CallbackConfig:
             relevant_change=check_relevant_change(given["relevant_change"]),
             reference=Reference.of(given["reference"], [view.name for view in views]),
             class_names=check.check_class_names(given["class_names"]),
+            to_physical=check_to_physical(given["to_physical"]),
             max_batch_size=None if largest is None else check_count("max_batch_size", largest),
             time_budget=TimeBudget.of(given["time_budget"]),
             pictures=check.check_flag("pictures", given["pictures"]),

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.explaining.effects import effects
-from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
+from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes, skewed_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lime_callback.explaining.explanation import Explanation
+    from lime_callback.surrogates.confidence_intervals import MeanOverProbes
 
 # More rows than this cannot be told apart in a picture; then every second one is dropped.
 _LONGEST = 240
@@ -38,8 +38,11 @@ class EpochSeries:
         halves: half of their 95 % intervals, over the probes, ``[T, d]``; of a single probe from the perturbations;
             infinite where nothing is known.
         effects: mean effects, signed shares of the attribution, ``[T, d]``.
+        effect_halves: half of their 95 % intervals over the probes, ``[T, d]``; of a single probe from the
+            perturbations; infinite where nothing is known.
         sizes: mean absolute effects, which say what counts most, ``[T, d]``.
-        longest: the largest mean coefficient with its 95 % interval so far: axes as long do not shrink during a run.
+        size_lows: lower ends of their 95 % intervals over the probes, ``[T, d]``; NaN where nothing is known.
+        size_highs: upper ends, ``[T, d]``.
         settled: epochs trained since which nothing that matters has moved; -1 while something does.
     """
 
@@ -52,8 +55,10 @@ class EpochSeries:
     noises: list[Tensor] = field(default_factory=list)
     halves: list[Tensor] = field(default_factory=list)
     effects: list[Tensor] = field(default_factory=list)
+    effect_halves: list[Tensor] = field(default_factory=list)
     sizes: list[Tensor] = field(default_factory=list)
-    longest: float = 0.0
+    size_lows: list[Tensor] = field(default_factory=list)
+    size_highs: list[Tensor] = field(default_factory=list)
     settled: float = -1.0
 
     def add(
@@ -79,25 +84,27 @@ class EpochSeries:
         means = means_over_probes(explanation, counts)
         for name in _TENSORS:
             getattr(self, name).append(getattr(means, name))
-        half = means.halves.nan_to_num(0.0, 0.0, 0.0)
-        self.longest = max(self.longest, float((means.coefficients.abs() + half).nan_to_num(0.0, 0.0, 0.0).max()))
 
     def state(self) -> dict[str, Any]:
         """Lists, tensors and numbers alone, for a checkpoint."""
         stacked = {name: torch.stack(getattr(self, name)) if getattr(self, name) else None for name in _TENSORS}
         plain = {name: list(getattr(self, name)) for name in _LISTS if name not in _TENSORS}
-        return {**plain, **stacked, "longest": self.longest, "settled": self.settled}
+        return {**plain, **stacked, "settled": self.settled}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> EpochSeries:
-        """The inverse of :meth:`state`, also of earlier versions, which knew no errors over the probes."""
+        """The inverse of :meth:`state`, also of earlier versions, which knew no errors or intervals over the probes."""
         lists = {name: list(state[name]) if state.get(name) is not None else [] for name in _LISTS}
         if "noises" not in state:
             lists["noises"] = lists["errors"]
             lists["errors"] = [torch.full_like(noise, torch.inf) for noise in lists["noises"]]
             lists["halves"] = list(lists["errors"])
             lists["sizes"] = [effect.abs() for effect in lists["effects"]]
-        return cls(**lists, longest=state.get("longest", 0.0), settled=state["settled"])
+        if "effect_halves" not in state:
+            lists["effect_halves"] = [torch.full_like(effect, torch.inf) for effect in lists["effects"]]
+            lists["size_lows"] = [torch.full_like(size, torch.nan) for size in lists["sizes"]]
+            lists["size_highs"] = list(lists["size_lows"])
+        return cls(**lists, settled=state["settled"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +116,10 @@ class Means:
     noises: Tensor
     halves: Tensor
     effects: Tensor
+    effect_halves: Tensor
     sizes: Tensor
+    size_lows: Tensor
+    size_highs: Tensor
 
 
 def means_over_probes(explanation: Explanation, counts: Tensor | None = None) -> Means:
@@ -123,15 +133,34 @@ def means_over_probes(explanation: Explanation, counts: Tensor | None = None) ->
     among = explanation.features.present.to(b.device).unsqueeze(1).expand(b.shape)
     among = among if counts is None else among & counts.unsqueeze(-1)
     coefficient = mean_over_probes(b, e, among)
-    shares = effects(b, e)
-    effect, size = (mean_over_probes(part, torch.zeros_like(part), among) for part in (shares, shares.abs()))
+    effects, effect_errors = explanation.effects, explanation.effect_errors
+    effect, size = (mean_over_probes(part, effect_errors, among) for part in (effects, effects.abs()))
     # A single probe has no spread: its own interval is all that can be said, and of this probe alone.
     alone = critical_value(explanation.freedom.double().cpu()).to(b)[:, None]
-    half = coefficient.half_width() if len(b) > 1 else coefficient.noise * alone
+    half, effect_half = (
+        (part.half_width() if len(b) > 1 else part.noise * alone).to(b.dtype) for part in (coefficient, effect)
+    )
+    low, high = _size_interval(effects.abs(), size, among)
     some = coefficient.probes > 0
-    means = (torch.where(some, part.mean, torch.nan) for part in (coefficient, effect, size))
-    mean, effect_mean, size_mean = means
-    return Means(mean, coefficient.error, coefficient.noise, half.to(b.dtype), effect_mean, size_mean)
+    mean, effect_mean, size_mean = (torch.where(some, part.mean, torch.nan) for part in (coefficient, effect, size))
+    return Means(mean, coefficient.error, coefficient.noise, half, effect_mean, effect_half, size_mean, low, high)
+
+
+def _size_interval(sizes: Tensor, mean: MeanOverProbes, among: Tensor) -> tuple[Tensor, Tensor]:
+    """The 95 % interval of the mean size over the probes, which lies in no less than 0; NaN for fewer than 3 probes.
+
+    Args:
+        sizes: absolute effects ``[P, T, d]``.
+        mean: their mean over the probes.
+        among: which of them count, bool ``[P, T, d]``.
+    """
+    count = mean.probes.to(sizes.dtype)
+    deviations = torch.where(among, sizes - mean.mean, 0.0)
+    spread = (deviations.square().sum(0) / (count - 1).clamp(min=1)).sqrt()
+    skewness = deviations.pow(3).sum(0) / count.clamp(min=1) / spread.pow(3).clamp(min=torch.finfo(sizes.dtype).tiny)
+    low, high = skewed_interval(mean.mean, spread, skewness, count.clamp(min=2))
+    known = (count > 2) & (spread > 0)
+    return tuple(torch.where(known, end.to(sizes.dtype), torch.nan).clamp(min=0) for end in (low, high))  # type: ignore[return-value]
 
 
 _TENSORS = tuple(part.name for part in fields(Means))

@@ -43,6 +43,7 @@ class FollowedView(PinnedView):
         series: what has been over the epochs.
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
+        alarmed: names of the watches of which something is wrong at the last explanation.
     """
 
     now: ProbePredictions | None = None
@@ -56,6 +57,7 @@ class FollowedView(PinnedView):
     series: EpochSeries = field(default_factory=EpochSeries)
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
+    alarmed: set[str] = field(default_factory=set)
     _saved: dict[str, Any] = field(default_factory=dict)
 
     @property

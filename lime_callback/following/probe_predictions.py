@@ -63,24 +63,25 @@ class ProbePredictions:
         )
 
     def text(self, probe: int, target: int, class_names: Sequence[str] | None) -> str:
-        """The same beside the name of the explained output, for a picture: what is other than it is marked with ``≠``.
+        """What a picture says beside the name of the explained output: which of prediction and truth it is.
 
-        ``"predicted 93 %, true"`` needs no name: both are the explained class.
+        ``"true and predicted 93 %"`` needs no name: both are the explained class. ``≠`` marks another class.
         """
         name, probability, truth = self.cells(probe, target, class_names)
-        chance = "" if math.isnan(probability) else f" {_percent(probability)}"
+        chance = "" if math.isnan(probability) else f" {percent(probability)}"
         if self.classes is None:
-            return f"predicted {float(name):.3g}" + (f", truth {float(truth):.3g}" if truth else "")
+            return f"predicted {_value(name)}" + (f", true {_value(truth)}" if truth else "")
         if self.kind == "binary":
             other = "" if truth == name else f"{_DIFFERENT} "
-            return f"predicted {name}{chance}" + (f", {other}truth {truth}" if truth else "")
+            return f"predicted {name}{chance}" + (f", {other}true {truth}" if truth else "")
         explained = self._name(target, class_names)
-        if name != explained and name == truth:
-            return f"{_DIFFERENT} predicted and true {name}{chance}"
-        parts = [f"predicted{chance}" if name == explained else f"{_DIFFERENT} predicted {name}{chance}"]
-        if truth:
-            parts.append("true" if truth == explained else f"{_DIFFERENT} truth {truth}")
-        return ", ".join(parts)
+        if truth and name == truth:
+            both = f"true and predicted{chance}"
+            return both if name == explained else f"{_DIFFERENT} true and predicted {name}{chance}"
+        predicted = f"predicted{chance}" if name == explained else f"{_DIFFERENT} predicted {name}{chance}"
+        if not truth:
+            return predicted
+        return f"true, {predicted}" if truth == explained else f"{predicted}, {_DIFFERENT} true {truth}"
 
     def _name(self, index: int, class_names: Sequence[str] | None) -> str:
         """Of a class; of a single logit, whose name is that of class 1, there are two."""
@@ -136,7 +137,11 @@ def _truth(labels: Tensor | None, size: int) -> Tensor | None:
     return torch.where(labels_that_fit(labels, size), labels.reshape(-1).long(), -1)
 
 
-def _percent(share: float) -> str:
+def _value(text: str) -> str:
+    return f"{float(text):.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(share: float) -> str:
     """In whole percent; what is not all is not said to be."""
     whole = round(100 * share)
     if whole == 100 and share < 1:

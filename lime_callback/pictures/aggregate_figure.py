@@ -23,9 +23,9 @@ def draw_aggregate(
     class_names: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """Draw each feature's mean with its 95 % interval, on a grey span of mean ± standard deviation over the inputs.
+    """Draw each feature's mean size, its signed mean with the 95 % interval, and mean ± standard deviation over inputs.
 
-    The interval says how well the mean over all such inputs is known; the span says how much inputs differ.
+    The interval says how well the mean over all such inputs is known; the deviation says how much inputs differ.
 
     Args:
         aggregate: the aggregate, of any features; superbands stand at their wavelengths.
@@ -37,13 +37,14 @@ def draw_aggregate(
         ValueError: if the aggregate holds no explanation, or the wavelengths do not fit its channels.
         TypeError: if ``aggregate`` is not an :class:`~lime_callback.summaries.Aggregate`.
     """
-    from lime_callback.figures import superband_bars
+    from lime_callback.figures import superband_effects
 
     _check(aggregate)
     channels = aggregate.channels
-    return superband_bars(
+    return superband_effects(
         aggregate.names,
-        aggregate.mean.unsqueeze(0).numpy(),
+        aggregate.magnitude.numpy(),
+        aggregate.mean.numpy(),
         aggregate.half_width().numpy(),
         targets=_targets(aggregate, class_names),
         channels=None if channels is None else channels.numpy(),
@@ -51,7 +52,6 @@ def draw_aggregate(
         limit=_limit(aggregate),
         caption=_caption(aggregate, caption),
         spread=aggregate.spread.numpy() if aggregate.inputs > 1 else None,
-        sizes=aggregate.importance.nan_to_num(0.0).numpy(),
     )
 
 

@@ -5,18 +5,29 @@ Letters: ``B`` inputs, ``T`` targets, ``d`` features.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.following.epoch_series import means_over_probes
+from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.html_table import html_table
-from lime_callback.pictures.input_panels import bars, inputs_and_targets, panels
+from lime_callback.pictures.input_panels import (
+    EFFECT,
+    bars,
+    effect_limit,
+    fit_text,
+    inputs_and_targets,
+    panels,
+    score_text,
+)
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -28,11 +39,17 @@ _ROWS = 16
 def explanation_html(explanation: Explanation) -> str:
     """Return an HTML table with a row for each of the first 16 pairs of an input and a target.
 
-    A row shows the output, the score, and the three features with the largest absolute coefficients.
+    A row shows the output, the score, and the three strongest features with their effects.
     """
     batch, targets, size = explanation.coefficients.shape
     pairs = [(b, t) for b in range(batch) for t in range(targets)]
-    head = ("input", "target", "output", "R² of rows left out", "strongest, ± 95 % interval of all features at once")
+    head = (
+        "input",
+        "target",
+        "output",
+        "R² of rows left out",
+        "strongest effects, ± 95 % interval of all at once",
+    )
     more = f", the first {_ROWS} of {len(pairs)} shown" if len(pairs) > _ROWS else ""
     about = (
         f"{batch} inputs, targets of each: {targets}, features: {size}, perturbations: {explanation.n_perturbations}"
@@ -42,47 +59,80 @@ def explanation_html(explanation: Explanation) -> str:
 
 def explanation_figure(
     explanation: Explanation, images: Tensor | None = None, *, wavelengths: Sequence[float] | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | None = None, axes: Axes | None = None,
 ) -> Figure:  # fmt: skip
-    """Draw the figure that fits the features: bars of superbands, overlays of the images, or bars of each input.
+    """Draw the figure that fits the features: effects of superbands, maps beside the images, or bars of each input.
 
     Args:
         explanation: the explanation to show. Features that are the same groups of channels in every input become bars
             of superbands.
-        images: the inputs ``[B, *dims]``, on which other features are overlaid; ``None`` draws bars for each input.
+        images: the inputs ``[B, *dims]``, beside which maps of other features stand; ``None`` draws bars for each
+            input.
         wavelengths: the channels' wavelengths in nm; ``None`` if they are unknown.
         class_names: the outputs' names; ``None`` draws their numbers.
+        axes: axes of the caller's own figure, which get the picture; ``None`` makes a figure.
+
+    Returns:
+        The figure, or that of ``axes``.
 
     Raises:
         ValueError: if the images or the wavelengths do not fit the explanation.
     """
+    figure = _figure(explanation, images, wavelengths, class_names)
+    if axes is None:
+        return figure
+    from lime_callback.figures import render
+
+    axes.imshow(render(figure))
+    axes.set_axis_off()
+    return axes.figure.figure
+
+
+def _figure(
+    explanation: Explanation,
+    images: Tensor | None,
+    wavelengths: Sequence[float] | None,
+    class_names: Sequence[str] | None,
+) -> Figure:
     from lime_callback import figures
 
     explanation = explanation.to("cpu")
     mask = explanation.features.canonical
-    coefficients = explanation.coefficients.detach()
-    limit = float(coefficients.abs().max())
+    limit, caption = effect_limit(len(explanation.features)), _caption(explanation)
     if mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1 and mask.shape[0] == 1:
-        same = bool((explanation.targets == explanation.targets[:1]).all())
-        names = [_target(int(t), class_names) if same else "each input's target" for t in explanation.targets[0]]
+        targets = explanation.targets
+        same = bool((targets == targets[:1]).all())
         means = means_over_probes(explanation)
-        return figures.superband_bars(
-            explanation.features.names, coefficients.numpy(), means.halves.detach().numpy(), targets=names,
-            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths,
-            limit=float(coefficients.mean(0).abs().max()), sizes=means.sizes.nan_to_num(0.0).numpy(),
+        of_inputs = [target_name(int(t), class_names) for t in targets[:, 0]]
+        return figures.superband_effects(
+            explanation.features.names,
+            *(part.detach().numpy() for part in (means.sizes, means.effects, means.effect_halves)),
+            targets=[target_name(int(t), class_names) if same else "" for t in targets[0]],
+            channels=mask[0, :, 0, 0].numpy(), wavelengths=wavelengths, limit=float(means.sizes.nan_to_num(0.0).max()),
+            values=explanation.effects.detach().numpy(), map_limit=limit, caption=caption, quantity=EFFECT,
+            probes=[figures.ProbeRow("" if same else name, f"input {b}") for b, name in enumerate(of_inputs)],
         )  # fmt: skip
     if images is not None:
-        return figures.attributions(_panels(explanation, images, wavelengths, class_names), limit=limit)
-    shown = bars(
-        explanation, inputs_and_targets(explanation), lambda b, t: _texts(explanation, b, t, class_names)["title"]
-    )
-    return figures.feature_bars(list(shown), limit=limit, together=True)
+        shown = _panels(explanation, images, wavelengths, class_names)
+        return figures.attributions(shown, limit=limit, caption=caption, quantity=EFFECT)
+    of_each = bars(
+        explanation, inputs_and_targets(explanation),
+        lambda b, t: " · ".join(_texts(explanation, b, t, class_names).values()), as_effects=True,
+    )  # fmt: skip
+    return figures.feature_bars(list(of_each), limit=limit, caption=caption, quantity=EFFECT, top=10, together=True)
+
+
+def _caption(explanation: Explanation) -> str:
+    """Return the heading: how many features, and how well they are described."""
+    score, count = explanation.score.double().nan_to_num(-1.0), len(explanation.features)
+    worst = f", worst {score_text(float(score.min()))}" if score.numel() > 1 else ""
+    return f"{count} features · R² {score_text(float(score.median()))}{worst}"
 
 
 def _row(explanation: Explanation, b: int, t: int) -> list[str]:
     present = explanation.features.present.expand(len(explanation.score), -1)[b].cpu()
     values, errors = (
-        values_of_all[b, t].detach().cpu() for values_of_all in (explanation.coefficients, explanation.standard_error)
+        values_of_all[b, t].detach().cpu() for values_of_all in (explanation.effects, explanation.effect_errors)
     )
     order = torch.where(present, values.abs(), -1.0).argsort(descending=True, stable=True)[:3].tolist()
     names = explanation.features.names
@@ -105,14 +155,10 @@ def _short(name: str, most: int = 40) -> str:
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
 
 
-def _target(index: int, class_names: Sequence[str] | None) -> str:
-    return str(class_names[index]) if class_names is not None and index < len(class_names) else f"output {index}"
-
-
 def _texts(explanation: Explanation, b: int, t: int, class_names: Sequence[str] | None) -> dict[str, Any]:
-    prediction, score = float(explanation.prediction[b, t]), float(explanation.score[b, t])
-    title = f"input {b} · {_target(int(explanation.targets[b, t]), class_names)}"
-    return {"title": title, "subtitle": f"prediction {prediction:.3g}, R² {score:.2f}"}
+    title = f"input {b} · {target_name(int(explanation.targets[b, t]), class_names)}"
+    output = score_text(float(explanation.prediction[b, t]))
+    return {"title": title, "subtitle": f"output {output}, {fit_text(explanation, b, t)}"}
 
 
 def _panels(
@@ -128,13 +174,5 @@ def _panels(
             f"{tuple(images.shape)}."
         )
     pictures = composite(layout.canonical(images.detach().cpu().float()), wavelengths)
-    heat = explanation.on_elements(explanation.coefficients.detach())
-    return list(
-        panels(
-            explanation,
-            pictures,
-            inputs_and_targets(explanation),
-            lambda b, t: _texts(explanation, b, t, class_names),
-            heat,
-        )
-    )
+    texts = partial(_texts, explanation, class_names=class_names)
+    return list(panels(explanation, pictures, inputs_and_targets(explanation), texts))

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.explaining.explanation import Explanation
-    from lime_callback.figures import Panel
+    from lime_callback.figures import BarPanel, Panel
     from lime_callback.views.layout import Layout
 
 T = TypeVar("T")
 _ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
 _NAMED = 3  # features of a map that carry their names: the strongest, as far as their signs are known
 EFFECT = "effect (share of the attribution)"
+SIZE = "mean size of the effect"
 
 
 def effect_limit(features: int) -> float:
@@ -38,9 +39,15 @@ def effect_limit(features: int) -> float:
     It depends on no explanation, so that a colour means the same effect at every epoch. Its half is round, too, since
     the colour bar has a tick there.
     """
-    least = 1.5 / math.sqrt(features)
+    return min(1.0, round_limit(1.5 / math.sqrt(features)))
+
+
+def round_limit(least: float) -> float:
+    """Return the smallest round number that is at least ``least``, and whose half is round, too; 1 for 0."""
+    if not least > 0:
+        return 1.0
     power = 10.0 ** math.floor(math.log10(least))
-    return min(1.0, next(round(step * power, 12) for step in _ROUND if step * power >= least * (1 - 1e-9)))
+    return next(round(step * power, 12) for step in _ROUND if step * power >= least * (1 - 1e-9))
 
 
 def panels(
@@ -102,8 +109,11 @@ def bars(
     title: Callable[[int, int], str],
     *,
     as_effects: bool = False,
-) -> Iterator[tuple[str, list[str], NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]:
+    pictures: NDArray[np.uint8] | None = None,
+) -> Iterator[BarPanel]:
     """Yield for each chosen pair of an input and a target what its bars show.
+
+    Their intervals hold for all of an input's features at once, because people look at the strongest.
 
     Args:
         explanation: the explanation, on the CPU.
@@ -111,25 +121,26 @@ def bars(
         title: returns a pair's title.
         as_effects: whether to yield effects instead of coefficients, see
             :meth:`~lime_callback.Explanation.effects`.
-
-    Yields:
-        The title, and of the m features that the input has: their names, their coefficients ``[m]``, and half of their
-        95 % intervals ``[m]``. The intervals hold for all of them at once, because people look at the strongest.
+        pictures: the inputs' pictures, uint8 ``[B, H, W, 3]``, in which superpixels are shown; ``None`` shows none.
     """
+    from lime_callback.figures import BarPanel
+
     coefficients_and_errors = (explanation.coefficients, explanation.standard_error)
     if as_effects:
         coefficients_and_errors = (explanation.effects, explanation.effect_errors)
     present = explanation.features.present.expand(len(explanation.score), -1)
     freedom = explanation.freedom.double().cpu()
+    mask = explanation.features.canonical
     for b, t in which:
-        present_here = present[b]
-        names = [
-            name
-            for name, is_present in zip(explanation.features.names, present_here.tolist(), strict=True)
-            if is_present
-        ]
-        values, errors = (values_of_all[b, t][present_here].detach() for values_of_all in coefficients_and_errors)
-        yield title(b, t), names, values.numpy(), (errors.double() * critical_value(freedom[b], of=len(names))).numpy()
+        numbers = torch.nonzero(present[b]).flatten().tolist()
+        names = [explanation.features.names[i] for i in numbers]
+        values, errors = (values_of_all[b, t][present[b]].detach() for values_of_all in coefficients_and_errors)
+        halves = (errors.double() * critical_value(freedom[b], of=len(names))).numpy()
+        place = {}
+        if pictures is not None:
+            segments = mask[b if len(mask) > 1 else 0, 0].expand(pictures.shape[1:3]).numpy()
+            place = {"image": pictures[b], "segments": segments, "numbers": numbers}
+        yield BarPanel(title(b, t), names, values.numpy(), halves, **place)
 
 
 def on_pixels(layout: Layout, values: Tensor, size: tuple[int, ...]) -> NDArray[np.floating[Any]]:
@@ -188,4 +199,10 @@ def title(explanation: Explanation, b: int, t: int, class_names: Sequence[str] |
 
 def fit_text(explanation: Explanation, b: int, t: int) -> str:
     """Return the surrogate's score as a text."""
-    return f"R² {float(explanation.score[b, t]):.2f}"
+    return f"R² {score_text(float(explanation.score[b, t]))}"
+
+
+def score_text(value: float) -> str:
+    """Return a score or an output as a text of three digits, with a true minus sign."""
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -1,9 +1,8 @@
 """Decides which figures show a followed view, and writes their texts.
 
-Figures of single probes and the waterfall show effects: a feature's signed share of its probe's attribution. The scale
-of effects depends neither on the run nor on the probe, so a colour and a bar mean the same at every epoch and for every
-probe. An explanation whose score is below the gate is drawn pale. Means and lines show coefficients, in units of the
-output.
+All figures of a view show effects: a feature's signed share of its probe's attribution. The scale of maps depends
+neither on the run nor on the probe, so a colour means the same at every epoch and for every probe. An explanation whose
+score is below the gate is drawn pale, and does not enter means.
 """
 
 from __future__ import annotations
@@ -16,8 +15,11 @@ import torch
 
 from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
+from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
-from lime_callback.pictures.input_panels import EFFECT, bars, effect_limit, panels
+from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, round_limit
+from lime_callback.pictures.probe_texts import panel_texts, probe_rows
+from lime_callback.pictures.status_lines import status
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
@@ -32,8 +34,7 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
-_PANELS = 16
-_LINES = 5  # lines that are coloured and named; the others stay grey
+_PANELS = 8  # more would make a picture that nobody can take in
 _WHOLE = 1.0  # the effect of a feature that holds the whole attribution
 
 
@@ -71,9 +72,11 @@ class _ViewPictures:
         self.spectral = self.mask.shape[1] > 1 and self.mask.shape[2] * self.mask.shape[3] == 1
         self.limit = effect_limit(len(self.last.features))
         # The first explanation is drawn beside the present one, since a dashboard may not show a run's first picture.
-        self.before = None if track.first is self.last else track.first
-        self.moments = (f"epoch {track.series.epochs[0]:g}", f"epoch {track.series.epochs[-1]:g}")
-        epoch = track.series.epochs[-1]
+        # At the first epoch they are the same: the pictures then have the layout of all later ones.
+        self.first = None if track.anew else track.first or self.last
+        series = track.series
+        self.moments = (f"epoch {series.epochs[0]:g}", f"epoch {series.epochs[-1]:g}")
+        epoch = series.epochs[-1]
         self.caption = f"{track.view.name} · after {epoch:g} epoch{'s' * (epoch != 1)}"
 
     def figures(self) -> dict[str, Request]:
@@ -88,147 +91,176 @@ class _ViewPictures:
         if self.track.anew:  # other probes at each epoch cannot be compared over epochs
             return made
         if self.spectral:
-            made |= {"waterfall": self.waterfall(), "coefficients": self.lines()}
+            made |= {"waterfall": self.waterfall(), "effects": self.lines()}
         made["drift"] = partial(
             history_lines,
             list(series.epochs), {name: list(series.scores)}, {name: list(series.drifts)},
             noise_floor={name: list(series.floors)},
-            gate=self.track.config.gate, caption=name,
+            gate=self.track.config.gate, caption=self.caption,
         )  # fmt: skip
         return made
 
     def attributions(self) -> Request:
-        """Request every probe's explanation, beside the run's first one if the present one is later."""
+        """Request every probe's explanation, beside the run's first one."""
         from lime_callback import figures
 
         panels = self.spectrum_panels if self.spectral else self.spatial_panels
-        present, targets = list(panels(self.last)), self.last.score.shape[1]
-        shared: dict[str, Any] = {"limit": self.limit, "caption": self.caption, "quantity": EFFECT}
-        if self.before is not None:
-            shared |= {"moments": self.moments, "wavelengths": self.wavelengths}
-            return partial(figures.before_after, list(panels(self.before)), present, targets=targets, **shared)
+        present = list(panels(self.last))
+        shared: dict[str, Any] = {
+            "limit": self.limit, "caption": self.caption_of_probes, "quantity": EFFECT, "status": self.status,
+        }  # fmt: skip
+        shared["first"] = None if self.first is None else list(panels(self.first))
         if self.spectral:
-            return partial(figures.spectra, present, wavelengths=self.wavelengths, **shared)
-        return partial(figures.attributions, present, targets=targets, **shared)
+            return partial(
+                figures.spectra, present, wavelengths=self.wavelengths, moment=self.moments[0],
+                spectrum_unit="in physical units" if self.track.config.to_physical is not None else "", **shared,
+            )  # fmt: skip
+        return partial(figures.attributions, present, targets=self.last.score.shape[1], moments=self.moments, **shared)
 
     def superbands(self) -> Request:
-        from lime_callback.figures import superband_bars
+        from lime_callback.figures import superband_effects
 
+        means = self.means(self.last)
         return partial(
-            superband_bars,
+            superband_effects,
             self.last.features.names,
-            self.counting(self.last).numpy(),
-            self.means(self.last).halves.numpy(),
+            *(part.numpy() for part in (means.sizes, means.effects, means.effect_halves)),
             targets=self.target_names(),
             channels=self.mask[0, :, 0, 0].numpy(),
             wavelengths=self.wavelengths,
-            limit=self.track.series.longest,
+            limit=self.largest_size,
+            values=self.counting(self.last).numpy(),
+            probes=probe_rows(self.track, self.probes, self.class_names),
+            map_limit=self.limit,
             caption=self.caption,
-            first=None if self.before is None else (self.moments[0], self.means(self.before).coefficients.numpy()),
-            sizes=self.track.series.sizes[-1].nan_to_num(0.0).numpy(),
+            status=self.status,
+            quantity=EFFECT,
+            first=None if self.first is None else (self.moments[0], self.means(self.first).sizes.numpy()),
         )
 
-    def counting(self, explanation: Explanation) -> Tensor:
-        """Return the coefficients ``[P, T, d]``, with NaN for explanations below the gate.
+    @cached_property
+    def status(self) -> list[str]:
+        """How sure the explanation is, what changed, and what is wrong, in short texts."""
+        return status(self.track, self.class_names)
 
-        For a target for which no explanation passes the gate, all coefficients are kept.
+    def counting(self, explanation: Explanation) -> Tensor:
+        """Return the effects ``[P, T, d]``, with NaN for explanations below the gate.
+
+        For a target for which no explanation passes the gate, all effects are kept.
         """
         counts = passes_gate(explanation, self.track.config.gate)
-        return explanation.coefficients.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
+        return explanation.effects.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
 
     def means(self, explanation: Explanation) -> Means:
         counts = passes_gate(explanation, self.track.config.gate)
         return means_over_probes(explanation, counts | ~counts.any(0))
 
+    @cached_property
+    def largest_size(self) -> float:
+        """The run's largest mean size so far: axes as long do not shrink during a run."""
+        return max(float(sizes.nan_to_num(0.0).max()) for sizes in self.track.series.sizes)
+
     def waterfall(self) -> Request:
-        """Request the waterfall of the first target: effects by epoch and wavelength."""
+        """Request the waterfall of the first target: mean sizes and signs by epoch and wavelength."""
         from lime_callback.figures import waterfall
 
         series, gate = self.track.series, self.track.config.gate
         labels = self.mask[0, :, 0, 0].long()
-        effects = torch.stack(
-            [torch.cat([effects_then[0].new_zeros(1), effects_then[0]])[labels + 1] for effects_then in series.effects]
+        sizes, effects, halves = (
+            torch.stack([values[0] for values in part]) for part in (series.sizes, series.effects, series.effect_halves)
         )
+        signs = torch.where(effects.abs() > halves, effects.sign(), 0.0)
+        inside = labels >= 0
         return partial(
-            waterfall, list(series.epochs), effects.numpy(), wavelengths=self.wavelengths, limit=self.limit,
-            caption=self.caption, target=self.target_names()[0], quantity=EFFECT,
+            waterfall, list(series.epochs), torch.where(inside, sizes[:, labels], torch.nan).numpy(),
+            torch.where(inside, signs[:, labels], 0.0).numpy(),
+            wavelengths=self.wavelengths, limit=round_limit(self.largest_size), caption=self.caption,
+            target=self.first_target(), quantity=SIZE,
             pale=None if gate is None else [score < gate for score in series.scores],
         )  # fmt: skip
 
     def lines(self) -> Request:
-        """Request each superband's mean coefficient over the epochs, for the first target."""
-        from lime_callback.figures import coefficient_lines
+        """Request each superband's mean size over the epochs, for the first target."""
+        from lime_callback.figures import effect_lines
 
         series = self.track.series
-        values, halves = (
-            torch.stack([epoch_values[0] for epoch_values in part]).numpy()
-            for part in (series.coefficients, series.halves)
+        parts = (
+            torch.stack([values[0] for values in part]).numpy()
+            for part in (series.sizes, series.size_lows, series.size_highs)
         )
-        names = self.last.features.names
-        order = series.sizes[-1][0].nan_to_num(0.0).argsort(descending=True, stable=True)[:_LINES].tolist()
         return partial(
-            coefficient_lines, list(series.epochs), names, values, halves,
-            highlight=[names[i] for i in order], over_probes=True,
-            limit=float(np.nan_to_num(abs(values)).max()), target=self.target_names()[0], caption=self.caption,
+            effect_lines, list(series.epochs), self.last.features.names, *parts, limit=self.largest_size,
+            target=self.first_target(), caption=self.caption, quantity=SIZE,
         )  # fmt: skip
 
     def strongest(self) -> Request:
-        """Request the strongest features of each probe."""
+        """Request the strongest features of each probe, with their places."""
         from lime_callback.figures import feature_bars
 
         first = None
-        if self.before is not None:
-            first = (self.moments[0], [values for _, _, values, _ in self.bar_panels(self.before)])
+        if self.first is not None:
+            first = (self.moments[0], [panel.coefficients for panel in self.bar_panels(self.first)])
         return partial(
-            feature_bars,
-            list(self.bar_panels(self.last)),
-            limit=_WHOLE,
-            caption=self.caption,
-            quantity=EFFECT,
-            first=first,
-            together=True,
-        )
+            feature_bars, list(self.bar_panels(self.last)), limit=0.4, caption=self.caption_of_probes, quantity=EFFECT,
+            first=first, together=True,
+        )  # fmt: skip
 
     def target_names(self) -> list[str]:
-        """Return the T targets' names; ``"each probe's target"`` if the probes' targets differ."""
+        """Return the T targets' names; empty ones if the probes' targets differ, which stand beside each probe."""
         targets = self.last.targets
         if bool((targets == targets[:1]).all()):
             return [target_name(int(t), self.class_names) for t in targets[0]]
-        return ["each probe's target"] * targets.shape[1]
+        return [""] * targets.shape[1]
+
+    def first_target(self) -> str:
+        """Return the name of the first target, and how many there are if the others are left out."""
+        name, count = self.target_names()[0], self.last.score.shape[1]
+        if not name:
+            return f"over {len(self.last.score)} probes, each for its own class"
+        return name if count == 1 else f"{name}, first of {count} targets"
 
     def chosen(self) -> Iterator[tuple[int, int]]:
-        """Yield each panel's probe and target: as many probes as fit into 16 panels with all their targets."""
+        """Yield each panel's probe and target: as many probes as fit into 8 panels with all their targets."""
+        targets = min(self.last.score.shape[1], _PANELS)
+        yield from ((p, t) for p in range(self.shown_probes) for t in range(targets))
+
+    @property
+    def shown_probes(self) -> int:
         probes, targets = self.last.score.shape
-        shown = min(targets, _PANELS)
-        yield from ((p, t) for p in range(min(probes, _PANELS // shown)) for t in range(shown))
+        return min(probes, _PANELS // min(targets, _PANELS))
+
+    @property
+    def caption_of_probes(self) -> str:
+        """The caption of figures with a panel for each probe and target, which says what is left out."""
+        probes, targets = self.last.score.shape
+        parts = [self.caption]
+        if self.shown_probes < probes:
+            parts.append(f"first {self.shown_probes} of {probes} probes")
+        if targets > _PANELS:
+            parts.append(f"first {_PANELS} of {targets} targets")
+        return " · ".join(parts)
 
     @cached_property
     def images(self) -> NDArray[np.uint8] | None:
         """The probes' pictures, uint8 ``[P, H, W, 3]``; ``None`` if they are spectra of a single pixel."""
         from lime_callback.figures import composite
 
-        x = self.last.features.layout.canonical(self.probes.inputs)
-        return None if self.spectral and x.shape[2] * x.shape[3] == 1 else composite(x, self.wavelengths)
+        return (
+            None if self.spectral and self.physical.shape[2:] == (1, 1) else composite(self.physical, self.wavelengths)
+        )
+
+    @cached_property
+    def physical(self) -> Tensor:
+        """The probes in physical units, if the user said how to get there, ``[P, C, H, W]``."""
+        return physical(self.probes.inputs, self.last.features.layout, self.track.config.to_physical)
 
     @cached_property
     def spectra(self) -> NDArray[np.floating[Any]]:
         """The probes' mean spectra, ``[P, C]``."""
-        x = self.last.features.layout.canonical(self.probes.inputs)
-        return np.stack([sample.float().mean((1, 2)).numpy() for sample in x])
+        return np.stack([sample.float().mean((1, 2)).numpy() for sample in self.physical])
 
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
-        target = target_name(int(explanation.targets[probe, t]), self.class_names)
-        prediction, score = float(explanation.prediction[probe, t]), float(explanation.score[probe, t])
-        numbers, now = self.probes.numbers, self.track.now
-        name = f"probe {probe}" if numbers is None else f"sample {numbers[probe]}"
-        predicted_and_true = (
-            "" if now is None else f" · {now.text(probe, int(explanation.targets[probe, t]), self.class_names)}"
-        )
-        return {
-            "title": f"{name} · {target}{predicted_and_true}",
-            "subtitle": f"output {prediction:.3g}, R² {score:.2f}",
-            "pale": self.track.config.gate is not None and score < self.track.config.gate,
-        }
+        return panel_texts(self.track, self.probes, self.class_names, explanation, probe, t)
 
     def spatial_panels(self, explanation: Explanation) -> Iterator[Any]:
         assert self.images is not None, "what is cut in space can be seen"
@@ -249,7 +281,8 @@ class _ViewPictures:
                 **self.texts(explanation, probe, t),
             )
 
-    def bar_panels(self, explanation: Explanation) -> Iterator[tuple[str, Any, Any, Any]]:
-        return bars(
-            explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"], as_effects=True
-        )
+    def bar_panels(self, explanation: Explanation) -> Iterator[Any]:
+        yield from bars(
+            explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"],
+            as_effects=True, pictures=self.images if self.mask.shape[1] == 1 else None,
+        )  # fmt: skip

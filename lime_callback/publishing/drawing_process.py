@@ -88,7 +88,7 @@ def _started() -> subprocess.Popen[bytes]:
     # The process finds modules where this one does.
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "lime_callback.figures"],
+        [sys.executable, "-P", "-m", "lime_callback.figures.figure_requests"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

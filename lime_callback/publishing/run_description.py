@@ -39,6 +39,7 @@ NOT_TOLD = {
     "wavelengths": "`run.json` has them beside the settings",
     "class_names": "`run.json` has them beside the settings",
     "name": "the settings are told under it",
+    "to_physical": "changes pictures alone",
     "layout": "says where the data are, not what is asked of them",
     "input_key": "says where the data are, not what is asked of them",
     "label_key": "says where the data are, not what is asked of them",

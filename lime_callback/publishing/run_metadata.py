@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.whole_files import move_aside, replacing
+from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
@@ -130,7 +131,7 @@ def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
     """Return each probe's number, label, picture and mean spectrum."""
     from lime_callback.figures.rgb_composite import composite
 
-    x = config.layout.canonical(probes.inputs)
+    x = physical(probes.inputs, config.layout, config.to_physical)
     images = composite(x, config.wavelengths) if x.shape[2] * x.shape[3] > 1 else [None] * len(probes)
     spectra = x.float().mean((2, 3)).tolist() if x.shape[1] > 1 else [None] * len(probes)
     labels = [None] * len(probes) if probes.labels is None else probes.labels.tolist()

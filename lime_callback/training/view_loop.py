@@ -177,6 +177,8 @@ class ViewLoop:
         everywhere = [followed.watched for followed in self.views.values()]
         alpha = level(self.asked, questions(everywhere, watches, self.config.reliance))
         for followed in explained:
+            followed.alarmed = set()
+        for followed in explained:
             for name in followed.watched:
                 share = followed.shares.get(name)  # none before an explanation has passed the gate
                 troubles = {"watch": None if share is None else share_alarm(watches[name], share, alpha)}
@@ -188,6 +190,8 @@ class ViewLoop:
                     if trouble is None:
                         self.console.over(place)
                         continue
+                    for other in explained if what == "reliance" else (followed,):
+                        other.alarmed |= {name} & other.watched.keys()
                     known = beside(what, name, watches[name], followed)
                     text = f"'{name}' {trouble} in view '{followed.view.name}', {when}{known}."
                     if self.console.once(text, key=place):

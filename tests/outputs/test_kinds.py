@@ -186,8 +186,8 @@ def test_a_single_logit_has_two_classes():
     assert now.classes.tolist() == [1, 0, 1, 0]
     torch.testing.assert_close(now.probabilities, torch.tensor([2.0, 1.0, 0.5, 3.0]).sigmoid())
     assert now.truth.tolist() == [1, 1, 0, -1]
-    assert now.text(0, 0, None) == "predicted 1 88 %, truth 1"
-    assert now.text(1, 0, ["ship"]) == "predicted not ship 73 %, ≠ truth ship"
+    assert now.text(0, 0, None) == "predicted 1 88 %, true 1"
+    assert now.text(1, 0, ["ship"]) == "predicted not ship 73 %, ≠ true ship"
     assert now.text(3, 0, ["ship"]) == "predicted not ship 95 %"
     same = predicted(SINGLE.sigmoid(), None, "binary", "sigmoid")
     torch.testing.assert_close(same.probabilities, now.probabilities)
@@ -196,11 +196,11 @@ def test_a_single_logit_has_two_classes():
 def test_a_mark_stands_where_explained_predicted_and_true_differ():
     logits = torch.tensor([[2.0, 0.0, -9.0], [2.0, 0.0, -9.0], [0.0, 2.0, -9.0], [0.0, 2.0, -9.0]])
     now = predicted(logits, torch.tensor([0, 1, 0, -100]), "classes", "raw")
-    assert now.text(0, 0, NAMES) == "predicted 88 %, true"
-    assert now.text(1, 0, NAMES) == "predicted 88 %, ≠ truth oat"
-    assert now.text(2, 0, NAMES) == "≠ predicted oat 88 %, true"
-    assert now.text(2, 2, NAMES) == "≠ predicted oat 88 %, ≠ truth rye"
-    assert now.text(0, 2, NAMES) == "≠ predicted and true rye 88 %"
+    assert now.text(0, 0, NAMES) == "true and predicted 88 %"
+    assert now.text(1, 0, NAMES) == "predicted 88 %, ≠ true oat"
+    assert now.text(2, 0, NAMES) == "true, ≠ predicted oat 88 %"
+    assert now.text(2, 2, NAMES) == "≠ predicted oat 88 %, ≠ true rye"
+    assert now.text(0, 2, NAMES) == "≠ true and predicted rye 88 %"
     assert now.text(3, 1, NAMES) == "predicted 88 %"
     assert now.text(3, 0, None) == "≠ predicted 1 88 %"
     assert now.cells(2, 0, NAMES) == ("oat", pytest.approx(0.8808, abs=1e-4), "rye")
@@ -208,14 +208,14 @@ def test_a_mark_stands_where_explained_predicted_and_true_differ():
 
 def test_what_is_not_certain_is_not_said_to_be():
     now = predicted(torch.tensor([[9.0, 0.0]]), torch.tensor([0]), "classes", "raw")
-    assert now.text(0, 0, None) == "predicted >99 %, true"
+    assert now.text(0, 0, None) == "true and predicted >99 %"
 
 
 def test_values_have_a_value_and_a_true_one():
     labels = torch.tensor([[1.5, 2.0], [math.nan, 3.0]])
     now = predicted(torch.tensor([[1.25, 2.5], [0.5, -1.0]]), labels, "values", "raw")
     assert now.classes is None
-    assert now.text(0, 1, None) == "predicted 2.5, truth 2"
+    assert now.text(0, 1, None) == "predicted 2.5, true 2"
     assert now.text(1, 0, None) == "predicted 0.5"
     assert now.cells(0, 0, None) == ("1.25", pytest.approx(math.nan, nan_ok=True), "1.5")
 

@@ -22,7 +22,8 @@ from lime_callback import (
     explain,
     explain_all,
 )
-from lime_callback.figures import superband_bars
+from lime_callback.figures.labels import Label
+from lime_callback.pictures import draw_aggregate
 from lime_callback.summaries.running_statistics import RunningStatistics
 from lime_callback.surrogates.confidence_intervals import critical_value, skewed_interval
 
@@ -381,16 +382,8 @@ def test_superbands_are_laid_onto_their_wavelengths():
     part = explain_all(curved, [x], alone, wavelengths=nm, **FEW)
     assert part.channels.tolist() == [0, 0, 1, 1, -1, -1]
     assert (part.on_channels(part.spread)[:, 4:] == 0).all()
-    figure = superband_bars(
-        found.names,
-        found.mean.unsqueeze(0).numpy(),
-        found.half_width().numpy(),
-        targets=["0", "1"],
-        channels=found.channels.numpy(),
-        wavelengths=nm,
-        limit=1.0,
-    )
-    assert len(figure.axes) >= 2
+    figure = draw_aggregate(found, wavelengths=nm)
+    assert {"b", "r", "not_included"} <= {label.get_text() for label in figure.findobj(Label)}
 
 
 @pytest.mark.parametrize("view", [Superpixels("grid", n_segments=4), Superbands(2)], ids=["in space", "two cuts"])

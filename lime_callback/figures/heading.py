@@ -1,0 +1,195 @@
+"""The top of a page: its caption, the key to its marks, and the colour bar beside them.
+
+A heading knows its height before the page exists, since the page's height depends on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lime_callback.figures import colour_scale, style
+from lime_callback.figures.canvas import Canvas
+from lime_callback.figures.overlays import draw_array
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from lime_callback.figures.panels import Panel
+
+KeyEntry = tuple[str, str | tuple[str, str], str]
+"""An entry of a key: the mark, its one or two colours, its text. The mark is ``"patch"``, ``"line"``, ``"upright"``,
+``"dot"``, ``"diamond"``, ``"hatch"`` or ``""``."""
+
+SPECTRAL_GAP: KeyEntry = ("hatch", style.GAP, "no channel, or water vapour")
+
+_BAR = 200  # width of the colour bar in pixels
+_BAR_TALL = 46  # height of the colour bar with its name and its ticks
+_TOP = 40  # pixels from the page's top to the first line below the caption
+_MARK = 22  # pixels from a mark's begin to its text
+_APART = 16  # pixels between entries
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """A colour bar that goes from ``-limit`` to ``limit``.
+
+    Attributes:
+        limit: the value at the ends, above 0.
+        quantity: the name of the values, with their unit in brackets.
+        largest: the largest absolute value that is drawn; beyond ``limit`` the bar gets pointed ends.
+        mixed: whether a second, grey bar shows sizes whose sign differs.
+    """
+
+    limit: float
+    quantity: str
+    largest: float = 0.0
+    mixed: bool = False
+
+    @property
+    def clipped(self) -> bool:
+        """Whether a value lies beyond the bar's ends."""
+        return self.largest > 1.0005 * self.limit
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands above the pictures of a page.
+
+    Attributes:
+        caption: the page's heading.
+        key: what the marks mean.
+        bar: the colour bar; ``None`` if no colours are read off.
+        status: short texts in ink above the key, on the whole width; what begins with a warning sign is in bold.
+    """
+
+    caption: str
+    key: Sequence[KeyEntry] = ()
+    bar: ColourBar | None = None
+    status: Sequence[str] = ()
+
+    @cached_property
+    def _lines(self) -> list[list[KeyEntry]]:
+        """Return status and key line by line; an entry that is longer than a line gets one of its own."""
+        key = list(self.key)
+        if self.bar is not None and self.bar.clipped:
+            key.append(("", style.MUTED, f"up to {style.number(self.bar.largest)}, beyond the scale"))
+        lines: list[list[KeyEntry]] = []
+        for entries in ([("", style.INK, text) for text in self.status], key):
+            x = float("inf")  # the key begins a line of its own
+            for entry in entries:
+                wide = _entry_width(entry)
+                if x + wide > self._room(len(lines) - 1):
+                    lines.append([])
+                    x = 0.0
+                lines[-1].append(entry)
+                x += wide + _APART
+        return lines
+
+    def _room(self, line: int) -> float:
+        """Return how many pixels a line has: less beside the colour bar."""
+        beside = self.bar is not None and _TOP + style.LINE * line < 14 + _BAR_TALL
+        return style.ROOM - (_BAR + 36 if beside else 0)
+
+    @property
+    def height(self) -> float:
+        """Pixels from the page's top to where the pictures begin."""
+        text = _TOP + style.LINE * len(self._lines) + (6 if self._lines else 0)
+        return max(text, 14 + _BAR_TALL + 8 if self.bar is not None else 0)
+
+    def draw(self, figure: Figure) -> None:
+        """Draw the caption on the left, status and key below it, and the colour bar on the right."""
+        style.write(figure, style.MARGIN, 13, self.caption, points=style.HEADING, bold=True, width=self._room(-1))
+        canvas = Canvas(figure)
+        for i, line in enumerate(self._lines):
+            _draw_line(canvas, line, _TOP + style.LINE * i, self._room(i))
+        if self.bar is not None:
+            _draw_bar(canvas, self.bar)
+        canvas.draw()
+
+
+def sign_entries(known: bool = True) -> list[KeyEntry]:
+    """Return the key's entries for the colours of bars.
+
+    Args:
+        known: whether all bars have an interval; if not, the key says that a light bar's may be unknown.
+    """
+    light = "interval includes 0" if known else "interval includes 0, or unknown"
+    return [
+        ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
+        ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), light),
+    ]
+
+
+def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
+    """Return the key's entries for the marks that are on maps."""
+    entries: list[KeyEntry] = []
+    if any(panel.pale for panel in panels):
+        entries.append(("", style.MUTED, "poor fit: score below the gate"))
+    if any(panel.names for panel in panels):
+        entries.append(("", style.MUTED, "▲ raises, ▼ lowers the output"))
+    if any(panel.unsure for panel in panels):
+        entries.append(("", style.MUTED, "○ sign unknown"))
+    if any((np.asarray(panel.segments) < 0).any() for panel in panels):
+        entries.append(("patch", style.NEVER_HIDDEN, "never hidden"))
+    return entries
+
+
+def _entry_width(entry: KeyEntry) -> float:
+    kind, _, text = entry
+    return style.text_width(style.clean(text), bold=_is_warning(text)) + (_MARK if kind else 0)
+
+
+def _is_warning(text: str) -> bool:
+    return text.startswith("⚠")
+
+
+def _draw_line(canvas: Canvas, entries: Sequence[KeyEntry], top: float, room: float) -> None:
+    middle, x = top + style.LINE / 2, float(style.MARGIN)
+    for entry in entries:
+        kind, colour, text = entry
+        shades = (colour,) if isinstance(colour, str) else colour
+        wide = 16 / len(shades)
+        for i, shade in enumerate(shades if kind else ()):
+            _mark(canvas, kind, shade, (x + wide * i, x + wide * (i + 1)), middle)
+        start = x + (_MARK if kind else 0)
+        style.write(
+            canvas.figure, start, middle, text, width=style.MARGIN + room - start, bold=_is_warning(text),
+            va="center_baseline", colour=style.MUTED if kind else shades[0],
+        )  # fmt: skip
+        x += _entry_width(entry) + _APART
+
+
+def _mark(canvas: Canvas, kind: str, colour: str, span: tuple[float, float], middle: float) -> None:
+    centre, (left, right) = sum(span) / 2, span
+    if kind == "line":
+        canvas.lines([[left, right]], [[middle, middle]], colour, width=1.8)
+    elif kind == "upright":
+        canvas.lines([[centre, centre]], [[middle - 6, middle + 6]], colour, width=1.6)
+    elif kind in ("dot", "diamond"):
+        canvas.marks([centre], [middle], "o" if kind == "dot" else "D", colour, 6.0)
+    elif kind == "hatch":
+        canvas.hatched(left, middle - 5.5, right, middle + 5.5)
+    else:
+        canvas.rectangles(left, middle - 5.5, right, middle + 5.5, colour)
+
+
+def _draw_bar(canvas: Canvas, bar: ColourBar) -> None:
+    figure, left, top, tall = canvas.figure, style.WIDTH - style.MARGIN - _BAR - 8, 27, 13
+    style.write(figure, left + _BAR / 2, 9, bar.quantity, width=_BAR + 16, ha="center", colour=style.MUTED)
+    ramp = colour_scale.DIVERGING(np.linspace(0, 1, 256))[None]
+    if bar.mixed:
+        ramp = np.concatenate([ramp, colour_scale.MIXED(np.abs(np.linspace(-1, 1, 256)))[None]])
+    draw_array(figure, ramp, (left, top, _BAR, tall))
+    for share in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        x = left + _BAR * (share + 1) / 2
+        canvas.lines([[x, x]], [[top + tall, top + tall + 3]], style.NEUTRAL, width=0.8)
+        style.write(figure, x, top + tall + 4, style.number(share * bar.limit), ha="center")
+    if bar.clipped:
+        canvas.marks([left - 5], [top + tall / 2], "<", style.SCALE[0], 10.0)
+        canvas.marks([left + _BAR + 5], [top + tall / 2], ">", style.SCALE[-1], 10.0)

@@ -113,7 +113,11 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "wavelengths": _numbers(config.wavelengths),
         "class_names": None if config.class_names is None else [str(name) for name in config.class_names],
         "views": [
-            {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None)), "kind": kinds.get(view.name)}
+            {
+                "name": view.name,
+                "wavelengths": _numbers(getattr(view, "wavelengths", None)),
+                "kind": kinds.get(view.name),
+            }
             for view in config.views
         ],
         "settings": {name: settings[name] for name in (*_FIRST, *settings) if name not in NO_SETTING},

@@ -30,8 +30,9 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
 
     Returns:
         ``nanometres``: whether positions are wavelengths; ``low`` and ``high``: the ends of the axis; ``gaps``: the
-        two ends of each stretch without a channel; ``water``: those of water bands with channels; ``cells``: two ends and a feature each; ``order``: the channels by position; ``middles``: the
-        position of each of the ordered channels.
+        two ends of each stretch without a channel; ``water``: those of water bands with channels; ``cells``: two ends
+        and a feature each; ``order``: the channels by position; ``middles``: the position of each of the ordered
+        channels.
     """
     labels = explanation.features.canonical[0, :, 0, 0].numpy()
     axis = SpectralAxis.of(wavelengths if wavelengths and len(wavelengths) == len(labels) else None, len(labels))

@@ -88,11 +88,11 @@ def _predictions(table: ViewTable, kind: str | None) -> dict[str, Any]:
         ``kind``; ``names``: what is predicted or true anywhere, first ``""`` for what is unknown; ``indices``: a name
         each for what is predicted and what is true, 16-bit ``[E, S, 2]`` in base64; ``chances``: probabilities.
     """
-    answers = (table.predicted, table.truths)
+    answers = [table.predicted, table.truths]
     if kind is None:
         kind = "values" if any(map(_is_value, chain(*table.predicted))) else "classes"
     if kind == "values":  # three digits, of which there are few different ones
-        answers = tuple([[text and f"{float(text):.3g}" for text in row] for row in answer] for answer in answers)
+        answers = [[[text and f"{float(text):.3g}" for text in row] for row in answer] for answer in answers]
     names = dict.fromkeys(chain([""], *answers[0], *answers[1]))
     number = {name: i for i, name in enumerate(names)}
     indices = np.array([[[number[text] for text in row] for row in answer] for answer in answers])

@@ -31,7 +31,7 @@ class Cards {
     const shot = (element, i) => html("div", {}, element, notes[i]);
     const maps = html("div", { className: "maps" }, ...(view.run.anew ? [] : [shot(then, 1)]), shot(now, 2));
     const said = html("p", { className: "says" });
-    const told = html("p", { className: "told", ariaLive: "polite" });
+    const told = html("p", { className: "told", "aria-live": "polite" });
     const root = html("div", { className: "probe" }, button, said,
       html("div", { className: picture ? "shots" : "shots bare" }, ...(picture ? [shot(picture, 0)] : []), maps), told);
     return { root, s, probe, target, name, score, button, said, maps, told, then, now, notes };

@@ -6,7 +6,7 @@ function figure(title, keys = [], reads = "") {
   const side = html("span", { className: "side" });
   const caption = html("figcaption", {}, html("h3", {}, title), side);
   const drawing = html("div", { className: "drawing" });
-  const told = html("p", { className: "told", ariaLive: "polite" }, reads);
+  const told = html("p", { className: "told", "aria-live": "polite" }, reads);
   const element = html("figure", {}, caption, ...(keys.length ? [html("div", { className: "keys" }, ...keys)] : []), drawing, ...(reads ? [told] : []));
   return { element, drawing, side, caption, told };
 }

@@ -117,7 +117,9 @@ def test_the_page_says_what_is_explained_predicted_and_true(tmp_path, browser):
         "≠ predicted Corn 51 %, true",
         "≠ predicted Corn 90 %, ≠ truth Woods",
     ]
-    assert "Explained: Corn 2, Woods 1, Oats 1. ≠ For 3 of 4 another class is predicted now." in answer(browser, 0)
+    assert "Explained: Corn (2), Woods (1), Oats (1). ≠ For 3 of 4 another class is predicted now." in answer(
+        browser, 0
+    )
     grid = named(browser, "spectral: effects of each probe")
     assert grid.locator(".group").all_text_contents() == ["Corn", "Woods", "Oats"]
     assert grid.locator(".bound").all_text_contents() == ["≠ 1", "≠ 2", "≠ 3"]
@@ -193,6 +195,15 @@ def test_what_hiding_everything_changes_decides_on_a_hint(tmp_path):
     page_of(tmp_path / "new", rows(EQUAL), about, [*measures, (0, "reliance_everything", 0.55)])
     (view,) = page_data(read(tmp_path / "new"))["views"]
     assert [alarm["watch"] for alarm in view["alarms"][0]] == ["soil"]
+
+
+def test_a_band_without_a_watch_that_is_relied_on_is_seen(tmp_path, browser):
+    numbers = {f"reliance/{BANDS[0]}": 0.5, f"reliance/{BANDS[0]}_expected": 0.09, f"reliance/{BANDS[1]}": 0.1,
+               f"reliance/{BANDS[1]}_expected": 0.09, "reliance_everything": 0.8}  # fmt: skip
+    measures = [(0, name, value) for name, value in numbers.items()]
+    assert opened(browser, page_of(tmp_path, rows(EQUAL), {}, measures)) == []
+    assert f"{BANDS[0]} may be relied on Hiding it alone changes 50 %, random sets 9 %." in answer(browser, 3)
+    assert f"{BANDS[1]} may" not in answer(browser, 3)
 
 
 def test_with_one_probe_all_four_answers_are_of_it(tmp_path, browser):

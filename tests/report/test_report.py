@@ -460,6 +460,10 @@ def test_a_history_shows_itself(run, tmp_path):
     assert "3 explained epochs, the last after 3" in text
     assert "spectral" in text
     assert len(text) < 10_000
+    last = found.explanations["spectral"]
+    effects = last.effects[:, 0]
+    strongest = int(effects.abs().mean(0).argmax())
+    assert f"{last.features.names[strongest]} {float(effects[:, strongest].mean()):+.3g}" in text
     assert found.plot().axes
     history(tmp_path, features=NASTY)
     alone = read(tmp_path)

@@ -81,13 +81,13 @@ function directions({ dots, value, half }) {
 
 const explainedWords = (view, m, s) => {
   const words = says(view, m, s);
-  return `Explained: ${view.who(m)[s][1]}${words ? `; ${words}` : ""}.`;
+  return `Explained: ${className(view, view.who(m)[s][1])}${words ? `; ${words}` : ""}.`;
 };
 
 function explainedClasses(view, m, slots) {
   const counts = new Map();
   for (const s of slots) { const [, target] = view.who(m)[s]; counts.set(target, (counts.get(target) || 0) + 1); }
-  const listed = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([target, count]) => `${short(target, 20)} ${count}`).join(", ");
+  const listed = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([target, count]) => `${short(className(view, target), 20)} (${count})`).join(", ");
   const known = slots.filter((s) => view.prediction(m, s).predicted);
   const other = known.filter((s) => differs(view, m, s).predicted).length;
   return `Explained: ${listed}${counts.size > 3 ? ", …" : "."}${other ? ` ≠ For ${other} of ${slots.length} another class is predicted now.` : ""}`;

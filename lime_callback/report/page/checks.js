@@ -39,10 +39,10 @@ function fitCheck(view, m, whose) {
 function classCheck(view, m, whose) {
   const slots = view.chosen(m, whose);
   const { kind } = view.predictions;
-  if (kind === "values" || kind === "binary") return null;
+  // Where several classes of a probe are explained, some are neither predicted nor true by intent.
+  if (kind === "values" || kind === "binary" || view.several) return null;
   const known = slots.filter((s) => view.prediction(m, s).predicted);
   if (!known.length) return check("open", "Classes", "What is predicted was not recorded.");
-  if (view.several && whose.probe === null) return null;
   // Where no truth is known, being another class than the predicted one says all there is.
   const wrong = known.filter((s) => { const other = differs(view, m, s); return other.predicted && other.truth !== false; });
   const what = wrong.some((s) => view.prediction(m, s).truth) ? "neither predicted now nor true" : "not predicted now";
@@ -51,7 +51,7 @@ function classCheck(view, m, whose) {
   const count = new Set(slots.map((s) => view.who(m)[s][0])).size;
   return slots.length > 1
     ? check("look", `${names.length} of ${count} probes explained for a wrong class`, `It is ${what}: ${probeNames(view.run, names)}.`)
-    : check("look", "Explained for a wrong class", `${view.who(m)[slots[0]][1]} is ${what}.`);
+    : check("look", "Explained for a wrong class", `${className(view, view.who(m)[slots[0]][1])} is ${what}.`);
 }
 
 // The share of an explanation's attribution that its strongest feature has, mean over the chosen slots.
@@ -91,6 +91,7 @@ function noiseCheck(view, m, whose) {
 
 function settledCheck(view, m) {
   if (view.run.anew) return check("open", "Settled", "Probes are chosen anew at each epoch, and cannot be compared.");
+  if (m === view.first) return check("open", "Settled", "This is the first explanation.");
   if (!("drift" in view.measures)) return check("open", "Settled", "Whether explanations settled was not recorded.");
   const since = view.measure("settled", m);
   const least = view.run.settings.relevant_change;
@@ -102,7 +103,9 @@ function settledCheck(view, m) {
 function watchChecks(view, m) {
   const names = Object.keys(view.run.watch);
   if (!names.length) return [check("open", "Watches", "No watch was set.")];
-  return names.filter((name) => `watch/${name}` in view.measures || `reliance/${name}` in view.measures).map((name) => {
+  const followed = names.filter((name) => `watch/${name}` in view.measures || `reliance/${name}` in view.measures);
+  if (!followed.length) return [check("open", "Watches", "None is of this view.")];
+  return followed.map((name) => {
     const alarms = view.alarms[m].filter((alarm) => alarm.watch === name);
     const words = [watchWords(view, m, name), ...alarms.map(({ text }) => text)].join(" ");
     return alarms.length ? check("look", `Watch “${short(name)}”${alarms[0].said}`, words) : check("ok", `Watch “${short(name)}”`, words);
@@ -124,6 +127,10 @@ function relianceCheck(view, m) {
   if (!sets.length) return check("open", "Reliance", view.maps ? "Was not measured of regions." : "Was not measured.");
   const [top] = sets.filter(({ watched }) => !watched);
   if (!top) return null;
+  const [hint] = view.alarms[m].filter(({ band }) => band === top.name);
+  if (hint) {
+    return check("look", `${top.name} may be relied on`, `Hiding it alone changes ${amount(view, top.changed)}, random sets ${amount(view, top.expected)}.`);
+  }
   return check("ok", "Reliance", `Most beyond random sets: ${top.name}, hiding it changes ${amount(view, top.changed)}, random sets ${amount(view, top.expected)}.`);
 }
 

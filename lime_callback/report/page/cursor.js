@@ -23,7 +23,10 @@ function readable(place, label, told, cells) {
     reading.told.textContent = reading.read(cell);
   };
   place.addEventListener("focus", () => { if (place.matches(":focus-visible")) go(place.reading.cell ?? place.reading.start()); });
-  place.addEventListener("blur", () => place.reading.mark(null));
+  // What is read beside the picture stands as long as the reader is there.
+  const leave = () => { if (place.reading.told.classList.contains("fleeting")) place.reading.told.textContent = ""; };
+  place.addEventListener("blur", () => { place.reading.mark(null); leave(); });
+  place.addEventListener("pointerleave", leave);
   place.addEventListener("keydown", (event) => {
     const { reading } = place;
     if (event.target !== place || event.ctrlKey || event.metaKey || event.altKey) return;

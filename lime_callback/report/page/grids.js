@@ -99,7 +99,7 @@ function waterfall(place, view, ask, label, told) {
   }
   readable(place, `${view.name}: effects at every epoch. Arrow keys go from cell to cell, Enter goes to the epoch.`, told, {
     ...gridCells(rows, grid, columnsOf(view), Math.max(now, 0)),
-    read: ([i, j]) => `${after(view.run, moments[i])}, ${tellOf(view, moments[i], view.mean(moments[i], ask.whose), grid.columns[j])}`,
+    read: ([i, j]) => `${when(view.run, moments[i])}, ${tellOf(view, moments[i], view.mean(moments[i], ask.whose), grid.columns[j])}`,
     pick: ([i]) => ask.pick(moments[i]),
   });
 }

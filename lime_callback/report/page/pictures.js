@@ -31,7 +31,7 @@ class Cards {
     const shot = (element, i) => html("div", {}, element, notes[i]);
     const maps = html("div", { className: "maps" }, ...(view.run.anew ? [] : [shot(then, 1)]), shot(now, 2));
     const said = html("p", { className: "says" });
-    const told = html("p", { className: "told", "aria-live": "polite" });
+    const told = html("p", { className: "told fleeting", "aria-live": "polite" });
     const root = html("div", { className: "probe" }, button, said,
       html("div", { className: picture ? "shots" : "shots bare" }, ...(picture ? [shot(picture, 0)] : []), maps), told);
     return { root, s, probe, target, name, score, button, said, maps, told, then, now, notes };
@@ -86,7 +86,7 @@ class Cards {
       },
       mark: (f) => { for (const [canvas, m] of all) this.map(view, card, canvas, m, order, f); },
       read: (f) => {
-        const own = (m) => `${asEffect(view.effect(m, card.s, f))}${asHalf(view.quantile * view.effectError(m, card.s, f))} ${after(view.run, m)}`;
+        const own = (m) => `${asEffect(view.effect(m, card.s, f))}${asHalf(view.quantile * view.effectError(m, card.s, f))} ${when(view.run, m)}`;
         const [first, now] = [all[0][1], all[1][1]];
         return `${placed(view, now, card.s, f)}: effect ${own(now)}${first === now ? "" : `; ${own(first)}`}`;
       },

@@ -26,7 +26,8 @@ const asEffect = (value) => {
   const text = minus(value.toFixed(Math.abs(value) < 0.0995 ? 3 : 2));
   return Number(minus(text).replace("−", "-")) === 0 ? "0" : (value > 0 ? "+" : "") + text;
 };
-const asHalf = (half) => (Number.isFinite(half) ? `\u00a0±\u00a0${half.toFixed(half < 0.0995 ? 3 : 2)}` : "");
+const asHalf = (half) => (Number.isFinite(half)
+  ? `\u00a0±\u00a0${half === 0 ? "0" : half < 0.0005 ? "<0.001" : half.toFixed(half < 0.0995 ? 3 : 2)}` : "");
 
 const squared = (value) => (Number.isFinite(value) ? minus(value.toFixed(2)) : "–");
 
@@ -57,9 +58,13 @@ function short(text, most = 26) {
 const epochs = (run, m) => number(run.moments[m][2], 4);
 const after = (run, m) => `after ${epochs(run, m)} ${run.moments[m][2] === 1 ? "epoch" : "epochs"}`;
 
+// The same with the step beside it.
+const when = (run, m) => `${after(run, m)} (step ${run.moments[m][1]})`;
+
 function probeName(run, probe) {
   const known = run.probes.find((entry) => entry.number === probe);
-  return `${known && known.chosen ? "sample" : "probe"} ${probe}`;
+  const isChosen = known ? known.chosen : run.probes.some((entry) => entry.chosen);
+  return `${isChosen ? "sample" : "probe"} ${probe}`;
 }
 
 function probeNames(run, probes, most = 6) {
@@ -78,11 +83,15 @@ function differs(view, m, s) {
   return { predicted: predicted !== target, truth: truth ? truth !== target : undefined };
 }
 
+// A class without a name has a number, which is not to be taken for another number.
+const className = (view, name) => (/^\d+$/.test(name) && view.predictions.kind !== "values" ? `class ${name}` : name);
+
 // What is predicted now, and the truth, beside the name of the explained class: `≠` marks what is other than it.
 function says(view, m, s) {
-  const { predicted, chance, truth } = view.prediction(m, s);
   const { kind } = view.predictions;
-  if (!predicted) return "";
+  const { chance, ...names } = view.prediction(m, s);
+  if (!names.predicted) return "";
+  const [predicted, truth] = [names.predicted, names.truth].map((name) => className(view, name));
   const sure = Number.isFinite(chance) ? ` ${percent(chance)}` : "";
   if (kind === "values") return `predicted ${minus(predicted)}${truth ? `, truth ${minus(truth)}` : ""}`;
   if (kind === "binary") return `predicted ${predicted}${sure}${truth ? `, ${truth === predicted ? "" : "≠ "}truth ${truth}` : ""}`;

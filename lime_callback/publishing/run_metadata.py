@@ -38,8 +38,6 @@ NO_SETTING = {
     "probes": "`run.json` has each of them beside the settings",
     "watch": "`run.json` has them beside the settings",
     "gate": "`run.json` has it beside the settings",
-    "relevant_change": "decides on `changed` and `settled`, which the page explains in its own words",
-    "reliance": "`measures.csv` has it where it was measured",
     "background": "the baseline and `measures.csv` show what the run took from it",
     "time_budget": "the history has the perturbations that it afforded",
 }
@@ -101,11 +99,13 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
             if name not in followed.watched:
                 yield row(f"reliance/{name}", float(reliance.changed[i]))
                 yield row(f"reliance/{name}_expected", float(reliance.expected[i]))
+        yield row("reliance_everything", float(reliance.everything.mean()))  # the page's hints need it
 
 
 def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:
     """Return a run's settings, views, watches and probes as plain values, which become ``run.json``."""
     settings = settings_of(config)
+    kinds = {followed.view.name: followed.kind for followed in views}  # what the outputs are
     if config.auto_output and (scale := chosen_scale(views)) is not None:
         settings["output"] = scale
     return {
@@ -114,10 +114,16 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "wavelengths": _numbers(config.wavelengths),
         "class_names": None if config.class_names is None else [str(name) for name in config.class_names],
         "views": [
-            {"name": view.name, "wavelengths": _numbers(getattr(view, "wavelengths", None))} for view in config.views
+            {
+                "name": view.name,
+                "wavelengths": _numbers(getattr(view, "wavelengths", None)),
+                "kind": kinds.get(view.name),
+            }
+            for view in config.views
         ],
         "settings": {name: settings[name] for name in (*_FIRST, *settings) if name not in NO_SETTING},
         "gate": config.gate,
+        "reference": config.reference is not None,
         "watch": {
             name: {"above": watched_set.above, "below": watched_set.below, "reliance": watched_set.reliance}
             for name, watched_set in config.watch.items()

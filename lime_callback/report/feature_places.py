@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lime_callback.figures.spectral_axis import WATER, SpectralAxis
 from lime_callback.publishing.run_metadata import LARGEST
 from lime_callback.report.base64_arrays import base64_shorts
 
@@ -28,12 +29,11 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
         wavelengths: the channels' wavelengths in nm, or ``None``.
 
     Returns:
-        ``nanometres``: whether positions are wavelengths; ``low`` and ``high``: the ends of the axis; ``gaps``: each
-        gap's two ends; ``cells``: two ends and a feature each; ``order``: the channels by position; ``middles``: the
-        position of each of the ordered channels.
+        ``nanometres``: whether positions are wavelengths; ``low`` and ``high``: the ends of the axis; ``gaps``: the
+        two ends of each stretch without a channel; ``water``: those of water bands with channels; ``cells``: two ends
+        and a feature each; ``order``: the channels by position; ``middles``: the position of each of the ordered
+        channels.
     """
-    from lime_callback.figures.spectral_axis import SpectralAxis
-
     labels = explanation.features.canonical[0, :, 0, 0].numpy()
     axis = SpectralAxis.of(wavelengths if wavelengths and len(wavelengths) == len(labels) else None, len(labels))
     cells: list[list[Any]] = []
@@ -44,17 +44,47 @@ def spectral_places(explanation: Explanation, wavelengths: Sequence[float] | Non
             cells.append([left, right, label])
     low, high = axis.limits
     kept = [[round(left, 3), round(right, 3), label] for left, right, label in cells if label >= 0]
-    return {"nanometres": axis.nanometres, "low": low, "high": high, "gaps": axis.gaps, "cells": kept,
+    return {"nanometres": axis.nanometres, "low": low, "high": high, **_hatched(axis), "cells": kept,
             "order": axis.order.tolist(), "middles": np.round((axis.left + axis.right) / 2, 2).tolist()}  # fmt: skip
 
 
-def named_places(names: Sequence[str]) -> dict[str, Any] | None:
-    """Return the axis of features whose names are wavelengths, such as ``"400-488 nm"``; ``None`` for other names."""
+def _hatched(axis: SpectralAxis) -> dict[str, list[tuple[float, float]]]:
+    """Return the stretches of an axis without a channel, and the water bands that have channels."""
+    empty = axis.left[1:] - axis.right[:-1] > 1e-6
+    gaps = list(zip(axis.right[:-1][empty].tolist(), axis.left[1:][empty].tolist(), strict=True))
+    low, high = axis.limits
+    water = [(max(a, low), min(b, high)) for a, b in WATER if axis.nanometres and a < high and b > low]
+    return {"gaps": gaps, "water": [rest for span in water for rest in _without(span, gaps)]}
+
+
+def _without(span: tuple[float, float], gaps: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the parts of a span outside of gaps, which are in ascending order."""
+    start, end = span
+    rest = []
+    for a, b in gaps:
+        if b <= start or a >= end:
+            continue
+        rest.append((start, a))
+        start = b
+    return [(a, b) for a, b in [*rest, (start, end)] if a < b]
+
+
+def named_places(names: Sequence[str], wavelengths: Sequence[float] | None = None) -> dict[str, Any] | None:
+    """Return the axis of features whose names are wavelengths, such as ``"400-488 nm"``; ``None`` for other names.
+
+    Args:
+        names: the features' names.
+        wavelengths: the channels' wavelengths in nm, if they are known: features end where there is no channel.
+    """
     spans = [_SPAN.fullmatch(name) for name in names]
     cells = [[float(span[1]), float(span[2]), i] for i, span in enumerate(spans) if span is not None]
     if len(cells) < len(names) or not cells or any(a >= b for a, b, _ in cells):
         return None
-    return {"nanometres": True, "low": min(c[0] for c in cells), "high": max(c[1] for c in cells), "gaps": [],
+    hatched: dict[str, Any] = {"gaps": [], "water": []}
+    if wavelengths:
+        hatched = _hatched(SpectralAxis.of(wavelengths, len(wavelengths)))
+        cells = [[a, b, label] for left, right, label in cells for a, b in _without((left, right), hatched["gaps"])]
+    return {"nanometres": True, "low": min(c[0] for c in cells), "high": max(c[1] for c in cells), **hatched,
             "cells": sorted(cells)}  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from lime_callback.explaining.effects import effects
+from lime_callback.explaining.effects import effects, magnitudes
 from lime_callback.surrogates.confidence_intervals import mean_over_probes
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class ViewTable:
         coefficients: the coefficients, float32 ``[E, S, d]``, in units of the output.
         errors: the coefficients' standard errors from the perturbations, float32 ``[E, S, d]``.
         scores: the scores, float32 ``[E, S]``.
+        predicted: what the model predicts, and ``""`` where that is unknown, ``[E][S]``.
+        chances: the predicted classes' probabilities, float32 ``[E, S]``.
+        truths: the classes or values of the labels, and ``""`` where they are unknown, ``[E][S]``.
     """
 
     view: str
@@ -48,13 +51,16 @@ class ViewTable:
     coefficients: NDArray[np.float32]
     errors: NDArray[np.float32]
     scores: NDArray[np.float32]
+    predicted: list[list[str]]
+    chances: NDArray[np.float32]
+    truths: list[list[str]]
 
 
 class ViewMeans(NamedTuple):
     """A view's means over the probes at a moment.
 
     Attributes:
-        mean: mean coefficient of each feature, ``[d]``.
+        mean: mean effect of each feature, ``[d]``.
         half: half of the mean's 95 % interval, ``[d]``; NaN if it is unknown.
         size: mean absolute effect of each feature, ``[d]``.
     """
@@ -76,23 +82,32 @@ def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
         gate: the lowest score of a slot that counts; ``None`` counts all.
     """
     slots = table.who[table.which[moment]]
-    values, errors = (part[moment, : len(slots)].astype(np.float64) for part in (table.coefficients, table.errors))
+    (values, _), known = effects_at(table, moment), np.isfinite(table.coefficients[moment, : len(slots)])
     passed = np.ones(len(slots), bool) if gate is None else table.scores[moment, : len(slots)] >= gate
     passed = passed if passed.any() else ~passed
-    # A feature that a probe does not have is NaN and is no part of the probe's attribution.
-    sizes = effects(*(torch.from_numpy(np.nan_to_num(part, posinf=np.inf)) for part in (values, errors))).abs().numpy()
     probes = np.array([probe for probe, _ in slots])
     each = [np.flatnonzero((probes == probe) & passed) for probe in dict.fromkeys(probes[passed].tolist())]
-    known = np.isfinite(values)
-    by_probe, size = (
-        np.stack([_mean(part[rows], known[rows]) for rows in each]) for part in (values, np.where(known, sizes, np.nan))
-    )
+    by_probe, size = (np.stack([_mean(part[rows], known[rows]) for rows in each]) for part in (values, np.abs(values)))
     each_probe, is_known = torch.from_numpy(by_probe), torch.from_numpy(np.isfinite(by_probe))
     over = mean_over_probes(each_probe, torch.zeros_like(each_probe), is_known)
     half = over.half_width().numpy()
     return ViewMeans(
         over.mean.numpy(), np.where(np.isfinite(half), half, np.nan), np.nan_to_num(_mean(size, is_known.numpy()))
     )
+
+
+def effects_at(table: ViewTable, moment: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the effects of the slots of a moment and their standard errors, both ``[slots, d]``.
+
+    A feature that a probe does not have, which is NaN, has effect 0. An error is infinite if it is unknown.
+    """
+    slots = len(table.who[table.which[moment]])
+    b, e = (
+        torch.from_numpy(np.nan_to_num(part[moment, :slots].astype(np.float64), posinf=np.inf))
+        for part in (table.coefficients, table.errors)
+    )
+    total = magnitudes(b, e).sum(-1, keepdim=True)
+    return effects(b, e).numpy(), torch.where(total > 0, e / torch.where(total > 0, total, 1.0), torch.inf).numpy()
 
 
 def _mean(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
@@ -150,16 +165,19 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
     most = max(map(len, slots))
     shape = (len(moments), most, len(features))
     coefficients, errors = (np.full(shape, np.nan, np.float32) for _ in range(2))
-    scores = np.full(shape[:2], np.nan, np.float32)
+    scores, chances = (np.full(shape[:2], np.nan, np.float32) for _ in range(2))
+    predicted, truths = ([[""] * most for _ in moments] for _ in range(2))
     with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         for row in rows:
             i = at[row.epoch, row.step]
             s, f = slots[i][row.probe, row.target], number[row.feature]
             coefficients[i, s, f], errors[i, s, f] = row.coefficient, row.standard_error
-            scores[i, s] = row.score
+            scores[i, s], chances[i, s] = row.score, row.probability
+            predicted[i][s], truths[i][s] = row.predicted, row.truth
     who: dict[tuple[tuple[int, str], ...], int] = {}
     which = [who.setdefault(tuple(pairs), len(who)) if pairs else -1 for pairs in slots]
-    return ViewTable(view, features, [list(pairs) for pairs in who], which, coefficients, errors, scores)
+    lists = [list(pairs) for pairs in who]
+    return ViewTable(view, features, lists, which, coefficients, errors, scores, predicted, chances, truths)
 
 
 def measures_of(run: RunContents, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:

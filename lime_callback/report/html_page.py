@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from lime_callback.report.run_contents import RunContents
 
-SCRIPTS = ("data.js", "words.js", "drawing.js", "charts.js", "pictures.js", "sections.js", "page.js")
+SCRIPTS = (
+    "data.js", "words.js", "drawing.js", "regions.js", "cursor.js", "bars.js", "grids.js", "lines.js", "pictures.js",
+    "checks.js", "answers.js", "sections.js", "page.js",
+)  # fmt: skip
 """The scripts, in the order in which they stand on the page."""
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lime_callback.pictures.html_table import html_table
-from lime_callback.report.history_tables import epochs_trained, means, measures_of, moments_of, tables_of
+from lime_callback.report.history_tables import (
+    effects_at,
+    epochs_trained,
+    means,
+    measures_of,
+    moments_of,
+    tables_of,
+)
 from lime_callback.report.interval_widths import quantiles
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ def history_html(run: RunContents) -> str:
         (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
         for table in tables_of(run, moments)
     )
-    head = ("view", "R² of rows left out", "drift", "strongest at the last epoch, ± 95 % interval")
+    head = ("view", "R² of rows left out", "drift", "largest effects at the last epoch, ± 95 % interval")
     caption = f"{run.name}: {len(moments)} explained epochs, the last after {epochs_trained(run, moments)[-1]:g}"
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
     return f"<div>{html_table(caption, head, rows)}{notes}</div>"
@@ -64,16 +71,14 @@ def _drift(run: RunContents, view: str) -> str:
 def _strongest(run: RunContents, table: ViewTable, most: int = 3) -> str:
     """Return the strongest features as a text: by mean absolute effect, or by probe if the probes' features differ."""
     last = _last(table)
-    coefficients, errors = table.coefficients[last].astype(np.float64), table.errors[last].astype(np.float64)
     explanation = run.explanations.get(table.view)
     slots = table.who[table.which[last]]
     if explanation is not None and len(explanation.features.mask) > 1:
         names = [f"probe {probe} · {name}" for probe, _ in slots for name in table.features]
-        reach = quantiles(table, explanation)[
-            1
-        ]  # for all of a probe's features at once, since the strongest are picked
-        mean, half = coefficients[: len(slots)].reshape(-1), reach * errors[: len(slots)].reshape(-1)
-        size = np.nan_to_num(np.abs(mean))
+        # Intervals hold for all of a probe's features at once, since the strongest are picked.
+        mean, half = (part.reshape(-1) for part in effects_at(table, last))
+        half = quantiles(table, explanation)[1] * half
+        size = np.abs(mean)
     else:
         names = table.features
         averages = means(table, last, run.about.get("gate"))

@@ -27,7 +27,8 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
         measures: the view's measures at each moment, see :func:`lime_callback.report.history_tables.measures_of`.
 
     Returns:
-        For each moment its alarms, each with the ``watch``, the words ``said`` after its name, and a ``text``.
+        For each moment its alarms, each with the ``watch``, the words ``said`` after its name, and a ``text``; and
+        hints on superbands without a watch, each with the ``band``.
     """
     reaches = alarm_reaches(run, table)
 
@@ -39,8 +40,13 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
         for name, watch in run.about.get("watch", {}).items():
             half = (reaches[moment] or 0.0) * at(moment, f"watch_error/{name}")
             yield from _share_alarm(name, watch, at(moment, f"watch/{name}"), half)
-            changed, expected = at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected")
-            yield from _reliance_alarm(name, watch, changed, expected)
+            everything = at(moment, "reliance_everything")
+            reliance = (at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected"), everything)
+            yield from _reliance_alarm(name, watch, *reliance)
+        for name in _bands(run, measures):
+            numbers = (at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected"))
+            if _stands_out(*numbers, at(moment, "reliance_everything")):
+                yield {"band": name}
 
     return [list(of(moment)) for moment in range(len(table.which))]
 
@@ -78,17 +84,34 @@ def _share_alarm(name: str, watch: Mapping[str, Any], share: float, half: float)
     yield {"watch": name, "said": f": {_percent(share)}", "text": f"It has {than}."}
 
 
-def _reliance_alarm(name: str, watch: Mapping[str, Any], changed: float, expected: float) -> Iterator[dict[str, str]]:
+def _reliance_alarm(
+    name: str, watch: Mapping[str, Any], changed: float, expected: float, everything: float
+) -> Iterator[dict[str, str]]:
     """Yield a hint if hiding a set changes much more than random sets do.
 
-    A run's own alarm also needs a p value and what hiding everything changes, which its measures do not hold.
+    A run's own alarm also needs a p value, which its measures do not hold.
     """
     bound = watch.get("reliance")
-    values = torch.tensor([[changed], [expected], [1.0]], dtype=torch.float64)
-    if _asks_reliance(watch) and (bool(stands_out(*values)) if bound is None else changed - expected > bound):
-        # The numbers are shares of the predictions for classes, else standard deviations; the words fit both.
-        text = f"Hiding it changes {_number(changed)} of what is predicted; {_number(expected)} is expected of random"
-        yield {"watch": name, "said": " may be relied on", "text": f"{text} sets as large."}
+    beyond = _stands_out(changed, expected, everything) if bound is None else changed - expected > bound
+    if _asks_reliance(watch) and beyond:
+        # The bound is a share of the predictions for classes, else standard deviations; the words fit both.
+        than = "much more than" if bound is None else f"more than {_number(bound)} beyond"
+        yield {"watch": name, "said": " may be relied on", "text": f"That is {than} random sets as large."}
+
+
+def _stands_out(changed: float, expected: float, everything: float) -> bool:
+    """Return whether a set changes much more than random sets do.
+
+    Earlier versions did not write what hiding everything changes: it is taken for all predictions then.
+    """
+    everything = 1.0 if math.isnan(everything) else everything
+    return bool(stands_out(*torch.tensor([[changed], [expected], [everything]], dtype=torch.float64)))
+
+
+def _bands(run: RunContents, measures: Mapping[str, Any]) -> list[str]:
+    """Return the superbands whose reliance was measured."""
+    names = (name.removeprefix("reliance/") for name in measures if name.startswith("reliance/"))
+    return [name for name in names if not name.endswith("_expected") and name not in run.about.get("watch", {})]
 
 
 def _asks_reliance(watch: Mapping[str, Any]) -> bool:

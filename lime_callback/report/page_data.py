@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lime_callback.pictures.input_panels import effect_limit
-from lime_callback.report.base64_arrays import base64_floats
+from lime_callback.report.base64_arrays import base64_floats, base64_shorts
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
 from lime_callback.report.history_tables import epochs_trained, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
@@ -36,6 +39,7 @@ def page_data(run: RunContents) -> dict[str, Any]:
             "settings": about.get("settings", {}),
             "watch": about.get("watch", {}),
             "gate": about.get("gate"),
+            "reference": about.get("reference"),
             "anew": about.get("anew", False),
             "probes": about.get("probes", []),
             "views": [_view(run, table, moments) for table in tables_of(run, moments)],
@@ -45,7 +49,8 @@ def page_data(run: RunContents) -> dict[str, Any]:
 
 
 def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str, Any]:
-    axis, maps = _places(run, table)
+    about = _about_view(run, table)
+    axis, maps = _places(run, table, about.get("wavelengths") or run.about.get("wavelengths"))
     measures = measures_of(run, table.view, moments)
     return {
         "name": table.view,
@@ -56,6 +61,7 @@ def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str
         "coefficients": base64_floats(table.coefficients),
         "errors": base64_floats(table.errors),
         "scores": base64_floats(table.scores),
+        "predictions": _predictions(table, about.get("kind")),
         "quantiles": quantiles(table, run.explanations.get(table.view)),
         "limit": effect_limit(len(table.features)),
         "alarms": watch_alarms(run, table, measures),
@@ -65,19 +71,54 @@ def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str
     }
 
 
-def _places(run: RunContents, table: ViewTable) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _about_view(run: RunContents, table: ViewTable) -> dict[str, Any]:
+    views: list[dict[str, Any]] = run.about.get("views", [])
+    return next((about for about in views if about["name"] == table.view), {})
+
+
+def _predictions(table: ViewTable, kind: str | None) -> dict[str, Any]:
+    """Return what is predicted and true of each slot.
+
+    Args:
+        table: the view's table.
+        kind: what the outputs are, see :data:`~lime_callback.outputs.output_kinds.Kind`; ``None`` if the run does not
+            say. They are values then if they are not whole numbers.
+
+    Returns:
+        ``kind``; ``names``: what is predicted or true anywhere, first ``""`` for what is unknown; ``indices``: a name
+        each for what is predicted and what is true, 16-bit ``[E, S, 2]`` in base64; ``chances``: probabilities.
+    """
+    answers = [table.predicted, table.truths]
+    if kind is None:
+        kind = "values" if any(map(_is_value, chain(*table.predicted))) else "classes"
+    if kind == "values":  # three digits, of which there are few different ones
+        answers = [[[text and f"{float(text):.3g}" for text in row] for row in answer] for answer in answers]
+    names = dict.fromkeys(chain([""], *answers[0], *answers[1]))
+    number = {name: i for i, name in enumerate(names)}
+    indices = np.array([[[number[text] for text in row] for row in answer] for answer in answers])
+    return {"kind": kind, "names": list(names), "indices": base64_shorts(np.moveaxis(indices, 0, -1)),
+            "chances": base64_floats(table.chances)}  # fmt: skip
+
+
+def _is_value(text: str) -> bool:
+    try:
+        return not float(text).is_integer()
+    except ValueError:
+        return False
+
+
+def _places(
+    run: RunContents, table: ViewTable, wavelengths: list[float] | None
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """Return the features' axis and their maps, one of which is ``None``; both are if neither is known."""
     explanation = run.explanations.get(table.view)
     if explanation is None or list(explanation.features.names) != table.features:
-        return named_places(table.features), None
+        return named_places(table.features, wavelengths), None
     mask = explanation.features.canonical
     if mask.shape[2] * mask.shape[3] > 1:
         return None, spatial_places(explanation)
     if mask.shape[1] > 1 and mask.shape[0] == 1:
-        view_about: dict[str, Any] = next(
-            (about for about in run.about.get("views", []) if about["name"] == table.view), {}
-        )
-        places = spectral_places(explanation, view_about.get("wavelengths") or run.about.get("wavelengths"))
+        places = spectral_places(explanation, wavelengths)
         return places if places["nanometres"] else named_places(table.features) or places, None
     return None, None
 

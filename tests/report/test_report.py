@@ -9,13 +9,14 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from browser import browser_page
 from logged_names import metrics_of_one_epoch
 from matplotlib.image import imread
+from report_pages import history, named, opened, pixels, views
 from toys import WAVELENGTHS, fit, loader, trainer
 
-from lime_callback import LimeCallback, Superbands, Superpixels, Watch, explain
+from lime_callback import LimeCallback, Watch, explain
 from lime_callback.__main__ import main
+from lime_callback.explaining.effects import magnitudes
 from lime_callback.following.watch_alarms import level, questions
 from lime_callback.publishing.run_metadata import FORMAT, data_uri
 from lime_callback.publishing.sinks import HistoryFile, HistoryRow
@@ -35,59 +36,6 @@ NASTY = [
     "</script><img src=x onerror='window.broken = 1'>",
     '{{style}} & "quotes"',
 ]
-
-
-def views():
-    return [Superpixels("grid", 9), Superbands(6)]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The folder of a run that was explained at three epochs."""
-    folder = tmp_path_factory.mktemp("run")
-    lime = LimeCallback(
-        views(), wavelengths=WAVELENGTHS, n_perturbations=64, probes=3, class_names=["one", "two", "three"],
-        watch={"green": {"bands": (500.0, 600.0), "below": 0.9, "reliance": 0.05}}, pictures=False,
-    )  # fmt: skip
-    with pytest.warns(UserWarning, match="'green' is what the model rests on"):
-        fit(folder, lime, epochs=3)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with browser_page() as page:
-        yield page
-
-
-def opened(page, path, width=1300, height=900, scheme="light"):
-    """Open a page from its file; gives all that it complained about or asked others for."""
-    seen = []
-    page.set_viewport_size({"width": width, "height": height})
-    page.emulate_media(color_scheme=scheme)
-    page.on("console", lambda message: seen.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-    page.on("request", lambda one: seen.append(one.url) if not one.url.startswith(("data:", path.as_uri())) else None)
-    page.goto(path.as_uri())
-    page.wait_for_selector("main svg[role=img]")
-    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
-    return seen
-
-
-def pixels(locator):
-    picture = imread(BytesIO(locator.screenshot()))
-    return (picture[..., :3] * 255).round().astype(np.uint8)
-
-
-def history(folder, epochs=2, probes=2, features=("a", "b", "c", "d"), targets=("Corn",), view="spectral"):
-    """Write a history of made-up numbers."""
-    random = np.random.default_rng(0)
-    rows = [
-        HistoryRow(e, 10 * (e + 1), view, p, target, name, *random.normal(size=2).tolist(), 0.9)
-        for e in range(epochs) for p in range(probes) for target in targets for name in features
-    ]  # fmt: skip
-    HistoryFile(folder / "history.csv").append(rows)
-    return rows
 
 
 def unpacked(text, *shape):
@@ -123,7 +71,7 @@ def test_measures_are_those_that_were_logged(run):
     assert {(row.epoch, row.view) for row in rows} == {(e, v) for e in range(3) for v in ("spatial", "spectral")}
     first = {row.measure for row in rows if row.epoch == 0}
     # So few forwards as these views have suffice for the watch, and not for the superbands besides.
-    assert first == {"epochs"} | metrics_of_one_epoch("green")
+    assert first == {"epochs", "reliance_everything"} | metrics_of_one_epoch("green")
     assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 1}
     assert [row.value for row in rows if (row.view, row.measure) == ("spectral", "epochs")] == [1, 2, 3]
     by_epoch = {row.epoch: row.value for row in rows if (row.view, row.measure) == ("spatial", "score")}
@@ -239,7 +187,7 @@ def test_a_history_alone_is_enough_and_the_page_says_what_is_missing(tmp_path, b
     assert opened(browser, tmp_path / "lime_report.html") == []
     for name in ("measures.csv", "run.json", "spatial.npz"):
         assert browser.get_by_text(f"{name} is not there").is_visible()
-    assert browser.get_by_role("img", name="spectral: coefficients over the spectrum").is_visible()
+    assert browser.get_by_role("img", name="spectral: effects over the spectrum").is_visible()
     assert browser.get_by_role("img", name="spatial: strongest features").is_visible()
     assert browser.locator("canvas[role=img]").count() == 0
     assert "noise is not known" in browser.locator("#glance").inner_text()
@@ -300,13 +248,8 @@ def test_names_are_shown_as_they_are(tmp_path, browser):
 # ---- what a person sees
 
 
-@pytest.fixture(scope="module")
-def path(run, tmp_path_factory):
-    return write_page([read(run)], tmp_path_factory.mktemp("page") / "page.html")
-
-
 SEEN = {
-    "spectral: coefficients over the spectrum": (600, 200),
+    "spectral: effects over the spectrum": (600, 200),
     "spectral: strongest features": (250, 150),
     "spectral: waterfall of effects": (600, 100),
     "spectral: score over the epochs": (250, 120),
@@ -318,10 +261,6 @@ SEEN = {
     "probe 2 · three: map of the effects after 3 epochs. Strongest": (80, 80),
     "probe 2 · three: picture of the input": (80, 80),
 }
-
-
-def named(page, name):
-    return page.get_by_role("img", name=re.compile(re.escape(name))).first
 
 
 def test_each_picture_is_found_by_its_label_and_is_not_blank(path, browser):
@@ -376,16 +315,19 @@ def test_intervals_are_those_of_the_explanations(run, path, browser):
     name = "spectral"
     last = read(run).explanations[name]
     one = f"{OF_VIEW} view.mean(2, {{ probe: 1, target: null }})[what]; }}"
-    own = last.half_widths()[1, 0].numpy()
+    attribution = magnitudes(last.coefficients, last.standard_error).sum(-1)[1, 0]
+    own = (last.half_widths()[1, 0] / attribution).numpy()
     np.testing.assert_allclose(browser.evaluate(one, [name, "halves"]), own, rtol=1e-3)
     rows = f"{OF_VIEW} strongest(view, 2, {{ probe: 1, target: null }}, 3).map((row) => [row.f, row.half]); }}"
-    together = last.half_widths(simultaneous=True)[1, 0]
+    together = last.half_widths(simultaneous=True)[1, 0] / attribution
     for f, half in browser.evaluate(rows, [name, ""]):
         assert half == pytest.approx(float(together[f]), rel=1e-3)
     every = f"{OF_VIEW} view.mean(2, {{ probe: null, target: null }})[what]; }}"
-    mean = mean_over_probes(last.coefficients[:, 0], last.standard_error[:, 0])
+    mean = mean_over_probes(last.effects[:, 0], last.effect_errors[:, 0])
     np.testing.assert_allclose(browser.evaluate(every, [name, "errors"]), mean.error.numpy(), rtol=1e-3)
     np.testing.assert_allclose(browser.evaluate(every, [name, "halves"]), mean.half_width().numpy(), rtol=1e-3)
+    sizes = last.effects[:, 0].abs().mean(0).numpy()
+    np.testing.assert_allclose(browser.evaluate(every, [name, "sizes"]), sizes, atol=1e-5)
 
 
 def test_without_explanations_intervals_are_as_long_as_they_may_be(tmp_path):
@@ -399,12 +341,15 @@ def test_unknown_errors_draw_no_interval_and_say_so(tmp_path, browser):
     unknown = [row._replace(epoch=1, step=20, standard_error=math.inf, score=-0.1) for row in rows]
     HistoryFile(tmp_path / "history.csv").append(unknown)
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
-    bars = named(browser, "spectral: coefficients over the spectrum")
+    bars = named(browser, "spectral: effects over the spectrum")
     assert bars.locator(".whisker").count() == 0
-    assert "no interval known" in bars.text_content()
+    bars.locator("..").focus()
+    browser.keyboard.press("ArrowRight")
+    assert "no interval known" in bars.locator("../../*[@aria-live]").inner_text()
     assert "±" not in named(browser, "spectral: strongest features").text_content()
-    assert all("unsure" in fill for fill in bars.locator("rect:has(title)").evaluate_all(
-        "all => all.map((one) => one.getAttribute('fill'))"))  # fmt: skip
+    fills = bars.locator("rect.bar").evaluate_all("all => all.map((one) => one.getAttribute('fill'))")
+    assert fills
+    assert all("unsure" in fill for fill in fills)
     assert "No intervals" in browser.locator("#glance").inner_text()
     browser.locator("summary", has_text="All numbers").first.click()
     browser.locator("tbody tr").first.wait_for()
@@ -432,29 +377,32 @@ def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
     (view,) = page_data(there)["views"]
     assert [[alarm["watch"] for alarm in alarms] for alarms in view["alarms"]] == [["a"]] * 3
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
-    assert "Watch “a”: 60 %" in browser.locator("#glance").inner_text()
-    assert "Watch “b”" not in browser.locator("#glance").inner_text()  # 0.6 lies within ten errors of 0.5
+    looks = browser.locator("#glance .look > .big, #glance li.look").all_text_contents()
+    assert looks[0].replace("\N{NO-BREAK SPACE}", " ") == "Watch “a”: 60 %"
+    assert not any("Watch “b”" in text for text in looks)  # 0.6 lies within ten errors of 0.5
 
 
 def test_a_probe_can_be_looked_at_alone(run, path, browser):
     assert opened(browser, path) == []
-    label = named(browser, "spectral: coefficients over the spectrum").get_attribute("aria-label")
+    label = named(browser, "spectral: effects over the spectrum").get_attribute("aria-label")
     assert "mean of 3 probes" in label
     button = browser.locator(".probe button").nth(1)
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
-    label = named(browser, "spectral: coefficients over the spectrum").get_attribute("aria-label")
+    label = named(browser, "spectral: effects over the spectrum").get_attribute("aria-label")
     assert f"{button.get_attribute('title')}. Strongest" in label
     strongest = max(
         (row for row in read(run).history if (row.epoch, row.view, row.probe) == (2, "spectral", 1)),
         key=lambda row: abs(row.coefficient),
     )
-    assert f"Strongest: {strongest.feature} {strongest.coefficient:+.3}"[:-1] in label.replace(MINUS, "-")
+    last = read(run).explanations["spectral"]
+    effect = float(last.effects[1, 0, last.features.names.index(strongest.feature)])
+    assert f"Strongest: {strongest.feature} {effect:+.2f}" in label.replace(MINUS, "-")
 
 
 def test_an_alarm_is_seen_at_a_glance(path, browser):
     assert opened(browser, path) == []
-    assert "Watch “green” may be relied on" in browser.locator("#glance .look").all_inner_texts()[-1]
+    assert "Watch “green” may be relied on" in browser.locator("#glance .answers > .look").all_inner_texts()[-1]
 
 
 def test_light_and_dark(path, browser):
@@ -472,7 +420,7 @@ def test_light_and_dark(path, browser):
 def test_on_a_phone_nothing_is_cut_off(path, browser):
     assert opened(browser, path, width=390, height=844) == []
     assert browser.evaluate("document.documentElement.scrollWidth") <= 390
-    box = named(browser, "spectral: coefficients over the spectrum").bounding_box()
+    box = named(browser, "spectral: effects over the spectrum").bounding_box()
     assert 0 <= box["x"] < box["x"] + box["width"] <= 390
 
 
@@ -512,6 +460,10 @@ def test_a_history_shows_itself(run, tmp_path):
     assert "3 explained epochs, the last after 3" in text
     assert "spectral" in text
     assert len(text) < 10_000
+    last = found.explanations["spectral"]
+    effects = last.effects[:, 0]
+    strongest = int(effects.abs().mean(0).argmax())
+    assert f"{last.features.names[strongest]} {float(effects[:, strongest].mean()):+.3g}" in text
     assert found.plot().axes
     history(tmp_path, features=NASTY)
     alone = read(tmp_path)

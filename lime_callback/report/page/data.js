@@ -18,10 +18,13 @@ class View {
     this.coefficients = unpacked(packed.coefficients, Float32Array);
     this.errors = unpacked(packed.errors, Float32Array);
     this.scores = unpacked(packed.scores, Float32Array);
+    this.chances = unpacked(packed.predictions.chances, Float32Array);
+    this.named = unpacked(packed.predictions.indices, Uint16Array);
     this.attributions = new Map();
-    if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
+    this.means = new Map();
     this.reaches = new Map();
-    // Standard errors to either side of a coefficient: its own 95 % interval, and of all features at once.
+    if (this.maps) this.maps.runs = this.maps.runs.map((text) => unpacked(text, Uint16Array));
+    // Standard errors to either side of an effect: its own 95 % interval, and of all features at once.
     [this.quantile, this.quantileOfAll] = packed.quantiles;
     // Superpixel 3 of one probe is not that of another, unless all probes are cut alike.
     this.shared = !this.maps || this.maps.runs.length === 1;
@@ -37,11 +40,18 @@ class View {
   chosen(m, whose) {
     const wanted = ([probe, target]) =>
       (whose.probe === null || whose.probe === probe) && (whose.target === null || whose.target === target);
-    return this.who(m).flatMap((one, s) => (wanted(one) ? [s] : []));
+    return this.who(m).flatMap((slot, s) => (wanted(slot) ? [s] : []));
   }
 
   coefficient(m, s, f) { return this.coefficients[(m * this.slots + s) * this.size + f]; }
   error(m, s, f) { return this.errors[(m * this.slots + s) * this.size + f]; }
+
+  // What the model predicts for a slot's probe, its probability, and the truth; "" and NaN where unknown.
+  prediction(m, s) {
+    const at = m * this.slots + s;
+    const name = (i) => this.predictions.names[this.named[2 * at + i]];
+    return { predicted: name(0), chance: this.chances[at], truth: name(1) };
+  }
 
   // A coefficient's size without what its noise adds, as `lime_callback.explaining.effects.magnitudes` has it.
   magnitude(m, s, f) {
@@ -59,53 +69,75 @@ class View {
     return this.attributions.get(key);
   }
 
-  // A feature's signed share of its slot's attribution.
+  has(m, s, f) { return Number.isFinite(this.coefficient(m, s, f)); }
+
+  // A feature's signed share of its slot's attribution, and its standard error.
   effect(m, s, f) {
     const all = this.attribution(m, s);
     return all > 0 ? Math.sign(this.coefficient(m, s, f)) * this.magnitude(m, s, f) / all : 0;
   }
+  effectError(m, s, f) {
+    const all = this.attribution(m, s);
+    return all > 0 ? this.error(m, s, f) / all : Infinity;
+  }
+  effects(m, s) { return this.features.map((_, f) => this.effect(m, s, f)); }
 
-  // Means over the chosen slots: of each feature the value, its standard error, half of its 95 % interval, the effect,
-  // the mean size of the effects, and the slots' own values. What is not known is not finite.
+  // Summaries of the effects over the chosen slots: for each feature the mean, its standard error, half of its 95 %
+  // interval, the mean size, the parts of that size which raise and lower the output, and the slots' own effects.
+  // What is not known is not finite.
   mean(m, whose) {
-    const gate = this.run.gate;
-    const asked = this.chosen(m, whose);
-    const passed = asked.filter((s) => !Number.isFinite(gate) || this.score(m, s) >= gate);
-    const slots = passed.length ? passed : asked;
-    const probes = slots.map((s) => this.who(m)[s][0]);
-    const found = { slots, values: [], errors: [], halves: [], effects: [], sizes: [], dots: [] };
-    for (let f = 0; f < this.size; f++) {
-      const [dots, own, effect] = [[], new Map(), []];
-      let error = NaN;
-      slots.forEach((s, i) => {
-        const b = this.coefficient(m, s, f);
-        if (!Number.isFinite(b)) return;
-        error = this.error(m, s, f);
-        effect.push(this.effect(m, s, f));
-        own.set(probes[i], [...(own.get(probes[i]) || []), b]);
-        dots.push(b);
-      });
-      // Targets of one probe depend on each other: they are averaged first.
-      const each = [...own.values()].map(average);
-      found.values.push(average(each));
-      const of = each.length > 1 ? errorOf(each) : dots.length === 1 ? error : NaN;
-      found.errors.push(of);
-      found.halves.push(of * (each.length > 1 ? student(each.length) : this.quantile));
-      found.effects.push(average(effect));
-      found.sizes.push(average(effect.map(Math.abs)));
-      found.dots.push(dots);
-    }
-    return found;
+    const key = `${m} ${whose.probe} ${whose.target}`;
+    if (!this.means.has(key)) this.means.set(key, this.meanOf(m, this.counting(m, whose)));
+    return this.means.get(key);
   }
 
-  // The largest mean, with its interval, at any moment: axes reach so far, and stay so over the run.
+  // The chosen slots that pass the gate; all of them if none does.
+  counting(m, whose) {
+    const asked = this.chosen(m, whose);
+    const passed = asked.filter((s) => !Number.isFinite(this.run.gate) || this.score(m, s) >= this.run.gate);
+    return passed.length ? passed : asked;
+  }
+
+  meanOf(m, slots) {
+    const result = { slots, values: [], errors: [], halves: [], sizes: [], raised: [], lowered: [], dots: [] };
+    for (let f = 0; f < this.size; f++) {
+      const dots = slots.filter((s) => this.has(m, s, f)).map((s) => ({ s, value: this.effect(m, s, f) }));
+      // Targets of one probe depend on each other: they are averaged first.
+      const of = new Map();
+      for (const { s, value } of dots) {
+        const [probe] = this.who(m)[s];
+        of.set(probe, [...(of.get(probe) || []), value]);
+      }
+      const each = [...of.values()];
+      const means = each.map(average);
+      const alone = dots.length === 1 ? this.effectError(m, dots[0].s, f) : NaN;
+      const error = means.length > 1 ? errorOf(means) : alone;
+      result.values.push(average(means));
+      result.errors.push(error);
+      result.halves.push(error * (means.length > 1 ? student(means.length) : this.quantile));
+      result.raised.push(average(each.map((all) => average(all.map((value) => Math.max(value, 0))))));
+      result.lowered.push(average(each.map((all) => average(all.map((value) => Math.min(value, 0))))));
+      result.sizes.push(average(each.map((all) => average(all.map(Math.abs)))));
+      result.dots.push(dots);
+    }
+    return result;
+  }
+
+  // The largest effect of a probe at any moment: axes reach so far, and stay so over the run.
   reach(whose) {
-    const key = JSON.stringify(whose);
+    const key = `${whose.probe} ${whose.target}`;
     if (!this.reaches.has(key)) {
-      const most = this.which.map((_, m) => largest(this.mean(m, whose)));
-      this.reaches.set(key, Math.max(0, ...most));
+      this.reaches.set(key, Math.max(0, ...this.which.map((_, m) => this.reachAt(m, whose))));
     }
     return this.reaches.get(key);
+  }
+
+  reachAt(m, whose) {
+    let largest = 0;
+    for (const s of this.counting(m, whose)) {
+      for (let f = 0; f < this.size; f++) largest = Math.max(largest, Math.abs(this.effect(m, s, f)));
+    }
+    return largest;
   }
 
   before(m) {
@@ -114,6 +146,7 @@ class View {
   }
 
   get first() { return this.which.findIndex((list) => list >= 0); }
+  get last() { return this.which.findLastIndex((list) => list >= 0); }
 
   measure(name, m) {
     const line = this.measures[name];
@@ -121,10 +154,15 @@ class View {
     return value === null || value === undefined ? NaN : value;
   }
 
-  // Mean cosine distance of the slots that two moments share: what is left to tell where drift was not written.
-  distance(a, b) {
+  // Mean over the chosen slots that two moments share of `of(slot)`.
+  between(a, b, whose, of) {
     if (a < 0 || b < 0 || this.which[a] !== this.which[b]) return NaN;
-    const all = this.who(b).map((_, s) => {
+    return average(this.chosen(b, whose).map(of));
+  }
+
+  // Mean cosine distance: what is left to tell where drift was not written.
+  distance(a, b, whose) {
+    return this.between(a, b, whose, (s) => {
       let [ab, aa, bb] = [0, 0, 0];
       for (let f = 0; f < this.size; f++) {
         const [x, y] = [this.coefficient(a, s, f), this.coefficient(b, s, f)];
@@ -132,17 +170,24 @@ class View {
       }
       return aa > 0 && bb > 0 ? 1 - ab / Math.sqrt(aa * bb) : NaN;
     });
-    return average(all);
   }
 
-  drift(m) { return "drift" in this.measures ? this.measure("drift", m) : this.distance(this.before(m), m); }
+  // Share of the attribution that went to other features, its noise included.
+  movedApart(a, b, whose) {
+    return this.between(a, b, whose, (s) =>
+      this.features.reduce((sum, _, f) => sum + Math.abs(this.effect(b, s, f) - this.effect(a, s, f)), 0) / 2);
+  }
+
+  drift(m) { return "drift" in this.measures ? this.measure("drift", m) : this.distance(this.before(m), m, ALL); }
   driftFromStart(m) {
     if ("drift_from_start" in this.measures) return this.measure("drift_from_start", m);
-    return m > this.first ? this.distance(this.first, m) : NaN;
+    return m > this.first ? this.distance(this.first, m, ALL) : NaN;
   }
   meanScore(m) { return average(this.who(m).map((_, s) => this.score(m, s))); }
   worstScore(m) { return Math.min(...this.who(m).map((_, s) => this.score(m, s)).filter(Number.isFinite)); }
 }
+
+const ALL = { probe: null, target: null };
 
 function average(values) {
   const finite = values.filter(Number.isFinite);
@@ -155,19 +200,13 @@ const student = (n) => (n < 2 ? NaN : given.students[n - 2]);
 // Standard error of a mean over probes, from their spread.
 function errorOf(values) {
   const [n, mean] = [values.length, average(values)];
-  return Math.sqrt(values.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (n - 1) / n);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1) / n);
 }
 
-const most = (values) => values.filter(Number.isFinite).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-
-// How far bars and whiskers reach; whiskers over few probes can be many times as long, and go on beyond the axis.
-function largest({ values, halves, slots }) {
-  const longest = slots.length > 1 ? most(values) : Infinity;
-  return most(values.map((value, f) => Math.abs(value) + (Number.isFinite(halves[f]) ? Math.min(halves[f], longest) : 0)));
-}
+const largestOf = (values) => values.filter(Number.isFinite).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
 
 const runs = given.runs.map((packed) => {
   const run = { ...packed };
-  run.views = packed.views.map((one) => new View(one, run));
+  run.views = packed.views.map((view) => new View(view, run));
   return run;
 });

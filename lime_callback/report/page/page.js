@@ -2,7 +2,7 @@
 // The page: what the reader has chosen, and everything drawn anew when that changes.
 
 const $ = (id) => document.getElementById(id);
-const chosen = { run: runs[0], m: 0, whose: { probe: null, target: null }, same: true };
+const chosen = { run: runs[0], m: 0, whose: ALL, same: true };
 let timer = null;
 
 // ---- at a glance
@@ -15,14 +15,29 @@ function glance(view, ask) {
     return element;
   }
   for (const answer of [answers.uses, answers.sure, answers.changed, answers.wrong]) {
-    const { title, big, small, level = "", top } = answer(view, ask.m, whose);
-    const said = top
-      ? html("ul", {}, ...top.map((one) => html("li", { title: one.name }, html("span", {}, short(one.name, 44)),
-        html("span", { className: `value ${one.value >= 0 ? "plus" : "minus"}` }, signed(one.value)))))
-      : html("p", { className: "big" }, big);
-    element.append(html("div", { className: level }, html("h3", {}, title), said, html("p", { className: "small" }, small)));
+    const { title, big, small, level = "", rows = [], checks = [] } = answer(view, ask.m, whose);
+    const words = small.filter(Boolean).join(" ");
+    element.append(html("div", { className: level }, html("h3", {}, title), ...(big ? [html("p", { className: "big" }, big)] : []),
+      ...(rows.length ? [html("ul", { className: "uses" }, ...rows.map((row) => usedFeature(view, ask.m, row)))] : []),
+      ...(words ? [html("p", { className: "small" }, words)] : []),
+      ...(checks.length ? [html("ul", { className: "checks" }, ...checks.map(checkLine))] : [])));
   }
   return element;
+}
+
+// A feature: where it is, its name, its share of the attribution, and which way it goes.
+function usedFeature(view, m, row) {
+  return html("li", { title: row.name }, ...(view.maps ? [thumbnail(view, m, row, 34)] : []),
+    html("span", { className: "feature" }, html("b", {}, short(row.name, 60)), html("small", {}, row.detail)),
+    html("b", { className: "value" }, row.share));
+}
+
+const MARKS = { look: ["▲", "look: "], ok: ["✓", "checked: "], open: ["○", "open: "] };
+
+function checkLine({ state, title, text: words }) {
+  const [mark, spoken] = MARKS[state];
+  return html("li", { className: state }, html("span", { className: "mark", "aria-hidden": "true" }, mark),
+    html("span", {}, html("span", { className: "spoken" }, spoken), html("b", {}, title), ` ${words}`));
 }
 
 // ---- controls
@@ -31,11 +46,12 @@ function draw() {
   const { run, m } = chosen;
   const ask = { ...chosen, pick: (moment) => show({ m: moment }), choose: toggleProbe };
   $("epoch").value = m;
+  $("whose").value = JSON.stringify(chosen.whose);
   $("when").textContent = `${after(run, m)} of ${epochs(run, run.moments.length - 1)}, step ${run.moments[m][1]}`;
   $("epoch").setAttribute("aria-valuetext", `${after(run, m)}, step ${run.moments[m][1]}`);
+  $("printed").textContent = `${$("when").textContent} · ${$("whose").selectedOptions[0]?.textContent ?? ""}`;
   $("before").disabled = m === 0;
   $("after").disabled = m === run.moments.length - 1;
-  $("whose").value = JSON.stringify(chosen.whose);
   $("glance").replaceChildren(...run.views.map((view) => glance(view, ask)));
   for (const section of chosen.sections) section.draw(ask);
 }
@@ -57,8 +73,9 @@ function fillWhose(run) {
   for (const view of run.anew ? [] : run.views) {
     for (const [probe, target] of view.lists.flat()) slots.set(JSON.stringify({ probe, target }), `${probeName(run, probe)} · ${short(target)}`);
   }
-  const count = new Set([...slots.keys()].map((one) => JSON.parse(one).probe)).size;
-  const means = several ? [...new Set([...slots.keys()].map((one) => JSON.parse(one).target))] : [null];
+  const known = [...slots.keys()].map((slot) => JSON.parse(slot));
+  const count = new Set(known.map(({ probe }) => probe)).size;
+  const means = several ? [...new Set(known.map(({ target }) => target))] : [null];
   const options = means.map((target) => [JSON.stringify({ probe: null, target }),
     `${run.anew ? "All probes" : `All ${plural(count, "probe")}`}${target === null ? "" : ` · ${short(target)}`}`]);
   $("whose").replaceChildren(...[...options, ...slots].map(([value, name]) => html("option", { value }, name)));
@@ -72,6 +89,7 @@ function open(run) {
   $("notes").hidden = !run.notes.length;
   $("notes").replaceChildren(...run.notes.map((note) => html("li", {}, note)));
   $("epoch").max = run.moments.length - 1;
+  $("inputs").replaceChildren(...pictureSymbols(run));
   const settings = Object.entries({ history: run.path, ...run.settings, ...(run.gate === null ? {} : { gate: run.gate }) });
   $("settings").replaceChildren(...settings.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, String(value))]));
   const sections = run.views.map((view) => new Section(view));
@@ -131,10 +149,26 @@ $("whose").addEventListener("change", () => show({ whose: JSON.parse($("whose").
 $("same").addEventListener("change", () => show({ same: $("same").checked }));
 
 let width = 0;
-new ResizeObserver(() => {
+function fit() {
   const now = $("main").clientWidth;
   if (width && now !== width) draw();
   width = now;
-}).observe($("main"));
+}
+new ResizeObserver(fit).observe($("main"));
+
+// On paper the page is light, and as wide as a sheet. Browsers lay out the sheet without asking again.
+let screenTheme = null;
+function onPaper(printing) {
+  if (printing === (screenTheme !== null)) return;
+  if (printing) screenTheme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = printing ? "light" : screenTheme;
+  if (!printing) screenTheme = null;
+  document.documentElement.classList.toggle("paper", printing);
+  fit();
+}
+const printed = window.matchMedia("print");
+printed.addEventListener("change", () => onPaper(printed.matches));
+window.addEventListener("beforeprint", () => onPaper(true));
+window.addEventListener("afterprint", () => onPaper(printed.matches));
 
 open(runs[0]);

@@ -1,12 +1,14 @@
 "use strict";
 // The sections of the page: one for each view, with a place for each of its pictures, filled by `draw`.
 
-function figure(title, ...parts) {
+// A picture's frame: title, whom it shows, its keys on a line of their own, the drawing, and what is read in it.
+function figure(title, keys = [], reads = "") {
   const side = html("span", { className: "side" });
   const caption = html("figcaption", {}, html("h3", {}, title), side);
   const drawing = html("div", { className: "drawing" });
-  const element = html("figure", {}, caption, drawing, ...parts);
-  return { element, drawing, side, caption };
+  const told = html("p", { className: "told", "aria-live": "polite" }, reads);
+  const element = html("figure", {}, caption, ...(keys.length ? [html("div", { className: "keys" }, ...keys)] : []), drawing, ...(reads ? [told] : []));
+  return { element, drawing, side, caption, told };
 }
 
 function scaleKey(limit) {
@@ -16,38 +18,36 @@ function scaleKey(limit) {
     pen.fillStyle = `rgb(${diverging((i - 59.5) / 59.5, 1).map(Math.round).join()})`;
     pen.fillRect(i, 0, 1, 1);
   }
-  return html("span", { className: "scale" }, `−${number(limit, 2)}`, canvas, `+${number(limit, 2)} effect`);
+  return html("span", { className: "key" }, `−${number(limit, 2)} lowers`, canvas, `+${number(limit, 2)} raises`);
 }
 
-function key(content, ...names) {
-  const swatches = names.map((name) => {
-    const swatch = html("span", { className: `swatch ${name}` });
-    swatch.style.background = `var(--${name})`;
-    return swatch;
-  });
-  return html("span", { className: "key side" }, ...swatches, content);
+function key(content, ...kinds) {
+  return html("span", { className: "key" }, ...kinds.map((kind) => html("span", { className: `swatch ${kind}`, "aria-hidden": "true" })), content);
 }
+
+const barKeys = () => [key("lowers / raises", "minus", "plus"), key("mean’s sign not known", "minus-unsure", "plus-unsure"),
+  key("probe", "spot"), key("mean, 95 %", "diamond")];
+const hatchKeys = ({ axis }) => (axis ? [...(axis.gaps.length ? [key("no channel", "hatched")] : []), ...(axis.water?.length ? [key("water band", "watery")] : [])] : []);
 
 class Section {
   constructor(view) {
     this.view = view;
+    const { run } = view;
     const kind = view.axis ? (view.axis.nanometres ? "by wavelength" : "by channel") : view.maps ? "by region" : "by feature";
-    const id = `view-${view.run.views.indexOf(view)}`;
-    this.tell = html("p", { className: "told" }, "Point at a cell to read it; choose a row to go to its epoch.");
-    this.bars = view.axis && figure("Coefficients");
-    this.pictures = view.maps && figure("Effects on the probes’ pictures");
+    const id = `view-${run.views.indexOf(view)}`;
+    const cells = "Point at a cell to read it, or use Tab and the arrow keys.";
+    const spectra = view.axis?.middles && run.probes.some((probe) => probe.spectrum);
+    this.bars = view.axis && figure("Effects", [...barKeys(), ...(spectra ? [key("input’s spectrum", "line")] : []), ...hatchKeys(view)], cells);
+    this.pictures = view.maps && figure("Effects on the probes’ pictures", [scaleKey(view.limit)]);
+    this.grid = view.shared && view.lists.some((list) => list.length > 1) ? figure("Effects of each probe", [scaleKey(view.limit), ...hatchKeys(view)], cells) : null;
     // Probes that are chosen anew at each epoch cannot be compared over the epochs.
-    this.fall = view.run.anew ? null : figure("Effects at every epoch", this.tell);
-    this.rank = figure("Strongest features");
+    this.fall = run.anew ? null : figure("Effects at every epoch", [scaleKey(view.limit), ...hatchKeys(view)], cells);
+    this.rank = figure("Strongest features", view.axis ? [] : barKeys());
     this.score = figure("How well the fit describes the model");
-    this.drift = view.run.anew ? null : figure("Drift");
-    const watched = Object.keys(view.measures).filter((name) => name.startsWith("watch/"));
-    this.watch = watched.length ? figure("Watched shares of the attribution") : null;
-    this.watched = watched.map((name) => name.slice(6));
-    this.bars?.caption.append(key("lowers / raises", "minus", "plus"), key("not told from 0, or no interval known", "minus-unsure", "plus-unsure"));
-    if (view.axis?.middles && view.run.probes.length) this.bars.caption.append(key("spectrum", "line"));
-    this.fall?.caption.append(scaleKey(view.limit));
-    this.pictures?.caption.append(scaleKey(view.limit));
+    this.drift = run.anew ? null : figure("Drift");
+    this.watched = Object.keys(view.measures).filter((name) => name.startsWith("watch/")).map((name) => name.slice(6));
+    this.watch = figure("Watched shares of the attribution");
+    this.reliance = figure("Reliance: what hiding a set changes");
     this.pictures?.drawing.classList.add("probes");
     this.table = html("details", {}, html("summary", {}, "All numbers of this epoch"));
     this.table.addEventListener("toggle", () => this.fillTable());
@@ -59,31 +59,30 @@ class Section {
 
   // What stands beside what on a wide screen.
   placed() {
-    const as = (kind, one) => { one?.element.classList.add(kind); return one ? [one.element] : []; };
-    const { bars, pictures, fall, rank, score, drift, watch } = this;
-    const top = bars ? [...as("wide", bars), ...as("narrow", rank)] : as("all", pictures);
-    if (bars && fall && !watch) {
-      return [...top, ...as("wide", fall), html("div", { className: "stack narrow" }, score.element, drift.element)];
-    }
-    const beside = bars ? watch : rank;
-    const rest = [score, drift, bars ? null : watch].filter(Boolean);
-    return [...top, ...as(beside ? "wide" : "all", fall), ...as(fall ? "narrow" : "half", beside),
-      ...rest.flatMap((one) => as(rest.length === 3 ? "narrow" : "half", one))];
+    const { bars, pictures, grid, fall, rank, score, drift, watch, reliance } = this;
+    const as = (kind, part) => { part.element.classList.add(kind); return part.element; };
+    const stack = (kind, ...parts) => html("div", { className: `stack ${kind}` }, ...parts.filter(Boolean).map((part) => part.element));
+    const top = bars ? [as("wide", bars), as("narrow", rank)] : pictures ? [as("all", pictures)] : [];
+    const main = [bars ? null : rank, grid, fall].filter(Boolean);
+    const beside = [score, drift, watch, reliance];
+    return main.length ? [...top, stack("wide", ...main), stack("narrow", ...beside)] : [...top, stack("all", ...beside)];
   }
 
   draw(ask) {
     const { view } = this;
     if (!view.explained(ask.m)) return this.absent(ask);
-    const mine = { ...ask, whose: fitting(view, ask), tell: (words) => { this.tell.textContent = words; } };
+    const mine = { ...ask, whose: fitting(view, ask) };
     const who = whoseWords(view, mine);
     const say = (what, whom = who) => `${view.name}: ${what}, ${after(view.run, ask.m)}, ${whom}`;
     const top = inWords(view, ask.m, mine.whose);
     if (this.bars) {
       this.bars.side.textContent = who;
-      spectrumBars(this.bars.drawing, view, mine, `${say("coefficients over the spectrum")}. Strongest: ${top}.`);
+      spectrumBars(this.bars.drawing, view, mine, `${say("effects over the spectrum")}. Strongest: ${top}.`, this.bars.told);
     }
-    this.rank.side.textContent = `${after(view.run, ask.m)} · ${who}`;
+    const alone = mine.whose.probe !== null || !view.shared;
+    this.rank.side.textContent = `${who}${alone ? "" : ", by share of the attribution"}`;
     ranking(this.rank.drawing, view, mine, `${say("strongest features")}: ${inWords(view, ask.m, mine.whose, 10)}.`);
+    this.drawGrid(mine, say);
     this.drawFall(mine, say);
     this.drawLines(mine);
     this.drawPictures(mine);
@@ -92,11 +91,17 @@ class Section {
   }
 
   absent(ask) {
-    for (const one of [this.bars, this.pictures, this.fall, this.rank].filter(Boolean)) {
-      one.drawing.replaceChildren(html("p", {}, `This view was not explained ${after(this.view.run, ask.m)}.`));
+    for (const part of [this.bars, this.pictures, this.grid, this.fall, this.rank].filter(Boolean)) {
+      part.drawing.replaceChildren(html("p", {}, `This view was not explained ${after(this.view.run, ask.m)}.`));
     }
     this.cards = null;
     this.drawLines(ask);
+  }
+
+  drawGrid(ask, say) {
+    if (!this.grid) return;
+    this.grid.side.textContent = "in groups of what is explained; ≠: predicted or true is another class";
+    probeGrid(this.grid.drawing, this.view, ask, `${say("effects of each probe", "all probes")}.`, this.grid.told);
   }
 
   drawFall(ask, say) {
@@ -108,7 +113,7 @@ class Section {
     const count = view.which.filter((list) => list >= 0).length;
     waterfall(this.fall.drawing, view, alone,
       `${say("waterfall of effects", who)}. ${plural(count, "explained epoch")} from top to bottom; the frame marks the one shown. ` +
-      `Effects go from −${number(view.limit, 2)}, blue, to +${number(view.limit, 2)}, orange.`);
+      `Effects go from −${number(view.limit, 2)}, blue, to +${number(view.limit, 2)}, orange.`, this.fall.told);
   }
 
   drawLines(ask) {
@@ -121,7 +126,13 @@ class Section {
       `${view.name}: score over the epochs. R² is ${squared(mean[ask.m])} ${after(run, ask.m)}, and ${squared(worst[ask.m])} for the worst probe.`,
       { low: 0, high: 1, levels: run.gate === null ? [] : [[run.gate, "gate"]] });
     if (this.drift) this.drawDrift(ask, over);
-    if (this.watch) this.drawWatch(ask, over);
+    this.drawWatch(ask, over);
+    const [words, sets] = [`${view.name}: reliance ${after(run, ask.m)}`, view.explained(ask.m) ? reliances(view, ask.m) : []];
+    this.reliance.side.textContent = sets.length ? `by other samples’ values, ${sets.length > 6 ? "largest first; " : ""}▏random sets as large` : "";
+    if (sets.length) {
+      relianceBars(this.reliance.drawing, view, ask.m, `${words}. ${sets.slice(0, 6).map((set) =>
+        `${set.name}: ${amount(view, set.changed)}, random sets ${amount(view, set.expected)}`).join("; ")}.`);
+    } else this.reliance.drawing.replaceChildren(html("p", { className: "none" }, "Reliance was not measured of this view at this epoch."));
   }
 
   drawDrift(ask, over) {
@@ -129,15 +140,24 @@ class Section {
     const { run } = view;
     const [step, way, floor] = [over((m) => view.drift(m)), over((m) => view.driftFromStart(m)), over((m) => view.measure("noise_floor", m))];
     const noise = floor.some(Number.isFinite);
-    this.drift.side.textContent = `to the epoch before; dashed: from the first${noise ? "; grey: noise" : "; noise not known"}`;
+    this.drift.side.textContent = `cosine distance to the epoch before; dashed: from the first${noise ? "; grey: noise" : "; noise not known"}`;
+    if (![...step, ...way].some(Number.isFinite)) {
+      this.drift.drawing.replaceChildren(html("p", { className: "none" }, "There is nothing to compare with yet."));
+      return;
+    }
     lines(this.drift.drawing, run, [
       { values: floor, filled: true }, { values: way, colour: "var(--second)", dashed: true }, { values: step, colour: "var(--ink)" },
-    ], ask, `${view.name}: drift over the epochs. ${answers.changed(view, ask.m).big} ${after(run, ask.m)}. ${answers.changed(view, ask.m).small}`);
+    ], ask, `${view.name}: drift over the epochs. It is ${distance(step[ask.m])} ${after(run, ask.m)}.`);
   }
 
   drawWatch(ask, over) {
     const { view } = this;
     const { run } = view;
+    if (!this.watched.length) {
+      const set = Object.keys(run.watch).length > 0;
+      this.watch.drawing.replaceChildren(html("p", { className: "none" }, set ? "The run’s watches are of other views." : "No watch was set (watch=)."));
+      return;
+    }
     const colours = ["var(--ink)", "var(--second)", "var(--good)", "var(--muted)"];
     const shares = this.watched.map((name, i) => ({
       values: over((m) => view.measure(`watch/${name}`, m)), halves: over((m) => shareQuantile(view, m) * view.measure(`watch_error/${name}`, m)),
@@ -155,8 +175,7 @@ class Section {
   drawPictures(ask) {
     if (!this.pictures) return;
     const { view } = this;
-    const last = view.which.findLastIndex((list) => list >= 0);
-    if (view.run.anew && ask.m !== last) {
+    if (view.run.anew && ask.m !== view.last) {
       this.cards = null;
       this.pictures.drawing.replaceChildren(html("p", {}, "Probes are chosen anew at each epoch; pictures are kept of the last one."));
       return;
@@ -166,23 +185,32 @@ class Section {
       this.cards = new Cards(this.pictures.drawing, view, ask);
       this.made = now;
     }
-    const more = this.cards.more ? `first 16 of ${16 + this.cards.more}; ` : "";
-    this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}choose one by its name`;
+    const more = this.cards.more ? `first ${MOST_CARDS} of ${MOST_CARDS + this.cards.more}; ` : "";
+    this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}choose one by its name; ` +
+      "▲ ▼ and a number name the three strongest regions";
     this.cards.paint(view, ask);
   }
 
   fillTable() {
     while (this.table.children.length > 1) this.table.lastChild.remove();
-    if (!this.table.open || !this.view.explained(chosen.m)) return;
-    const ask = { ...chosen, whose: fitting(this.view, chosen) };
-    const rows = strongest(this.view, ask.m, ask.whose, 400);
+    const { view } = this;
+    if (!this.table.open || !view.explained(chosen.m)) return;
+    const ask = { ...chosen, whose: fitting(view, chosen) };
+    const slots = view.counting(ask.m, ask.whose);
     const line = (cells, kind) => html("tr", {}, ...cells.map((cell) => html(kind, kind === "th" ? { scope: "col" } : {}, cell)));
-    this.table.append(html("div", { className: "scroll" }, html("table", {},
-      html("thead", {}, line(["Feature", "Coefficient", "Standard error", "95 % interval", "Effect"], "th")),
-      html("tbody", {}, ...rows.map((row) => line([
-        row.name, signed(row.value), number(row.error),
-        Number.isFinite(row.half) ? `${number(row.value - row.half)} to ${number(row.value + row.half)}` : "not known", signed(row.effect),
-      ], "td"))))));
+    const body = strongest(view, ask.m, ask.whose, 400).map((row) => {
+      const of = row.dots.length > 1 ? slots : [row.s];
+      const alone = of.length === 1;
+      return line([row.name, percent(row.size), asEffect(row.value),
+        Number.isFinite(row.half) ? `${asEffect(row.value - row.half)} to ${asEffect(row.value + row.half)}` : "not known",
+        signed(average(of.map((s) => view.coefficient(ask.m, s, row.f)))), alone ? number(view.error(ask.m, row.s, row.f)) : "–"], "td");
+    });
+    const scroll = html("div", { className: "scroll", tabIndex: 0 }, html("table", {},
+      html("thead", {}, line(["Feature", "Share of the attribution", "Effect", "95 % interval", "Coefficient", "Standard error"], "th")),
+      html("tbody", {}, ...body)));
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", `${view.name}: all numbers of this epoch`);
+    this.table.append(scroll);
   }
 }
 
@@ -193,7 +221,7 @@ const shareQuantile = (view, m) => student(new Set(view.who(m).map(([probe]) => 
 function fitting(view, ask) {
   if (!view.explained(ask.m) || view.chosen(ask.m, ask.whose).length) return ask.whose;
   const target = { probe: null, target: ask.whose.target };
-  return view.chosen(ask.m, target).length ? target : { probe: null, target: null };
+  return view.chosen(ask.m, target).length ? target : ALL;
 }
 
 // The first probe of those that were chosen, where parts of several cannot be shown together.
@@ -206,6 +234,5 @@ function whoseWords(view, ask) {
   const slots = view.chosen(ask.m, ask.whose);
   if (slots.length === 1) return `${probeName(view.run, view.who(ask.m)[slots[0]][0])} · ${short(view.who(ask.m)[slots[0]][1])}`;
   const [probes, targets] = [0, 1].map((part) => new Set(slots.map((s) => view.who(ask.m)[s][part])).size);
-  const own = targets > 1 ? " (own targets)" : "";
-  return `${view.shared ? "mean of" : "all"} ${plural(probes, "probe")}${own}`;
+  return `${view.shared ? "mean of" : "all"} ${plural(probes, "probe")}${targets > 1 ? ", each with its own class" : ""}`;
 }

@@ -134,8 +134,8 @@ class ProbeSession:
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             if self._writes(trainer):
-                # Lightning counts from 0, and has counted the last epoch when a test follows the training.
-                epoch = trainer.current_epoch + (trainer.state.fn != "test")
+                # Lightning counts from 0, and outside of `fit` has counted the last epoch already.
+                epoch = trainer.current_epoch + (trainer.state.fn == "fit")
                 explained = ExplainedEpoch(epoch, self._step, probes, views, self._alarms)
                 self.publisher.publish(trainer.loggers, run_folder(trainer) / config.name, explained)
             seconds, forwards = time.perf_counter() - started, float(sum(ranks.gather(self._forwards.inputs)))

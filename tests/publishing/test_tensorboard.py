@@ -89,6 +89,20 @@ def test_lines_and_bands_are_the_means_and_their_intervals(run):
         assert {end[epoch].step for end in ends} == {steps[epoch]}
 
 
+@pytest.mark.usefixtures("blank_pictures")
+def test_the_band_of_a_single_probe_is_that_of_its_perturbations(tmp_path):
+    one = LimeCallback(Superbands(3), wavelengths=WAVELENGTHS, probes=1, n_perturbations=64, charts=True, gate=None)
+    fit(tmp_path, one, logger=TensorBoardLogger(tmp_path, name="", version="run"), epochs=1)
+    found, explanation = events(tmp_path), one.explanation("spectral")
+    for i, name in enumerate(explanation.features.names):
+        low, mean, high = (
+            found.Scalars(f"lime_effects/spectral/{name}/{end}")[0].value for end in ("lower", "mean", "upper")
+        )
+        half = float(explanation.effect_errors[0, 0, i] * critical_value(float(explanation.freedom[0])))
+        effect = float(explanation.effects[0, 0, i])
+        assert [low, mean, high] == pytest.approx([effect - half, effect, effect + half], abs=1e-6)
+
+
 def test_histograms_hold_every_effect(run):
     found, history = run
     assert found.Tags()["histograms"] == ["lime_effects/spatial/all", "lime_effects/spectral/all"]

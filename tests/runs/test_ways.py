@@ -72,6 +72,9 @@ def test_validate_then_fit(tmp_path):
     again = trainer(tmp_path, lime)
     again.fit(model, batches(), batches())
     assert again.callback_metrics["lime/spectral/drift"] < 2  # there was something to compare with
+    again.validate(model, batches(), verbose=False)
+    assert sorted({(row.epoch, row.epochs) for row in history(tmp_path)}) == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert len({row.step for row in history(tmp_path)}) == 4
 
 
 @pytest.mark.filterwarnings("ignore:.*(no `val_dataloader`|across ranks is zero)")

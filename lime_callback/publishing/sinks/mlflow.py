@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -95,7 +96,8 @@ def _metrics(report: Report) -> list[Any]:
             of_view, effects = f"{name}_effects/{rest}", view.means.effects.tolist()
             values |= {f"{of_view}/{view.names[i]}": effects[i] for i in view.means.followed}
     now = int(1000 * time.time())
-    return [Metric(_key(name), value, now, report.step) for name, value in values.items()]
+    known = {name: value for name, value in values.items() if math.isfinite(value)}
+    return [Metric(_key(name), value, now, report.step) for name, value in known.items()]
 
 
 def _table(report: Report, means: dict[str, tuple[ViewData, Means]]) -> dict[str, list[Any]]:

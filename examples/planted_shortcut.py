@@ -56,7 +56,7 @@ def main() -> None:
     found = train(args.seed, lime, plant=not args.no_plant, epochs=epochs, logger=logger, say=True)
     if found.alarm is not None:
         print(f"\nThe alarm ended the run in epoch {found.alarm}. Without the callback: --no-watch.")
-    print(f"See the run with:  tensorboard --logdir {args.output / 'planted_shortcut'}")
+    print(f"See the run with:  tensorboard --logdir {args.output / 'planted_shortcut'} --samples_per_plugin=images=500")
 
 
 def watcher(*, pictures: bool = True) -> LimeCallback:

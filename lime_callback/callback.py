@@ -127,6 +127,8 @@ class LimeCallback(Hooks):
         background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation
             set, for what hidden elements become. 0: none.
         pictures: whether to draw; metrics, history and alarms are there without, too.
+        charts: whether TensorBoard and MLflow also get the effect of each followed feature as a chart of its own: up to
+            20 bands or 8 places a view, in TensorBoard with their 95 % intervals and histograms of all effects.
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
         seed: of the designs, of the random orders and of the random sets.
@@ -171,6 +173,7 @@ class LimeCallback(Hooks):
         stem: Literal["auto", "off", False] = "auto",
         background: int = 64,
         pictures: bool = True,
+        charts: bool = False,
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
         name: str = "lime",

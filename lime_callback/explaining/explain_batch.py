@@ -250,6 +250,7 @@ def _conclude(
         n_perturbations=perturber.per_input,
         shape=tuple(batch.inputs.shape[1:]),
         samples=samples,
+        strategies=batch.settings.texts,
     )
     forwards = perturber.per_input + 1 + perturber.grounds
     return ExplainedBatch(explanation, whole, degenerate, weak, batch_size=0, forwards=forwards)

@@ -6,6 +6,7 @@ Letters: ``B`` inputs, ``T`` targets, ``n`` perturbations, ``d`` features, ``*di
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ class Explanation:
         n_perturbations: number of the design's rows, n.
         shape: one input's shape, ``dims``.
         samples: the data that was fitted, or ``None`` if it was left out.
+        strategies: the design, baseline, kernel and surrogate, in words; empty if they are unknown, as in files of
+            earlier versions.
     """
 
     coefficients: Tensor
@@ -75,6 +78,33 @@ class Explanation:
     n_perturbations: int
     shape: tuple[int, ...]
     samples: Samples | None = None
+    strategies: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say in a few lines what was explained and how well; the tensors are attributes."""
+        (batch, targets, _), kind = self.coefficients.shape, self.features.kind
+        counts = self.features.present.sum(1).tolist()
+        size = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{max(counts)}"
+        score, gap = self.score.flatten().double(), self.gap.flatten().double().abs()
+        lines = [
+            f"Explanation of {batch} input{'s' * (batch != 1)} x {targets} target{'s' * (targets != 1)} x {size} "
+            f"features ({kind}), {self.n_perturbations} perturbations each",
+            ", ".join(self.strategies),
+            f"R² of rows left out: median {score.quantile(0.5):.2f}, least {score.min():.2f}; gap: at most "
+            f"{gap.max():.2f} standard deviations of the outputs",
+            f"strongest of input 0 for output {int(self.targets[0, 0])}: {self._strongest()}",
+        ]
+        return "\n  ".join(filter(None, lines))
+
+    def _strongest(self) -> str:
+        """Name the first input's and target's strongest feature, with its effect and interval."""
+        effects, errors = (part[0, 0].detach().double().cpu() for part in (self.effects, self.effect_errors))
+        strongest, count = int(effects.abs().argmax()), int(self.features.present[0].sum())
+        half = float(errors[strongest] * critical_value(float(self.freedom[0]), of=count))
+        if effects[strongest] == 0:
+            return "no feature, since no effect is known to be above its noise"
+        name = reprlib.repr(self.features.names[strongest])
+        return f"{name}, effect {effects[strongest]:+.2f} ± {f'{half:.2f}' if math.isfinite(half) else 'unknown'}"
 
     def heatmap(self) -> Tensor:
         """Each element's coefficient, ``[B, T, *dims]``; 0 for elements that are never hidden."""

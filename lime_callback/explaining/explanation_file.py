@@ -46,6 +46,7 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
         "per_input": explanation.features.per_input,
         "n_perturbations": explanation.n_perturbations,
         "shape": explanation.shape,
+        "strategies": explanation.strategies,
         "group": explanation.samples.group if explanation.samples is not None else 1,
         "chance": explanation.samples is not None and explanation.samples.chance,
         "period": None if explanation.samples is None else explanation.samples.period,
@@ -109,6 +110,7 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
             n_perturbations=int(about["n_perturbations"]),
             shape=tuple(about["shape"]),
             samples=Samples(**parts, **told) if parts else None,
+            strategies=tuple(about.get("strategies", ())),
         )
         _check_whole(explanation)
         return explanation

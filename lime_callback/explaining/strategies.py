@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -80,6 +81,12 @@ class Strategies:
                 )
             strategy = theirs.get(name) or _resolved(name, default if value is None else value)
             object.__setattr__(self, name, strategy)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The design, baseline, kernel and surrogate in words, each of at most 80 characters."""
+        named = (self.design, self.baseline, self.kernel, self.surrogate)
+        return tuple(textwrap.shorten(repr(strategy), 80, placeholder=" …") for strategy in named)
 
 
 def _resolved(name: str, value: Any) -> Design | Kernel | Baseline | Surrogate:

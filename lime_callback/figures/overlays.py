@@ -110,7 +110,8 @@ def draw_places(
         figure: the page.
         image: the picture, uint8 ``[H, W, 3]``.
         segments: the number of each pixel's feature, ``[H, W]``.
-        names: what is written into features, by their numbers.
+        names: what is written into features, by their numbers, the most important first; a name that would cover an
+            earlier one is left out.
         box: left, top, width, height in pixels.
     """
     small = _drawn(image, box)
@@ -120,15 +121,19 @@ def draw_places(
     draw_lines(figure, kept, box, colour=style.PAPER, width=2.4)
     draw_lines(figure, kept, box, colour=style.INK, width=1.0)
     left, top, width, height = box
+    taken: list[tuple[float, float, float]] = []
     for feature, name in names.items():
         inside = kept == feature
-        if inside.any():
-            row, column, room = _centre(inside)
-            x, y = left + (column + 0.5) * width / kept.shape[1], top + (row + 0.5) * height / kept.shape[0]
-            cut = style.fit(name, max(2 * room * width / kept.shape[1], _SHORT))
-            half = style.text_width(cut) / 2
-            x = min(max(x, left + half), left + width - half)
-            style.write(figure, x, y, cut, ha="center", va="center_baseline", halo=style.PAPER)
+        if not inside.any():
+            continue
+        row, column, room = _centre(inside)
+        x, y = left + (column + 0.5) * width / kept.shape[1], top + (row + 0.5) * height / kept.shape[0]
+        text = style.fit(name, max(2 * room * width / kept.shape[1], _SHORT))
+        half = style.text_width(text) / 2
+        x = min(max(x, left + half), left + width - half)
+        if all(abs(x - at) >= half + reach or abs(y - level) >= style.TEXT for at, level, reach in taken):
+            style.write(figure, x, y, text, ha="center", va="center_baseline", halo=style.PAPER)
+            taken.append((x, y, half))
 
 
 def _centre(inside: NDArray[np.bool_]) -> tuple[int, int, float]:

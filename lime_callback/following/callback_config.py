@@ -63,6 +63,7 @@ class CallbackConfig:
     max_batch_size: int | None
     time_budget: TimeBudget | None
     pictures: bool
+    charts: bool
     on_error: Literal["warn", "raise"]
     seed: int
     name: str
@@ -111,6 +112,7 @@ class CallbackConfig:
             max_batch_size=None if largest is None else check_count("max_batch_size", largest),
             time_budget=TimeBudget.of(given["time_budget"]),
             pictures=check.check_flag("pictures", given["pictures"]),
+            charts=check.check_flag("charts", given["charts"]),
             on_error=check.check_one_of("on_error", given["on_error"], ("warn", "raise")),
             seed=check_count("seed", given["seed"], 0),
             name=check.check_name("name", given["name"]),

@@ -17,7 +17,7 @@ class ExplainedEpoch:
     """An explained epoch and its results.
 
     Args:
-        epoch: the epoch's number, counted from 0.
+        epoch: the epoch's number, counted from 1; 0 before any training.
         step: the step under which Lightning logs this epoch's scalars.
         probes: the explained samples.
         views: the explained views.

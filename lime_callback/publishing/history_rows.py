@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lime_callback.outputs.targets import target_name
@@ -29,17 +30,17 @@ def history_rows(
     epoch, step, view = explained.epoch, explained.step, followed.view.name
     assert followed.last is not None, "explain comes first"
     explanation, numbers = followed.last, explained.probes.numbers
-    names = explanation.features.names
+    names, epochs = explanation.features.names, followed.series.epochs[-1]
     present = explanation.features.present.expand(len(explanation.score), -1).tolist()
     coefficients, errors = explanation.coefficients.tolist(), explanation.standard_error.tolist()
     for probe, targets in enumerate(explanation.targets.tolist()):
         number = probe if numbers is None else numbers[probe]
         for t, target in enumerate(targets):
             score = float(explanation.score[probe, t])
-            cells = () if followed.now is None else followed.now.cells(probe, target, class_names)
+            cells = ("", math.nan, "") if followed.now is None else followed.now.cells(probe, target, class_names)
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
                         epoch, step, view, number, target_name(target, class_names), name,
-                        coefficients[probe][t][i], errors[probe][t][i], score, *cells,
+                        coefficients[probe][t][i], errors[probe][t][i], score, *cells, epochs,
                     )  # fmt: skip

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
+from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.following.followed_view import FollowedView
@@ -50,11 +54,13 @@ def view_data(
         names=followed.last.features.names,
         score=float(followed.last.score.mean()),
         rows=rows,
+        effects=_all_effects(followed.last),
         metrics=followed.measured,
         later=tuple(followed.metrics),
         means=_means(followed, class_names),
         segmented=partial(
             _segmented,
+            followed.first or followed.last,
             followed.last,
             followed.now,
             probes,
@@ -79,29 +85,54 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     most = _BANDS if last.features.canonical.shape[1] > 1 else _PLACES
     followed = sorted(torch.nan_to_num(first).argsort(descending=True, stable=True)[:most].tolist())
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
-    lines = torch.stack([reference[0] for reference in series.coefficients])[:, followed]
+    lines = torch.stack([effects[0] for effects in series.effects])[:, followed]
     return Means(
         target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
+        effects=series.effects[-1][0].numpy(),
+        halves=_effect_halves(last, passes_gate(last, gate)).numpy(),
+        sizes=series.sizes[-1][0].numpy(),
         coefficients=series.coefficients[-1][0].numpy(),
         errors=series.errors[-1][0].numpy(),
         noises=series.noises[-1][0].numpy(),
-        halves=series.halves[-1][0].numpy(),
         followed=followed,
         epochs=list(series.epochs),
         lines=lines.numpy(),
     )
 
 
+def _effect_halves(explanation: Explanation, counts: Tensor) -> Tensor:
+    """Return half of the 95 % intervals of the first target's mean effects, ``[d]``.
+
+    They come from the spread over the probes, and for a single probe from the perturbations.
+
+    Args:
+        explanation: the explanation.
+        counts: which explanations enter the means, bool ``[P, T]``.
+    """
+    values, errors = explanation.effects[:, 0], explanation.effect_errors[:, 0]
+    if len(values) == 1:
+        return errors[0] * critical_value(explanation.freedom.double())[0]
+    among = explanation.features.present.expand(values.shape) & counts[:, :1]
+    return mean_over_probes(values, torch.zeros_like(values), among).half_width()
+
+
+def _all_effects(explanation: Explanation) -> NDArray[np.floating[Any]]:
+    """Return the effects of all features that the probes have."""
+    values = explanation.effects
+    return values[explanation.features.present.unsqueeze(1).expand(values.shape)].numpy()
+
+
 def _segmented(
-    last: Explanation, now: ProbePredictions | None, probes: Probes, wavelengths: Sequence[float] | None,
-    class_names: Sequence[str] | None,
+    first: Explanation, last: Explanation, now: ProbePredictions | None, probes: Probes,
+    wavelengths: Sequence[float] | None, class_names: Sequence[str] | None,
 ) -> list[Segmented]:  # fmt: skip
-    """Return each probe with the regions of its picture, and their coefficients for its first target."""
+    """Return each probe with the regions of its picture, and their effects for its first target."""
     from lime_callback.figures import composite
 
     images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
     segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
-    halves = last.half_widths(simultaneous=True)
+    present = last.features.present.expand(len(images), -1)
+    order = torch.where(present, first.effects[:, 0].abs(), -1.0).argsort(descending=True, stable=True)
     segmented = []
     for p, image in enumerate(images):
         number = p if probes.numbers is None else probes.numbers[p]
@@ -109,6 +140,8 @@ def _segmented(
         predicted_and_true = "" if now is None else f", {now.text(p, target, class_names)}"
         text = f"{target_name(target, class_names)}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
-        values = (np.asarray(part[p, 0]) for part in (last.coefficients, halves))
-        segmented.append(Segmented(name, text, image, segments[p], *values))
+        count = int(present[p].sum())
+        halves = last.effect_errors[p, 0] * critical_value(float(last.freedom[p]), of=count)
+        effects, regions = last.effects[p, 0].numpy(), order[p, :count].tolist()
+        segmented.append(Segmented(name, text, image, segments[p], effects, halves.numpy(), regions))
     return segmented

@@ -117,7 +117,15 @@ class Publisher:
                 texts[f"{config.name}/about"] = card(config, explained)
             self._card_shown = True
         report = Report(
-            explained.epoch, explained.step, {}, texts, explained.alarms, views, config.name, self._settings
+            explained.epoch,
+            explained.step,
+            {},
+            texts,
+            explained.alarms,
+            views,
+            config.name,
+            self._settings,
+            charts=config.charts,
         )
         self.delivery.present(sinks, report, requests_of_views)
 

@@ -32,6 +32,9 @@ _HOW_TO_READ = """\
   the loss is flat.
 - **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
   Worry where drift leaves the shade late in a run.
+
+Epochs count from 1. TensorBoard keeps ten pictures of each kind, the newest among them, which has the first explanation
+or all epochs in it; `tensorboard --logdir ... --samples_per_plugin images=1000` keeps all.
 """
 
 
@@ -50,6 +53,7 @@ NOT_TOLD = {
     "max_batch_size": "changes no result",
     "stem": "changes no result",
     "pictures": "changes no result",
+    "charts": "changes no result",
     "on_error": "changes no result",
     "choice": "a field that is told as `probes`",
     "auto_output": "a field that is told as `output`",

@@ -89,8 +89,9 @@ class RunMetadata:
 
 def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[MeasureRow]:
     """Yield a view's last measures; a measure that needs an earlier explanation is left out before there is one."""
-    row = partial(MeasureRow, explained.epoch, explained.step, followed.view.name)
-    yield row("epochs", followed.series.epochs[-1])
+    epochs = followed.series.epochs[-1]
+    row = partial(MeasureRow, explained.epoch, explained.step, followed.view.name, epochs=epochs)
+    yield row("epochs", epochs)
     for name, value in followed.measured.items():
         yield row(name, value)
     reliance = followed.reliance

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lime_callback.report.run_contents import RunContents
 
 Moment = tuple[int, int]
-"""Epoch, counted from 0, and step."""
+"""Epoch, counted from 1, and step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def epochs_trained(run: RunContents, moments: Sequence[Moment]) -> list[float]:
     for moment in moments:
         epoch = moment[0]
         seen[epoch] += 1
-        trained.append(known.get(moment, epoch + seen[epoch] / count[epoch]))
+        trained.append(known.get(moment, epoch - 1 + seen[epoch] / count[epoch]))
     return trained
 
 

@@ -134,7 +134,9 @@ class ProbeSession:
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             if self._writes(trainer):
-                explained = ExplainedEpoch(trainer.current_epoch, self._step, probes, views, self._alarms)
+                # Lightning counts from 0, and outside of `fit` has counted the last epoch already.
+                epoch = trainer.current_epoch + (trainer.state.fn == "fit")
+                explained = ExplainedEpoch(epoch, self._step, probes, views, self._alarms)
                 self.publisher.publish(trainer.loggers, run_folder(trainer) / config.name, explained)
             seconds, forwards = time.perf_counter() - started, float(sum(ranks.gather(self._forwards.inputs)))
             self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(n)}
@@ -221,7 +223,7 @@ class ProbeSession:
         self._draws_again = False
         views = self.loop.recall(self._context(self._model(trainer, module, probes)))
         if views and self._epoch is not None and self._writes(trainer):
-            explained = ExplainedEpoch(self._epoch, self._step, probes, views, self._alarms)
+            explained = ExplainedEpoch(self._epoch + 1, self._step, probes, views, self._alarms)
             self.publisher.show(trainer.loggers, run_folder(trainer) / self.config.name, explained)
 
     def _writes(self, trainer: Any) -> bool:

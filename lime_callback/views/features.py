@@ -99,6 +99,14 @@ class Features:
         """The number of features d, of the input that has most."""
         return len(self.names)
 
+    @property
+    def kind(self) -> str:
+        """What the features tell apart, in words."""
+        _, channels, *pixels = self.canonical.shape
+        if max(pixels) == 1:
+            return "groups of channels" if self.layout.has_pixels else "elements"
+        return "superpixels" if channels == 1 else "channels and pixels"
+
     @cached_property
     def present(self) -> Tensor:
         """Which features an input really has, bool ``[B or 1, d]``."""

@@ -1,6 +1,6 @@
 """``explain`` gives exact answers where they are known, and the same answers however the work is cut."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from inspect import signature
 from traceback import extract_stack
 
@@ -360,3 +360,70 @@ def test_few_frames_lie_between_the_explanation_and_the_forward():
     explain(forward, torch.rand(2, 5), torch.arange(5), n_perturbations=32)
     assert frames[0] <= 7  # the inputs as they are
     assert max(frames) <= 9  # perturbations, whose batches are shared out and made smaller where memory runs out
+
+
+# ---- what an explanation says of itself
+
+
+def seeded():
+    return torch.Generator().manual_seed(3)
+
+
+def told(inputs, mask=None, names=None, forward=None, **settings):
+    """The lines that an explanation prints, and the explanation."""
+    mask = torch.arange(4).view(1, 4, 1, 1) if mask is None else mask
+    features = Features(mask, names or [f"band {i}" for i in range(int(mask.max()) + 1)], Layout("CHW"))
+    weights = torch.tensor([3.0, -1.0, 0.5, 0.0]).view(4, 1, 1)
+    forward = forward or (lambda x: torch.stack([(weights * x).mean((1, 2, 3)), x.mean((1, 2, 3))], 1))
+    found = explain(forward, inputs, features, baseline="zero", n_perturbations=64, **settings)
+    lines = repr(found).splitlines()
+    assert len(lines) <= 5
+    assert all(len(line) < 200 for line in lines)
+    assert "tensor" not in repr(found)
+    return lines, found
+
+
+def test_an_explanation_prints_what_it_is():
+    (first, strategies, fit, strongest), found = told(1 + torch.rand(3, 4, 5, 5, generator=seeded()), target=[0, 1])
+    assert first.startswith("Explanation of 3 inputs x 2 targets x 4 features (groups of channels), 16 perturbations")
+    assert [part.partition("(")[0].strip() for part in strategies.split("), ")] == [
+        "Orthogonal", "Constant", "Cosine", "Ridge",
+    ]  # fmt: skip
+    assert f"median {found.score.median():.2f}, least {found.score.min():.2f}; gap: at most 0" in fit
+    effect = found.effects[0, 0, 0]
+    assert strongest == f"  strongest of input 0 for output 0: 'band 0', effect {effect:+.2f} ± 0.00"
+
+
+def test_an_explanation_of_a_file_prints_the_same(tmp_path):
+    lines, found = told(torch.rand(2, 4, 5, 5, generator=seeded()))
+    found.save(tmp_path / "saved.npz")
+    assert repr(Explanation.load(tmp_path / "saved.npz")).splitlines() == lines
+    assert len(repr(replace(found, strategies=())).splitlines()) == 3  # of a version that did not write them
+
+
+@pytest.mark.filterwarnings("ignore:The explanation of input 0 is degenerate")
+def test_an_explanation_of_one_input_and_a_constant_model_names_no_feature():
+    (first, _, fit, strongest), _ = told(torch.rand(1, 4, 5, 5), forward=lambda x: x.new_ones(len(x)))
+    assert first.startswith("Explanation of 1 input x 1 target x 4 features")
+    assert "median 0.00, least 0.00" in fit
+    assert strongest.endswith("no feature, since no effect is known to be above its noise")
+
+
+def test_an_explanation_of_padded_features_says_how_many_there_are():
+    mask = torch.stack([torch.arange(25), torch.arange(25) % 3]).view(2, 1, 5, 5)
+    (first, *_), _ = told(torch.rand(2, 4, 5, 5), mask)
+    assert "2 inputs x 2 targets x 3 to 25 features (superpixels)" in first
+
+
+@pytest.mark.filterwarnings("ignore:The explanation of input 0 is degenerate")
+def test_an_explanation_of_too_few_rows_knows_no_interval():
+    inputs = torch.rand(1, 4, 5, 5, generator=seeded())
+    (*_, strongest), _ = told(inputs, torch.arange(100).view(1, 4, 5, 5))
+    assert strongest.endswith("± unknown")
+
+
+def test_an_explanation_shortens_long_names():
+    names = ["very " * 100 + "long", "b" * 500, "c\n" * 50, "d"]
+    (*_, strongest), _ = told(1 + torch.rand(1, 4, 5, 5, generator=seeded()), names=names)
+    assert "'very very" in strongest
+    assert "..." in strongest

@@ -333,7 +333,7 @@ def test_pinned_probes_are_those_of_the_first_validation(tmp_path, choice):
     torch.testing.assert_close(probes.inputs, Samples().x[list(probes.numbers)])
     assert probes.labels.tolist() == Samples().y[list(probes.numbers)].tolist()
     rows = read_history(tmp_path / "lime" / "history.csv")
-    assert {(row.epoch, row.probe) for row in rows} == {(e, n) for e in range(3) for n in probes.numbers}
+    assert {(row.epoch, row.probe) for row in rows} == {(e, n) for e in (1, 2, 3) for n in probes.numbers}
     assert one.callback_metrics["lime/spectral/drift"] < 2
 
 
@@ -342,7 +342,7 @@ def test_probes_that_are_chosen_anew_are_those_of_each_validation_and_have_no_dr
     lime, seen = callback(choice), Outputs()
     one, _ = fit(tmp_path, lime, seen, model=Slow, epochs=3)
     rows = read_history(tmp_path / "lime" / "history.csv")
-    found = [{row.probe for row in rows if row.epoch == epoch} for epoch in range(3)]
+    found = [{row.probe for row in rows if row.epoch == epoch} for epoch in (1, 2, 3)]
     assert found == [set(expected(choice, y)) for y in seen.found]
     assert len({frozenset(one) for one in found}) > 1
     names = {name.rsplit("/", 1)[1] for name in one.callback_metrics if name.startswith("lime/spectral/")}
@@ -368,7 +368,7 @@ def test_probes_that_are_chosen_anew_are_chosen_only_when_it_is_time(tmp_path):
     # All candidates, then for each view its targets, the probes, these with nothing shown, and all on/off rows.
     assert by_epoch[2] == 48 + 2 * (1 + 1 + 1 + 2**4) + 2 * (1 + 1 + 1 + 2**3)
     assert by_epoch[1] == by_epoch[3] == 0
-    assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [0, 2]
+    assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [1, 3]
 
 
 def test_choosing_costs_are_told(tmp_path):
@@ -394,7 +394,7 @@ def test_a_choice_that_finds_nothing_explains_nothing_and_tries_again(tmp_path, 
         one, _ = fit(tmp_path, lime, model=Right, data=data, epochs=2)
     said = [record.message for record in caplog.records if "LimeCallback" in record.message]
     assert "LimeCallback 'lime': there are no validation samples that are misclassified, so none is explained." in said
-    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {1}
+    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {2}
     assert len(lime._validation.probes) == 8
     assert one.callback_metrics["lime/spectral/score"] != 0
 
@@ -463,7 +463,7 @@ def test_a_checkpoint_is_a_reference_for_probes_that_are_chosen_anew(tmp_path):
 
 
 def test_without_validation_samples_of_the_training_set_are_chosen(tmp_path):
-    for choice, epochs in ((HighestLoss(3), {0, 1}), (HighestLoss(3, anew=True), {0, 1}), (OnePerClass(), {0, 1})):
+    for choice, epochs in ((HighestLoss(3), {1, 2}), (HighestLoss(3, anew=True), {1, 2}), (OnePerClass(), {1, 2})):
         lime = callback(choice)
         fit(tmp_path / type(choice).__name__ / str(choice.anew), lime, limit_val_batches=0)
         (path,) = (tmp_path / type(choice).__name__ / str(choice.anew)).rglob("history.csv")
@@ -537,7 +537,7 @@ def test_a_resumed_run_that_chooses_anew_says_nothing_of_other_samples(tmp_path)
     resumed(tmp_path, choice, 2)
     _, said, history = resumed(tmp_path, choice, 4, tmp_path / "kept" / "epoch=1.ckpt")
     assert not said
-    assert {row.epoch for row in read_history(history)} == {0, 1, 2, 3}
+    assert {row.epoch for row in read_history(history)} == {1, 2, 3, 4}
 
 
 def test_the_checkpoint_loads_weights_only(tmp_path):

@@ -27,8 +27,12 @@ pytestmark = pytest.mark.xdist_group("dashboards")  # one process makes the run 
 def run(tmp_path_factory):
     """The folder of a run that the callback has explained twice."""
     folder = tmp_path_factory.mktemp("run")
-    lime = LimeCallback(wavelengths=WAVELENGTHS, views=[Superpixels("grid", 9), Superbands(6)], n_perturbations=64)
-    fit(folder, lime, logger=TensorBoardLogger(folder))
+    views = [Superpixels("grid", 9), Superbands(6)]
+    fit(
+        folder,
+        LimeCallback(wavelengths=WAVELENGTHS, views=views, n_perturbations=64, charts=True),
+        logger=TensorBoardLogger(folder),
+    )
     return folder
 
 
@@ -61,7 +65,7 @@ def test_tensorboard_has_curves_beside_the_pictures(run):
 def test_tensorboard_draws_lines_in_their_bands(run, tmp_path):
     """A chart of all, and one of each: TensorBoard gives all lines of a run one colour."""
     bands = ["450 nm", "520 nm", "580 nm", "640 nm", "700 nm", "760 nm"]
-    together = "all that are followed: means with their 95 % intervals"
+    together = "all that are followed: mean effects with their 95 % intervals"
     squares = [title for title in chart_titles(run) if title.startswith("superpixel")]
     assert len(squares) == 8
     assert_charts_in_tensorboard(run, [together, *squares, together, *bands], tmp_path / "charts.png")
@@ -75,9 +79,9 @@ def chart_titles(run):
 def test_tensorboard_shows_histograms_and_the_card(run):
     with browser_page() as page, tensorboard(run) as address:
         troubles = listen(page)
-        wait_for_tags(address, "histograms", {"lime/spatial/all_coefficients", "lime/spectral/all_coefficients"})
+        wait_for_tags(address, "histograms", {"lime_effects/spatial/all", "lime_effects/spectral/all"})
         page.goto(f"{address}/#histograms")
-        page.get_by_text("tag: lime/spectral/all_coefficients").wait_for(state="visible")
+        page.get_by_text("tag: lime_effects/spectral/all").wait_for(state="visible")
         page.locator("tf-histogram-loader path").first.wait_for(state="attached")
         page.goto(f"{address}/#text")
         page.reload()

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from lime_callback.publishing.sinks import HistoryFile, HistoryRow, read_history
+from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile, read_measures
 
 NASTY = [
     "=1+1",
@@ -30,7 +31,7 @@ NASTY = [
 
 def row(step=10, feature="B1", coefficient=0.5, **changes):
     values = {
-        "epoch": step // 10,
+        "epoch": step // 10,  # counted from 1
         "step": step,
         "view": "spectral",
         "probe": 0,
@@ -42,6 +43,7 @@ def row(step=10, feature="B1", coefficient=0.5, **changes):
         "predicted": "Oats",
         "probability": 0.75,
         "truth": "Corn",
+        "epochs": step / 10,
     }
     return HistoryRow(**(values | changes))
 
@@ -85,6 +87,7 @@ def test_columns_are_tidy_for_any_reader(path):
         "predicted",
         "probability",
         "truth",
+        "epochs",
     ]
     assert found["feature"] == "B1"
     assert float(found["coefficient"]) == 0.5
@@ -202,7 +205,7 @@ def test_a_whole_row_that_is_not_ours_stays(path):
     with path.open("ab") as file:
         file.write(b"# my note\n")
     HistoryFile(path).rewind(5)
-    assert path.read_bytes().endswith(b"truth\r\n# my note\n")
+    assert path.read_bytes().endswith(b"truth,epochs\r\n# my note\n")
 
 
 def test_a_write_that_fails_leaves_no_part_of_it(path, monkeypatch):
@@ -248,35 +251,58 @@ def test_reading_a_row_that_is_not_ours_says_which(path):
     HistoryFile(path).append(epoch(10))
     with path.open("ab") as file:
         file.write(b"1,10,spectral,0,Corn,B9,0.5,0.1\r\n")
-    with pytest.raises(ValueError, match=r"12 cells in every row.*Found row 5"):
+    with pytest.raises(ValueError, match=r"13 cells in every row.*Found row 5"):
         read_history(path)
 
 
-OLD = b"epoch,step,view,probe,target,feature,coefficient,standard_error,score\r\n"
+OLD = b"epoch,step,view,probe,target,feature,coefficient,standard_error,score"
+UNKNOWN = {"predicted": "", "probability": math.nan, "truth": "", "epochs": math.nan}
 
 
-def of_before(path):
-    """A history of the version that did not know predictions."""
+@pytest.fixture(params=["does not know predictions", "counts from 0"])
+def before(path, request):
+    """Rows of a history of a version before, which counted epochs from 0, as the rows that they are now."""
+    more = (b",predicted,probability,truth", b",Oats,0.75,Corn") if request.param == "counts from 0" else (b"", b"")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(OLD + b"1,10,spectral,0,Corn,B1,0.5,0.1,0.83\r\n2,20,spectral,0,Corn,B1,0.5,0.1,0.83\r\n")
-    return [row(step, predicted="", probability=math.nan, truth="") for step in (10, 20)]
+    lines = [b"0,10,spectral,0,Corn,B1,0.5,0.1,0.83", b"1,20,spectral,0,Corn,B1,0.5,0.1,0.83"]
+    path.write_bytes(b"".join(line + b"\r\n" for line in (OLD + more[0], *(line + more[1] for line in lines))))
+    return [row(step, **(UNKNOWN if not more[0] else {"epochs": math.nan})) for step in (10, 20)]
 
 
-def test_a_history_of_before_reads_as_one_that_does_not_know(path):
-    assert repr(of_before(path)) == repr(read_history(path))
+def test_a_history_of_before_reads_as_one_that_does_not_know(path, before):
+    assert repr(before) == repr(read_history(path))
+    assert [row.epoch for row in before] == [1, 2]
 
 
-def test_a_run_of_before_goes_on_in_the_same_file(path):
-    before = of_before(path)
-    history = HistoryFile(path)
-    assert history.rewind(10) is None
-    history.append(epoch(20))
-    assert repr(read_history(path)) == repr([before[0], *epoch(20)])
+@pytest.mark.parametrize("goes_on", ["at once", "after a rewind", "in another folder"])
+def test_a_run_of_before_goes_on_with_one_count_in_its_file(path, before, goes_on):
+    """Also where the run that goes on begins to write without a word."""
+    history = HistoryFile(path if goes_on != "in another folder" else path.parent / "new" / "history.csv")
+    if goes_on == "after a rewind":
+        assert history.rewind(20) is None
+    elif goes_on == "in another folder":
+        assert history.go_on(path, 20) is None
+    history.append(epoch(30))
+    assert repr(read_history(history.path)) == repr([*before, *epoch(30)])
+    with history.path.open(newline="") as file:
+        assert [line["epoch"] for line in csv.DictReader(file)] == ["1", "2", "3", "3", "3", "3"]
     assert not path.with_name("history.1.csv").exists()
+    HistoryFile(history.path).rewind(30)  # what is counted from 1 is not counted anew
+    assert repr(read_history(history.path)) == repr([*before, *epoch(30)])
 
 
+def test_measures_of_before_are_counted_from_1(path):
+    path = path.with_name("measures.csv")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"epoch,step,view,measure,value\r\n0,10,spectral,score,0.5\r\n")
+    rows = [MeasureRow(1, 10, "spectral", "score", 0.5), MeasureRow(2, 20, "spectral", "score", 0.6, 2.0)]
+    assert repr(read_measures(path)) == repr(rows[:1])
+    MeasuresFile(path).append(rows[1:])
+    assert repr(read_measures(path)) == repr(rows)
+
+
+@pytest.mark.usefixtures("before")
 def test_a_row_of_before_that_is_too_short_says_so(path):
-    of_before(path)
     path.write_bytes(path.read_bytes() + b"3,30,spectral\r\n")
-    with pytest.raises(ValueError, match=r"9 cells in every row.*Found row 3"):
+    with pytest.raises(ValueError, match=r"(9|12) cells in every row.*Found row 3"):
         read_history(path)

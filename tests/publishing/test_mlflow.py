@@ -39,7 +39,7 @@ def run(tmp_path_factory, logger_of):
     folder, logger = tmp_path_factory.mktemp("run"), logger_of()
     lime = LimeCallback(
         [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=96, probes=2,
-        design="paired", watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)},
+        design="paired", watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)}, charts=True,
     )  # fmt: skip
     with pytest.warns(UserWarning, match="'all' has 1.000"):
         fit(folder, lime, logger=logger, epochs=EPOCHS)
@@ -79,20 +79,23 @@ def test_a_picture_is_stored_as_it_is(logger_of, tmp_path):
     assert [one.path for one in client.list_artifacts(number, text)] == [f"{text}/about.md"]
 
 
-def test_coefficients_are_metrics_and_a_table(run):
+def test_means_are_a_table_and_with_charts_effects_are_metrics(run):
     client, number, history, _ = run
     mean = {}
     for row in history:
         mean.setdefault((row.epoch, row.view, row.feature), []).append(row.coefficient)
-    found = client.load_table(client.get_run(number).info.experiment_id, "lime/coefficients.json", run_ids=[number])
+    found = client.load_table(client.get_run(number).info.experiment_id, "lime/means.json", run_ids=[number])
     assert len(found) == len(mean) == EPOCHS * (4 + 3)
     for row in found.itertuples():
-        expected = np.mean(mean[row.epoch, row.view, row.feature])
-        assert row.coefficient == pytest.approx(expected, abs=1e-6)
-        values = client.get_metric_history(number, f"lime_coefficients/{row.view}/{row.feature}")
-        assert {one.step: one.value for one in values}[row.step] == pytest.approx(expected, abs=1e-6)
+        assert row.coefficient == pytest.approx(np.mean(mean[row.epoch, row.view, row.feature]), abs=1e-6)
+        assert abs(row.effect) <= row.effect_size + 1e-6
+        values = client.get_metric_history(number, f"lime_effects/{row.view}/{row.feature}")
+        assert {one.step: one.value for one in values}[row.step] == pytest.approx(row.effect, abs=1e-6)
+    assert found.groupby(["epoch", "view"]).effect_size.sum().tolist() == pytest.approx([1.0] * EPOCHS * 2, abs=1e-5)
     scores = client.get_metric_history(number, "lime/spatial/score")
     assert [one.step for one in scores] == sorted({row.step for row in history})
+    epochs = client.get_metric_history(number, "lime/epoch")
+    assert [(one.value, one.step) for one in epochs] == sorted({(row.epoch, row.step) for row in history})
 
 
 def test_settings_card_and_rows_are_files(run, tmp_path):
@@ -120,7 +123,8 @@ def test_a_resumed_run_goes_on_with_the_table(logger_of, tmp_path):
     fit(tmp_path / "b", LimeCallback(Superbands(3), **lime), logger=again, epochs=1)
     client = again.experiment
     experiment = client.get_run(first.run_id).info.experiment_id
-    assert len(client.load_table(experiment, "lime/coefficients.json", run_ids=[first.run_id])) == 2 * 3
+    assert len(client.load_table(experiment, "lime/means.json", run_ids=[first.run_id])) == 2 * 3
+    assert not [name for name in client.get_run(first.run_id).data.metrics if name.startswith("lime_effects")]
 
 
 def test_a_server_that_is_away_stops_nothing(logger_of, tmp_path, monkeypatch, recwarn):
@@ -135,7 +139,7 @@ def test_a_server_that_is_away_stops_nothing(logger_of, tmp_path, monkeypatch, r
     assert one.state.status == "finished"
     (told,) = [str(each.message) for each in recwarn if "mlflow is away" in str(each.message)]
     assert "logger MLflowSink failed and is left out; training goes on" in told
-    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {0, 1}
+    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {1, 2}
 
 
 def test_nothing_is_printed_into_a_progress_bar(logger_of, tmp_path, capfd, monkeypatch):

@@ -1,6 +1,7 @@
 """Reports reach whatever logger there is, and read back from it as they were."""
 
 import importlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,7 +41,7 @@ def report(epoch=3, step=120):
         epoch=epoch,
         step=step,
         pictures={tag: picture(step + i) for i, tag in enumerate(TAGS)},
-        texts={"lime/summary": "**bold** <b>&"},
+        texts={"lime/summary": "**bold** <b>&\n\n| a | b |\n|---|---|\n| 1 | 2 |"},
     )
 
 
@@ -75,7 +76,7 @@ def test_tensorboard_holds_every_picture_at_its_step(tmp_path, lightning):
             assert np.array_equal(pixels(path), picture(event.step + i))
     (text,) = events.Tags()["tensors"]
     assert text.startswith("lime/summary")
-    assert events.Tensors(text)[-1].tensor_proto.string_val[0] == b"**bold** <b>&"
+    assert events.Tensors(text)[-1].tensor_proto.string_val[0].startswith(b"**bold** <b>&")
     assert [event.step for event in events.Scalars("lime/spatial/drift")] == [40, 80, 120]
     logger.finalize("success")
 
@@ -88,22 +89,28 @@ def test_an_offline_wandb_run_holds_pictures_and_scalars_under_the_step(offline,
     run = Path(logger.experiment.dir).parent
     for epoch, step in [(0, 40), (1, 80)]:
         logger.log_metrics({"lime/spatial/drift": epoch / 10, "epoch": epoch}, step=step)
-        sink.write(report(epoch, step))
+        sink.write(report(epoch + 1, step))
     logger.experiment.finish()
 
     rows = history_of(run)
     assert len(rows) == 4, "one row for the scalars and one for the report, in each epoch"
     assert [row["trainer/global_step"] for row in rows] == [40, 40, 80, 80]
     assert [row["lime/spatial/drift"] for row in rows[::2]] == [0.0, 0.1]
+    assert [row["lime/epoch"] for row in rows[1::2]] == [1, 2]
+    assert ["epoch" in row for row in rows] == [True, False] * 2, "Lightning's `epoch` counts from 0, ours from 1"
     for row in rows[1::2]:
         for i, tag in enumerate(TAGS):
             image = row[media_tag(tag)]
+            moment = f"epoch {row['lime/epoch']}, step {row['trainer/global_step']}"
+            assert image["caption"] == f"{tag.split('/')[1]}, {moment}"
             assert image["_type"] == "image-file"
             shown = pixels(run / "files" / image["path"])
             assert np.array_equal(shown, picture(row["trainer/global_step"] + i))
             assert shown.max() > 100
-        text = run / "files" / row["lime/summary"]["path"]
-        assert "<pre>**bold** &lt;b&gt;&amp;</pre>" in text.read_text()
+        text = (run / "files" / row["lime/summary"]["path"]).read_text()
+        assert "<strong>bold</strong> &lt;b&gt;&amp;" in text
+        assert "<td>2</td>" in text
+        assert not re.search("[*][*]|<pre>|<b>", text)
     scalars, media = (
         {key for row in part for key in row if key.startswith("lime/")} for part in (rows[::2], rows[1::2])
     )
@@ -227,13 +234,13 @@ def test_files_hold_the_report(tmp_path):
     folder = tmp_path / "lime"
     PictureFiles(folder).write(report())
     for i, tag in enumerate(["spatial/attributions", "spectral/superbands", "spatial/drift"]):
-        assert np.array_equal(pixels(folder / tag / "epoch=0003-step=000120.png"), picture(120 + i))
-    assert (folder / "summary" / "epoch=0003-step=000120.md").read_text() == "**bold** <b>&"
+        assert np.array_equal(pixels(folder / tag / "epoch-0003-step-000120.png"), picture(120 + i))
+    assert (folder / "summary" / "epoch-0003-step-000120.md").read_text().startswith("**bold** <b>&")
 
 
 def test_files_of_another_name_keep_it(tmp_path):
     PictureFiles(tmp_path / "lime").write(Report(0, 1, {"second/spatial/attributions": picture()}))
-    assert (tmp_path / "lime/second/spatial/attributions/epoch=0000-step=000001.png").is_file()
+    assert (tmp_path / "lime/second/spatial/attributions/epoch-0000-step-000001.png").is_file()
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def history(folder, epochs=2, probes=2, features=("a", "b", "c", "d"), targets=(
     """Write a history of made-up numbers."""
     random = np.random.default_rng(0)
     rows = [
-        HistoryRow(e, 10 * (e + 1), view, p, target, name, *random.normal(size=2).tolist(), 0.9)
-        for e in range(epochs) for p in range(probes) for target in targets for name in features
+        HistoryRow(e, 10 * e, view, p, target, name, *random.normal(size=2).tolist(), 0.9)
+        for e in range(1, epochs + 1) for p in range(probes) for target in targets for name in features
     ]  # fmt: skip
     HistoryFile(folder / "history.csv").append(rows)
     return rows

@@ -68,11 +68,11 @@ def test_the_page_holds_the_history_to_the_last_digit(run, tmp_path):
 
 def test_measures_are_those_that_were_logged(run):
     rows = read_measures(run / "lime" / "measures.csv")
-    assert {(row.epoch, row.view) for row in rows} == {(e, v) for e in range(3) for v in ("spatial", "spectral")}
-    first = {row.measure for row in rows if row.epoch == 0}
+    assert {(row.epoch, row.view) for row in rows} == {(e, v) for e in (1, 2, 3) for v in ("spatial", "spectral")}
+    first = {row.measure for row in rows if row.epoch == 1}
     # So few forwards as these views have suffice for the watch, and not for the superbands besides.
     assert first == {"epochs", "reliance_everything"} | metrics_of_one_epoch("green")
-    assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 1}
+    assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 2}
     assert [row.value for row in rows if (row.view, row.measure) == ("spectral", "epochs")] == [1, 2, 3]
     by_epoch = {row.epoch: row.value for row in rows if (row.view, row.measure) == ("spatial", "score")}
     for epoch, score in by_epoch.items():
@@ -108,12 +108,12 @@ def test_a_new_run_in_a_folder_moves_aside_what_is_there_and_a_resumed_one_goes_
     one, model = fit(tmp_path, lime(), epochs=2)
     assert (folder / "measures.1.csv").read_bytes() == before["measures.csv"]
     assert (folder / "run.1.json").read_bytes() == before["run.json"]
-    assert {row.epoch for row in read_measures(folder / "measures.csv")} == {0, 1}
+    assert {row.epoch for row in read_measures(folder / "measures.csv")} == {1, 2}
     one.save_checkpoint(tmp_path / "last.ckpt")
     again = trainer(tmp_path, lime(), epochs=4)
     again.fit(model, loader(shuffle=True), loader(), ckpt_path=tmp_path / "last.ckpt", weights_only=False)
     keys = [(row.epoch, row.view, row.measure) for row in read_measures(folder / "measures.csv")]
-    assert {key[0] for key in keys} == {0, 1, 2, 3}
+    assert {key[0] for key in keys} == {1, 2, 3, 4}
     assert len(set(keys)) == len(keys)
     assert len(list(folder.glob("run*.json"))) == 2
 
@@ -338,7 +338,7 @@ def test_without_explanations_intervals_are_as_long_as_they_may_be(tmp_path):
 
 def test_unknown_errors_draw_no_interval_and_say_so(tmp_path, browser):
     rows = history(tmp_path, probes=1, epochs=1, features=("400-488 nm", "498-587 nm", "600-700 nm"))
-    unknown = [row._replace(epoch=1, step=20, standard_error=math.inf, score=-0.1) for row in rows]
+    unknown = [row._replace(epoch=2, step=20, standard_error=math.inf, score=-0.1) for row in rows]
     HistoryFile(tmp_path / "history.csv").append(unknown)
     assert opened(browser, write_page([read(tmp_path)], tmp_path / "page.html")) == []
     bars = named(browser, "spectral: effects over the spectrum")
@@ -363,8 +363,8 @@ def test_a_watch_is_beyond_its_bound_where_the_run_says_so(tmp_path, browser):
     about = {"format": FORMAT, "watch": {"a": bounds, "b": bounds | {"below": 0.1}}}
     (tmp_path / "run.json").write_text(json.dumps(about))
     MeasuresFile(tmp_path / "measures.csv").append(
-        MeasureRow(e, 10 * (e + 1), "spectral", f"{what}/{name}", value)
-        for e in range(3) for name, error in (("a", 0.01), ("b", 0.1))
+        MeasureRow(e, 10 * e, "spectral", f"{what}/{name}", value)
+        for e in (1, 2, 3) for name, error in (("a", 0.01), ("b", 0.1))
         for what, value in (("watch", 0.6), ("watch_error", error), ("reliance", 0.1))
     )  # fmt: skip
     watches = {name: Watch(bands=[0], above=0.5, below=0.1 if name == "b" else None) for name in "ab"}
@@ -392,7 +392,7 @@ def test_a_probe_can_be_looked_at_alone(run, path, browser):
     label = named(browser, "spectral: effects over the spectrum").get_attribute("aria-label")
     assert f"{button.get_attribute('title')}. Strongest" in label
     strongest = max(
-        (row for row in read(run).history if (row.epoch, row.view, row.probe) == (2, "spectral", 1)),
+        (row for row in read(run).history if (row.epoch, row.view, row.probe) == (3, "spectral", 1)),
         key=lambda row: abs(row.coefficient),
     )
     last = read(run).explanations["spectral"]

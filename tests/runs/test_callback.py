@@ -63,7 +63,7 @@ def test_tensorboard_and_history_hold_every_view_and_epoch(tmp_path):
     (path,) = tmp_path.rglob("history.csv")
     rows = read_history(path)
     assert {(row.epoch, row.view, row.probe) for row in rows} == {
-        (epoch, view, probe) for epoch in range(3) for view in ("spatial", "spectral") for probe in range(4)
+        (epoch, view, probe) for epoch in (1, 2, 3) for view in ("spatial", "spectral") for probe in range(4)
     }
     assert {row.step for row in rows} == set(losses)
     assert len(rows) == 3 * 4 * (4 + 3)
@@ -99,7 +99,7 @@ def test_monitors_find_their_values(tmp_path):
 @blank_pictures
 def test_the_schedule(tmp_path):
     fit(tmp_path, callback([SPECTRAL], every_n_epochs=3), epochs=7)
-    assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [0, 3, 6]
+    assert sorted({row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}) == [1, 4, 7]
 
 
 @blank_pictures
@@ -334,7 +334,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
         )
         assert "a tensor of shape (3, 6, 12, 12)" in one_said
     assert one.current_epoch == 4
-    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {0}
+    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {1}
     _, alone = fit(tmp_path / "alone", model=Fragile, epochs=4)
     assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), model.parameters(), strict=True))
 

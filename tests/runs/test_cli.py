@@ -75,6 +75,7 @@ stem: off
 background: 20
 reliance: false
 pictures: false
+charts: true
 on_error: raise
 seed: 5
 name: other
@@ -121,7 +122,7 @@ def test_everything_can_be_set(tmp_path):
     assert one.wavelengths == tuple(WAVELENGTHS)
     assert one.layout.axes == "CWH"
     assert (one.probes, one.target, one.every_n_epochs, one.gate) == (4, [0, 1], 2, None)
-    assert (one.relevant_change, one.background, one.reliance) == (0.1, 20, False)
+    assert (one.relevant_change, one.background, one.reliance, one.charts) == (0.1, 20, False, True)
     expected = (32, Bernoulli(), Blur(0.2), Euclidean(0.5), Lasso(0.01), "softmax")
     got = one.settings
     assert got.stem == "off"
@@ -360,7 +361,7 @@ def test_command_line_runs_and_its_saved_configuration_runs_again(run_cli, tmp_p
     )  # fmt: skip
     folder = Path(first.trainer.log_dir)
     before = read_history(folder / "lime" / "history.csv")
-    assert {row.epoch for row in before} == {0, 1}
+    assert {row.epoch for row in before} == {1, 2}
     assert {row.view for row in before} == {"spatial", "spectral"}
     assert {row.probe for row in before} == {0, 1, 2, 3}
     assert "lime/spectral/watch/first" in first.trainer.callback_metrics

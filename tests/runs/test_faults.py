@@ -107,7 +107,7 @@ def later_reports(error):
 
     def bad(patch, folder):
         works = TensorBoardSink.begin
-        patch.setattr(TensorBoardSink, "begin", lambda *given: fails(error)() if given[1].epoch > 0 else works(*given))
+        patch.setattr(TensorBoardSink, "begin", lambda *given: fails(error)() if given[1].epoch > 1 else works(*given))
 
     return bad
 
@@ -126,12 +126,12 @@ def bad_figures(patch, folder):
     patch.setattr(publisher, "requests", requests)
 
 
-def row(name, told, happens=None, *, views=True, epochs=(0,), patch=None, **lime):
+def row(name, told, happens=None, *, views=True, epochs=(1,), patch=None, **lime):
     """``told`` is said once a view where ``views``; ``epochs`` are those in the history."""
     return pytest.param(happens or (lambda x, y: y), told, views, epochs, patch, lime, id=name)
 
 
-ALL = (0, 1, 2)
+ALL = (1, 2, 3)
 ROWS = [
     row("model raises", "RuntimeError: a bad day", fails(RuntimeError("a bad day"))),
     row("model raises another kind", "KeyError: 'lost'", fails(KeyError("lost"))),
@@ -323,7 +323,7 @@ def test_an_interrupt_stops_the_run_as_lightning_does(tmp_path, error, code):
         run(tmp_path, limes(), fails(error), kept, Modes(), enable_checkpointing=True)
     assert modes
     assert not any(modes)  # of a validation: all in evaluation mode, as Lightning had put them
-    assert {row.epoch for row in read_history(tmp_path / "run" / "lime" / "history.csv")} == {0}
+    assert {row.epoch for row in read_history(tmp_path / "run" / "lime" / "history.csv")} == {1}
     assert events(tmp_path).Scalars("lime/spectral/score")
     torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
 
@@ -353,7 +353,7 @@ def test_wandb_away(tmp_path, monkeypatch, alone):
     assert equal(found, alone)
     assert len(said.about("wandb is away")) == len(said) == 1
     (history,) = tmp_path.rglob("history.csv")
-    assert {row.epoch for row in read_history(history)} == {0, 1, 2}
+    assert {row.epoch for row in read_history(history)} == {1, 2, 3}
 
 
 def test_a_checkpoint_that_is_gone(tmp_path, alone):
@@ -370,7 +370,7 @@ def test_a_checkpoint_that_is_gone(tmp_path, alone):
     assert equal(found, alone)
     assert len(said.about("the reference of view")) == len(said) == 2
     rows = read_history(tmp_path / "after" / "run" / "lime" / "history.csv")
-    assert {row.epoch for row in rows} == {0, 1, 2}
+    assert {row.epoch for row in rows} == {1, 2, 3}
 
 
 def test_a_state_that_cannot_be_read(tmp_path, alone):
@@ -386,7 +386,7 @@ def test_a_state_that_cannot_be_read(tmp_path, alone):
     found, said = run(tmp_path / "after", limes(), None, kept, enable_checkpointing=True, ckpt=path)
     assert found["epochs"] == 3
     assert len(said.about("the callback's state in the checkpoint failed and is left out")) == len(said) == 1
-    assert {row.epoch for row in read_history(tmp_path / "after" / "run" / "lime" / "history.csv")} == {2}
+    assert {row.epoch for row in read_history(tmp_path / "after" / "run" / "lime" / "history.csv")} == {3}
 
 
 def test_raise_lets_everything_through(tmp_path):

@@ -48,7 +48,7 @@ def check_as_if_never_killed(parts, whole, epochs):
     keys = [(row.epoch, row.step, row.view, row.probe, row.target, row.feature) for row in rows]
     assert len(set(keys)) == len(keys) == epochs * ROWS
     assert {(row.epoch, row.view, row.probe) for row in rows} == {
-        (epoch, view, probe) for epoch in range(epochs) for view in VIEWS for probe in (0, 1)
+        (epoch, view, probe) for epoch in range(1, epochs + 1) for view in VIEWS for probe in (0, 1)
     }
     assert (ours / "history.csv").read_bytes() == (theirs / "history.csv").read_bytes()
     assert (ours / "measures.csv").read_bytes() == (theirs / "measures.csv").read_bytes()

@@ -46,7 +46,7 @@ def test_test_explains_the_test_set(tmp_path):
     after = lime.explanation("spectral")
     assert not torch.equal(before.fingerprint, after.fingerprint)
     (folder,) = tmp_path.rglob("lime")
-    assert {row.epoch for row in history(folder.parent)} == {0, 1}
+    assert {row.epoch for row in history(folder.parent)} == {1, 2}
     assert {row.epoch for row in read_history(folder / "test" / "history.csv")} == {2}
     # Two epochs were trained, also after they have ended.
     assert lime._latest.loop.view("spectral").series.epochs == [2.0]
@@ -72,6 +72,9 @@ def test_validate_then_fit(tmp_path):
     again = trainer(tmp_path, lime)
     again.fit(model, batches(), batches())
     assert again.callback_metrics["lime/spectral/drift"] < 2  # there was something to compare with
+    again.validate(model, batches(), verbose=False)
+    assert sorted({(row.epoch, row.epochs) for row in history(tmp_path)}) == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert len({row.step for row in history(tmp_path)}) == 4
 
 
 @pytest.mark.filterwarnings("ignore:.*(no `val_dataloader`|across ranks is zero)")
@@ -87,7 +90,7 @@ def test_without_validation_training_samples_are_explained(tmp_path, val, settin
     one = trainer(tmp_path, stopping, lime, kept, epochs=3, enable_checkpointing=True, **settings)
     one.fit(Classifier(), batches(shuffle=True), val())
     assert one.current_epoch == 3
-    assert {row.epoch for row in history(tmp_path)} == {0, 1, 2}
+    assert {row.epoch for row in history(tmp_path)} == {1, 2, 3}
     assert kept.best_model_score is not None
 
 
@@ -102,7 +105,7 @@ def test_probes_of_several_loaders(tmp_path):
 def test_iterable_data(tmp_path):
     one, model, _, data = started(tmp_path, limes(), val=lambda: DataLoader(Stream(), 8))
     one.fit(model, *data)
-    assert {(row.epoch, row.probe) for row in history(tmp_path)} == {(e, p) for e in range(2) for p in range(3)}
+    assert {(row.epoch, row.probe) for row in history(tmp_path)} == {(e, p) for e in (1, 2) for p in range(3)}
 
 
 @pytest.mark.parametrize("settings", [{"check_val_every_n_epoch": 2}, {"val_check_interval": 1}, {"max_steps": 5}])

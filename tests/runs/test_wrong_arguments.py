@@ -131,6 +131,7 @@ V, T = ValueError, TypeError
         case("class_names blank", V, "`class_names` should hold.*an empty name", class_names=["oat", " "]),
         case("max_batch_size boolean", T, "`max_batch_size` should be a whole number.*True", max_batch_size=True),
         case("pictures text", T, "`pictures` should be True or False. Found `pictures = 'yes'`", pictures="yes"),
+        case("charts", T, "`charts` should be True or False. Found `charts = 'all'`", charts="all"),
         case("pictures number", T, "`pictures` should be True or False. Found `pictures = 1`", pictures=1),
         case("on_error boolean", V, "`on_error` should be one of 'warn', 'raise'. Found .*True", on_error=True),
         case("seed negative", V, "`seed` should be a whole number of at least 0. Found `seed = -1`", seed=-1),

@@ -1,7 +1,9 @@
 """CSV files to which a run appends rows, which survive a crash and continue after a resume.
 
-All rows of a table are of one kind: a named tuple of whole numbers, texts and floating-point numbers, with a field
-``step``. Numbers read back exactly. A file of another run is moved aside, so that no file of the user is overwritten.
+All rows of a table are of one kind: a named tuple of whole numbers, texts and floating-point numbers, with the fields
+``epoch``, ``step`` and ``epochs``. Numbers read back exactly. A file of another run is moved aside, so that no file of
+the user is overwritten. Earlier versions counted epochs from 0 and wrote no column ``epochs``; their rows are counted
+from 1 when they are read, and a resumed run writes them anew.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class CsvTable(Generic[Row]):
         path: the file's path; neither the file nor its folder has to exist before the first row is written.
 
     Attributes:
-        kind: the rows' class, a named tuple with a field ``step``; each subclass sets it.
+        kind: the rows' class, a named tuple; each subclass sets it.
         name: the table's name and its file's name without the suffix; each subclass sets it.
     """
 
@@ -224,9 +226,11 @@ def parse(record: bytes, kind: type[Row], columns: int | None = None) -> Row | N
     """Read a record with the kind's first ``columns`` (``None``: all); return ``None`` if it is no such row."""
     try:
         (cells,) = csv.reader(io.StringIO(record.decode(errors=_ODD), newline=""), strict=True)
-        return kind(*(_READ[type_name](cell) for type_name, cell in zip(_types(kind)[:columns], cells, strict=True)))
+        row = kind(*(_READ[type_name](cell) for type_name, cell in zip(_types(kind)[:columns], cells, strict=True)))
     except (ValueError, csv.Error):
         return None
+    counts_from_1 = "epochs" in fields_of(kind)[:columns]
+    return row if counts_from_1 else row._replace(epoch=row.epoch + 1)  # type: ignore[attr-defined]
 
 
 @lru_cache

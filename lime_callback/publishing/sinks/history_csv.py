@@ -12,7 +12,7 @@ class HistoryRow(NamedTuple):
     """A coefficient of an explanation.
 
     Attributes:
-        epoch: the epoch, counted from 0.
+        epoch: the epoch, counted from 1.
         step: the training step, as Lightning logs it.
         view: the view's name.
         probe: the probe's number, counted from 0.
@@ -26,6 +26,7 @@ class HistoryRow(NamedTuple):
             it is unknown, as in the histories of earlier versions.
         probability: the predicted class's probability, from 0 to 1; NaN if it is unknown.
         truth: the class or value of the probe's label; empty if it is unknown.
+        epochs: the number of epochs trained, with a fraction within an epoch; NaN in rows of earlier versions.
     """
 
     epoch: int
@@ -40,6 +41,7 @@ class HistoryRow(NamedTuple):
     predicted: str = ""
     probability: float = math.nan
     truth: str = ""
+    epochs: float = math.nan
 
 
 class HistoryFile(CsvTable[HistoryRow]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from lime_callback.publishing.sinks.csv_tables import CsvTable
@@ -11,11 +12,12 @@ class MeasureRow(NamedTuple):
     """A measure of a view at an explained epoch.
 
     Attributes:
-        epoch: the epoch, counted from 0.
+        epoch: the epoch, counted from 1.
         step: the training step, as Lightning logs it.
         view: the view's name.
         measure: the measure's name in the log, such as ``"drift"``; ``"epochs"`` is the number of epochs trained.
         value: the measure's value, in the unit that the metric table gives it.
+        epochs: the number of epochs trained, with a fraction within an epoch; NaN in rows of earlier versions.
     """
 
     epoch: int
@@ -23,6 +25,7 @@ class MeasureRow(NamedTuple):
     view: str
     measure: str
     value: float
+    epochs: float = math.nan
 
 
 class MeasuresFile(CsvTable[MeasureRow]):

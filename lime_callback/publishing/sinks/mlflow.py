@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -24,11 +25,12 @@ _TAG = 5000  # characters that MLflow allows a tag's value
 
 @dataclass(eq=False)
 class MLflowSink(Sink):
-    """Shows pictures as images with a slider over the steps, coefficients as metrics, a table and files.
+    """Shows pictures as images with a slider over the steps, a table and files.
 
-    The pictures of the first explanation are logged at step 0, too. A folder with the callback's name among the run's
-    artifacts holds the settings, the texts, a file with each report's rows of the history, and a table
-    ``coefficients.json`` with each view's means, which grows with each report.
+    The pictures of the first explanation are logged at step 0, too. The metric ``lime/epoch`` says which epoch a step
+    belongs to. A folder with the callback's name among the run's artifacts holds the settings, the texts, a file with
+    each report's rows of the history, and a table ``means.json`` with each view's means, which grows with each report.
+    If the user asked for charts, the mean effects of the followed features are metrics, ``lime_effects/...``.
 
     Args:
         logger: an ``MLFlowLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -50,7 +52,7 @@ class MLflowSink(Sink):
             client.log_dict(run, dict(report.settings), f"{folder}/settings.json")
             self._settings_logged.add(report.name)
         # MLflow's page opens at step 0 and would show nothing there.
-        steps = {0, report.step} if report.epoch == 0 and report.name not in self._shown else {report.step}
+        steps = {0, report.step} if report.epoch <= 1 and report.name not in self._shown else {report.step}
         for tag, picture in report.pictures.items():
             for step in sorted(steps):
                 client.log_image(run, picture, key=_key(media_tag(tag)), step=step)
@@ -59,19 +61,16 @@ class MLflowSink(Sink):
             client.log_text(run, text, f"{_path(tag)}.md")
         for place, text in report.alarms.items():
             client.set_tag(run, f"{_key(place)}.alarm", text[:_TAG])
-        moment = f"epoch={report.epoch:04d}-step={report.step:06d}"
         rows = [row for view in report.views.values() for row in view.rows]
         if rows:
             columns = dict(zip(HistoryRow._fields, map(list, zip(*rows, strict=True)), strict=True))
-            client.log_dict(run, columns, f"{folder}/explanations/{moment}.json")
+            client.log_dict(run, columns, f"{folder}/explanations/{report.file_name}.json")
+        if report.views:
+            client.log_batch(run, metrics=_metrics(report))
         means = {tag: (view, view.means) for tag, view in report.views.items() if view.means is not None}
         if means:
-            metrics = [
-                metric for tag, (view, part) in means.items() for metric in _metrics(tag, view, part, report.step)
-            ]
-            client.log_batch(run, metrics=metrics)
             with _quiet():
-                client.log_table(run, _table(report, means), f"{folder}/coefficients.json")
+                client.log_table(run, _table(report, means), f"{folder}/means.json")
 
 
 @contextmanager
@@ -86,27 +85,32 @@ def _quiet() -> Iterator[None]:
         os.environ.pop(name) if before is None else os.environ.update({name: before})
 
 
-def _metrics(tag: str, view: ViewData, means: Means, step: int) -> list[Any]:
-    """Return the coefficients of the followed features as metrics, which MLflow draws over the steps."""
+def _metrics(report: Report) -> list[Any]:
+    """Return the epoch as a metric, and with charts the followed features' effects, which MLflow draws over steps."""
     from mlflow.entities import Metric
 
-    name, _, rest = tag.partition("/")
+    values = {f"{report.name}/epoch": float(report.epoch)}
+    for tag, view in report.views.items() if report.charts else ():
+        if view.means is not None:
+            name, _, rest = tag.partition("/")
+            of_view, effects = f"{name}_effects/{rest}", view.means.effects.tolist()
+            values |= {f"{of_view}/{view.names[i]}": effects[i] for i in view.means.followed}
     now = int(1000 * time.time())
-    return [
-        Metric(_key(f"{name}_coefficients/{rest}/{view.names[i]}"), float(means.coefficients[i]), now, step)
-        for i in means.followed
-    ]
+    known = {name: value for name, value in values.items() if math.isfinite(value)}
+    return [Metric(_key(name), value, now, report.step) for name, value in known.items()]
 
 
 def _table(report: Report, means: dict[str, tuple[ViewData, Means]]) -> dict[str, list[Any]]:
     """Return the means of all views and features by column, a row for each feature."""
-    columns = ("epoch", "step", "view", "target", "feature", "coefficient", "standard_error", "noise", "score")
+    of_features = {
+        "effect": "effects", "effect_half": "halves", "effect_size": "sizes",
+        "coefficient": "coefficients", "standard_error": "errors", "noise": "noises",
+    }  # fmt: skip
+    columns = ("epoch", "step", "view", "target", "score", "feature", *of_features)
     rows = [
-        (report.epoch, report.step, tag.partition("/")[2], part.target, feature, value, *errors_and_noise, view.score)
+        (report.epoch, report.step, tag.partition("/")[2], part.target, view.score, *values)
         for tag, (view, part) in means.items()
-        for feature, value, *errors_and_noise in zip(
-            view.names, *(array.tolist() for array in (part.coefficients, part.errors, part.noises)), strict=True
-        )
+        for values in zip(view.names, *(getattr(part, name).tolist() for name in of_features.values()), strict=True)
     ]
     return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 

@@ -35,7 +35,7 @@ def safe_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class PictureFiles(Sink):
-    """Writes ``<folder>/spatial/attributions/epoch=0003-step=000120.png`` for ``lime/spatial/attributions``.
+    """Writes ``<folder>/spatial/attributions/epoch-0004-step-000120.png`` for ``lime/spatial/attributions``.
 
     Texts become Markdown files with the same kind of names. A file of the same epoch and step is replaced.
 
@@ -61,4 +61,4 @@ class PictureFiles(Sink):
         parts = parts[shared:]
         folder = self.folder.joinpath(*map(safe_name, parts))
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"epoch={report.epoch:04d}-step={report.step:06d}{suffix}"
+        return folder / f"{report.file_name}{suffix}"

@@ -32,7 +32,7 @@ class Report:
     """The pictures, texts, alarms and numbers of an explained epoch, without scalars, which Lightning's log takes.
 
     Args:
-        epoch: the epoch, counted from 0.
+        epoch: the epoch, counted from 1.
         step: the step under which Lightning logs this epoch's scalars, so that pictures and curves line up.
         pictures: uint8 ``[H, W, 3]`` by tag, such as ``"lime/spatial/attributions"``.
         texts: Markdown by tag.
@@ -40,6 +40,7 @@ class Report:
         views: the views' numbers by tag, such as ``"lime/spectral"``, for loggers that draw by themselves.
         name: the callback's name.
         settings: the callback's settings, plain values by their names.
+        charts: whether the user asked for a chart of each followed feature.
 
     Raises:
         ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers would accept other arrays
@@ -54,6 +55,7 @@ class Report:
     views: Mapping[str, ViewData] = field(default_factory=dict)
     name: str = "lime"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    charts: bool = False
 
     def __post_init__(self) -> None:
         for tag, picture in self.pictures.items():
@@ -63,6 +65,19 @@ class Report:
                     f"`pictures[{tag!r}]` should be a uint8 array [H, W, 3]. Found {dtype} of shape {shape}; "
                     "`lime_callback.figures.render` makes one of a figure."
                 )
+
+    @property
+    def moment(self) -> str:
+        """The epoch and the step, as people read them."""
+        return f"epoch {self.epoch}, step {self.step}"
+
+    @property
+    def file_name(self) -> str:
+        """The epoch and the step, as the name of a file.
+
+        Earlier versions counted from 0 in ``epoch=0003-step=000120``, so that name would not say which count it has.
+        """
+        return f"epoch-{self.epoch:04d}-step-{self.step:06d}"
 
 
 class Sink(ABC):

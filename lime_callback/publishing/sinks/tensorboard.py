@@ -17,11 +17,11 @@ _ENDS = ("mean", "lower", "upper")
 
 @dataclass(eq=False)
 class TensorBoardSink(Sink):
-    """Shows pictures under "Images", texts under "Text", all coefficients of a view under "Histograms".
+    """Shows pictures under "Images" and texts under "Text", at the report's step, with the same tags at each epoch.
 
-    Under "Custom Scalars" each view has charts of its strongest features: lines within bands of their 95 % intervals.
-    The scalars of these lines have a group apart from the metrics, ``lime_coefficients``. Everything is logged at the
-    report's step, with the same tags at each epoch.
+    If the user asked for charts, "Custom Scalars" has charts of each view's strongest features, lines of their effects
+    within bands of their 95 % intervals, and "Histograms" all effects of the view. They have a group apart from the
+    metrics, ``lime_effects``, since they are many.
 
     Args:
         logger: a ``TensorBoardLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -41,42 +41,48 @@ class TensorBoardSink(Sink):
             writer.add_image(media_tag(tag), picture, global_step=report.step, dataformats="HWC")
         for tag, text in report.texts.items():
             writer.add_text(media_tag(tag), text, global_step=report.step)
+        if report.charts:
+            self._add_charts(writer, report)
+        writer.flush()
+
+    def _add_charts(self, writer: Any, report: Report) -> None:
+        """Add histograms and lines of effects, and the lines' charts to the run's layout when a view is new."""
         for tag, view in report.views.items():
-            values = view.every_coefficient()
-            if len(values):
-                writer.add_histogram(f"{tag}/all_coefficients", values, global_step=report.step)
+            if len(view.effects):
+                writer.add_histogram(f"{_group(tag)}/all", view.effects, global_step=report.step)
             if view.means is not None:
                 _add_lines(writer, tag, view, view.means, report.step)
-        writer.flush()
         charts = {tag: lines_of(tag, view) for tag, view in report.views.items() if view.means is not None}
         if not charts.keys() <= self._charted:
+            from lime_callback.publishing.sinks.tensorboard_layout import layout_there, layout_with, summary_of
+
             self._charted |= charts.keys()
-            self._lay_out(writer, charts)
+            writer.flush()
+            # A run has one layout, and the last that was written counts.
+            layout = layout_with(layout_there(self.logger.log_dir), charts)
+            writer.file_writer.add_summary(summary_of(layout))
 
-    def _lay_out(self, writer: Any, charts: dict[str, dict[str, list[str]]]) -> None:
-        """Add charts to the run's layout. A run has one layout, and the last that was written counts."""
-        from lime_callback.publishing.sinks.tensorboard_layout import layout_there, layout_with, summary_of
 
-        layout = layout_with(layout_there(self.logger.log_dir), charts)
-        writer.file_writer.add_summary(summary_of(layout))
-        writer.flush()
+def _group(tag: str) -> str:
+    """Return the tag of a view's effects, such as ``lime_effects/spatial`` for ``lime/spatial``."""
+    name, _, rest = tag.partition("/")
+    return f"{name}_effects/{rest}"
 
 
 def lines_of(tag: str, view: ViewData) -> dict[str, list[str]]:
-    """Return for each followed feature the tags of its mean and of its interval's lower and upper end.
+    """Return for each followed feature the tags of its mean effect and of its interval's lower and upper end.
 
     Args:
         tag: the view's tag.
         view: the view's numbers.
     """
-    name, _, rest = tag.partition("/")
     followed = [] if view.means is None else [view.names[i] for i in view.means.followed]
-    return {feature: [f"{name}_coefficients/{rest}/{feature}/{end}" for end in _ENDS] for feature in followed}
+    return {feature: [f"{_group(tag)}/{feature}/{end}" for end in _ENDS] for feature in followed}
 
 
 def _add_lines(writer: Any, tag: str, view: ViewData, means: Means, step: int) -> None:
     for tags, i in zip(lines_of(tag, view).values(), means.followed, strict=True):
-        value, half = float(means.coefficients[i]), float(means.halves[i])
+        value, half = float(means.effects[i]), float(means.halves[i])
         for name, end in zip(tags, (value, value - half, value + half), strict=True):
             if math.isfinite(end):
                 writer.add_scalar(name, end, global_step=step)

@@ -42,7 +42,7 @@ def layout_with(layout: Any, charts: Mapping[str, Mapping[str, Sequence[str]]]) 
     new = layout_pb2.Layout()
     new.category.extend(category for category in layout.category if category.title not in charts)
     for title, lines in charts.items():
-        all_lines = _chart("all that are followed: means with their 95 % intervals", list(lines.values()))
+        all_lines = _chart("all that are followed: mean effects with their 95 % intervals", list(lines.values()))
         each = [_chart(name, [tags]) for name, tags in lines.items()]
         # TensorBoard shows the charts of a category from the last to the first.
         new.category.append(layout_pb2.Category(title=title, chart=[*reversed(each), all_lines]))

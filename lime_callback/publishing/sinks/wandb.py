@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lime_callback.publishing.sinks.history_csv import HistoryRow
 from lime_callback.publishing.sinks.sink import Sink, media_tag
+from lime_callback.publishing.sinks.wandb_media import charts_of, html_of, masked_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
     from lime_callback.publishing.sinks.sink import Report
-    from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
+    from lime_callback.publishing.sinks.view_data import Segmented, ViewData
 
-_SIDE = 256  # pixels up to which small pictures are enlarged, so that people can point at their regions
-_REGIONS = 127  # regions that W&B allows a mask; the weakest are left out
+_REGIONS = 255  # a mask is an image of 8 bits, in which 0 stands for what is never hidden
 _MASKED = 8  # probes with masks, since W&B writes the names of all regions again for each probe
+_STEP = "trainer/global_step"
 
 
 @dataclass(eq=False)
 class WandbSink(Sink):
     """Shows pictures, interactive charts, probes with their regions as masks, and a table of all coefficients.
 
-    Each report is a row of the run's history. Alarms become alerts. The run's configuration holds the settings under
-    the callback's name, and the summary holds the least, the largest and the last value of each metric.
+    Each report is a row of the run's history. How many rows come before it depends on how long its pictures took to be
+    drawn; so each row says its epoch and step, and W&B draws everything of ours over that step. Alarms become alerts.
+    The run's configuration holds the settings under the callback's name, and the summary holds the least, the largest
+    and the last value of each metric.
 
     Args:
         logger: a ``WandbLogger``, of ``lightning.pytorch`` or of ``pytorch_lightning``.
@@ -40,6 +37,7 @@ class WandbSink(Sink):
     logger: Any
     _tables: dict[str, Any] = field(default_factory=dict, init=False)
     _defined: set[str] = field(default_factory=set, init=False)
+    _numbered: dict[tuple[str, str], Sequence[int]] = field(default_factory=dict, init=False)
 
     def open(self) -> None:
         """Create the run, if the logger has not done so."""
@@ -54,38 +52,54 @@ class WandbSink(Sink):
         """
         import wandb
 
-        row: dict[str, Any] = {media_tag(tag): wandb.Image(picture) for tag, picture in report.pictures.items()}
-        for tag, text in report.texts.items():
-            row[media_tag(tag)] = wandb.Html(f"<pre>{escape(text)}</pre>")
+        row: dict[str, Any] = {
+            media_tag(tag): wandb.Image(picture, caption=f"{_view_of(tag)}, {report.moment}")
+            for tag, picture in report.pictures.items()
+        }
+        row |= {media_tag(tag): html_of(text) for tag, text in report.texts.items()}
         for tag, view in report.views.items():
-            row |= _charts(tag, view)
+            row |= charts_of(tag, view)
             probes = view.segmented()[:_MASKED]
             if probes:
-                row[f"{tag}/probes"] = [_masked(probe, view.names, report.epoch) for probe in probes]
+                moment = f"{tag.rpartition('/')[2]}, {report.moment}"
+                row[f"{tag}/probes"] = [
+                    masked_image(probe, view.names, self._regions(tag, probe, view), moment) for probe in probes
+                ]
         if any(view.rows for view in report.views.values()):
-            row[f"{report.name}/table"] = self._table(report)
+            row[f"{report.name}/history"] = self._table(report)
         return partial(self._log, row, report)
+
+    def _regions(self, tag: str, probe: Segmented, view: ViewData) -> Sequence[int]:
+        """Return the regions that a probe's mask shows, in the order of their numbers in it, the same during a run.
+
+        W&B keeps only the last list of names for a mask's name, so a number must mean the same region at every epoch.
+        """
+        if len(view.names) <= _REGIONS:
+            return range(len(view.names))
+        return self._numbered.setdefault((tag, probe.name), sorted(probe.regions[:_REGIONS]))
 
     def _log(self, row: dict[str, Any], report: Report) -> None:
         run = self.logger.experiment
-        self._define(run, report)
+        self._define(run, report, row)
         if row:
-            run.log({**row, "trainer/global_step": report.step})
-            if f"{report.name}/table" in row:
+            run.log({**row, f"{report.name}/epoch": report.epoch, _STEP: report.step})
+            if f"{report.name}/history" in row:
                 self._forget(report.name)
         for place, text in report.alarms.items():
             run.alert(title=place, text=text)
 
-    def _define(self, run: Any, report: Report) -> None:
-        """Tell W&B what its summary keeps of each new metric; store the settings before the first row."""
-        if not report.views:
-            return
-        names = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
-        for name in sorted(names - self._defined):
-            run.define_metric(name, summary="min,max,last", step_metric="trainer/global_step")
-        if report.name not in self._defined:
+    def _define(self, run: Any, report: Report, row: dict[str, Any]) -> None:
+        """Tell W&B the step of all that is new, and what its summary keeps of metrics; store the settings."""
+        metrics = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
+        for name in sorted(metrics - self._defined):
+            run.define_metric(name, summary="min,max,last", step_metric=_STEP)
+        media = row.keys() | ({f"{report.name}/epoch"} if row else set())
+        for name in sorted(media - self._defined):
+            run.define_metric(name, step_metric=_STEP)
+        if report.views and report.name not in self._defined:
             run.config.update({report.name: dict(report.settings)}, allow_val_change=True)
-        self._defined |= {report.name, *names}
+            self._defined.add(report.name)
+        self._defined |= metrics | media
 
     def _forget(self, name: str) -> None:
         """Free the rows that the table has logged, which W&B would hold to the end: it only needs their number."""
@@ -105,63 +119,6 @@ class WandbSink(Sink):
         return table
 
 
-def _charts(tag: str, view: ViewData) -> dict[str, Any]:
-    """Return W&B charts of a view: bars of its means, in the view's order, and lines of the followed features."""
-    import wandb
-
-    means = view.means
-    if means is None:
-        return {}
-    listed = zip(view.names, means.coefficients.tolist(), means.halves.tolist(), strict=True)
-    data = [
-        [name, value, *((value - half, value + half) if math.isfinite(half) else (None, None))]
-        for name, value, half in listed
-    ]
-    bars = wandb.Table(columns=["feature", "coefficient", "lower", "upper"], data=data)
-    title = f"{tag}: mean coefficients of {means.target}"
-    return {
-        f"{tag}/bars": wandb.plot.bar(bars, "feature", "coefficient", title),
-        f"{tag}/lines": _lines(means, [view.names[i] for i in means.followed], title),
-    }
-
-
-def _lines(means: Means, names: Sequence[str], title: str) -> Any:
-    import wandb
-
-    return wandb.plot.line_series(
-        list(means.epochs), means.lines.T.tolist(), keys=list(names), title=title, xname="epoch"
-    )
-
-
-def _masked(probe: Segmented, names: Sequence[str], epoch: int) -> Any:
-    """Return a W&B image whose regions show their name and coefficient.
-
-    During a run, W&B keeps only the last set of region names for a mask's name. So each probe's mask has a different
-    name, and each region's text says which epoch its coefficient is from.
-    """
-    import wandb
-
-    count = len(names)
-    strongest = np.argsort(-np.abs(np.nan_to_num(probe.coefficients)), kind="stable")[:_REGIONS]
-    number = np.zeros(count + 1, dtype=np.uint8)  # the last entry serves pixels of -1, which are never hidden
-    number[strongest] = np.arange(1, len(strongest) + 1)
-    labels = {0: "never hidden" if count <= _REGIONS else "never hidden, or weak"}
-    labels |= {
-        int(number[i]): f"{names[i]}: {_value(probe.coefficients[i], probe.halves[i])} (epoch {epoch})"
-        for i in strongest
-    }
-    times = max(1, _SIDE // max(probe.segments.shape))
-    return wandb.Image(
-        _enlarged(probe.image, times),
-        caption=f"{probe.name}: {probe.text}",
-        masks={probe.name: {"mask_data": _enlarged(number[probe.segments], times), "class_labels": labels}},
-        file_type="png" if times > 1 else "jpg",
-    )
-
-
-def _value(value: float, half: float) -> str:
-    return f"{value:+.3g}" + (f" ± {half:.2g}" if math.isfinite(half) else "")
-
-
-def _enlarged(image: NDArray[Any], times: int) -> NDArray[Any]:
-    return image.repeat(times, axis=0).repeat(times, axis=1)
+def _view_of(tag: str) -> str:
+    """Return the view's name in a picture's tag: ``spatial`` in ``lime/spatial/attributions``."""
+    return tag.rpartition("/")[0].rpartition("/")[2]

@@ -50,10 +50,10 @@ def lightning_says_as_much_as_before():
 def blank_pictures(shared_drawing_process, monkeypatch):
     """Pictures are asked for, delivered and shown as ever, but are empty: drawing them takes most of a short run."""
     empty = np.full((8, 8, 3), 255, np.uint8)
-    monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests: dict.fromkeys(requests, empty))
+    monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests, scale=2.0: dict.fromkeys(requests, empty))
 
 
 @pytest.fixture(autouse=True)
 def shared_drawing_process(request, monkeypatch, drawing_process):
     if request.module.__name__ != "test_presenting":
-        monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests: drawing_process(requests))
+        monkeypatch.setattr(DrawingProcess, "draw", lambda _, requests, scale=2.0: drawing_process(requests, scale))

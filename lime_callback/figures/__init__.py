@@ -9,11 +9,10 @@ it is, or at twice the resolution.
 from lime_callback.figures.attribution_images import attributions
 from lime_callback.figures.bar_charts import feature_bars
 from lime_callback.figures.epoch_charts import effect_lines, history_lines, waterfall
-from lime_callback.figures.panels import BarPanel, Panel, SpectrumPanel
+from lime_callback.figures.panels import BarPanel, Panel, ProbeRow, SpectrumPanel
 from lime_callback.figures.rgb_composite import composite
 from lime_callback.figures.spectrum_plots import spectra
 from lime_callback.figures.style import render
-from lime_callback.figures.superband_charts import ProbeRow
 from lime_callback.figures.superband_figure import superband_effects
 from lime_callback.figures.tile_rows import Tile, label2rgb, tiles
 

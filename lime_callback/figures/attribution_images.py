@@ -81,6 +81,7 @@ def attributions(
             if first is not None:
                 style.write(figure, x, top + titles + 2, moments[k], width=side)
             at, room = (x, side) if first is not None else (left, inside)
-            style.write(figure, at, top + text - style.LINE, panel.subtitle, width=room, colour=style.MUTED)
+            below = style.fit_parts(panel.subtitle, room)
+            style.write(figure, at, top + text - style.LINE, below, width=room, colour=style.MUTED)
             draw_overlay(figure, panel, limit, inner_box(panel.image, x, top + text, side, tall))
     return figure

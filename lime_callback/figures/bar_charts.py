@@ -25,7 +25,6 @@ _ROW = 19  # pixels that a bar and its name are high
 _COLUMN = 24  # pixels between panels
 _BELOW = 32  # pixels under a chart, for its ticks
 _LABEL = 150  # pixels that names take at most
-_NAMED = 3  # features that are shown in the small picture
 
 
 @style.isolated
@@ -35,6 +34,7 @@ def feature_bars(
     top: int = 5,
     limit: float,
     caption: str = "",
+    status: Sequence[str] = (),
     quantity: str = colour_scale.COEFFICIENT,
     first: tuple[str, Sequence[NDArray[np.floating[Any]]]] | None = None,
     together: bool = False,
@@ -46,6 +46,7 @@ def feature_bars(
         top: how many features to draw for each: those with the largest absolute values.
         limit: the value at the ends of the axes, which reach further if a value does.
         caption: the figure's heading.
+        status: short texts below the caption, which say how to take what is shown.
         quantity: the name of the values, with their unit in brackets.
         first: the name of an earlier explanation and each panel's values in it, drawn as a line across each bar.
         together: whether a panel's intervals hold for all its features at once; the key then says so. They should,
@@ -65,10 +66,12 @@ def feature_bars(
     step = titles + tall + _BELOW
     values = [panel.coefficients for panel in panels]
     reach = colour_scale.axis_end(limit, [*values, *(() if first is None else first[1])])
-    heading = Heading(caption, _key(panels, first, together))
+    heading = Heading(caption, _key(panels, first, together), status=status)
     figure = style.page(heading.height + -(-len(panels) // columns) * step + 10)
     heading.draw(figure)
     canvas = Canvas(figure)
+    longest = max((style.text_width(style.clean(name)) for panel in panels for name in panel.names), default=0.0)
+    label = min(longest + 10, _LABEL)
     for i, panel in enumerate(panels):
         left, y = style.MARGIN + i % columns * (cell + _COLUMN), heading.height + i // columns * step
         style.write_title(figure, left, y, panel.title, cell)
@@ -77,19 +80,18 @@ def feature_bars(
         seen = 0.0
         if panel.image is not None and panel.segments is not None:
             box = inner_box(panel.image, left, y + titles, max(tall, 60), max(tall, 60))
-            numbers = [(panel.numbers or range(len(drawn)))[j] for j in order[:_NAMED]]
-            names = [panel.names[j].removeprefix("superpixel ") for j in order[:_NAMED]]
+            numbers = [(panel.numbers or range(len(drawn)))[j] for j in order]
+            names = [panel.names[j].removeprefix("superpixel ") for j in order]
             draw_places(figure, panel.image, panel.segments, dict(zip(numbers, names, strict=True)), box)
             seen = max(tall, 60) + 10
         names = [panel.names[j] for j in order]
-        label = min(max((style.text_width(style.clean(name)) for name in names), default=0.0) + 10, _LABEL)
         across = Frame(left + seen + label, y + titles, cell - seen - label, tall, (-reach, reach))
         labelled = i + columns >= len(panels)
-        _rows(canvas, across, names, drawn[order], colour_scale.known_halves(panel.halves)[order])
+        _rows(canvas, across, names, drawn[order], colour_scale.finite(panel.halves)[order])
         canvas.value_grid(across, signed_ticks(reach, across.width), upright=False)
         if first is not None:
             x, at = across.x(first[1][i][order]), across.top + _ROW * np.arange(len(order))
-            canvas.lines(np.stack([x, x], 1), np.stack([at + 1, at + _ROW - 2], 1), style.FIRST, width=2.0, layer=5)
+            canvas.hollow(np.stack([x, x], 1), np.stack([at + 1, at + _ROW - 2], 1))
         if labelled:
             style.write(
                 figure, across.left + across.width / 2, y + titles + tall + 3 + style.LINE - 2,
@@ -102,7 +104,7 @@ def feature_bars(
 def _key(panels: Sequence[BarPanel], first: tuple[str, Any] | None, together: bool) -> list[KeyEntry]:
     known = all(np.isfinite(panel.halves).all() for panel in panels)
     interval = "95 % interval, of all features at once" if together else "95 % interval of each"
-    earlier: list[KeyEntry] = [] if first is None else [("line", style.FIRST, style.clean(first[0]))]
+    earlier: list[KeyEntry] = [] if first is None else [("hollow", style.INK, style.clean(first[0]))]
     return [*sign_entries(known), ("line", style.INK, interval), *earlier]
 
 

@@ -15,7 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lime_callback.figures import style
+from lime_callback.figures import colour_scale, style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,14 +46,16 @@ class Frame(NamedTuple):
     upright: tuple[float, float] = (0.0, 1.0)
 
     def x(self, values: ArrayLike) -> NDArray[np.floating[Any]]:
-        """Return where values lie across the page, in pixels; values beyond the edges lie on them."""
+        """Return where values lie across the page, in pixels: on the edges if beyond them, nowhere if not finite."""
         low, high = self.across
-        return self.left + self.width * np.clip((np.asarray(values, dtype=np.float64) - low) / (high - low), 0, 1)
+        share = np.clip((colour_scale.finite(values) - low) / (high - low), 0, 1)
+        return np.asarray(self.left + self.width * share)
 
     def y(self, values: ArrayLike) -> NDArray[np.floating[Any]]:
-        """Return where values lie down the page, in pixels; values beyond the edges lie on them."""
+        """Return where values lie down the page, in pixels: on the edges if beyond them, nowhere if not finite."""
         low, high = self.upright
-        return self.top + self.height * np.clip((high - np.asarray(values, dtype=np.float64)) / (high - low), 0, 1)
+        share = np.clip((high - colour_scale.finite(values)) / (high - low), 0, 1)
+        return np.asarray(self.top + self.height * share)
 
 
 @dataclass(eq=False)
@@ -92,6 +94,11 @@ class Canvas:
         ends = np.stack(np.broadcast_arrays(*(np.atleast_2d(np.asarray(e, float)) for e in (x, y))), -1)
         known = np.isfinite(ends).all((1, 2))
         self._lines[layer, width] += zip(ends[known], _each(colours, known), strict=True)
+
+    def hollow(self, x: ArrayLike, y: ArrayLike, layer: int = 5) -> None:
+        """Draw lines that are seen on every colour, also by people who see few: ink with paper inside."""
+        self.lines(x, y, style.INK, width=3.0, layer=layer)
+        self.lines(x, y, style.PAPER, width=1.4, layer=layer)
 
     def polyline(self, x: ArrayLike, y: ArrayLike, colour: Any, *, width: float = 1.0, layer: int = 3) -> None:
         """Draw a line through points ``[n]``; a point that is not finite parts it."""

@@ -16,11 +16,11 @@ from lime_callback.figures import style
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 DIVERGING = LinearSegmentedColormap.from_list("lime", style.SCALE, N=511)
-MIXED = LinearSegmentedColormap.from_list("lime mixed", style.GREYS, N=256)
-"""The same lightness for a size whose sign differs between probes."""
+SIZES = LinearSegmentedColormap.from_list("lime sizes", style.SIZES, N=256)
+"""Of sizes, which have no sign: no colour of the diverging scale."""
 COEFFICIENT = "coefficient (change of the output)"
 SPAN: dict[str, Any] = {"color": style.INK, "alpha": 0.2}
 """Look of the span that shows how much inputs differ around their mean; on white it looks like ``style.FAINT``."""
@@ -53,6 +53,12 @@ def colours(values: NDArray[Any], limit: float) -> NDArray[np.floating[Any]]:
     return np.asarray(DIVERGING(np.clip(0.5 + 0.5 * values / symmetric(limit), 0, 1)))[..., :3]
 
 
+def size_colours(sizes: NDArray[Any], limit: float) -> NDArray[np.floating[Any]]:
+    """Return each size's colour as RGB from 0 to 1, ``[..., 3]``; white if the size is not finite."""
+    known = np.nan_to_num(np.asarray(sizes, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(SIZES(np.clip(known / symmetric(limit), 0, 1)))[..., :3]
+
+
 def pale(rgb: NDArray[Any]) -> NDArray[Any]:
     """Return RGB from 0 to 1 mixed with white, for what should not be relied on."""
     return np.asarray(0.35 * rgb + 0.65)
@@ -72,10 +78,10 @@ def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_], grey: NDArray[np
     return np.array([to_rgb(c) for c in np.where(grey, plain, np.where(sure, strong, light))]).reshape(-1, 3)
 
 
-def known_halves(halves: NDArray[Any]) -> NDArray[np.floating[Any]]:
-    """Return half widths of intervals as float64, with NaN for those that are not finite."""
-    halves = np.asarray(halves, dtype=np.float64)
-    return np.where(np.isfinite(halves), halves, np.nan)
+def finite(values: ArrayLike) -> NDArray[np.floating[Any]]:
+    """Return values as float64, with NaN for those that are not finite."""
+    values = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def without_unit(quantity: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.collections import PolyCollection
 
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.canvas import Canvas, Frame
@@ -27,6 +26,7 @@ _AXIS = 42  # pixels for the numbers and the name of the horizontal axis
 _ROW, _LOWEST, _HIGHEST = 18, 90, 430  # pixels: height of an epoch in the waterfall, its least and largest height
 _TALL = 300  # of the chart of sizes
 _HISTORY = (334, 170)  # each of the charts of score and drift
+_MARK = 6.0  # pixels of a mark on a line
 _NAMES = 150  # pixels for the names of lines
 _WHISKER = 9  # pixels between the intervals beside a chart
 
@@ -35,50 +35,44 @@ _WHISKER = 9  # pixels between the intervals beside a chart
 def waterfall(
     epochs: Sequence[float],
     sizes: NDArray[np.floating[Any]],
-    signs: NDArray[np.integer[Any]],
     *,
     wavelengths: Sequence[float] | None,
     limit: float,
     target: str = "",
     pale: Sequence[bool] | None = None,
     caption: str = "",
+    status: Sequence[str] = (),
     quantity: str = colour_scale.COEFFICIENT,
 ) -> Figure:
-    """Draw how much each channel counts over the epochs, the newest at the bottom.
-
-    The darker a cell, the more the channel counts. It is orange where it raises the output on average, blue where it
-    lowers it, and grey where the sign differs between probes or is unknown.
+    """Draw how much each channel counts over the epochs, the newest at the bottom: the darker, the more.
 
     Args:
         epochs: the explained epochs, E.
         sizes: each channel's mean size, ``[E, C]``, from 0 on; a value that is not finite is drawn white.
-        signs: 1, -1, or 0 if the sign is not known, ``[E, C]``.
         wavelengths: the channels' wavelengths in nm; ``None`` draws channel numbers.
-        limit: the size at the ends of the colour scale.
+        limit: the size at the end of the colour scale.
         target: the target's name; empty for none.
         pale: for each epoch whether its score is below the gate, E; ``None`` draws no epoch pale.
         caption: the figure's heading.
+        status: short texts below the caption, which say how to take what is shown.
         quantity: the name of the values, with their unit in brackets.
 
     Raises:
         ValueError: if the shapes or the wavelengths do not fit, there is no epoch or channel, or ``limit`` is below 0.
     """
     shape = np.shape(sizes)
-    if len(shape) != 2 or shape[0] != len(epochs) or 0 in shape or np.shape(signs) != shape:
-        raise ValueError(
-            f"`sizes` and `signs` should have the shape [E, C] with E = {len(epochs)} `epochs`. Found {shape} and "
-            f"{np.shape(signs)}."
-        )
+    if len(shape) != 2 or shape[0] != len(epochs) or 0 in shape:
+        raise ValueError(f"`sizes` should have the shape [E, C] with E = {len(epochs)} `epochs`. Found shape {shape}.")
     if pale is not None and len(pale) != len(epochs):
         raise ValueError(f"`pale` should have a value for each of the {len(epochs)} epochs. Found {len(pale)}.")
     axis = SpectralAxis.of(wavelengths, shape[1])
-    limit = colour_scale.symmetric(limit)
-    key: list[KeyEntry] = [("patch", (style.GREYS[1], style.GREYS[2]), "sign differs between probes")]
-    key = [("", style.MUTED, style.clean(target)), *key] if target else key
+    key: list[KeyEntry] = [("", style.MUTED, style.clean(target))] if target else []
+    key.append(("", style.MUTED, "the darker, the more it counts"))
     if pale is not None and any(pale):
         key.append(("", style.MUTED, "pale rows: poor fit, score below the gate"))
     key += [SPECTRAL_GAP] * bool(axis.gaps)
-    heading = Heading(caption, key, ColourBar(limit, quantity, colour_scale.largest([sizes]), mixed=True))
+    bar = ColourBar(colour_scale.symmetric(limit), quantity, colour_scale.largest([sizes]), signed=False)
+    heading = Heading(caption, key, bar, status)
     tall = float(np.clip(_ROW * len(epochs), _LOWEST, _HIGHEST))
     figure = style.page(heading.height + 4 + tall + _AXIS)
     heading.draw(figure)
@@ -86,11 +80,7 @@ def waterfall(
     frame = Frame(style.MARGIN + _TICKS, heading.height + 4, style.ROOM - _TICKS, tall, axis.limits, (len(epochs), 0.0))
     edges = np.linspace(*axis.limits, int(frame.width) + 1)
     channel = axis.channels_at((edges[1:] + edges[:-1]) / 2)
-    signed = np.asarray(sizes, dtype=np.float64) * np.sign(signs)
-    grey = colour_scale.MIXED(np.clip(np.nan_to_num(sizes) / limit, 0, 1))[..., :3]
-    rgb = np.where((np.asarray(signs) == 0)[..., None], grey, colour_scale.colours(signed, limit))[
-        :, np.maximum(channel, 0)
-    ]
+    rgb = colour_scale.size_colours(sizes, limit)[:, np.maximum(channel, 0)]
     if pale is not None:
         rgb = np.where(np.asarray(pale, dtype=bool)[:, None, None], colour_scale.pale(rgb), rgb)
     seen = np.broadcast_to((channel >= 0).astype(float)[None, :, None], (*rgb.shape[:2], 1))
@@ -117,6 +107,7 @@ def effect_lines(
     limit: float,
     target: str = "",
     caption: str = "",
+    status: Sequence[str] = (),
     quantity: str = colour_scale.COEFFICIENT,
 ) -> Figure:
     """Draw how much each feature counts over the epochs, the strongest in colour with names and 95 % intervals.
@@ -131,6 +122,7 @@ def effect_lines(
         limit: the size at the end of the axis, which reaches further if a size does.
         target: the target's name; empty for none.
         caption: the figure's heading.
+        status: short texts below the caption, which say how to take what is shown.
         quantity: the name of the values, with their unit in brackets.
 
     Raises:
@@ -150,8 +142,8 @@ def effect_lines(
     key: list[KeyEntry] = [("", style.MUTED, f"{quantity}{f', {style.clean(target)}' * bool(target)}")]
     over = "on the right: 95 % interval over the probes" if known else "no interval over the probes is known"
     key.append(("upright", style.INK, over) if known else ("", style.MUTED, over))
-    key += [("line", style.NEUTRAL, f"the other {others} features")] * bool(others)
-    heading = Heading(caption, key)
+    key += [("line", style.FAINT, f"the other {others} features")] * bool(others)
+    heading = Heading(caption, key, status=status)
     figure = style.page(heading.height + 4 + _TALL + _AXIS)
     heading.draw(figure)
     largest = max(colour_scale.symmetric(limit), colour_scale.largest([sizes]))
@@ -167,13 +159,13 @@ def effect_lines(
             continue
         rank = chosen.index(i)
         colour = style.LINES[rank]
-        _line(canvas, frame, epochs, sizes[:, i], colour, width=2.0, layer=5)
+        _line(canvas, frame, epochs, sizes[:, i], colour, width=2.0, layer=5, marker=style.MARKERS[rank])
         x, newest = frame.left + wide + _WHISKER * (rank + 1), float(frame.y(sizes[-1, i]))
         canvas.lines([[x, x]], [frame.y(ends[rank])], colour, width=1.6)
-        canvas.marks([x], [newest], "o", colour, 5.0)
+        canvas.marks([x], [newest], style.MARKERS[rank], colour, _MARK)
         if np.isfinite(newest):
-            named[names[i]] = (newest, colour)
-    _name_lines(figure, frame, named, _NAMES - 14)
+            named[names[i]] = (newest, rank)
+    _name_lines(canvas, frame, named)
     canvas.draw()
     return figure
 
@@ -182,59 +174,59 @@ def effect_lines(
 def history_lines(
     epochs: Sequence[float],
     score: Mapping[str, Sequence[float]],
-    drift: Mapping[str, Sequence[float]],
+    moved: Mapping[str, Sequence[float]],
     *,
-    noise_floor: Mapping[str, Sequence[float]] | None = None,
     gate: float | None = None,
+    relevant: float | None = None,
     caption: str = "",
+    status: Sequence[str] = (),
 ) -> Figure:
-    """Draw the surrogates' score and the drift over the epochs.
+    """Draw over the epochs how well the fits describe the model, and how much of the attribution moved.
 
     Args:
         epochs: the explained epochs, E.
         score: for each label E values of R² on rows that were left out of the fit; NaN leaves a gap.
-        drift: for each label E values of the drift; NaN leaves a gap.
-        noise_floor: for labels of ``drift`` the E drifts that noise alone would give, drawn as a shade from zero.
-        gate: the score below which a surrogate is not relied on, drawn as a dashed line; ``None`` draws none.
+        moved: for each label E shares of the attribution that moved since the epoch before; NaN leaves a gap.
+        gate: the score below which a fit is not relied on, drawn as a line; ``None`` draws none.
+        relevant: the share below which nothing that matters has moved, drawn as a line; ``None`` draws none.
         caption: the figure's heading.
+        status: short texts below the caption, which say how to take what is shown.
 
     Raises:
         ValueError: if a line does not have E values.
     """
-    floors = noise_floor or {}
     _check(epochs, "score", score)
-    _check(epochs, "drift", drift)
-    _check(epochs, "noise_floor", floors)
-    labels = list(dict.fromkeys([*score, *drift]))
-    colour = {label: style.LINES[i % len(style.LINES)] for i, label in enumerate(labels)}
-    key: list[KeyEntry] = [("line", colour[label], style.clean(label)) for label in labels] if len(labels) > 1 else []
-    tallest = colour_scale.largest([np.asarray(v, float) for v in (*drift.values(), *floors.values())])
-    seen = colour_scale.largest([np.asarray(v, float) for v in floors.values()]) > 0.01 * tallest
-    if floors:
-        key.append(("patch", style.FAINT, "noise alone" if seen else "noise alone: too small to be seen"))
+    _check(epochs, "moved", moved)
+    labels = list(dict.fromkeys([*score, *moved]))
+    look = {label: i % len(style.LINES) for i, label in enumerate(labels)}
+    key: list[KeyEntry] = [("line", style.LINES[look[label]], style.clean(label)) for label in labels]
+    key = key if len(labels) > 1 else []
     if gate is not None:
-        key.append(("line", style.NEUTRAL, f"gate {style.number(gate)}: fits below are not relied on"))
-    heading, (wide, tall) = Heading(caption, key), _HISTORY
+        key.append(("line", style.NEUTRAL, f"left: gate {style.number(gate)}, fits below are not relied on"))
+    if relevant is not None:
+        key.append(("line", style.NEUTRAL, f"right: what matters, {style.number(relevant)}"))
+    heading, (wide, tall) = Heading(caption, key, status=status), _HISTORY
     figure = style.page(heading.height + style.LINE + 6 + tall + _AXIS)
     heading.draw(figure)
     canvas, top = Canvas(figure), heading.height + style.LINE + 6
     values = [v for line in score.values() for v in np.asarray(line, float) if np.isfinite(v)]
     lowest = min([0.0, *(max(v, -1.0) for v in values)])
-    spans = ((lowest * 1.04, 1.02), (0.0, 1.08 * tallest if tallest > 0 else 1.0))
-    titles = ("How well the fit describes it: R², best 1", "Change: drift to the epoch before")
-    for i, (title, lines, span) in enumerate(zip(titles, (score, drift), spans, strict=True)):
+    largest = colour_scale.largest([np.asarray(line, float) for line in moved.values()])
+    # A few fixed ends make runs comparable by eye.
+    spans = ((lowest * 1.04, 1.02), (0.0, next(end for end in (0.25, 0.5, 1.0, max(largest, 1.0)) if largest <= end)))
+    titles = ("Fit of the explanation: R², best 1", "Share that moved since the epoch before")
+    for i, (title, lines, span) in enumerate(zip(titles, (score, moved), spans, strict=True)):
         left = style.MARGIN + i * wide
         style.write(figure, left, heading.height, title, points=style.TITLE, bold=True, width=wide - 8)
         frame = Frame(left + _TICKS - 6, top, wide - _TICKS - 10, tall, _ends(epochs), span)
         canvas.epoch_axes(frame, epochs)
-        if i == 0 and gate is not None and span[0] <= gate <= span[1]:
-            y = float(frame.y(gate))
+        level = (gate, relevant)[i]
+        if level is not None and span[0] <= level <= span[1]:
+            y = float(frame.y(level))
             canvas.lines([[frame.left, frame.left + frame.width]], [[y, y]], style.NEUTRAL, width=1.4)
-        for label, floor in floors.items() if i else ():
-            if label in drift:
-                _shade(canvas, frame, epochs, np.zeros(len(epochs)), np.asarray(floor, float), colour[label])
         for label, line in lines.items():
-            _line(canvas, frame, epochs, np.asarray(line, float), colour[label], width=2.0, layer=5)
+            colour, marker = style.LINES[look[label]], style.MARKERS[look[label]]
+            _line(canvas, frame, epochs, np.asarray(line, float), colour, width=2.0, layer=5, marker=marker)
         if not any(np.isfinite(np.asarray(line, float)).any() for line in lines.values()):
             middle = (frame.left + frame.width / 2, top + tall / 2)
             style.write(figure, *middle, "nothing to compare with yet", ha="center", colour=style.MUTED)
@@ -265,36 +257,23 @@ def _line(
     *,
     width: float,
     layer: int,
+    marker: str = "o",
 ) -> None:
     """Draw a line, with a mark for each epoch while these are few, and for an epoch without neighbours."""
-    x, y = frame.x(epochs), frame.y(np.where(np.isfinite(values), values, np.nan))
+    x, y = frame.x(epochs), frame.y(values)
     canvas.polyline(x, y, colour, width=width, layer=layer)
     finite = np.isfinite(y)
     alone = finite & ~np.append(False, finite[:-1]) & ~np.append(finite[1:], False)
     marked = finite if len(y) <= 30 else alone
     if colour != style.FAINT or alone.any():
-        canvas.marks(x[marked], y[marked], "o", colour, 5.0 if colour != style.FAINT else 3.0, layer)
+        canvas.marks(x[marked], y[marked], marker, colour, _MARK if colour != style.FAINT else 3.0, layer)
 
 
-def _shade(
-    canvas: Canvas, frame: Frame, epochs: Sequence[float], low: NDArray[Any], high: NDArray[Any], colour: str
-) -> None:
-    """Draw an area between two lines; around an epoch without neighbours it is a few pixels wide."""
-    known = np.isfinite(low) & np.isfinite(high)
-    for part in np.split(np.arange(len(epochs)), np.flatnonzero(np.diff(known.astype(int))) + 1):
-        if not len(part) or not known[part[0]]:
-            continue
-        x, lower, upper = frame.x(np.asarray(epochs, float)[part]), frame.y(low[part]), frame.y(high[part])
-        if len(part) == 1:
-            x, lower, upper = np.append(x - 4, x + 4), lower.repeat(2), upper.repeat(2)
-        shape = np.stack([np.append(x, x[::-1]), np.append(lower, upper[::-1])], 1)
-        drawn = PolyCollection([shape], color=colour, alpha=0.16, lw=0, zorder=2, transform=style.pixels(canvas.figure))
-        canvas.figure.add_artist(drawn)
-
-
-def _name_lines(figure: Figure, frame: Frame, ends: Mapping[str, tuple[float, str]], width: float) -> None:
-    """Write each line's name where the line ends; move names apart that would overlap."""
+def _name_lines(canvas: Canvas, frame: Frame, ends: Mapping[str, tuple[float, int]]) -> None:
+    """Write each line's name, behind its mark, where the line ends; move names apart that would overlap."""
     heights = [y - frame.top for y, _ in ends.values()]
-    for (name, (_, colour)), y in zip(ends.items(), style.spread(heights, style.LINE - 1.0, frame.height), strict=True):
-        at = (style.WIDTH - style.MARGIN - width, frame.top + y)
-        style.write(figure, *at, name, width=width, va="center_baseline", colour=colour)
+    left = style.WIDTH - style.MARGIN - _NAMES + 14
+    for (name, (_, rank)), y in zip(ends.items(), style.spread(heights, style.LINE - 1.0, frame.height), strict=True):
+        at, colour = frame.top + y, style.LINES[rank]
+        canvas.marks([left], [at], style.MARKERS[rank], colour, _MARK)
+        style.write(canvas.figure, left + 10, at, name, width=_NAMES - 24, va="center_baseline", colour=colour)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lime_callback.figures.style import isolated, render
+from lime_callback.figures.style import FULL, isolated, render
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +32,17 @@ Request = Callable[[], "Figure"]
 
 
 @isolated
-def drawn(requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
-    """Draw each request; return uint8 ``[H, W, 3]`` by the same names, or the error where drawing failed."""
+def drawn(requests: Mapping[str, Request], scale: float = FULL) -> dict[str, Picture | Exception]:
+    """Draw each request; return uint8 ``[H, W, 3]`` by the same names, or the error where drawing failed.
+
+    Args:
+        requests: the requests, by any names.
+        scale: 1 for compact pictures, 2 for full ones.
+    """
 
     def picture(request: Request) -> Picture | Exception:
         try:
-            return render(request())
+            return render(request(), scale)
         except Exception as error:
             return _sendable(error)
 
@@ -82,7 +87,7 @@ def main() -> None:
         with suppress(EOFError, BrokenPipeError):
             while True:
                 try:
-                    answer: object = drawn(pickle.load(requests))
+                    answer: object = drawn(*pickle.load(requests))
                 except EOFError:
                     raise
                 except Exception as error:  # this process cannot unpickle the request

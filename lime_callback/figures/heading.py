@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lime_callback.figures.panels import Panel
 
 KeyEntry = tuple[str, str | tuple[str, str], str]
-"""An entry of a key: the mark, its one or two colours, its text. The mark is ``"patch"``, ``"line"``, ``"upright"``,
-``"dot"``, ``"diamond"``, ``"hatch"`` or ``""``."""
+"""An entry of a key: the mark, its one or two colours, its text. The mark is ``"patch"``, ``"line"``, ``"hollow"``,
+``"upright"``, ``"dot"``, ``"diamond"``, ``"hatch"`` or ``""``."""
 
 SPECTRAL_GAP: KeyEntry = ("hatch", style.GAP, "no channel, or water vapour")
 
@@ -37,19 +37,19 @@ _APART = 16  # pixels between entries
 
 @dataclass(frozen=True)
 class ColourBar:
-    """A colour bar that goes from ``-limit`` to ``limit``.
+    """A colour bar that goes from ``-limit`` to ``limit``, or for sizes from 0 to ``limit``.
 
     Attributes:
         limit: the value at the ends, above 0.
         quantity: the name of the values, with their unit in brackets.
         largest: the largest absolute value that is drawn; beyond ``limit`` the bar gets pointed ends.
-        mixed: whether a second, grey bar shows sizes whose sign differs.
+        signed: whether values have a sign; if not, the bar is that of sizes.
     """
 
     limit: float
     quantity: str
     largest: float = 0.0
-    mixed: bool = False
+    signed: bool = True
 
     @property
     def clipped(self) -> bool:
@@ -78,7 +78,7 @@ class Heading:
         """Return status and key line by line; an entry that is longer than a line gets one of its own."""
         key = list(self.key)
         if self.bar is not None and self.bar.clipped:
-            key.append(("", style.MUTED, f"up to {style.number(self.bar.largest)}, beyond the scale"))
+            key.append(("", style.MUTED, f"largest here {style.number(self.bar.largest)}, beyond the scale"))
         lines: list[list[KeyEntry]] = []
         for entries in ([("", style.INK, text) for text in self.status], key):
             x = float("inf")  # the key begins a line of its own
@@ -99,7 +99,7 @@ class Heading:
     @property
     def height(self) -> float:
         """Pixels from the page's top to where the pictures begin."""
-        text = _TOP + style.LINE * len(self._lines) + (6 if self._lines else 0)
+        text = _TOP + style.LINE * len(self._lines) + (12 if self._lines else 0)
         return max(text, 14 + _BAR_TALL + 8 if self.bar is not None else 0)
 
     def draw(self, figure: Figure) -> None:
@@ -121,7 +121,7 @@ def sign_entries(known: bool = True) -> list[KeyEntry]:
     """
     light = "interval includes 0" if known else "interval includes 0, or unknown"
     return [
-        ("patch", (style.MINUS, style.PLUS), "lowers / raises the output"),
+        ("patch", (style.MINUS, style.PLUS), "lowers / raises what is explained"),
         ("patch", (style.MINUS_UNSURE, style.PLUS_UNSURE), light),
     ]
 
@@ -132,7 +132,7 @@ def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
     if any(panel.pale for panel in panels):
         entries.append(("", style.MUTED, "poor fit: score below the gate"))
     if any(panel.names for panel in panels):
-        entries.append(("", style.MUTED, "▲ raises, ▼ lowers the output"))
+        entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained"))
     if any(panel.unsure for panel in panels):
         entries.append(("", style.MUTED, "○ sign unknown"))
     if any((np.asarray(panel.segments) < 0).any() for panel in panels):
@@ -169,6 +169,8 @@ def _mark(canvas: Canvas, kind: str, colour: str, span: tuple[float, float], mid
     centre, (left, right) = sum(span) / 2, span
     if kind == "line":
         canvas.lines([[left, right]], [[middle, middle]], colour, width=1.8)
+    elif kind == "hollow":
+        canvas.hollow([[left, right]], [[middle, middle]])
     elif kind == "upright":
         canvas.lines([[centre, centre]], [[middle - 6, middle + 6]], colour, width=1.6)
     elif kind in ("dot", "diamond"):
@@ -182,14 +184,15 @@ def _mark(canvas: Canvas, kind: str, colour: str, span: tuple[float, float], mid
 def _draw_bar(canvas: Canvas, bar: ColourBar) -> None:
     figure, left, top, tall = canvas.figure, style.WIDTH - style.MARGIN - _BAR - 8, 27, 13
     style.write(figure, left + _BAR / 2, 9, bar.quantity, width=_BAR + 16, ha="center", colour=style.MUTED)
-    ramp = colour_scale.DIVERGING(np.linspace(0, 1, 256))[None]
-    if bar.mixed:
-        ramp = np.concatenate([ramp, colour_scale.MIXED(np.abs(np.linspace(-1, 1, 256)))[None]])
+    ramp = (colour_scale.DIVERGING if bar.signed else colour_scale.SIZES)(np.linspace(0, 1, 256))[None]
     draw_array(figure, ramp, (left, top, _BAR, tall))
-    for share in (-1.0, -0.5, 0.0, 0.5, 1.0):
-        x = left + _BAR * (share + 1) / 2
+    lowest = -1.0 if bar.signed else 0.0
+    for share in (-1.0, -0.5, 0.0, 0.5, 1.0) if bar.signed else (0.0, 0.5, 1.0):
+        x = left + _BAR * (share - lowest) / (1 - lowest)
         canvas.lines([[x, x]], [[top + tall, top + tall + 3]], style.NEUTRAL, width=0.8)
         style.write(figure, x, top + tall + 4, style.number(share * bar.limit), ha="center")
     if bar.clipped:
-        canvas.marks([left - 5], [top + tall / 2], "<", style.SCALE[0], 10.0)
-        canvas.marks([left + _BAR + 5], [top + tall / 2], ">", style.SCALE[-1], 10.0)
+        scale = style.SCALE if bar.signed else style.SIZES
+        canvas.marks([left + _BAR + 5], [top + tall / 2], ">", scale[-1], 10.0)
+        if bar.signed:
+            canvas.marks([left - 5], [top + tall / 2], "<", scale[0], 10.0)

@@ -130,6 +130,19 @@ class BarPanel:
             )
 
 
+@dataclass(frozen=True)
+class ProbeRow:
+    """What the map says of a probe.
+
+    Attributes:
+        group: what the probe is explained for; probes of one group stand together.
+        name: the probe's name, as in ``"probe 3"``, with a mark if prediction or truth is another class.
+    """
+
+    group: str
+    name: str
+
+
 def check_pixels(argument: str, values: NDArray[Any], image: NDArray[np.uint8]) -> None:
     """Raise a ``ValueError`` if there is not one value for each pixel of an image ``[H, W, 3]``."""
     if np.shape(values) != image.shape[:2]:

@@ -97,11 +97,12 @@ def spectra(
         if panel.spectrum is not None:
             x, y = axis.steps(np.where(np.isfinite(panel.spectrum), panel.spectrum, np.nan))
             stretched = (1.8 * (y - lowest) / (highest - lowest) - 0.9) * reach
-            canvas.polyline(frame.x(x), frame.y(stretched), style.SPECTRUM, layer=2)
+            canvas.polyline(frame.x(x), frame.y(stretched), style.SPECTRUM, layer=1)
         _chart(canvas, frame, panel, axis)
         if earlier:
             x, y = axis.steps(earlier[i].coefficients)
-            canvas.polyline(frame.x(x), frame.y(y), style.FIRST, width=1.6, layer=4)
+            for colour, width in ((style.INK, 2.6), (style.PAPER, 1.0)):  # hollow, so that it is seen on every colour
+                canvas.polyline(frame.x(x), frame.y(y), colour, width=width, layer=4)
     canvas.draw()
     return figure
 
@@ -131,11 +132,11 @@ def _key(
         ("line", style.INK, f"95 % interval{' over the inputs' * spread}"),
     ]
     if moment:
-        entries.append(("line", style.FIRST, style.clean(moment)))
+        entries.append(("hollow", style.INK, style.clean(moment)))
     if any(panel.spectrum is not None for panel in panels):
         low, high = map(style.number, spectral_range)
-        unit = f"{spectrum_unit} from" if spectrum_unit else "from"
-        entries.append(("line", style.SPECTRUM, f"the probe's spectrum, {unit} {low} to {high}"))
+        unit = spectrum_unit or "as the model gets it"
+        entries.append(("line", style.SPECTRUM, f"the probe's spectrum, scale of its own, {low} to {high} ({unit})"))
     if spread:
         entries.append(("patch", style.FAINT, "mean ± spread over the inputs"))
     return entries + [SPECTRAL_GAP] * bool(axis.gaps)
@@ -143,7 +144,7 @@ def _key(
 
 def _chart(canvas: Canvas, frame: Frame, panel: SpectrumPanel, axis: SpectralAxis) -> None:
     """Draw a panel's values as steps from zero, with a whisker in the middle of each run of equal channels."""
-    values, halves = np.asarray(panel.coefficients, dtype=np.float64), colour_scale.known_halves(panel.halves)
+    values, halves = np.asarray(panel.coefficients, dtype=np.float64), colour_scale.finite(panel.halves)
     strength = 0.35 if panel.pale else 1.0
     ordered = values[axis.order]
     colours = colour_scale.sign_colours(ordered, np.abs(ordered) > halves[axis.order], np.zeros(len(values), bool))

@@ -41,22 +41,24 @@ PAPER = "#ffffff"
 INK = "#1f1f1f"
 MUTED = "#666666"
 FAINT = "#d9d9d9"
-SPAN_LEADING = "#bdbdbd"
 NEUTRAL = "#9a9a9a"
 GRID = "#ececec"
 NEVER_HIDDEN = "#c4c4c4"  # pixels of no feature; no value of the colour scale looks like it
 OUTLINE = "#333333"  # lines between features, visible on any picture
-SPECTRUM = "#a8a8a8"  # the probe's spectrum, behind its coefficients
+SPECTRUM = "#bdbdbd"  # the probe's spectrum, behind its coefficients
 GAP, GAP_HATCH = "#f4f4f4", "#bdbdbd"  # wavelengths without a channel
 PLUS, MINUS = "#e06c00", "#1b6fb5"
 PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
 SCALE = ("#0a4a84", MINUS, "#8fc0e6", PAPER, "#fbbd78", PLUS, "#a34700")  # from lowest to highest
-GREYS = (PAPER, "#c6c6c6", "#767676", "#474747")  # as light as one side of the scale
-FIRST = "#8e3b94"  # the first explanation, drawn over the present one
-LINES = ("#1f1f1f", "#1a7f5a", "#8e3b94", "#b8860b", "#a8324a", "#4d6a8a", "#6b8e23", "#7a5230")
-"""Colours of lines that have no sign; nobody mistakes one for plus or minus."""
+SIZES = (PAPER, "#b9dccd", "#1a7f5a", "#0a3d2a")  # of values without a sign, from 0 to the largest
+SIZE, SIZE_LEADING = "#d3e6dd", "#7fbfa5"
+LINES = ("#1f1f1f", "#00936c", "#c2609a", "#a08600", "#6a6a6a", "#5b3a8a", "#6b8e23", "#7a5230")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""Colours and marks of lines that have no sign. Nobody mistakes a colour for plus or minus; marks tell lines apart for
+people who see few colours."""
 
-_NUMBER = re.compile(r"[\d.-]{2}")  # two neighbouring characters of a number or of a range
+_PIECES = re.compile(r"[<>]?[-\N{MINUS SIGN}+±]?\d[\d.,]*(?:(?:e[-\N{MINUS SIGN}+]?|-)\d[\d.,]*)*(?: ?(?:%|nm\b))?|.")
+"""What stays or goes as a whole when a text is cut: a number or a range with sign and unit, or any other character."""
 _SETTINGS = {
     "font.size": TEXT,
     "text.color": INK,
@@ -166,13 +168,14 @@ def write_title(figure: Figure, left: float, top: float, title: str, width: floa
 
 def fit_parts(text: str, width: float) -> str:
     """Return a text as one line of at most ``width`` pixels, in which each of its parts between commas is seen."""
-    parts = clean(text).split(", ")
+    whole = clean(text).split(", ")
+    parts, rooms = list(whole), [text_width(part) for part in whole]
     while text_width(", ".join(parts)) > width:
-        longest = max(range(len(parts)), key=lambda i: text_width(parts[i]))
-        shorter = fit(parts[longest], 0.92 * text_width(parts[longest]))
-        if shorter == parts[longest]:
-            return fit(", ".join(parts), width)
-        parts[longest] = shorter
+        longest = max(range(len(parts)), key=rooms.__getitem__)
+        if rooms[longest] < text_width("…"):
+            return fit(text, width)
+        rooms[longest] *= 0.92
+        parts[longest] = fit(whole[longest], rooms[longest])
     return ", ".join(parts)
 
 
@@ -182,26 +185,25 @@ def clean(text: str) -> str:
 
 
 def fit(text: str, width: float, *, points: float = TEXT, bold: bool = False) -> str:
-    """Return the text as one line; an ellipsis replaces its middle if it is longer than ``width`` pixels."""
+    """Return the text as one line; an ellipsis replaces its middle if it is longer than ``width`` pixels.
+
+    No number is cut in two: a part would read as another one.
+    """
     text = clean(text)
     if text_width(text, points, bold) <= width:
         return text
-    low, high = 0, len(text)
-    while high - low > 1:  # the number of characters that stay
+    pieces = _PIECES.findall(text)
+    low, high = 0, len(pieces)
+    while high - low > 1:  # the number of pieces that stay
         middle = (low + high) // 2
-        low, high = (middle, high) if text_width(_shorten(text, middle), points, bold) <= width else (low, middle)
-    return _shorten(text, low)
+        low, high = (middle, high) if text_width(_shorten(pieces, middle), points, bold) <= width else (low, middle)
+    return _shorten(pieces, low)
 
 
-def _shorten(text: str, kept: int) -> str:
-    """Keep about ``kept`` characters, half at each end, and cut no number in two: a part would read as another one."""
+def _shorten(pieces: Sequence[str], kept: int) -> str:
+    """Keep ``kept`` pieces, half at each end."""
     tail = kept // 2
-    first, last = kept - tail, len(text) - tail
-    while 0 < first < len(text) and _NUMBER.fullmatch(text[first - 1 : first + 1]):
-        first -= 1
-    while 0 < last < len(text) and _NUMBER.fullmatch(text[last - 1 : last + 1]):
-        last += 1
-    return text[:first] + "…" + text[last:]
+    return "".join(pieces[: kept - tail]) + "…" + "".join(pieces[len(pieces) - tail :])
 
 
 @lru_cache(maxsize=4096)
@@ -218,13 +220,13 @@ def number(value: float, _position: int | None = None) -> str:
 
 
 def spread(positions: Sequence[float], apart: float, highest: float) -> list[float]:
-    """Return positions at least ``apart`` and, if they fit, from 0 to ``highest``: one pass upwards, one downwards."""
+    """Return positions at least ``apart`` that lie as near as possible to those given, and within 0 and ``highest``."""
+    from scipy.optimize import isotonic_regression
+
     order = np.argsort(positions, kind="stable")
-    moved = np.asarray(positions, dtype=np.float64)[order]
-    for i in range(len(moved)):
-        moved[i] = max(moved[i], 0.0 if i == 0 else moved[i - 1] + apart)
-    for i in range(len(moved) - 1, -1, -1):
-        moved[i] = min(moved[i], highest if i == len(moved) - 1 else moved[i + 1] - apart)
+    steps = apart * np.arange(len(order))
+    moved = isotonic_regression(np.asarray(positions, dtype=np.float64)[order] - steps).x
+    moved = np.clip(moved, 0.0, max(highest - (steps[-1] if len(steps) else 0.0), 0.0)) + steps
     result = np.empty_like(moved)
     result[order] = moved
     return [float(value) for value in result]

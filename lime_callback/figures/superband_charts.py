@@ -20,26 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lime_callback.figures.heading import Heading
+    from lime_callback.figures.panels import ProbeRow
     from lime_callback.figures.spectral_axis import SuperbandSpans
 
-_LABELS = 176  # pixels for the names on the left
+_LABELS = 196  # pixels for the names on the left
 _AXIS = 42  # pixels for the numbers and the name of the horizontal axis
 _ROW = 16  # pixels that a row of the map, and a row of names, is high
 _DOT = 6.0  # pixels
 _LEADING = 3  # superbands that are named above the chart
-
-
-@dataclass(frozen=True)
-class ProbeRow:
-    """What the map says of a probe.
-
-    Attributes:
-        group: what the probe is explained for; probes of one group stand together.
-        name: the probe's name, as in ``"probe 3"``, with a mark if prediction or truth is another class.
-    """
-
-    group: str
-    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +77,7 @@ def draw_across(data: SuperbandValues, heading: Heading, targets: Sequence[str])
         chart, pieces = _Chart(canvas, frame, upright=True), data.groups.pieces()
         centres, widths = _centres(pieces, len(data.groups.names))
         for group, low, high in pieces:
-            _span(chart, data, t, group, (float(frame.x(low)), float(frame.x(high))))
+            _size(chart, data, t, group, (float(frame.x(low)), float(frame.x(high))))
         for group in data.order.tolist():
             if np.isfinite(centres[group]):
                 room = widths[group] * width / (axis.limits[1] - axis.limits[0]) / 2
@@ -99,8 +87,7 @@ def draw_across(data: SuperbandValues, heading: Heading, targets: Sequence[str])
             y = top + titled + above + tall + 14
             _draw_map(canvas, data, t, rows, starts, Frame(left, y, width, map_tall, axis.limits), pieces)
             if t == len(targets) - 1:
-                bottom = Frame(left, y, width, map_tall, axis.limits)
-                canvas.spectral_axis(bottom, axis, labelled=True, strip=0)
+                canvas.spectral_axis(Frame(left, y + map_tall, width, 0.0, axis.limits), axis, labelled=True, strip=0)
     canvas.draw()
     return figure
 
@@ -129,6 +116,9 @@ def _draw_map(
             width=70,
         )  # fmt: skip
         if np.isfinite(value).any():
+            for begin, end in data.groups.axis.gaps:
+                left, right = frame.x([begin, end]).tolist()
+                canvas.hatched(left, y, right, y + _ROW)
             colours = colour_scale.colours(value, data.map_limit)
             canvas.rectangles(low, y, high, y + _ROW, colours, layer=2)
             canvas.lines(np.stack([high, high], 1), [[y, y + _ROW]] * len(high), style.GRID, width=0.6, layer=3)
@@ -164,7 +154,7 @@ def draw_rows(data: SuperbandValues, heading: Heading, targets: Sequence[str]) -
             y = frame.top + row * i
             middle = y + row / 2
             style.write(figure, frame.left - 6, middle, names[i], ha="right", va="center_baseline")
-            _span(chart, data, t, int(group), (y + 2, y + row - 2))
+            _size(chart, data, t, int(group), (y + 2, y + row - 2))
             _marks(chart, data, t, int(group), middle, row / 2 - 2)
         if cover:
             at = Frame(style.WIDTH - style.MARGIN - cover, top + titled, cover, tall, data.groups.axis.limits)
@@ -224,13 +214,14 @@ class _Chart:
         self.canvas.marks(x, y, marker, colour, size, layer)
 
 
-def _span(chart: _Chart, data: SuperbandValues, t: int, group: int, beside: tuple[float, float]) -> None:
-    """Draw a group's mean size as a span around zero, and that of the first explanation as two lines."""
-    size = float(data.sizes[t, group])
-    chart.span((-size, size), beside, style.SPAN_LEADING if group in _leading(data, t) else style.FAINT, 2)
+def _size(chart: _Chart, data: SuperbandValues, t: int, group: int, beside: tuple[float, float]) -> None:
+    """Draw a group's mean size as a bar from zero, and that of the first explanation as a line."""
+    chart.span(
+        (0.0, float(data.sizes[t, group])), beside, style.SIZE_LEADING if group in _leading(data, t) else style.SIZE, 2
+    )
     if data.first is not None:
-        for value in (-float(data.first[t, group]), float(data.first[t, group])):
-            chart.line((value, value), beside, style.FIRST, 4)
+        along, aside = [chart.at([data.first[t, group]] * 2)], [beside]
+        chart.canvas.hollow(*((aside, along) if chart.upright else (along, aside)))
 
 
 def _marks(chart: _Chart, data: SuperbandValues, t: int, group: int, middle: float, room: float) -> None:

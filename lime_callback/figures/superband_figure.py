@@ -18,13 +18,15 @@ import numpy as np
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.heading import SPECTRAL_GAP, ColourBar, Heading, KeyEntry
 from lime_callback.figures.spectral_axis import SuperbandSpans
-from lime_callback.figures.superband_charts import ProbeRow, SuperbandValues, draw_across, draw_rows
+from lime_callback.figures.superband_charts import SuperbandValues, draw_across, draw_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from lime_callback.figures.panels import ProbeRow
 
 _TARGETS, _ROWS, _PROBES = 4, 36, 16
 _FAR = 3.0  # a dot this many times as far out as the largest mean size becomes a triangle at the axis's end
@@ -50,7 +52,7 @@ def superband_effects(
     spread: NDArray[np.floating[Any]] | None = None,
     first: tuple[str, NDArray[np.floating[Any]]] | None = None,
 ) -> Figure:
-    """Draw each superband's mean size as a span around zero, its signed mean, and each probe's value.
+    """Draw each superband's mean size as a bar from zero, its signed mean, and each probe's value.
 
     If each group is one stretch of the axis, superbands stand at their wavelengths, over a map of probes by superbands.
     Otherwise they are rows in spectral order, beside the wavelengths that each covers. Values that are not finite are
@@ -104,48 +106,53 @@ def superband_effects(
     across = groups.are_spans
     order = groups.order
     if not across and len(order) > _ROWS:
-        kept = np.sort(np.argsort(-np.nan_to_num(sizes).max(0)[order], kind="stable")[:_ROWS])
+        largest_sizes = np.nan_to_num(colour_scale.finite(sizes)[:_TARGETS]).max(0)
+        kept = np.sort(np.argsort(-largest_sizes[order], kind="stable")[:_ROWS])
         left_out.append(f"strongest {_ROWS} of {len(order)}")
         order = order[kept]
     mapped = bool(probes) and values is not None and across
     if mapped and len(probes) > _PROBES:
         left_out.append(f"first {_PROBES} of {len(probes)} probes in the map")
-    caption = " · ".join(filter(None, (caption, *(f"{text} shown" for text in left_out))))
-    sizes, means, halves = (np.asarray(part, dtype=np.float64) for part in (sizes, means, halves))
-    earlier = None if first is None else np.asarray(first[1], dtype=np.float64)
+    # A caption that is too long loses its middle; what is left out has to be read.
+    status = [*status, *(f"{text} shown" for text in left_out)]
+    targets = targets[:_TARGETS]
+    sizes, means, halves = (colour_scale.finite(part)[:_TARGETS] for part in (sizes, means, halves))
+    values = None if values is None else np.asarray(values)[:, :_TARGETS]
+    earlier = None if first is None else np.asarray(first[1], dtype=np.float64)[:_TARGETS]
     largest = max(
         colour_scale.symmetric(limit),
         colour_scale.largest([sizes[:, order], *([] if earlier is None else [earlier[:, order]])]),
     )
     farthest = colour_scale.largest([] if values is None else [values[:, :, order]])
-    whiskers = np.abs(means) + np.nan_to_num(colour_scale.known_halves(halves))
+    whiskers = np.abs(means) + np.nan_to_num(halves)
     reach = 1.06 * max(largest, min(max(farthest, colour_scale.largest([whiskers[:, order]])), _FAR * largest))
     data = SuperbandValues(
-        groups, sizes, means, colour_scale.known_halves(halves), values, spread, earlier, reach, order,
+        groups, sizes, means, halves, values, spread, earlier, reach, order,
         list(probes[:_PROBES]) if mapped else [], map_limit,
     )  # fmt: skip
     bar = None
     if mapped and values is not None:
         bar = ColourBar(map_limit, quantity, colour_scale.largest([values[:_PROBES]]))
     heading = Heading(caption, _key(data, across, quantity, None if first is None else first[0]), bar, status)
-    shown = list(targets[:_TARGETS])
-    return (draw_across if across else draw_rows)(data, heading, shown)
+    return (draw_across if across else draw_rows)(data, heading, list(targets))
 
 
 def _key(data: SuperbandValues, across: bool, quantity: str, moment: str | None) -> list[KeyEntry]:
-    inputs = "probes" if data.values is not None else "inputs"
-    entries: list[KeyEntry] = [
-        ("patch", style.SPAN_LEADING, f"mean size over the {inputs}: the larger, the more it counts")
-    ]
+    alone = data.values is not None and len(data.values) == 1
+    over = "" if alone else " over the inputs" if data.values is None else " over the probes"
+    mean, size = ("value", "size") if alone else ("mean", "mean size")
+    known = bool(np.isfinite(data.halves[:, data.order]).any())
+    entries: list[KeyEntry] = [("patch", style.SIZE_LEADING, f"{size}{over}: the larger, the more it counts")]
     if not data.probes:
         entries.insert(0, ("", style.MUTED, quantity))
     if data.values is not None and len(data.values) > 1:
         beyond = colour_scale.largest([data.values[:, :, data.order]]) > data.reach
         ends = f", {'▲▼' if across else '◀▶'} beyond the axis" if beyond else ""
         entries.append(("dot", (style.MINUS, style.PLUS), f"each probe: lowers / raises{ends}"))
-    entries.append(("diamond", style.INK, f"mean with sign, 95 % interval over the {inputs}"))
+    interval = f"95 % interval{over}" if known else "no interval is known"
+    entries.append(("diamond", style.INK, f"{mean} with sign, {interval}"))
     if moment is not None:
-        entries.append(("line", style.FIRST, f"size at {style.clean(moment)}"))
+        entries.append(("hollow", style.INK, f"size at {style.clean(moment)}"))
     if data.spread is not None:
         entries.append(("patch", style.NEUTRAL, "mean ± spread over the inputs"))
     return entries + [SPECTRAL_GAP] * bool(across and data.groups.axis.gaps)

@@ -31,6 +31,7 @@ class EpochSeries:
         epochs: epochs trained at each of them.
         scores: mean R².
         drifts: mean drift against the one before; NaN where there is nothing to compare.
+        moves: mean share of the attribution that moved since the one before; NaN likewise.
         floors: what noise alone would have made of it; NaN likewise.
         coefficients: mean coefficients ``[T, d]`` of the probes that count; NaN where none does.
         errors: their standard errors ``[T, d]`` from the spread over the probes.
@@ -49,6 +50,7 @@ class EpochSeries:
     epochs: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     drifts: list[float] = field(default_factory=list)
+    moves: list[float] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
     coefficients: list[Tensor] = field(default_factory=list)
     errors: list[Tensor] = field(default_factory=list)
@@ -80,6 +82,7 @@ class EpochSeries:
         self.epochs.append(epochs)
         self.scores.append(values["score"])
         self.drifts.append(float("nan") if step is None else values["drift"])
+        self.moves.append(float("nan") if step is None else values.get("moved", float("nan")))
         self.floors.append(float("nan") if step is None else step["noise_floor"])
         means = means_over_probes(explanation, counts)
         for name in _TENSORS:
@@ -100,6 +103,7 @@ class EpochSeries:
             lists["errors"] = [torch.full_like(noise, torch.inf) for noise in lists["noises"]]
             lists["halves"] = list(lists["errors"])
             lists["sizes"] = [effect.abs() for effect in lists["effects"]]
+        lists["moves"] = lists["moves"] or [float("nan")] * len(lists["epochs"])
         if "effect_halves" not in state:
             lists["effect_halves"] = [torch.full_like(effect, torch.inf) for effect in lists["effects"]]
             lists["size_lows"] = [torch.full_like(size, torch.nan) for size in lists["sizes"]]
@@ -164,4 +168,4 @@ def _size_interval(sizes: Tensor, mean: MeanOverProbes, among: Tensor) -> tuple[
 
 
 _TENSORS = tuple(part.name for part in fields(Means))
-_LISTS = ("epochs", "scores", "drifts", "floors", *_TENSORS)
+_LISTS = ("epochs", "scores", "drifts", "moves", "floors", *_TENSORS)

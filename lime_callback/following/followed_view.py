@@ -44,6 +44,7 @@ class FollowedView(PinnedView):
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
         alarmed: names of the watches of which something is wrong at the last explanation.
+        alarmed_elsewhere: the same of watches that only other views follow, each with such a view's name.
     """
 
     now: ProbePredictions | None = None
@@ -58,6 +59,7 @@ class FollowedView(PinnedView):
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
     alarmed: set[str] = field(default_factory=set)
+    alarmed_elsewhere: dict[str, str] = field(default_factory=dict)
     _saved: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -63,9 +63,9 @@ class ProbePredictions:
         )
 
     def text(self, probe: int, target: int, class_names: Sequence[str] | None) -> str:
-        """What a picture says beside the name of the explained output: which of prediction and truth it is.
+        """What a picture says behind the name of the explained output: whether it is true and predicted.
 
-        ``"true and predicted 93 %"`` needs no name: both are the explained class. ``≠`` marks another class.
+        ``"which is true and predicted, 93 %"`` needs no other name. ``≠`` marks another class.
         """
         name, probability, truth = self.cells(probe, target, class_names)
         chance = "" if math.isnan(probability) else f" {percent(probability)}"
@@ -76,12 +76,12 @@ class ProbePredictions:
             return f"predicted {name}{chance}" + (f", {other}true {truth}" if truth else "")
         explained = self._name(target, class_names)
         if truth and name == truth:
-            both = f"true and predicted{chance}"
-            return both if name == explained else f"{_DIFFERENT} true and predicted {name}{chance}"
-        predicted = f"predicted{chance}" if name == explained else f"{_DIFFERENT} predicted {name}{chance}"
+            same = f"which is true and predicted{f',{chance}' if chance else ''}"
+            return same if name == explained else f"{_DIFFERENT} true and predicted {name}{chance}"
+        predicted = f"which is predicted{chance}" if name == explained else f"{_DIFFERENT} predicted {name}{chance}"
         if not truth:
             return predicted
-        return f"true, {predicted}" if truth == explained else f"{predicted}, {_DIFFERENT} true {truth}"
+        return f"which is true, {predicted}" if truth == explained else f"{predicted}, {_DIFFERENT} true {truth}"
 
     def _name(self, index: int, class_names: Sequence[str] | None) -> str:
         """Of a class; of a single logit, whose name is that of class 1, there are two."""

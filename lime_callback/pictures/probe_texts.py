@@ -35,7 +35,8 @@ def panel_texts(
         t: the target's place among the targets.
     """
     target, score, gate = int(explanation.targets[probe, t]), float(explanation.score[probe, t]), track.config.gate
-    title, subtitle = f"{probe_name(probes, probe)} · {target_name(target, class_names)}", f"R² {score_text(score)}"
+    title = f"{probe_name(probes, probe)} · explains {target_name(target, class_names)}"
+    subtitle = f"R² {score_text(score)}"
     if track.now is None:
         subtitle = f"output {score_text(float(explanation.prediction[probe, t]))}, {subtitle}"
     else:

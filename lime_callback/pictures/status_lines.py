@@ -12,7 +12,7 @@ from lime_callback.following.probe_predictions import percent
 from lime_callback.pictures.input_panels import score_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from lime_callback.following.followed_view import FollowedView
 
@@ -20,14 +20,13 @@ WARNING = "⚠ "
 """What a text begins with that tells of something wrong."""
 
 
-def status(track: FollowedView, class_names: Sequence[str] | None) -> list[str]:
+def status(track: FollowedView) -> list[str]:
     """Return the texts of a view's last explanation.
 
     Args:
         track: the followed view, explained at least once.
-        class_names: the outputs' names, or ``None``.
     """
-    return [*_how_sure(track), *_changes(track), *_classes(track, class_names), *_watches(track)]
+    return [*_how_sure(track), *_changes(track), *_classes(track), *_watches(track)]
 
 
 def _how_sure(track: FollowedView) -> Iterator[str]:
@@ -36,7 +35,7 @@ def _how_sure(track: FollowedView) -> Iterator[str]:
     known = scores[scores.isfinite()]
     poor = int((~passes_gate(track.last, gate)).sum())
     if len(known):
-        text = f"Fit: R² {score_text(float(known.double().mean()))}"
+        text = f"R² of the explanation {score_text(float(known.double().mean()))}"
         yield text + (f", worst {score_text(float(known.min()))}" if scores.numel() > 1 else "")
     if poor:
         yield f"{WARNING}{poor} of {scores.numel()} fits are too poor to be read"
@@ -53,37 +52,50 @@ def _changes(track: FollowedView) -> Iterator[str]:
         since = "" if start is None or len(epochs) < 3 else f", {percent(start)} since epoch {epochs[0]:g}"
         yield f"{percent(moved)} of the attribution moved since epoch {epochs[-2]:g}{since}"
         settled = track.settling.since
-        yield "not settled" if settled < 0 else f"settled since epoch {settled:g}"
+        since_when = f"settled since epoch {settled:g}" if settled < epochs[-1] else "settled now"
+        yield since_when if settled >= 0 else "not settled"
     if (reference := measured.get("moved_from_reference")) is not None:
         yield f"{percent(reference)} lies elsewhere than in the reference"
 
 
-def _classes(track: FollowedView, class_names: Sequence[str] | None) -> Iterator[str]:
-    """Yield how many probes are explained for a class that is not both predicted and true."""
+def _classes(track: FollowedView) -> Iterator[str]:
+    """Yield how many probes are predicted wrongly, and how many are explained for a class that is neither."""
     now, last = track.now, track.last
     if now is None or now.classes is None or last is None:
         return
-    targets = last.targets[:, 0].tolist()
-    other = sum("≠" in now.text(probe, int(target), class_names) for probe, target in enumerate(targets))
-    if other:
-        yield f"{WARNING}{other} of {len(targets)} probes: predicted or true is another class (≠)"
+    predicted, count = now.classes, len(now.classes)
+    if now.truth is not None and bool((now.truth >= 0).any()):
+        known = now.truth >= 0
+        if wrong := int((known & (predicted != now.truth)).sum()):
+            yield f"{WARNING}{wrong} of {count} probes are predicted wrongly (≠)"
+        neither = known & (last.targets[:, 0] != now.truth) & (last.targets[:, 0] != predicted)
+    else:
+        neither = last.targets[:, 0] != predicted
+    if now.kind == "classes" and (others := int(neither.sum())):
+        yield f"{WARNING}{others} of {count} are explained for another class than is predicted (≠)"
 
 
 def _watches(track: FollowedView) -> Iterator[str]:
     if not track.watched:
         yield "no watch is set"
     for name in track.watched:
-        reliance = track.reliance
-        known = reliance is not None and name in reliance.names
+        measured = _reliance(track, name)
         if name not in track.alarmed:
-            yield f"watch '{name}': no alarm{'' if known else ', reliance not measured'}"
-        elif reliance is not None and known:
-            i = reliance.names.index(name)
-            changed, usual = float(reliance.changed[i]), float(reliance.expected[i])
-            if reliance.classes:
-                beside = f"{percent(changed)} of predictions, random sets {percent(usual)}"
-            else:
-                beside = f"outputs by {changed:.2g} deviations, random sets {usual:.2g}"
-            yield f"{WARNING}hiding '{name}' changes {beside}"
+            beside = f"hiding it changes {measured}" if measured else "reliance not measured"
+            yield f"watch '{name}': no alarm, {beside}"
         else:
-            yield f"{WARNING}alarm of watch '{name}'"
+            yield f"{WARNING}hiding '{name}' changes {measured}" if measured else f"{WARNING}alarm of watch '{name}'"
+    for name, view in track.alarmed_elsewhere.items():
+        yield f"{WARNING}alarm of watch '{name}' in view '{view}'"
+
+
+def _reliance(track: FollowedView, name: str) -> str:
+    """Return what hiding a watch changes; an empty text where that was not measured."""
+    reliance = track.reliance
+    if reliance is None or name not in reliance.names:
+        return ""
+    i = reliance.names.index(name)
+    changed, usual = float(reliance.changed[i]), float(reliance.expected[i])
+    if reliance.classes:
+        return f"{percent(changed)} of predictions, random sets {percent(usual)}"
+    return f"outputs by {changed:.2g} deviations, random sets {usual:.2g}"

@@ -19,7 +19,7 @@ from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, round_limit
 from lime_callback.pictures.probe_texts import panel_texts, probe_rows
-from lime_callback.pictures.status_lines import status
+from lime_callback.pictures.status_lines import WARNING, status
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class _ViewPictures:
             made |= {"waterfall": self.waterfall(), "effects": self.lines()}
         made["drift"] = partial(
             history_lines,
-            list(series.epochs), {name: list(series.scores)}, {name: list(series.drifts)},
-            noise_floor={name: list(series.floors)},
-            gate=self.track.config.gate, caption=self.caption,
+            list(series.epochs), {name: list(series.scores)}, {name: list(series.moves)},
+            gate=self.track.config.gate, relevant=self.track.config.relevant_change, caption=self.caption,
+            status=self.warnings,
         )  # fmt: skip
         return made
 
@@ -141,7 +141,12 @@ class _ViewPictures:
     @cached_property
     def status(self) -> list[str]:
         """How sure the explanation is, what changed, and what is wrong, in short texts."""
-        return status(self.track, self.class_names)
+        return status(self.track)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What of the status tells of something wrong; it stands above every picture, since each is seen alone."""
+        return [text for text in self.status if text.startswith(WARNING)]
 
     def counting(self, explanation: Explanation) -> Tensor:
         """Return the effects ``[P, T, d]``, with NaN for explanations below the gate.
@@ -161,20 +166,17 @@ class _ViewPictures:
         return max(float(sizes.nan_to_num(0.0).max()) for sizes in self.track.series.sizes)
 
     def waterfall(self) -> Request:
-        """Request the waterfall of the first target: mean sizes and signs by epoch and wavelength."""
+        """Request the waterfall of the first target: mean sizes by epoch and wavelength."""
         from lime_callback.figures import waterfall
 
         series, gate = self.track.series, self.track.config.gate
         labels = self.mask[0, :, 0, 0].long()
-        sizes, effects, halves = (
-            torch.stack([values[0] for values in part]) for part in (series.sizes, series.effects, series.effect_halves)
-        )
-        signs = torch.where(effects.abs() > halves, effects.sign(), 0.0)
-        inside = labels >= 0
+        sizes = torch.stack([values[0] for values in series.sizes])
         return partial(
-            waterfall, list(series.epochs), torch.where(inside, sizes[:, labels], torch.nan).numpy(),
-            torch.where(inside, signs[:, labels], 0.0).numpy(),
-            wavelengths=self.wavelengths, limit=round_limit(self.largest_size), caption=self.caption,
+            waterfall, list(series.epochs), torch.where(labels >= 0, sizes[:, labels], torch.nan).numpy(),
+            # A range that counts four times as much as each would if all were alike is dark at least.
+            wavelengths=self.wavelengths, limit=round_limit(max(self.largest_size, 4 / len(self.last.features))),
+            caption=self.caption, status=self.warnings,
             target=self.first_target(), quantity=SIZE,
             pale=None if gate is None else [score < gate for score in series.scores],
         )  # fmt: skip
@@ -190,7 +192,7 @@ class _ViewPictures:
         )
         return partial(
             effect_lines, list(series.epochs), self.last.features.names, *parts, limit=self.largest_size,
-            target=self.first_target(), caption=self.caption, quantity=SIZE,
+            target=self.first_target(), caption=self.caption, status=self.warnings, quantity=SIZE,
         )  # fmt: skip
 
     def strongest(self) -> Request:
@@ -201,8 +203,8 @@ class _ViewPictures:
         if self.first is not None:
             first = (self.moments[0], [panel.coefficients for panel in self.bar_panels(self.first)])
         return partial(
-            feature_bars, list(self.bar_panels(self.last)), limit=0.4, caption=self.caption_of_probes, quantity=EFFECT,
-            first=first, together=True,
+            feature_bars, list(self.bar_panels(self.last)), limit=0.4, caption=self.caption_of_probes,
+            status=self.warnings, quantity=EFFECT, first=first, together=True,
         )  # fmt: skip
 
     def target_names(self) -> list[str]:
@@ -216,7 +218,7 @@ class _ViewPictures:
         """Return the name of the first target, and how many there are if the others are left out."""
         name, count = self.target_names()[0], self.last.score.shape[1]
         if not name:
-            return f"over {len(self.last.score)} probes, each for its own class"
+            return f"over {len(self.last.score)} probes, explained for several classes"
         return name if count == 1 else f"{name}, first of {count} targets"
 
     def chosen(self) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lime_callback.publishing.sinks import Report, Sink
     from lime_callback.publishing.sinks.console import Console
 
-    Draw = Callable[[Mapping[str, Request]], dict[str, Picture | Exception]]
+    Draw = Callable[[Mapping[str, Request], float], dict[str, Picture | Exception]]
 
 
 class Delivered(NamedTuple):
@@ -37,7 +37,11 @@ class Delivered(NamedTuple):
 
 
 def present(
-    draw: Draw, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]
+    draw: Draw,
+    sinks: Sequence[Sink],
+    report: Report,
+    requests: Mapping[str, Mapping[str, Request]],
+    scale: float = 2.0,
 ) -> Delivered:
     """Draw the requested pictures, and hand the report with them to the sinks.
 
@@ -48,12 +52,13 @@ def present(
         sinks: the sinks of the run's loggers.
         report: the report without its pictures.
         requests: for each view's name the requests by the tags of their pictures.
+        scale: 1 for compact pictures, 2 for full ones.
     """
     delivered = Delivered([], [])
     pictures = {}
     views = {tag: view for view, of_view in requests.items() for tag in of_view}
     requests_of_all = {tag: request for of_view in requests.values() for tag, request in of_view.items()}
-    for tag, picture in draw(requests_of_all).items() if requests_of_all else ():
+    for tag, picture in draw(requests_of_all, scale).items() if requests_of_all else ():
         if isinstance(picture, Exception):
             delivered.failures.append((f"a picture of view '{views[tag]}'", picture))
         else:
@@ -96,7 +101,13 @@ class DeliveryThread:
         """Whether a report is on its way that :meth:`finish` would not have to wait for."""
         return self._pending is not None and self._pending.done()
 
-    def present(self, sinks: Sequence[Sink], report: Report, requests: Mapping[str, Mapping[str, Request]]) -> None:
+    def present(
+        self,
+        sinks: Sequence[Sink],
+        report: Report,
+        requests: Mapping[str, Mapping[str, Request]],
+        scale: float = 2.0,
+    ) -> None:
         """Wait for the report before, and begin to present this one, see :func:`present`."""
         self.finish()
         ready = []
@@ -104,7 +115,7 @@ class DeliveryThread:
             with self.console.contained(f"logger {type(sink).__name__}"):
                 sink.open()
                 ready.append(sink)
-        self._work = partial(present, sinks=ready, report=report, requests=requests)
+        self._work = partial(present, sinks=ready, report=report, requests=requests, scale=scale)
         if self._draws_here and requests:
             self._conclude(self._present_here())
         else:

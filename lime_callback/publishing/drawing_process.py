@@ -35,7 +35,7 @@ class DrawingProcess:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def draw(self, requests: Mapping[str, Request]) -> dict[str, Picture | Exception]:
+    def draw(self, requests: Mapping[str, Request], scale: float = 2.0) -> dict[str, Picture | Exception]:
         """Draw requests, see :func:`lime_callback.figures.figure_requests.drawn`.
 
         Any thread may call this, but only one at a time.
@@ -45,7 +45,7 @@ class DrawingProcess:
                 300 s.
         """
         try:
-            pickled = pickle.dumps(dict(requests), pickle.HIGHEST_PROTOCOL)
+            pickled = pickle.dumps((dict(requests), scale), pickle.HIGHEST_PROTOCOL)
             pictures = self._answer(pickled)
         except Exception as error:
             self.close()

@@ -22,6 +22,8 @@ class ExplainedEpoch:
         probes: the explained samples.
         views: the explained views.
         alarms: the texts of new alarms, by their place, such as ``"lime/spectral/watch/water"``.
+        is_last: whether no later epoch will be explained, as far as is known. Its pictures then are full; those of
+            other epochs are compact, which take half the space.
     """
 
     epoch: int
@@ -29,3 +31,4 @@ class ExplainedEpoch:
     probes: Probes
     views: Sequence[FollowedView]
     alarms: Mapping[str, str]
+    is_last: bool = True

@@ -11,14 +11,13 @@ from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
-from lime_callback.surrogates.confidence_intervals import critical_value, mean_over_probes
+from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.following.followed_view import FollowedView
@@ -89,7 +88,7 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     return Means(
         target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
         effects=series.effects[-1][0].numpy(),
-        halves=_effect_halves(last, passes_gate(last, gate)).numpy(),
+        halves=series.effect_halves[-1][0].numpy(),
         sizes=series.sizes[-1][0].numpy(),
         coefficients=series.coefficients[-1][0].numpy(),
         errors=series.errors[-1][0].numpy(),
@@ -98,22 +97,6 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
         epochs=list(series.epochs),
         lines=lines.numpy(),
     )
-
-
-def _effect_halves(explanation: Explanation, counts: Tensor) -> Tensor:
-    """Return half of the 95 % intervals of the first target's mean effects, ``[d]``.
-
-    They come from the spread over the probes, and for a single probe from the perturbations.
-
-    Args:
-        explanation: the explanation.
-        counts: which explanations enter the means, bool ``[P, T]``.
-    """
-    values, errors = explanation.effects[:, 0], explanation.effect_errors[:, 0]
-    if len(values) == 1:
-        return errors[0] * critical_value(explanation.freedom.double())[0]
-    among = explanation.features.present.expand(values.shape) & counts[:, :1]
-    return mean_over_probes(values, torch.zeros_like(values), among).half_width()
 
 
 def _all_effects(explanation: Explanation) -> NDArray[np.floating[Any]]:

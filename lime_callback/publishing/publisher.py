@@ -127,7 +127,7 @@ class Publisher:
             self._settings,
             charts=config.charts,
         )
-        self.delivery.present(sinks, report, requests_of_views)
+        self.delivery.present(sinks, report, requests_of_views, scale=2.0 if explained.is_last else 1.0)
 
     def _rows(self, explained: ExplainedEpoch) -> Rows:
         class_names = self.config.class_names

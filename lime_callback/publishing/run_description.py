@@ -21,15 +21,17 @@ _LONGEST = 120  # characters that a setting may have, since nobody reads a whole
 _HOW_TO_READ = """\
 ### How to read it
 
-- **attributions**: each probe beside what its explained output depends on, and what is predicted and true; `≠` marks
-  what is another class. Colours are effects, a part's signed share of the probe's attribution: orange raises the
-  output, blue lowers it. What is drawn pale should not be read. Worry where colour lies on the background, or where
-  first and present explanation have nothing in common.
-- **superbands**: mean coefficients with 95 % intervals over the probes, dots are probes, triangles such far beyond the
-  bars. **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together. A purple line is
-  the first explanation. Worry where a wavelength range leads that cannot carry what you look for.
-- **waterfall**: mean effects, **coefficients**: mean coefficients, over the epochs. Worry where lines still cross when
-  the loss is flat.
+Everything is an effect: a part's signed share of its probe's attribution. Orange raises the output, blue lowers it.
+
+- **attributions**: each probe beside its first and its present map, and what is predicted and true; `≠` marks what is
+  another class, ○ what may be noise. What says "poor fit" should not be read. Worry where colour lies on the
+  background, or where first and present explanation have nothing in common.
+- **superbands**: a grey span is a range's mean size over the probes, however their signs differ; dots are probes, the
+  diamond is their mean with its 95 % interval. Below it each probe is a row. Worry where a wavelength range leads that
+  cannot carry what you look for.
+- **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together, and where they lie. A
+  purple line is the first explanation.
+- **waterfall**, **effects**: mean sizes over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
   Worry where drift leaves the shade late in a run.
 

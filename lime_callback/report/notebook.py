@@ -39,23 +39,18 @@ def history_html(run: RunContents) -> str:
 
 
 def history_figure(run: RunContents) -> Figure:
-    """Draw each view's score over the epochs, and its drift from an epoch to the next with the noise."""
+    """Draw each view's score over the epochs, and how much of the attribution moved from an epoch to the next."""
     from lime_callback.figures import history_lines
 
     moments = moments_of(run)
-    scores, drifts, floors = {}, {}, {}
+    scores, moved = {}, {}
     for table in tables_of(run, moments):
         counts = np.isfinite(table.scores).sum(1)
         sums = np.nansum(table.scores, axis=1)
         scores[table.view] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
-        measures, unknown = measures_of(run, table.view, moments), [None] * len(moments)
-        drifts[table.view], floors[table.view] = (
-            [np.nan if value is None else value for value in measures.get(name, unknown)]
-            for name in ("drift", "noise_floor")
-        )
-    return history_lines(
-        epochs_trained(run, moments), scores, drifts, noise_floor=floors, gate=run.about.get("gate"), caption=run.name
-    )
+        measured = measures_of(run, table.view, moments).get("moved", [None] * len(moments))
+        moved[table.view] = [np.nan if value is None else value for value in measured]
+    return history_lines(epochs_trained(run, moments), scores, moved, gate=run.about.get("gate"), caption=run.name)
 
 
 def _score(table: ViewTable) -> str:

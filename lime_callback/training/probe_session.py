@@ -19,9 +19,9 @@ from lime_callback.probes.probe_choices import Evenly, Numbered
 from lime_callback.publishing.explained_epoch import ExplainedEpoch
 from lime_callback.publishing.publisher import Publisher
 from lime_callback.publishing.sinks.console import Console
+from lime_callback.training import trainer_facts
 from lime_callback.training.perturbation_count import PerturbationCount
 from lime_callback.training.progress_bar import shown
-from lime_callback.training.trainer_facts import epochs_trained, logging_step, run_folder, validation_size
 from lime_callback.training.view_loop import ViewLoop
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class ProbeSession:
             model = self._model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(self._context(model))
             with self._ranks.together():
-                capture.rehearse(self.config.choice, probes, validation_size(trainer))
+                capture.rehearse(self.config.choice, probes, trainer_facts.validation_size(trainer))
             self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:
@@ -124,20 +124,18 @@ class ProbeSession:
             if allowed is not None and not self._count.begun:
                 with self.console.contained("the measurement of a forward's time"):
                     self._count.begin(context, len(config.views) + self.loop.relying.expected, allowed)
-            explaining, n, when = time.perf_counter(), self._count.used, epochs_trained(trainer)
+            explaining, n, when = time.perf_counter(), self._count.used, trainer_facts.epochs_trained(trainer)
             with shown(trainer, self.console.contained, self.loop.sweeps, len(probes) * n):
                 views, self._batch_size = self.loop.explain(context, n, when)
             explaining = time.perf_counter() - explaining
-            self._step = logging_step(trainer)
+            self._step = trainer_facts.logging_step(trainer)
             if views:
                 self._rely(trainer, module, len(probes) * n)
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             if self._writes(trainer):
-                # Lightning counts from 0, and outside of `fit` has counted the last epoch already.
-                epoch = trainer.current_epoch + (trainer.state.fn == "fit")
-                explained = ExplainedEpoch(epoch, self._step, probes, views, self._alarms)
-                self.publisher.publish(trainer.loggers, run_folder(trainer) / config.name, explained)
+                explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), probes, views)
+                self.publisher.publish(trainer.loggers, trainer_facts.run_folder(trainer) / config.name, explained)
             seconds, forwards = time.perf_counter() - started, float(sum(ranks.gather(self._forwards.inputs)))
             self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(n)}
             if allowed is not None:
@@ -216,15 +214,16 @@ class ProbeSession:
         self.loop.rely(self._context(self._wrapped(trainer, module, here)), here, budget, module.device)
 
     def _draw_again(self, trainer: Any, module: Any, probes: Probes) -> None:
-        """After a resume, draw the last explained epoch once more under its own step.
-
-        The run before may have been killed before its pictures could be seen.
-        """
+        """After a resume, draw the last explained epoch again: before it was seen, the run may have been killed."""
         self._draws_again = False
         views = self.loop.recall(self._context(self._model(trainer, module, probes)))
         if views and self._epoch is not None and self._writes(trainer):
-            explained = ExplainedEpoch(self._epoch + 1, self._step, probes, views, self._alarms)
-            self.publisher.show(trainer.loggers, run_folder(trainer) / self.config.name, explained)
+            explained = self._as_explained(trainer, self._epoch + 1, probes, views)
+            self.publisher.show(trainer.loggers, trainer_facts.run_folder(trainer) / self.config.name, explained)
+
+    def _as_explained(self, trainer: Any, epoch: int, probes: Probes, views: Sequence[FollowedView]) -> ExplainedEpoch:
+        last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
+        return ExplainedEpoch(epoch, self._step, probes, views, self._alarms, last)
 
     def _writes(self, trainer: Any) -> bool:
         return bool(trainer.is_global_zero and not trainer.fast_dev_run)

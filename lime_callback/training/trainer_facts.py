@@ -32,6 +32,14 @@ def logging_step(trainer: Any) -> int:
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 
+def epoch_number(trainer: Any) -> int:
+    """The epoch's number, counted from 1.
+
+    Lightning counts from 0, and outside of ``fit`` has counted the last epoch already.
+    """
+    return int(trainer.current_epoch + (trainer.state.fn == "fit"))
+
+
 def epochs_trained(trainer: Any) -> float:
     """How far the training has come, in epochs; with fractions where validation runs within an epoch."""
     if trainer.state.fn != "fit":  # the epoch has ended, and the count of its batches is still there
@@ -40,6 +48,20 @@ def epochs_trained(trainer: Any) -> float:
     done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
     part = min(done / total, 1.0) if total and math.isfinite(total) else float(done > 0)
     return float(trainer.current_epoch) + part
+
+
+def is_last_explained(trainer: Any, epoch: int, every_n_epochs: int) -> bool:
+    """Whether no epoch after this one will be explained, as far as the trainer knows.
+
+    Args:
+        trainer: the trainer.
+        epoch: the explained epoch, counted from 1.
+        every_n_epochs: how many epochs lie between explained ones.
+    """
+    if trainer.state.fn != "fit" or trainer.should_stop:
+        return True
+    most = -1 if trainer.max_epochs is None else trainer.max_epochs
+    return bool(0 <= most < epoch + every_n_epochs)
 
 
 def validation_size(trainer: Any) -> int | None:

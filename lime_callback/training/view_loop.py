@@ -197,6 +197,10 @@ class ViewLoop:
                     if self.console.once(text, key=place):
                         news[place] = text
                     stop = stop or watches[name].stops(what)
+        for followed in explained:
+            followed.alarmed_elsewhere = {
+                name: other.view.name for other in explained for name in sorted(other.alarmed - followed.watched.keys())
+            }
         return news, stop
 
     def _say(self, followed: FollowedView, result: ExplainedBatch) -> None:

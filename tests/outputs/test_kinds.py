@@ -196,19 +196,19 @@ def test_a_single_logit_has_two_classes():
 def test_a_mark_stands_where_explained_predicted_and_true_differ():
     logits = torch.tensor([[2.0, 0.0, -9.0], [2.0, 0.0, -9.0], [0.0, 2.0, -9.0], [0.0, 2.0, -9.0]])
     now = predicted(logits, torch.tensor([0, 1, 0, -100]), "classes", "raw")
-    assert now.text(0, 0, NAMES) == "true and predicted 88 %"
-    assert now.text(1, 0, NAMES) == "predicted 88 %, ≠ true oat"
-    assert now.text(2, 0, NAMES) == "true, ≠ predicted oat 88 %"
+    assert now.text(0, 0, NAMES) == "which is true and predicted, 88 %"
+    assert now.text(1, 0, NAMES) == "which is predicted 88 %, ≠ true oat"
+    assert now.text(2, 0, NAMES) == "which is true, ≠ predicted oat 88 %"
     assert now.text(2, 2, NAMES) == "≠ predicted oat 88 %, ≠ true rye"
     assert now.text(0, 2, NAMES) == "≠ true and predicted rye 88 %"
-    assert now.text(3, 1, NAMES) == "predicted 88 %"
+    assert now.text(3, 1, NAMES) == "which is predicted 88 %"
     assert now.text(3, 0, None) == "≠ predicted 1 88 %"
     assert now.cells(2, 0, NAMES) == ("oat", pytest.approx(0.8808, abs=1e-4), "rye")
 
 
 def test_what_is_not_certain_is_not_said_to_be():
     now = predicted(torch.tensor([[9.0, 0.0]]), torch.tensor([0]), "classes", "raw")
-    assert now.text(0, 0, None) == "true and predicted >99 %"
+    assert now.text(0, 0, None) == "which is true and predicted, >99 %"
 
 
 def test_values_have_a_value_and_a_true_one():

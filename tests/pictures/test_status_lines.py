@@ -18,7 +18,7 @@ def told(tmp_path, monkeypatch):
     epochs, tracks = [], []
 
     def keep(track, *_):
-        epochs.append(status(track, NAMES))
+        epochs.append(status(track))
         tracks.append(track)
         return {}
 
@@ -36,7 +36,7 @@ def told(tmp_path, monkeypatch):
 
 def test_fit_change_and_the_missing_watch_are_said(told):
     first, second, third = told()[0]
-    assert first[0].startswith("Fit: R² ")
+    assert first[0].startswith("R² of the explanation ")
     assert ", worst " in first[0]
     assert "nothing to compare with yet" in first
     assert any(text.endswith(" of the attribution moved since epoch 1") for text in second)
@@ -56,8 +56,20 @@ def test_probes_of_other_classes_are_counted(told):
     (first,), track = told(model=Still, epochs_of_run=1, data=Samples(pack=lambda x, y, i: (x, torch.tensor(1))))
     wrong = int((track.now.classes != 1).sum())
     assert wrong > 0
-    assert f"⚠ {wrong} of 4 probes: predicted or true is another class (≠)" in first
-    assert len(first) == len(set(first))
+    assert f"⚠ {wrong} of 4 probes are predicted wrongly (≠)" in first
+    assert not any("explained for another class" in text for text in first)
+
+
+def test_an_alarm_of_another_view_is_said(told):
+    corner = torch.zeros(12, 12, dtype=torch.bool)
+    corner[:6] = True
+    watch = {"all": Watch(list(range(6)), above=0.5), "upper half": Watch(pixels=corner, above=1.0)}
+    with pytest.warns(UserWarning, match="'all' has 1.000 ± 0.000 of the attribution, above 0.5"):
+        spectral, spatial = told(
+            (*SPECTRAL, Superpixels("grid", n_segments=4)), epochs_of_run=1, watch=watch, reliance=False
+        )[0]
+    assert "⚠ alarm of watch 'all'" in spectral
+    assert "⚠ alarm of watch 'all' in view 'spectral'" in spatial
 
 
 def test_fits_below_the_gate_are_a_warning(told):

@@ -27,7 +27,8 @@ from lime_callback.publishing.drawing_process import DrawingError, DrawingProces
 from lime_callback.publishing.sinks import Report, Sink
 from lime_callback.publishing.sinks.console import Console
 
-BARS = partial(figures.feature_bars, [("probe 0", ["a", "b"], np.array([1.0, -2.0]), np.array([0.1, 0.2]))], limit=2.0)
+PANEL = figures.BarPanel("probe 0", ["a", "b"], np.array([1.0, -2.0]), np.array([0.1, 0.2]))
+BARS = partial(figures.feature_bars, [PANEL], limit=2.0)
 
 
 def unable():
@@ -98,7 +99,9 @@ def test_one_process_serves_for_long_and_ends_when_asked():
 
 def test_it_needs_neither_torch_nor_lightning():
     heavy = ["torch", "lightning", "skimage", "sklearn", "matplotlib.pyplot"]
-    code = f"import sys, lime_callback.figures.__main__; print([name for name in {heavy} if name in sys.modules])"
+    code = (
+        f"import sys, lime_callback.figures.figure_requests; print([name for name in {heavy} if name in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from logged_names import metrics_of_one_epoch
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from report_pages import history, named, opened, pixels, views
 from toys import WAVELENGTHS, fit, loader, trainer
@@ -17,6 +18,7 @@ from toys import WAVELENGTHS, fit, loader, trainer
 from lime_callback import LimeCallback, Watch, explain
 from lime_callback.__main__ import main
 from lime_callback.explaining.effects import magnitudes
+from lime_callback.figures.labels import Label
 from lime_callback.following.watch_alarms import level, questions
 from lime_callback.publishing.run_metadata import FORMAT, data_uri
 from lime_callback.publishing.sinks import HistoryFile, HistoryRow
@@ -464,11 +466,11 @@ def test_a_history_shows_itself(run, tmp_path):
     effects = last.effects[:, 0]
     strongest = int(effects.abs().mean(0).argmax())
     assert f"{last.features.names[strongest]} {float(effects[:, strongest].mean()):+.3g}" in text
-    assert found.plot().axes
+    assert found.plot().findobj(Label)
     history(tmp_path, features=NASTY)
     alone = read(tmp_path)
     assert "<script>" not in alone._repr_html_()
-    assert alone.plot().axes
+    assert alone.plot().findobj(Label)
 
 
 @pytest.mark.parametrize(
@@ -493,8 +495,12 @@ def test_an_explanation_shows_itself_in_any_layout(shape, mask, layout):
     assert "<script>" not in text
     assert "http" not in text
     assert len(text) < 10_000
-    assert explanation.plot().axes
-    assert explanation.plot(inputs, class_names=["a", "b"]).axes
+    figure = Figure()
+    axes = figure.add_subplot()
+    for drawn in (explanation.plot(), explanation.plot(inputs, class_names=["a", "b"])):
+        assert any("R²" in label.get_text() for label in drawn.findobj(Label))
+    assert explanation.plot(axes=axes) is figure
+    assert len(axes.images) == 1
 
 
 def test_images_that_do_not_fit_are_told():

@@ -45,9 +45,9 @@ BATCHES = 4  # of an epoch, each with a validation
 MEMORY, TIME = 1.02, 1.15  # the largest allowed ratios of the end to the beginning
 # The run without the callback logs pictures of the sizes that the callback draws.
 PICTURES = {
-    "spatial/attributions": (598, 1248), "spatial/superpixels": (352, 1248), "spatial/drift": (354, 1328),
-    "spectral/attributions": (562, 1162), "spectral/superbands": (430, 1242), "spectral/waterfall": (618, 1162),
-    "spectral/coefficients": (502, 1042), "spectral/drift": (354, 1328),
+    "spatial/attributions": (498, 700), "spatial/superpixels": (443, 700), "spatial/drift": (321, 700),
+    "spectral/attributions": (485, 700), "spectral/superbands": (492, 700), "spectral/waterfall": (239, 700),
+    "spectral/effects": (449, 700), "spectral/drift": (321, 700),
 }  # fmt: skip
 
 

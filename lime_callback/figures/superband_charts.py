@@ -253,7 +253,8 @@ def _leading(data: SuperbandValues, t: int) -> list[int]:
 def _name_leading(canvas: Canvas, frame: Frame, data: SuperbandValues, t: int, centres: NDArray[Any]) -> None:
     """Write the names of the leading groups above the chart, each with a line down to its span."""
     leading = [group for group in _leading(data, t) if np.isfinite(centres[group])]
-    texts = [f"{rank + 1}. {style.fit(data.groups.names[g], 150)}" for rank, g in enumerate(leading)]
+    room = min(150.0, frame.width / max(len(leading), 1) - 34)
+    texts = [f"{rank + 1}. {style.fit(data.groups.names[g], room)}" for rank, g in enumerate(leading)]
     widths = [style.text_width(text) for text in texts]
     at = [float(frame.x(centres[g])) for g in leading]
     apart = max(widths, default=0.0) + 10

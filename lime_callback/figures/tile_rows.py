@@ -96,7 +96,7 @@ def tiles(
     tallest = [max(_proportion(tile.image) for tile in row) for _, row, _ in lines]
     talls = [round(side * proportion) for side, proportion in zip(sides, tallest, strict=True)]
     heights = [
-        (style.LINE + 6) * bool(heading) + 2 * style.LINE + tall + _BELOW
+        _heading_height(heading) + 2 * style.LINE + tall + _BELOW
         for (heading, _, _), tall in zip(lines, talls, strict=True)
     ]
     bar = None
@@ -110,8 +110,8 @@ def tiles(
     for (heading, row, _), side, tall, height in zip(lines, sides, talls, heights, strict=True):
         y = top
         if heading:
-            style.write(figure, style.MARGIN, y, heading, points=style.TITLE, width=style.ROOM)
-            y += style.LINE + 6
+            style.write_title(figure, style.MARGIN, y, heading, style.ROOM)
+            y += _heading_height(heading)
         for i, tile in enumerate(row):
             left = style.MARGIN + i * (side + _GAP)
             style.write(figure, left, y, tile.title, points=style.TITLE, bold=True, width=side)
@@ -151,6 +151,11 @@ def label2rgb(image: NDArray[np.uint8], mask: NDArray[np.integer[Any]]) -> NDArr
 def _per_line(count: int) -> int:
     """Return how many of a row's tiles stand side by side, so that its lines are about equally long."""
     return -(-count // -(-count // _SIDE_BY_SIDE))
+
+
+def _heading_height(heading: str) -> float:
+    """Return the pixels that a row's heading takes: a line, or two if it has three parts as a title has."""
+    return style.LINE * style.title_lines([heading]) + 6 if heading else 0
 
 
 def _proportion(image: NDArray[np.uint8]) -> float:

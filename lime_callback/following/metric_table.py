@@ -26,6 +26,7 @@ class Metric:
             the ``"reference"``. ``None``: the newest one alone.
         measure: the measure of :class:`~lime_callback.comparing.Drift` whose mean is the value; ``None``: another way.
         nonnegative: whether a mean below 0, which is noise, counts as 0.
+        constant: whether it stays the same over a run; loggers never get it, since a flat line is a chart too many.
         words: what it says, for people who see the name alone.
     """
 
@@ -34,6 +35,7 @@ class Metric:
     since: Origin | None = None
     measure: str | None = None
     nonnegative: bool = False
+    constant: bool = False
     words: str = field(kw_only=True)
 
 
@@ -83,7 +85,7 @@ METRICS = [
            words="a watched set's share of the attribution"),
     Metric("watch_error/<watch>", 0.0,
            words="standard error of that share over the probes"),
-    Metric("watch_reference/<watch>",
+    Metric("watch_reference/<watch>", constant=True,
            words="the set's share of the channels or pixels"),
     Metric("reliance/<watch>", 1.0,
            words="share of the predictions that change when the set is hidden by other samples' values"),
@@ -128,6 +130,11 @@ def drift_metrics(means: dict[str, float], since: Origin) -> dict[str, float]:
 def is_metric(name: str) -> bool:
     """Whether a scalar's name, behind ``<callback>/<view>/`` or ``<callback>/``, is in the table."""
     return name in COSTS or any(re.fullmatch(_pattern(metric.name), name) for metric in METRICS)
+
+
+def is_constant(name: str) -> bool:
+    """Whether a metric, by its name behind ``<callback>/<view>/``, stays the same over a run."""
+    return any(metric.constant and re.fullmatch(_pattern(metric.name), name) for metric in METRICS)
 
 
 def _pattern(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lime_callback.following.metric_table import change_names
+from lime_callback.following.metric_table import change_names, is_constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def measured_metrics(name: str, views: Mapping[str, FollowedView], costs: Mapping[str, float]) -> dict[str, float]:
-    """The last values of what was measured, for loggers and monitors.
+    """The last values of what was measured and can change, for loggers and monitors.
 
     Args:
         name: first part of all names.
@@ -22,16 +22,18 @@ def measured_metrics(name: str, views: Mapping[str, FollowedView], costs: Mappin
     """
     metrics = {f"{name}/{what}": value for what, value in costs.items()}
     for view, followed in views.items():
-        metrics |= {f"{name}/{view}/{what}": value for what, value in followed.measured.items()}
+        changing = {what: value for what, value in followed.measured.items() if not is_constant(what)}
+        metrics |= {f"{name}/{view}/{what}": value for what, value in changing.items()}
     return metrics
 
 
 def stand_ins(name: str, views: Mapping[str, FollowedView]) -> dict[str, float]:
-    """Finite values of what has not been measured, for monitors, which have to find one at every validation."""
+    """Finite values for monitors alone: constants, and what stands for metrics that have not been measured."""
     values: dict[str, float] = {}
     for view, followed in views.items():
         names = followed.metrics.keys() - followed.measured.keys() - (change_names() if followed.anew else set())
-        values |= {f"{name}/{view}/{what}": followed.metrics[what] for what in sorted(names)}
+        constant = {what for what in followed.measured if is_constant(what)}
+        values |= {f"{name}/{view}/{what}": followed.metrics[what] for what in sorted(names | constant)}
     return values
 
 

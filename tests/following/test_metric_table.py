@@ -44,7 +44,8 @@ def test_all_that_a_run_logs_is_in_the_table_and_all_of_the_table_is_logged(tmp_
     fit(tmp_path, lime, epochs=3, logger=CSVLogger(tmp_path))
     names = {name.removeprefix("spectral/").removeprefix("spatial/") for name in logged(tmp_path)}
     assert {name for name in names if not is_metric(name)} == set()
-    assert names == {one.name.replace("<watch>", "first") for one in METRICS} | set(COSTS)
+    changing = {metric.name.replace("<watch>", "first") for metric in METRICS if not metric.constant}
+    assert names == changing | set(COSTS)
 
 
 def test_each_metric_is_told_in_words_where_people_look():
@@ -61,7 +62,8 @@ def test_no_value_that_stands_for_another_is_logged(tmp_path):
     """Where no explanation passes the gate, monitors find the worst share, and loggers get none."""
     one, _ = fit(tmp_path, callback(gate=1.0), epochs=2, logger=CSVLogger(tmp_path))
     found = logged(tmp_path)
-    assert "spectral/watch_reference/first" in found
+    assert "spectral/watch_reference/first" not in found  # a constant, for monitors and files
+    assert one.callback_metrics["lime/spectral/watch_reference/first"] == pytest.approx(1 / 3)
     for name in ("watch/first", "watch_error/first", "drift", "moved"):
         assert f"spectral/{name}" not in found
         assert f"lime/spectral/{name}" in one.callback_metrics

@@ -186,14 +186,17 @@ def test_series_of_former_checkpoints_can_be_read():
         series.add(one, float(epoch), {"score": 1.0}, None)
     state = series.state()
     again = EpochSeries.of_state(state)
-    for name in ("coefficients", "errors", "noises", "halves", "effects", "sizes"):
+    ends = ("effect_halves", "size_lows", "size_highs")
+    for name in ("coefficients", "errors", "noises", "halves", "effects", "sizes", *ends):
         for a, b in zip(getattr(series, name), getattr(again, name), strict=True):
-            torch.testing.assert_close(a, b)
-    for name in ("noises", "halves", "sizes"):
+            torch.testing.assert_close(a, b, equal_nan=True)
+    for name in ("noises", "halves", "sizes", "moves", *ends):
         del state[name]
     old = EpochSeries.of_state(state)
     assert len(old.coefficients) == len(old.halves) == len(old.sizes) == 3
-    assert all(torch.isinf(half).all() for half in old.halves)
+    assert all(torch.isinf(half).all() for half in (*old.halves, *old.effect_halves))
+    assert all(torch.isnan(end).all() for end in (*old.size_lows, *old.size_highs))
+    assert len(old.moves) == 3
     old.add(one, 3.0, {"score": 1.0}, None)
     assert len(old.halves) == len(old.noises) == 4
     torch.save(old.state(), (buffer := io.BytesIO()))

@@ -39,11 +39,8 @@ def drawing_process():
 
 @pytest.fixture(autouse=True)
 def lightning_says_as_much_as_before():
-    """The examples make it quieter, which would hide from other tests what it says."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    yield
-    logger.setLevel(level)
+    """The examples make it quieter, also those that a module's fixture runs, which would hide what other tests look at."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
 
 
 @pytest.fixture

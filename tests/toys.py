@@ -132,8 +132,19 @@ def events(folder):
     return found.Reload()
 
 
-def shown(figure):
-    """The pictures on a figure in the order in which they were drawn, and where each is, as shares of the figure."""
+def labels(figure):
+    """The texts on a figure."""
+    from lime_callback.figures.labels import Label
+
+    return [label.get_text() for label in figure.findobj(Label)]
+
+
+def shown(figure, *, bars=False):
+    """The pictures on a figure in the order in which they were drawn, and where each is, as shares of the figure.
+
+    Colour bars and waterfalls, which are no pictures in colours from 0 to 255, are left out unless ``bars`` is true.
+    """
     on = [artist for artist in figure.artists if isinstance(artist, BboxImage)]
     inside = figure.transFigure.inverted()
-    return [(np.asarray(one.get_array()), inside.transform_bbox(one.get_window_extent())) for one in on]
+    found = [(np.asarray(one.get_array()), inside.transform_bbox(one.get_window_extent())) for one in on]
+    return [(image, place) for image, place in found if bars or image.dtype == np.uint8]

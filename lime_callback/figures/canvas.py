@@ -98,7 +98,7 @@ class Canvas:
     def hollow(self, x: ArrayLike, y: ArrayLike, layer: int = 5) -> None:
         """Draw lines that are seen on every colour, also by people who see few: ink with paper inside."""
         self.lines(x, y, style.INK, width=3.0, layer=layer)
-        self.lines(x, y, style.PAPER, width=1.4, layer=layer)
+        self.lines(x, y, style.PAPER, width=1.4, layer=layer + 1)
 
     def polyline(self, x: ArrayLike, y: ArrayLike, colour: Any, *, width: float = 1.0, layer: int = 3) -> None:
         """Draw a line through points ``[n]``; a point that is not finite parts it."""

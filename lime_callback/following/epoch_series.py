@@ -44,6 +44,7 @@ class EpochSeries:
         sizes: mean absolute effects, which say what counts most, ``[T, d]``.
         size_lows: lower ends of their 95 % intervals over the probes, ``[T, d]``; NaN where nothing is known.
         size_highs: upper ends, ``[T, d]``.
+        largest: the largest mean size so far: axes as long do not shrink during a run.
         settled: epochs trained since which nothing that matters has moved; -1 while something does.
     """
 
@@ -61,6 +62,7 @@ class EpochSeries:
     sizes: list[Tensor] = field(default_factory=list)
     size_lows: list[Tensor] = field(default_factory=list)
     size_highs: list[Tensor] = field(default_factory=list)
+    largest: float = 0.0
     settled: float = -1.0
 
     def add(
@@ -87,12 +89,13 @@ class EpochSeries:
         means = means_over_probes(explanation, counts)
         for name in _TENSORS:
             getattr(self, name).append(getattr(means, name))
+        self.largest = max(self.largest, float(means.sizes.nan_to_num(0.0).max()))
 
     def state(self) -> dict[str, Any]:
         """Lists, tensors and numbers alone, for a checkpoint."""
         stacked = {name: torch.stack(getattr(self, name)) if getattr(self, name) else None for name in _TENSORS}
         plain = {name: list(getattr(self, name)) for name in _LISTS if name not in _TENSORS}
-        return {**plain, **stacked, "settled": self.settled}
+        return {**plain, **stacked, "largest": self.largest, "settled": self.settled}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> EpochSeries:
@@ -108,7 +111,8 @@ class EpochSeries:
             lists["effect_halves"] = [torch.full_like(effect, torch.inf) for effect in lists["effects"]]
             lists["size_lows"] = [torch.full_like(size, torch.nan) for size in lists["sizes"]]
             lists["size_highs"] = list(lists["size_lows"])
-        return cls(**lists, settled=state["settled"])
+        largest = max((float(sizes.nan_to_num(0.0).max()) for sizes in lists["sizes"]), default=0.0)
+        return cls(**lists, largest=state.get("largest", largest), settled=state["settled"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,6 +67,11 @@ class FollowedView(PinnedView):
         """Whether the probes are not those of the explanation before."""
         return self.config.choice.anew
 
+    @property
+    def least_change(self) -> float:
+        """The share of the attribution below which nothing that matters has moved."""
+        return self.config.relevant_change
+
     def recall(self) -> None:
         """Take over what a checkpoint holds of the view's explanations, after :meth:`pin`; without one, nothing."""
         assert self.features is not None, "pin comes first"

@@ -95,7 +95,7 @@ class _ViewPictures:
         made["drift"] = partial(
             history_lines,
             list(series.epochs), {name: list(series.scores)}, {name: list(series.moves)},
-            gate=self.track.config.gate, relevant=self.track.config.relevant_change, caption=self.caption,
+            gate=self.track.config.gate, relevant=self.track.least_change, caption=self.caption,
             status=self.warnings,
         )  # fmt: skip
         return made
@@ -128,7 +128,7 @@ class _ViewPictures:
             targets=self.target_names(),
             channels=self.mask[0, :, 0, 0].numpy(),
             wavelengths=self.wavelengths,
-            limit=self.largest_size,
+            limit=self.track.series.largest,
             values=self.counting(self.last).numpy(),
             probes=probe_rows(self.track, self.probes, self.class_names),
             map_limit=self.limit,
@@ -160,11 +160,6 @@ class _ViewPictures:
         counts = passes_gate(explanation, self.track.config.gate)
         return means_over_probes(explanation, counts | ~counts.any(0))
 
-    @cached_property
-    def largest_size(self) -> float:
-        """The run's largest mean size so far: axes as long do not shrink during a run."""
-        return max(float(sizes.nan_to_num(0.0).max()) for sizes in self.track.series.sizes)
-
     def waterfall(self) -> Request:
         """Request the waterfall of the first target: mean sizes by epoch and wavelength."""
         from lime_callback.figures import waterfall
@@ -175,7 +170,7 @@ class _ViewPictures:
         return partial(
             waterfall, list(series.epochs), torch.where(labels >= 0, sizes[:, labels], torch.nan).numpy(),
             # A range that counts four times as much as each would if all were alike is dark at least.
-            wavelengths=self.wavelengths, limit=round_limit(max(self.largest_size, 4 / len(self.last.features))),
+            wavelengths=self.wavelengths, limit=round_limit(max(series.largest, 4 / len(self.last.features))),
             caption=self.caption, status=self.warnings,
             target=self.first_target(), quantity=SIZE,
             pale=None if gate is None else [score < gate for score in series.scores],
@@ -191,7 +186,7 @@ class _ViewPictures:
             for part in (series.sizes, series.size_lows, series.size_highs)
         )
         return partial(
-            effect_lines, list(series.epochs), self.last.features.names, *parts, limit=self.largest_size,
+            effect_lines, list(series.epochs), self.last.features.names, *parts, limit=self.track.series.largest,
             target=self.first_target(), caption=self.caption, status=self.warnings, quantity=SIZE,
         )  # fmt: skip
 

@@ -559,9 +559,10 @@ def test_pictures_say_which_sample_it_is_and_what_it_should_have_been(tmp_path):
     names = lime.config.class_names
     truth, wrong = names[int(probes.labels[0])], names[int(track.now.classes[0])]
     assert wrong != truth
-    assert panel.title.startswith(f"sample {probes.numbers[0]} · {truth} · ≠ predicted {wrong} ")
-    assert panel.title.endswith("%, true")
-    assert panel.subtitle.startswith("output ")
+    said = f"which is true, ≠ predicted {wrong} "
+    assert panel.title.startswith(f"sample {probes.numbers[0]} · explains {truth} · {said}")
+    assert panel.title.endswith(" %")
+    assert panel.subtitle.startswith("R² ")
     made = {path.parent.name for path in (tmp_path / "lime" / "spectral").rglob("*.png")}
     assert made == {"attributions", "superbands"}
 

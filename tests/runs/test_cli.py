@@ -69,6 +69,7 @@ gate: null
 relevant_change: 0.1
 reference: {spatial: FILE}
 class_names: [a, b, c]
+to_physical: [[0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 0.1]
 max_batch_size: 7
 time_budget: 20%
 stem: off
@@ -134,6 +135,9 @@ def test_everything_can_be_set(tmp_path):
     assert (one.watch["class"].pixels, one.watch["class"].below) == ("outside", 0.1)
     assert one.reference.explanations == {"spatial": tmp_path / "saved.npz"}
     assert (one.class_names, one.max_batch_size) == (["a", "b", "c"], 7)
+    scale, offset = one.to_physical
+    assert scale.tolist() == [0.5] * 6
+    assert offset.tolist() == pytest.approx([0.1])
     assert callback.state_key.endswith("{'name': 'other'}")
     assert (one.seed, one.name) == (5, "other")
     assert (one.input_key, one.label_key, one.output_key) == (0, "label", "logits")

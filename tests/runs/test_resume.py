@@ -12,7 +12,6 @@ from toys import WAVELENGTHS, Classifier, Samples, events, fit, loader, trainer
 from lime_callback import Explanation, LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explaining.explain_function import explain
 from lime_callback.following.epoch_series import EpochSeries
-from lime_callback.surrogates.confidence_intervals import critical_value
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 SPATIAL, SPECTRAL = Superpixels("grid", n_segments=4), Superbands(3)
@@ -238,17 +237,17 @@ def test_axes_of_means_do_not_shrink_during_a_run():
     x = torch.rand(2, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     bands = Superbands(4).features(x)
     small, large = (
-        explain(lambda x, by=by: by * x.mean((2, 3)), x, bands, baseline="zero", n_perturbations=16)
-        for by in (1.0, 9.0)
+        explain(lambda x, by=by: (by * x.mean((2, 3))).sum(1), x, bands, baseline="zero", n_perturbations=16)
+        for by in (torch.ones(4), torch.tensor([1.0, 1.0, 1.0, 9.0]))
     )
-    half = critical_value(1.0) * large.coefficients.std(0) / 2**0.5
-    expected = (large.coefficients.mean(0).abs() + half).max()
     series = EpochSeries()
     for epoch in range(300):
         series.add(large if epoch == 1 else small, float(epoch), {"score": 1.0}, None)
     assert 1.0 not in series.epochs
-    assert series.longest == pytest.approx(float(expected))
+    largest = float(large.effects.abs().mean(0).max())
+    assert series.largest == pytest.approx(largest)
+    assert largest > max(float(sizes.max()) for sizes in series.sizes)
     state = series.state()
-    assert EpochSeries.of_state(state).longest == series.longest
-    del state["longest"]  # as of a former version
-    assert EpochSeries.of_state(state).longest == 0.0
+    assert EpochSeries.of_state(state).largest == series.largest
+    del state["largest"]  # as of a former version
+    assert EpochSeries.of_state(state).largest == pytest.approx(max(float(sizes.max()) for sizes in series.sizes))

@@ -19,7 +19,7 @@ from sklearn.metrics import pairwise_distances, r2_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from torch import nn
-from toys import Classifier, Samples, fit
+from toys import Classifier, Samples, fit, labels
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from lime_callback import (
@@ -323,10 +323,8 @@ def test_top_labels_num_features_positive_only_hide_rest_hide_color_and_label2rg
     lowers = tinted[(wanted == -1).numpy()].mean(0)
     assert lowers[2] > lowers[0]  # blue
     assert (tinted[(wanted == 0).numpy()] == 128).all()
-    assert "0 raise it, 2 lower it" in [
-        text.get_text()
-        for text in draw_features(found, picture[None], positive_only=False, negative_only=True, num_features=4).texts
-    ]
+    figure = draw_features(found, picture[None], positive_only=False, negative_only=True, num_features=4)
+    assert "0 raise it, 2 lower it" in labels(figure)
 
 
 @pytest.fixture(scope="module")
@@ -391,9 +389,9 @@ def test_five_seeds_side_by_side_how_stable_is_it():
     a, b = (few[i].coefficients[0, 0] for i in (1, 4))
     assert float(first.cosine[1, 4]) == pytest.approx(float(torch.cosine_similarity(a, b, 0)), abs=1e-6)
     figure = draw_stability({"24": few, "600": many}, np.zeros((1, 24, 24, 3), np.uint8), k=3)
-    said = [text.get_text() for text in figure.texts]
+    said = labels(figure)
     assert said.count("explanation 5") == 2
-    assert f"24 · 0 · {first}" in said
+    assert said[said.index("24 · 0") + 1] == str(first)  # on a line of its own, as a whole
 
 
 def test_several_segmentations_combined_three_slic_grids_of_5_7_and_11_first_class_against_second():
@@ -427,7 +425,7 @@ def test_several_segmentations_combined_three_slic_grids_of_5_7_and_11_first_cla
         rest[rows, columns] = False
     assert heat[rest].abs().mean() < 0.2 * heat[~rest].abs().mean()
     figure = draw_ensemble(members, (255 * x.movedim(1, -1)).byte().numpy(), class_names=["first against second"])
-    assert {"first against second · all of them together", *views} <= {text.get_text() for text in figure.texts}
+    assert {"first against second · all of them together", *views} <= set(labels(figure))
 
 
 class Taught(Classifier):

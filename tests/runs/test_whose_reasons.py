@@ -262,16 +262,17 @@ def test_titles_say_what_is_predicted_and_true(tmp_path):
     names, now = lime.config.class_names, track.now
     artist = _ViewPictures(track, probes, None, names)
     titles = [panel.title for panel in artist.spatial_panels(track.last)]
-    bars = [title for title, *_ in artist.bar_panels(track.last)]
+    bars = [panel.title for panel in artist.bar_panels(track.last)]
     captions = [one.text for one in view_data(track, probes, [], None, names).segmented()]
     for p, label in enumerate(probes.labels.tolist()):
         right = int(now.classes[p]) == label
-        said = "· predicted " if right else f"· ≠ predicted {names[int(now.classes[p])]} "
+        other = f"which is true, ≠ predicted {names[int(now.classes[p])]} "
+        said = "which is true and predicted, " if right else other
         for text in (titles[p], bars[p]):
-            assert text.startswith(f"probe {p} · {names[label]} {said}")
-            assert text.endswith("%, true")
-        assert captions[p].startswith(f"{names[label]}, ")
-        assert "%, true, R² " in captions[p]
+            assert text.startswith(f"probe {p} · explains {names[label]} · {said}")
+            assert text.endswith(" %")
+        assert captions[p].startswith(f"{names[label]}, {said}")
+        assert " %, R² " in captions[p]
 
 
 def test_a_view_that_is_not_there_is_named():

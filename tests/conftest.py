@@ -39,7 +39,7 @@ def drawing_process():
 
 @pytest.fixture(autouse=True)
 def lightning_says_as_much_as_before():
-    """The examples make it quieter, also those that a module's fixture runs, which would hide what other tests look at."""
+    """The examples make it quieter, also from a module's fixture, which would hide what other tests look at."""
     logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
 
 

@@ -183,7 +183,9 @@ def _mark(canvas: Canvas, kind: str, colour: str, span: tuple[float, float], mid
 
 def _draw_bar(canvas: Canvas, bar: ColourBar) -> None:
     figure, left, top, tall = canvas.figure, style.WIDTH - style.MARGIN - _BAR - 8, 27, 13
-    style.write(figure, left + _BAR / 2, 9, bar.quantity, width=_BAR + 16, ha="center", colour=style.MUTED)
+    whole = style.text_width(style.clean(bar.quantity)) <= _BAR + 16
+    quantity = bar.quantity if whole else colour_scale.without_unit(bar.quantity)
+    style.write(figure, left + _BAR / 2, 9, quantity, width=_BAR + 16, ha="center", colour=style.MUTED)
     ramp = (colour_scale.DIVERGING if bar.signed else colour_scale.SIZES)(np.linspace(0, 1, 256))[None]
     draw_array(figure, ramp, (left, top, _BAR, tall))
     lowest = -1.0 if bar.signed else 0.0

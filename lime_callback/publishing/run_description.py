@@ -30,7 +30,7 @@ Everything is an effect: a part's signed share of its probe's attribution. Orang
   diamond is their mean with its 95 % interval. Below it each probe is a row. Worry where a wavelength range leads that
   cannot carry what you look for.
 - **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together, and where they lie. A
-  purple line is the first explanation.
+  hollow line is the first explanation.
 - **waterfall**, **effects**: mean sizes over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
   Worry where drift leaves the shade late in a run.

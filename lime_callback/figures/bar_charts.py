@@ -111,7 +111,7 @@ def _key(panels: Sequence[BarPanel], first: tuple[str, Any] | None, together: bo
 def _rows(canvas: Canvas, frame: Frame, names: Sequence[str], values: NDArray[Any], halves: NDArray[Any]) -> None:
     """Draw a bar with its whisker for each value, and its name on the left."""
     top = frame.top + _ROW * np.arange(len(values))
-    colours = colour_scale.sign_colours(values, np.abs(values) > halves, np.zeros(len(values), dtype=bool))
+    colours = colour_scale.sign_colours(values, np.abs(values) > halves)
     x, zero = frame.x(values), float(frame.x(0.0))
     canvas.rectangles(np.minimum(x, zero), top + 2, np.maximum(x, zero), top + _ROW - 3, colours)
     ends = np.stack([frame.x(values - halves), frame.x(values + halves)], 1)

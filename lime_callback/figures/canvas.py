@@ -136,7 +136,7 @@ class Canvas:
             look: dict[str, Any] = {"marker": marker, "ms": size, "mfc": colour, "mec": style.PAPER, "mew": 0.6}
             add(Line2D(x, y, ls="none", zorder=layer, transform=at, **look))
 
-    def value_grid(self, frame: Frame, ticks: Sequence[float], *, upright: bool, labelled: bool = True) -> None:
+    def value_grid(self, frame: Frame, ticks: Sequence[float], *, upright: bool) -> None:
         """Draw a grid line at each tick, ink at zero, and the ticks' numbers outside of the frame."""
         for tick in ticks:
             at = float((frame.y if upright else frame.x)(tick))
@@ -144,7 +144,7 @@ class Canvas:
             y = [[at, at]] if upright else [[frame.top, frame.top + frame.height]]
             zero = tick == 0
             self.lines(x, y, style.INK if zero else style.GRID, width=0.8, layer=4 if zero else 1)
-            if labelled and upright:
+            if upright:
                 style.write(
                     self.figure,
                     frame.left - 5,
@@ -154,7 +154,7 @@ class Canvas:
                     va="center_baseline",
                     colour=style.INK,
                 )
-            elif labelled:
+            else:
                 style.write(self.figure, at, frame.top + frame.height + 3, style.number(tick), ha="center")
 
     def spectral_axis(self, frame: Frame, axis: SpectralAxis, *, labelled: bool, strip: float = 5.0) -> None:

@@ -64,18 +64,16 @@ def pale(rgb: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(0.35 * rgb + 0.65)
 
 
-def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_], grey: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
+def sign_colours(values: NDArray[Any], sure: NDArray[np.bool_]) -> NDArray[np.floating[Any]]:
     """Return the bars' RGB from 0 to 1, ``[d, 3]``.
 
     Args:
         values: the bars' lengths, ``[d]``; their sign decides between orange and blue.
         sure: whether a bar's interval excludes zero, ``[d]``; the other bars are light.
-        grey: whether a bar is grey instead, ``[d]``.
     """
     strong = np.where(values >= 0, style.PLUS, style.MINUS)
     light = np.where(values >= 0, style.PLUS_UNSURE, style.MINUS_UNSURE)
-    plain = np.where(sure, style.NEUTRAL, style.NEUTRAL_UNSURE)
-    return np.array([to_rgb(c) for c in np.where(grey, plain, np.where(sure, strong, light))]).reshape(-1, 3)
+    return np.array([to_rgb(c) for c in np.where(sure, strong, light)]).reshape(-1, 3)
 
 
 def finite(values: ArrayLike) -> NDArray[np.floating[Any]]:

@@ -9,6 +9,7 @@ import re
 import warnings
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import bidirectional
 
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
@@ -27,6 +28,7 @@ _OTHER_SCRIPTS = re.compile(
     r"CJK|Han Sans|WenQuanYi|YaHei|SimHei|PingFang|Hiragino|Gothic|Nanum|Noto Sans|Emoji|Symbola|Arial Unicode", re.I
 )
 _NO_OUTLINES = re.compile(r"color emoji|serif|mono|italic", re.I)
+_RIGHT_TO_LEFT = ("R", "AL", "AN")  # of Unicode's bidirectional classes
 _ASCENT, _DESCENT = 0.76, 0.24  # of DejaVu Sans, in font sizes
 _HALO = 2.5  # pixels of paper around a text that lies on a picture
 
@@ -65,6 +67,7 @@ class Label(Text):
         **settings: Any,
     ) -> None:
         stroke = [] if halo is None else [withStroke(linewidth=_HALO, foreground=halo)]
+        bold = bold and _in_usual_font(text)  # fonts of other scripts seldom have bold letters
         look: dict[str, Any] = {"size": size, "weight": "bold" if bold else "normal", "family": list(fonts())}
         super().__init__(x, y, text, parse_math=False, path_effects=stroke, **look, **settings)
         self._size, self._bold, self._halo = size, bold, halo
@@ -141,7 +144,9 @@ def width_of(text: str, size: float, bold: bool) -> float:
 
 @cache
 def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(findfont(FontProperties(family=USUAL, weight="bold" if bold else "normal")), size)
+    path = findfont(FontProperties(family=USUAL, weight="bold" if bold else "normal"))
+    # Pillow's other layout depends on libraries of the system: letters would stand otherwise on another machine.
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @cache
@@ -150,7 +155,8 @@ def _characters() -> frozenset[int]:
 
 
 def _in_usual_font(text: str) -> bool:
-    return all(ord(character) in _characters() for character in text)
+    """Whether the usual font has all letters, and they stand in the order in which they are written."""
+    return all(ord(letter) in _characters() and bidirectional(letter) not in _RIGHT_TO_LEFT for letter in text)
 
 
 def _shades(colour: tuple[float, ...]) -> tuple[int, ...]:

@@ -147,7 +147,7 @@ def _chart(canvas: Canvas, frame: Frame, panel: SpectrumPanel, axis: SpectralAxi
     values, halves = np.asarray(panel.coefficients, dtype=np.float64), colour_scale.finite(panel.halves)
     strength = 0.35 if panel.pale else 1.0
     ordered = values[axis.order]
-    colours = colour_scale.sign_colours(ordered, np.abs(ordered) > halves[axis.order], np.zeros(len(values), bool))
+    colours = colour_scale.sign_colours(ordered, np.abs(ordered) > halves[axis.order])
     colours = colours if not panel.pale else colour_scale.pale(colours)
     zero = np.full(len(ordered), float(frame.y(0.0)))
     y = frame.y(ordered)
@@ -167,5 +167,5 @@ def _chart(canvas: Canvas, frame: Frame, panel: SpectrumPanel, axis: SpectralAxi
                 outline = np.append(frame.y(low[part]), frame.y(high[part])[::-1])
                 shape = np.stack([np.append(frame.x(at[part]), frame.x(at[part])[::-1]), outline], 1)
                 canvas.figure.add_artist(
-                    PolyCollection([shape], zorder=3, lw=0, transform=style.pixels(canvas.figure), **colour_scale.SPAN)
+                    PolyCollection([shape], zorder=1, lw=0, transform=style.pixels(canvas.figure), **colour_scale.SPAN)
                 )

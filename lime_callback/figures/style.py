@@ -48,7 +48,7 @@ OUTLINE = "#333333"  # lines between features, visible on any picture
 SPECTRUM = "#bdbdbd"  # the probe's spectrum, behind its coefficients
 GAP, GAP_HATCH = "#f4f4f4", "#bdbdbd"  # wavelengths without a channel
 PLUS, MINUS = "#e06c00", "#1b6fb5"
-PLUS_UNSURE, MINUS_UNSURE, NEUTRAL_UNSURE = "#f6cfa6", "#b5d3ec", "#d9d9d9"
+PLUS_UNSURE, MINUS_UNSURE = "#f6cfa6", "#b5d3ec"
 SCALE = ("#0a4a84", MINUS, "#8fc0e6", PAPER, "#fbbd78", PLUS, "#a34700")  # from lowest to highest
 SIZES = (PAPER, "#b9dccd", "#1a7f5a", "#0a3d2a")  # of values without a sign, from 0 to the largest
 SIZE, SIZE_LEADING = "#d3e6dd", "#7fbfa5"
@@ -212,7 +212,7 @@ def text_width(text: str, points: float = TEXT, bold: bool = False) -> float:
     return width_of(text, points, bold)
 
 
-def number(value: float, _position: int | None = None) -> str:
+def number(value: float) -> str:
     """Format a number for an axis: three digits, all of them from 1000 to a million, and a true minus sign."""
     size = abs(value)
     text = f"{value:.0f}" if 1000 <= size < 1e6 else f"{0.0 if size < 1e-12 else value:.3g}"

@@ -5,6 +5,7 @@ Letters: ``P`` probes, ``T`` targets, ``d`` features.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def draw_across(data: SuperbandValues, heading: Heading, targets: Sequence[str])
     axis = data.groups.axis
     tall = {1: 190, 2: 130}.get(len(targets), 100)
     above = style.LINE + 12  # names of the leading superbands
-    rows = sorted(range(len(data.probes)), key=lambda p: (data.probes[p].group, p))
+    rows = sorted(range(len(data.probes)), key=lambda p: (_numbers_as_such(data.probes[p].group), p))
     starts = [i for i, p in enumerate(rows) if i == 0 or data.probes[p].group != data.probes[rows[i - 1]].group]
     map_tall = len(rows) * _ROW + 5 * max(len(starts) - 1, 0)
     titled = style.LINE + 4 if any(targets) else 0
@@ -170,6 +171,12 @@ def draw_rows(data: SuperbandValues, heading: Heading, targets: Sequence[str]) -
             canvas.spectral_axis(at, data.groups.axis, labelled=t == len(targets) - 1, strip=0)
     canvas.draw()
     return figure
+
+
+def _numbers_as_such(name: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts ``"class 2"`` before ``"class 10"``."""
+    parts = re.split(r"(\d+)", name)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def _centres(

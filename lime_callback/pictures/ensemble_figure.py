@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.figures.tile_rows import Row
 
-SCALED = "scaled coefficient (root mean squares)"
+SCALED = "scaled coefficient"
 _LIMIT = 3.0
 _PAIRS = 8  # of an input and a target; each takes two rows
 

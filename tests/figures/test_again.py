@@ -33,11 +33,20 @@ def superbands(place, **settings):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+both_ways = pytest.mark.parametrize(
     "place",
     [{"channels": np.arange(3), "wavelengths": [450.0, 550.0, 650.0]}, {"channels": None, "wavelengths": None}],
     ids=["at wavelengths", "in rows"],
 )
+
+
+@both_ways
+def test_what_is_not_known_of_the_first_explanation_has_no_mark(place):
+    _, (chart, *_) = superbands(place, first=("epoch 1", np.array([[np.inf, 0.2, np.nan]])))
+    assert marks(chart) == pytest.approx([0.2])
+
+
+@both_ways
 def test_superbands_have_a_mark_where_the_first_explanation_was(place):
     figure, (chart, *_) = superbands(place, first=("epoch 1", VALUES[None]))
     assert marks(chart) == pytest.approx(VALUES)

@@ -42,7 +42,7 @@ def test_scale_is_symmetric_white_at_zero_and_clips():
 
 def test_bars_whose_interval_includes_zero_are_light():
     values = np.array([1.0, -1.0, 0.1, -0.1])
-    rgb = colour_scale.sign_colours(values, np.abs(values) > 0.5, np.zeros(4, dtype=bool))
+    rgb = colour_scale.sign_colours(values, np.abs(values) > 0.5)
     expected = [style.PLUS, style.MINUS, style.PLUS_UNSURE, style.MINUS_UNSURE]
     np.testing.assert_allclose(rgb, [to_rgb(colour) for colour in expected])
 

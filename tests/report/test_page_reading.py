@@ -95,14 +95,13 @@ def test_scales_end_at_round_numbers_and_minus_is_a_minus(path, browser):
         assert not re.match(r"-\d", text)
 
 
-@pytest.mark.parametrize("most", range(6, 24))
-def test_no_number_is_cut_in_its_middle(path, browser, most):
-    if most == 6:
-        assert opened(browser, path) == []
+def test_no_number_is_cut_in_its_middle(path, browser):
+    assert opened(browser, path) == []
     name = "watch of 1062-1148 nm and 2301.5 nm"
-    kept = browser.evaluate("([name, most]) => short(name, most)", [name, most])
-    assert len(kept) <= most
-    assert set(re.findall(r"[\d.,]+", kept)) <= set(re.findall(r"[\d.,]+", name))
+    for most in range(6, 24):
+        kept = browser.evaluate("([name, most]) => short(name, most)", [name, most])
+        assert len(kept) <= most
+        assert set(re.findall(r"[\d.,]+", kept)) <= set(re.findall(r"[\d.,]+", name))
 
 
 # ---- whose class

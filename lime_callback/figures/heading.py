@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KeyEntry = tuple[str, str | tuple[str, str], str]
 """An entry of a key: the mark, its one or two colours, its text. The mark is ``"patch"``, ``"line"``, ``"hollow"``,
-``"upright"``, ``"dot"``, ``"diamond"``, ``"hatch"`` or ``""``."""
+``"upright"``, ``"dot"``, ``"diamond"`` or ``"hatch"``; of a text alone ``""`` or ``"bold"``."""
 
 SPECTRAL_GAP: KeyEntry = ("hatch", style.GAP, "no channel, or water vapour")
 
@@ -33,6 +33,7 @@ _BAR_TALL = 46  # height of the colour bar with its name and its ticks
 _TOP = 40  # pixels from the page's top to the first line below the caption
 _MARK = 22  # pixels from a mark's begin to its text
 _APART = 16  # pixels between entries
+_TEXTS = ("", "bold")  # entries without a mark
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,25 @@ class Heading:
 
     @cached_property
     def _lines(self) -> list[list[KeyEntry]]:
-        """Return status and key line by line; an entry that is longer than a line gets one of its own."""
+        """Return status and key line by line; an entry that is longer than a line goes on in the next."""
         key = list(self.key)
         if self.bar is not None and self.bar.clipped:
             key.append(("", style.MUTED, f"largest here {style.number(self.bar.largest)}, beyond the scale"))
         lines: list[list[KeyEntry]] = []
-        for entries in ([("", style.INK, text) for text in self.status], key):
+        for entries in ([("bold" if text.startswith("⚠") else "", style.INK, text) for text in self.status], key):
+            waiting: list[KeyEntry] = list(entries)
             x = float("inf")  # the key begins a line of its own
-            for entry in entries:
-                wide = _entry_width(entry)
-                if x + wide > self._room(len(lines) - 1):
+            while waiting:
+                entry = waiting.pop(0)
+                if x + _entry_width(entry) > self._room(len(lines) - 1):
                     lines.append([])
                     x = 0.0
-                lines[-1].append(entry)
-                x += wide + _APART
+                fitting, rest = _broken(entry, self._room(len(lines) - 1))
+                lines[-1].append(fitting)
+                x += _entry_width(fitting) + _APART
+                if rest is not None:
+                    waiting.insert(0, rest)
+                    x = float("inf")
         return lines
 
     def _room(self, line: int) -> float:
@@ -132,7 +138,7 @@ def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
     if any(panel.pale for panel in panels):
         entries.append(("", style.MUTED, "poor fit: score below the gate"))
     if any(panel.names for panel in panels):
-        entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained"))
+        entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained (number: which superpixel)"))
     if any(panel.unsure for panel in panels):
         entries.append(("", style.MUTED, "○ sign unknown"))
     if any((np.asarray(panel.segments) < 0).any() for panel in panels):
@@ -142,11 +148,19 @@ def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
 
 def _entry_width(entry: KeyEntry) -> float:
     kind, _, text = entry
-    return style.text_width(style.clean(text), bold=_is_warning(text)) + (_MARK if kind else 0)
+    return style.text_width(style.clean(text), bold=kind == "bold") + (0 if kind in _TEXTS else _MARK)
 
 
-def _is_warning(text: str) -> bool:
-    return text.startswith("⚠")
+def _broken(entry: KeyEntry, room: float) -> tuple[KeyEntry, KeyEntry | None]:
+    """Return the words of an entry that fit into a line, and the others; all of them if not even one fits."""
+    kind, colour, text = entry
+    words = style.clean(text).split(" ")
+    for kept in range(len(words), 0, -1):
+        first: KeyEntry = (kind, colour, " ".join(words[:kept]))
+        if _entry_width(first) <= room:
+            rest: KeyEntry = (kind if kind in _TEXTS else "", colour, " ".join(words[kept:]))
+            return first, rest if kept < len(words) else None
+    return entry, None
 
 
 def _draw_line(canvas: Canvas, entries: Sequence[KeyEntry], top: float, room: float) -> None:
@@ -155,12 +169,12 @@ def _draw_line(canvas: Canvas, entries: Sequence[KeyEntry], top: float, room: fl
         kind, colour, text = entry
         shades = (colour,) if isinstance(colour, str) else colour
         wide = 16 / len(shades)
-        for i, shade in enumerate(shades if kind else ()):
+        for i, shade in enumerate(() if kind in _TEXTS else shades):
             _mark(canvas, kind, shade, (x + wide * i, x + wide * (i + 1)), middle)
-        start = x + (_MARK if kind else 0)
+        start = x + (0 if kind in _TEXTS else _MARK)
         style.write(
-            canvas.figure, start, middle, text, width=style.MARGIN + room - start, bold=_is_warning(text),
-            va="center_baseline", colour=style.MUTED if kind else shades[0],
+            canvas.figure, start, middle, text, width=style.MARGIN + room - start, bold=kind == "bold",
+            va="center_baseline", colour=shades[0] if kind in _TEXTS else style.MUTED,
         )  # fmt: skip
         x += _entry_width(entry) + _APART
 

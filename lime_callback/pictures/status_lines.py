@@ -53,7 +53,7 @@ def _changes(track: FollowedView) -> Iterator[str]:
         yield f"{percent(moved)} of the attribution moved since epoch {epochs[-2]:g}{since}"
         settled = track.settling.since
         since_when = f"settled since epoch {settled:g}" if settled < epochs[-1] else "settled now"
-        yield since_when if settled >= 0 else "not settled"
+        yield since_when if settled >= 0 else f"not settled: more than {percent(track.least_change)} may move"
     if (reference := measured.get("moved_from_reference")) is not None:
         yield f"{percent(reference)} lies elsewhere than in the reference"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -30,10 +31,18 @@ class Hooks(Callback):
 
     def __init__(self, config: CallbackConfig) -> None:
         self.config = config
-        self._validation = ProbeSession(config)
+        self._run: tuple[ref[Any], ref[Any]] | None = None  # the trainer and the module of the last training
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._validation = ProbeSession(self.config)
         self._test: ProbeSession | None = None
         self._latest = self._validation  # the session that explained last: the one that the user can ask
         self._rehearsed = self._without_validation = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out weak references, which cannot be copied or sent to another process."""
+        return {**vars(self), "_run": None}
 
     @property
     def state_key(self) -> str:
@@ -41,11 +50,16 @@ class Hooks(Callback):
         return self._generate_state_key(name=self.config.name)
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Go first among the callbacks.
+        """Go first among the callbacks, and begin a new run where another trainer or module is trained than before.
 
-        So the weights are explained that were validated, before weight averaging puts others back, probes are as the
-        loader gave them, and monitors find their values.
+        Going first, the callback explains the weights that were validated, before weight averaging puts others back,
+        gets the probes as the loader gave them, and has its values there when monitors look.
         """
+        goes_on = self._run is not None and self._run[0]() is trainer and self._run[1]() is pl_module
+        if stage == "fit" and not goes_on and self._validation.probes is not None:
+            self._start_anew()  # as in cross-validation, where each fold has probes and explanations of its own
+        if stage == "fit" or self._run is None:
+            self._run = ref(trainer), ref(pl_module)
         trainer.callbacks.remove(self)
         trainer.callbacks.insert(0, self)
 

@@ -96,3 +96,13 @@ def test_colours_are_set_in_one_place():
     )
     assert len(files) > 15
     assert {path.name: colour.findall(path.read_text("utf-8")) for path in files} == {path.name: [] for path in files}
+
+
+def test_a_text_that_is_longer_than_a_line_goes_on_below():
+    """Beside the colour bar there is less room; nothing of what is wrong may be lost there."""
+    warning = "⚠ hiding 'a watch with a long name' changes 88 % of predictions, random sets 11 %"
+    sizes, wavelengths = np.full((3, 6), 0.1), np.linspace(450, 1000, 6)
+    figure = figures.waterfall(range(3), sizes, wavelengths=wavelengths, limit=0.2, status=[warning])
+    parts = [label for label in figure.findobj(Label) if label.get_weight() == "bold"][1:]  # the first is the caption
+    assert " ".join(label.get_text() for label in parts) == warning
+    assert len(parts) == 2

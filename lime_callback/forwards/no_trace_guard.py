@@ -70,7 +70,32 @@ def _random_state_kept() -> Iterator[None]:
 
 @contextmanager
 def _modules_kept(module: nn.Module) -> Iterator[None]:
-    modules = list(module.modules())
+    everything = list(module.modules())
+    modules = [submodule for submodule in everything if not isinstance(submodule, torch.jit.ScriptModule)]
+    with _scripts_kept([submodule for submodule in everything if isinstance(submodule, torch.jit.ScriptModule)]):
+        with _attributes_kept(modules):
+            yield
+
+
+@contextmanager
+def _scripts_kept(modules: list[torch.jit.ScriptModule]) -> Iterator[None]:
+    """Keep scripted and traced modules, which do not follow what Python sets, by their own functions."""
+    modes = [submodule.training for submodule in modules]
+    buffers = [buffer for submodule in modules for buffer in submodule.buffers(recurse=False)]
+    saved = [buffer.detach().clone() for buffer in buffers]
+    try:
+        for submodule in modules:
+            submodule.train(False)
+        yield
+    finally:
+        for submodule, mode in zip(modules, modes, strict=True):  # a module comes before its parts
+            submodule.train(mode)
+        for buffer, before in zip(buffers, saved, strict=True):
+            buffer.copy_(before)
+
+
+@contextmanager
+def _attributes_kept(modules: list[nn.Module]) -> Iterator[None]:
     saved = [dict(vars(submodule)) for submodule in modules]
     # Two modules that share a tensor also share its copy.
     copies: dict[int, Any] = {}

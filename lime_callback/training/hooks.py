@@ -60,8 +60,9 @@ class Hooks(Callback):
             self._start_anew()  # as in cross-validation, where each fold has probes and explanations of its own
         if stage == "fit" or self._run is None:
             self._run = ref(trainer), ref(pl_module)
-        trainer.callbacks.remove(self)
-        trainer.callbacks.insert(0, self)
+        if self in trainer.callbacks:  # a wrapper may call in its stead
+            trainer.callbacks.remove(self)
+            trainer.callbacks.insert(0, self)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Where there was no sanity check, try everything once; where there is no validation, do without."""

@@ -188,16 +188,17 @@ class ProbeSession:
         views = {name: view for name, view in state["tracks"].items() if name in self.loop.views}
         for name, view in views.items():  # all of it can be read, or nothing is taken over
             FollowedView(self.loop.views[name].view, self.config).restore(view)
-        history, said = state["history"], list(state["said"])
-        self._epoch, self._step = state["epoch"], state["step"]
-        self.costs = self.costs | state["costs"]
+        history, said, asked = state["history"], list(state["said"]), int(state.get("asked", 0))
+        epoch, step = None if state["epoch"] is None else int(state["epoch"]), int(state["step"])
+        costs, alarms = {name: float(cost) for name, cost in state["costs"].items()}, dict(state.get("alarms", {}))
+        used = int(state.get("used", self._count.used))
+        self._epoch, self._step, self.costs, self._alarms = epoch, step, self.costs | costs, alarms
         # What was used is a budget's affair, and asked of it anew where the user has changed the number.
-        self._count.used = min(state.get("used", self._count.used), self._count.used)
-        self._alarms = dict(state.get("alarms", {}))
+        self._count.used = min(used, self._count.used)
         self._draws_again = self.probes is None and self._epoch is not None
         if state.get("numbers") and state.get("choice") == self.config.choice.key and not self.config.choice.anew:
             self._choice = Numbered(state["numbers"])
-        self._resumed, self.console.said, self.loop.asked = state, said, int(state.get("asked", 0))
+        self._resumed, self.console.said, self.loop.asked = state, said, asked
         if history is not None:
             self.publisher.interrupted = (history, self._step)
         for name, view in views.items():

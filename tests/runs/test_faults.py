@@ -389,6 +389,27 @@ def test_a_state_that_cannot_be_read(tmp_path, alone):
     assert {row.epoch for row in read_history(tmp_path / "after" / "run" / "lime" / "history.csv")} == {3}
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("epoch", "x"), ("step", None), ("tracks", 3), ("said", 7), ("costs", "y"), ("used", "z"), ("alarms", 5),
+     ("asked", None)],
+)  # fmt: skip
+def test_a_damaged_state_begins_anew(tmp_path, alone, part, value):
+    """Nothing of it is taken over: the first explanation is the run's first."""
+    kept = ModelCheckpoint(tmp_path / "kept", save_last=True)
+    run(tmp_path / "before", limes(), None, kept, enable_checkpointing=True, epochs=2)
+    path = tmp_path / "kept" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    (state,) = (state for name, state in content["callbacks"].items() if "LimeCallback" in name)
+    state[part] = value
+    torch.save(content, path)
+    lime, kept = limes(), ModelCheckpoint(tmp_path / "kept", save_last=True)
+    found, said = run(tmp_path / "after", lime, None, kept, enable_checkpointing=True, ckpt=path)
+    assert found["epochs"] == 3
+    assert len(said.about("the callback's state in the checkpoint failed and is left out")) == len(said) == 1
+    assert {row.epoch for row in read_history(tmp_path / "after" / "run" / "lime" / "history.csv")} == {3}
+
+
 def test_raise_lets_everything_through(tmp_path):
     with pytest.raises(RuntimeError, match="a bad day"):
         run(tmp_path, limes(on_error="raise"), fails(RuntimeError("a bad day")))

@@ -64,6 +64,25 @@ class Metric(Classifier):
         self.log("seen", self.seen.compute())
 
 
+class Scripted(Classifier):
+    """Its first layers are a script, which does not follow what Python sets on it."""
+
+    def __init__(self):
+        super().__init__()
+        self.front = torch.jit.script(nn.Sequential(nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.Dropout(0.1)))
+
+    def forward(self, x):
+        return super().forward(self.front(x))
+
+
+class Traced(Scripted):
+    """Its first layers are traced, which have no attributes that Python sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.front = torch.jit.trace(nn.Sequential(nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6)), torch.rand(2, 6, 12, 12))
+
+
 class Logs(Classifier):
     def forward(self, x):
         y = super().forward(x)
@@ -210,6 +229,10 @@ ROWS = [
     row("what is outside, with the flag", Outside),
     row("input written in forward", InPlace),
     row("spectral norm", Spectral),
+    row("a script within the model", Scripted),
+    row("a script within the model, no validation", Scripted, limit_val_batches=0),
+    row("a traced part of the model", Traced),
+    row("a traced part of the model, no validation", Traced, limit_val_batches=0),
     row("recurrent layers", Recurrent),
     row("gradient accumulation", accumulate_grad_batches=2),
     row("gradient clipping", gradient_clip_val=0.1),

@@ -99,3 +99,19 @@ def test_a_callback_can_be_sent_to_another_process_and_copied_after_a_run(tmp_pa
     again = copy.deepcopy(lime)
     fit(tmp_path / "second", again, epochs=2, seed=1, data=fold(1))
     assert not torch.equal(again.explanation("spectral").fingerprint, lime.explanation("spectral").fingerprint)
+
+
+def test_a_wrapper_may_call_in_its_stead(tmp_path):
+    class Wrapper(pl.Callback):
+        """Hands all hooks on, as frameworks do that group callbacks."""
+
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __getattribute__(self, name):
+            inner = object.__getattribute__(self, "inner") if name.startswith(("on_", "setup", "teardown")) else None
+            return getattr(inner, name) if inner is not None else object.__getattribute__(self, name)
+
+    lime = callback()
+    fit(tmp_path, Wrapper(lime), epochs=2)
+    assert lime.explanation("spectral") is not None

@@ -5,7 +5,7 @@ A tile shows a picture unchanged; a panel shows an overlay of coefficients. Both
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from matplotlib.colors import to_rgb
 
 from lime_callback.figures import colour_scale, style
 from lime_callback.figures.heading import ColourBar, Heading, panel_key
-from lime_callback.figures.overlays import draw_image, draw_lines, draw_overlay, inner_box
+from lime_callback.figures.overlays import draw_image, draw_lines, draw_overlay, draw_places, inner_box
 from lime_callback.figures.panels import Panel, check_image, check_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class Tile:
         title: the line above the picture, in bold.
         subtitle: the line below the title.
         segments: each pixel's label, ``[H, W]``; lines are drawn where labels meet. ``None`` draws no lines.
+        names: what is written into segments, by their labels, the most important first. Only these then have outlines.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -48,6 +49,7 @@ class Tile:
     title: str
     subtitle: str = ""
     segments: NDArray[np.integer[Any]] | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_image(self.image)
@@ -119,6 +121,9 @@ def tiles(
             box = inner_box(tile.image, left, y + 2 * style.LINE, side, tall)
             if isinstance(tile, Panel):
                 draw_overlay(figure, tile, limit or 0.0, box)
+                continue
+            if tile.segments is not None and tile.names:
+                draw_places(figure, tile.image, tile.segments, tile.names, box)
                 continue
             draw_image(figure, tile.image, box)
             if tile.segments is not None:

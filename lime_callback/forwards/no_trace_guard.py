@@ -71,10 +71,10 @@ def _random_state_kept() -> Iterator[None]:
 @contextmanager
 def _modules_kept(module: nn.Module) -> Iterator[None]:
     everything = list(module.modules())
-    modules = [submodule for submodule in everything if not isinstance(submodule, torch.jit.ScriptModule)]
-    with _scripts_kept([submodule for submodule in everything if isinstance(submodule, torch.jit.ScriptModule)]):
-        with _attributes_kept(modules):
-            yield
+    scripts = [submodule for submodule in everything if isinstance(submodule, torch.jit.ScriptModule)]
+    others = [submodule for submodule in everything if not isinstance(submodule, torch.jit.ScriptModule)]
+    with _scripts_kept(scripts), _attributes_kept(others):
+        yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Draws the strongest superpixels: tinted as ``label2rgb`` tints them, and by themselves with the rest hidden."""
+"""Draws the strongest superpixels: outlined in the picture, and by themselves with the rest hidden."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def draw_features(
     class_names: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """Draw the strongest superpixels of each input and target: tinted, and by themselves with the rest hidden.
+    """Draw the strongest superpixels of each input and target: outlined, and by themselves with the rest hidden.
 
-    Orange raises the output, blue lowers it. The options are those of
+    ``▲`` raises the output, ``▼`` lowers it; a tint would change the picture's own colours. The options are those of
     :meth:`~lime_callback.Explanation.image_and_mask`.
 
     Args:
@@ -54,7 +54,7 @@ def draw_features(
         ValueError: if an option is out of range, the explanation is not of superpixels, or the pictures do not fit.
         TypeError: if ``explanation`` is not an :class:`~lime_callback.Explanation`, or an option has another type.
     """
-    from lime_callback.figures import Tile, label2rgb, tiles
+    from lime_callback.figures import Tile, tiles
 
     explanation = check_superpixels(explanation, pictures)
     signs = strongest_signs(
@@ -66,14 +66,22 @@ def draw_features(
     images = torch.from_numpy(pictures).movedim(-1, 1)
     alone = marked_images(images, masks, hide_rest=True, hide_color=hide_color).movedim(2, -1).numpy()
     which, caption = first_parts(inputs_and_targets(explanation), _ROWS, caption)
-    rows = []
+    rows, labels = [], explanation.features.canonical
     for b, t in which:
         mask, sign = masks[b, t, 0].numpy(), signs[b, t]
         counts = f"{int((sign > 0).sum())} raise it, {int((sign < 0).sum())} lower it"
         whole = Tile(pictures[b], title(explanation, b, t, class_names), _output(explanation, b, t))
-        tinted = Tile(label2rgb(pictures[b], mask), "strongest superpixels", counts, mask)
-        rows.append(("", [whole, tinted, Tile(alone[b, t], "by themselves", "the rest hidden", mask)]))
+        segments = labels[b if len(labels) > 1 else 0, 0].expand(pictures.shape[1:3]).numpy()
+        outlined = Tile(pictures[b], "strongest superpixels", counts, segments, _marks(explanation, sign, b, t))
+        rows.append(("", [whole, outlined, Tile(alone[b, t], "by themselves", "the rest hidden", mask)]))
     return tiles(rows, caption=caption)
+
+
+def _marks(explanation: Explanation, signs: Tensor, b: int, t: int) -> dict[int, str]:
+    """Return ``"▲"`` or ``"▼"`` and the number of each drawn superpixel, by its label, the strongest first."""
+    order = explanation.coefficients[b, t].abs().argsort(descending=True).tolist()
+    names = explanation.features.names
+    return {i: ("▲" if signs[i] > 0 else "▼") + names[i].removeprefix("superpixel ") for i in order if signs[i] != 0}
 
 
 def _output(explanation: Explanation, b: int, t: int) -> str:

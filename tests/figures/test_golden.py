@@ -34,7 +34,7 @@ STORED = Path(__file__).parents[1] / "golden"
 THIRD, WINDOW, SHIFT = 3, 6, 1  # the latter two in stored pixels
 BOUND = 20.0  # of 255: letters that are not smoothed and a pixel away differ by 16, a number that is missing by 33
 MOVED = 6  # pixels of the compact form
-WITHOUT_SIGNS = {"history_lines", "effect_lines", "draw_aggregate", "waterfall", "draw_features"}  # have no colour that means a sign
+WITHOUT_SIGNS = {"history_lines", "effect_lines", "draw_aggregate", "waterfall", "draw_features"}  # no colours of signs
 
 every_figure = pytest.mark.parametrize("name", FIGURES)
 ONCE = {name: page(drawn, name) for name in FIGURES}  # to see what is on them

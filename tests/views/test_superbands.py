@@ -176,6 +176,30 @@ def test_groups_that_are_all_outside_are_refused():
         cut(["S1", "S2"])
 
 
+def test_a_single_wavelength_far_outside_the_sensor_is_left_out():
+    message = r"'water' goes without 2500 nm, of which the sensor's 400-1000 nm hold no band"
+    with pytest.warns(UserWarning, match=message):
+        assert members({"water": [970.0, 2500.0]})["water"] == [970]
+    with pytest.raises(ValueError, match=r"should name at least one channel.*'water' is left out"):
+        cut({"water": [2500.0]})
+
+
+def test_numbers_that_could_be_wavelengths_as_well_are_refused_with_the_way_out():
+    """A field spectrometer has a channel for each nm, so 1400 is a channel and a wavelength."""
+    wavelengths = [float(nm) for nm in range(350, 2501)]
+    message = (
+        r"say whether 1400 is a channel or a wavelength: channel 1400 lies at 1750 nm.*write wavelengths as 1400.0"
+    )
+    with pytest.raises(ValueError, match=message):
+        cut({"clay": [1400, 1900, 2100]}, wavelengths)
+    x = torch.zeros(1, len(wavelengths), 1, 1)
+    for bands, channel in (({"clay": [1400.0]}, 1050), ({"clay": [1750.0]}, 1400), ({"clay": [7]}, 7)):
+        labels = Superbands(bands, wavelengths=wavelengths).features(x).mask[0, :, 0, 0]
+        assert torch.nonzero(labels == 0).flatten().tolist() == [channel]
+    labels = Superbands({"clay": [1400]}).features(x).mask[0, :, 0, 0]  # without wavelengths it is a channel
+    assert torch.nonzero(labels == 0).flatten().tolist() == [1400]
+
+
 def test_a_shared_channel_goes_to_the_first_with_one_warning_a_pair():
     message = r"'500-600 nm' and '550-650 nm' both claim 6 channels \(550-600 nm\); '500-600 nm' comes first"
     with pytest.warns(UserWarning, match=message) as caught:

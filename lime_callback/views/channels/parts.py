@@ -85,8 +85,12 @@ class Nearest(Part):
     def pick(self, wavelengths: Sequence[float], count: int, picked: Picked) -> None:
         """See :class:`Part`."""
         nearest = [min(range(count), key=lambda channel: abs(wavelengths[channel] - nm)) for nm in self.wavelengths]
+        pairs = [pair for pair in zip(self.wavelengths, nearest, strict=True) if not _is_beyond(wavelengths, *pair)]
+        picked.missing += [f"{nm:g} nm" for nm in self.wavelengths if nm not in [inside for inside, _ in pairs]]
+        if not pairs:
+            return
+        nearest = [channel for _, channel in pairs]
         picked.channels += nearest
-        pairs = list(zip(self.wavelengths, nearest, strict=True))
         away = [abs(wavelengths[channel] - nm) for nm, channel in pairs]
         far = sum(
             distance > _spacing(wavelengths, channel) / 2 for distance, channel in zip(away, nearest, strict=True)
@@ -117,7 +121,7 @@ class Numbers(Part):
         """See :class:`Part`.
 
         Raises:
-            ValueError: if a number is not below ``count``.
+            ValueError: if a number is not below ``count``, or all numbers could be wavelengths of the sensor as well.
         """
         if isinstance(self.numbers, slice):
             picked.channels += range(count)[self.numbers]
@@ -127,6 +131,14 @@ class Numbers(Part):
             raise ValueError(
                 f"`bands` should name channels from 0 to {count - 1}. Found channel {beyond[0]}; numbers with a "
                 f"decimal point are wavelengths."
+            )
+        if wavelengths and all(min(wavelengths) <= number <= max(wavelengths) for number in self.numbers):
+            first = self.numbers[0]
+            raise ValueError(
+                f"`bands` should say whether {first} is a channel or a wavelength: channel {first} lies at "
+                f"{wavelengths[first]:g} nm, and the sensor has a channel near {first} nm, too. Found "
+                f"{list(self.numbers)}; write wavelengths as {float(first)}, and these channels by their wavelengths, "
+                f"such as {float(wavelengths[first])}."
             )
         picked.channels += self.numbers
 
@@ -145,6 +157,12 @@ def channels_label(channels: Sequence[int]) -> str:
 
 def _shortened(items: Sequence[str]) -> str:
     return ", ".join(items) if len(items) <= 3 else f"{items[0]} … {items[-1]} ({len(items)})"
+
+
+def _is_beyond(wavelengths: Sequence[float], nm: float, nearest: int) -> bool:
+    """Whether a wavelength lies outside of the sensor, farther from its last channel than twice the spacing there."""
+    outside = not min(wavelengths) <= nm <= max(wavelengths)
+    return outside and abs(wavelengths[nearest] - nm) > 2 * max(_spacing(wavelengths, nearest), 1.0)
 
 
 def _spacing(wavelengths: Sequence[float], channel: int) -> float:

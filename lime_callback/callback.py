@@ -57,7 +57,8 @@ class LimeCallback(Hooks):
     Monitors find all of these from the first validation on, but for ``similarity``. Where there is nothing yet to
     compare with, monitors find the worst value that there can be, and loggers get none.
 
-    ``trainer.test`` explains samples of the test set, as ``<name>/test/...``, and compares them with nothing. In a run
+    ``trainer.test`` and ``trainer.validate`` explain samples as ``<name>/test/...`` and ``<name>/validate/...``, and
+    compare them with nothing. In a run
     without validation, the callback explains samples of the training set at the end of training epochs.
 
     The callback does not change the run: it puts back the random state, and the modes, buffers, metrics and plain

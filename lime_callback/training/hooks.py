@@ -23,7 +23,7 @@ class Hooks(Callback):
     """What Lightning calls, and when.
 
     There are two sets of probes: one of the validation (or training) set, kept over the run and in checkpoints, and one
-    of the test set, new with each test.
+    that is new with each ``trainer.test`` and ``trainer.validate``, which belong to no run.
 
     Args:
         config: the user's arguments.
@@ -36,7 +36,7 @@ class Hooks(Callback):
 
     def _start_anew(self) -> None:
         self._validation = ProbeSession(self.config)
-        self._test: ProbeSession | None = None
+        self._outside: ProbeSession | None = None  # of the last `trainer.test` or `trainer.validate`
         self._latest = self._validation  # the session that explained last: the one that the user can ask
         self._rehearsed = self._without_validation = False
 
@@ -79,21 +79,28 @@ class Hooks(Callback):
             self._validation.rehearse(trainer, pl_module)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        """Begin to listen."""
-        self._validation.begin(trainer, pl_module, rehearsal=trainer.sanity_checking)
+        """Begin to listen; with probes of their own outside of a training."""
+        if trainer.state.fn == "validate":
+            self._begin_outside("validate", trainer, pl_module)
+        else:
+            self._validation.begin(trainer, pl_module, rehearsal=trainer.sanity_checking)
 
     def on_validation_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Capture the probes, before a validation step can write into the batch."""
         batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
-        self._validation.offer(batches, batch, batch_idx, dataloader_idx)
+        session = self._outside if trainer.state.fn == "validate" else self._validation
+        if session is not None:
+            session.offer(batches, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
         if trainer.sanity_checking:
             self._validation.rehearse(trainer, pl_module)
             self._rehearsed = True
+        elif trainer.state.fn == "validate":
+            self._explain_outside(trainer, pl_module)
         else:
             self._validation.explain(trainer, pl_module)
             self._log(self._validation, trainer, pl_module)
@@ -120,21 +127,18 @@ class Hooks(Callback):
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
-        self._test = ProbeSession(replace(self.config, name=f"{self.config.name}/test"))
-        self._test.begin(trainer, pl_module)
+        self._begin_outside("test", trainer, pl_module)
 
     def on_test_batch_start(
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Capture the probes of the test set."""
-        if self._test is not None:
-            self._test.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
+        if self._outside is not None:
+            self._outside.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
 
     def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
-        if self._test is not None:
-            self._test.explain(trainer, pl_module)
-            self._log(self._test, trainer, pl_module)
+        self._explain_outside(trainer, pl_module)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
@@ -157,6 +161,15 @@ class Hooks(Callback):
         """Go on where the checkpoint was written; checked against the probes at the next validation."""
         self._validation.restore(state_dict)
 
+    def _begin_outside(self, what: str, trainer: Any, pl_module: Any) -> None:
+        self._outside = ProbeSession(replace(self.config, name=f"{self.config.name}/{what}"))
+        self._outside.begin(trainer, pl_module)
+
+    def _explain_outside(self, trainer: Any, pl_module: Any) -> None:
+        if self._outside is not None:
+            self._outside.explain(trainer, pl_module)
+            self._log(self._outside, trainer, pl_module)
+
     def _log(self, session: ProbeSession, trainer: Any, pl_module: Any) -> None:
         """Log what a session has measured, and let monitors of the validation find a value of every metric."""
         self._latest = session
@@ -173,6 +186,6 @@ class Hooks(Callback):
             trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
 
     def _finish(self) -> None:
-        for session in (self._validation, self._test):
+        for session in (self._validation, self._outside):
             if session is not None:
                 session.close()

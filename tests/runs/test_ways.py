@@ -63,18 +63,36 @@ def test_pictures_of_a_test_have_a_place_of_their_own(tmp_path):
     assert len([*(tmp_path / "lime" / "test" / "spectral" / "superbands").glob("*.png")]) == 1
 
 
-def test_validate_then_fit(tmp_path):
-    lime = limes()
-    model = Classifier()
+def test_validations_outside_of_a_training_have_a_place_of_their_own(tmp_path):
+    """Before it and after it, also several times: the run's history has the epochs that were trained alone."""
+    lime, model = limes(), Classifier()
     one = trainer(tmp_path, lime)
-    (found,) = one.validate(model, batches(), verbose=False)
-    assert found["lime/spectral/score"] > 0
+    (before,) = one.validate(model, batches(), verbose=False)
+    assert before["lime/validate/spectral/score"] > 0
     again = trainer(tmp_path, lime)
     again.fit(model, batches(), batches())
-    assert again.callback_metrics["lime/spectral/drift"] < 2  # there was something to compare with
-    again.validate(model, batches(), verbose=False)
-    assert sorted({(row.epoch, row.epochs) for row in history(tmp_path)}) == [(0, 0.0), (1, 1.0), (2, 2.0)]
-    assert len({row.step for row in history(tmp_path)}) == 4
+    run = read_history(tmp_path / "lime" / "history.csv")
+    assert sorted({(row.epoch, row.epochs) for row in run}) == [(1, 1.0), (2, 2.0)]
+    trained = lime.explanation("spectral")
+    for _ in range(2):
+        (after,) = again.validate(model, batches(), verbose=False)
+        assert after["lime/validate/spectral/score"] > 0
+        assert not [name for name in after if name.startswith("lime/spectral")]
+    assert read_history(tmp_path / "lime" / "history.csv") == run
+    alone = read_history(tmp_path / "lime" / "validate" / "history.csv")
+    assert {(row.epoch, row.epochs) for row in alone} == {(2, 2.0)}
+    assert len(alone) == len({row[:6] for row in alone})  # the second replaces the first
+    assert torch.equal(lime.explanation("spectral").fingerprint, trained.fingerprint)  # of the same samples
+
+
+def test_another_set_that_is_validated_is_explained_by_its_own_samples(tmp_path):
+    lime = limes()
+    one, model = fit(tmp_path, lime, epochs=1)
+    trained = lime.explanation("spectral")
+    other = Samples()
+    other.x = other.x + 3
+    one.validate(model, loader(other), verbose=False)
+    assert not torch.equal(lime.explanation("spectral").fingerprint, trained.fingerprint)
 
 
 @pytest.mark.filterwarnings("ignore:.*(no `val_dataloader`|across ranks is zero)")

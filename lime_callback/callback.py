@@ -58,8 +58,8 @@ class LimeCallback(Hooks):
     compare with, monitors find the worst value that there can be, and loggers get none.
 
     ``trainer.test`` and ``trainer.validate`` explain samples as ``<name>/test/...`` and ``<name>/validate/...``, and
-    compare them with nothing. In a run
-    without validation, the callback explains samples of the training set at the end of training epochs.
+    compare them with nothing. In a run without validation, the callback explains samples of the training set at the end
+    of training epochs.
 
     The callback does not change the run: it puts back the random state, and the modes, buffers, metrics and plain
     attributes of all modules. It cannot undo what a forward does outside of the modules;

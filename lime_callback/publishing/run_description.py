@@ -32,8 +32,8 @@ Everything is an effect: a part's signed share of its probe's attribution. Orang
 - **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together, and where they lie. A
   hollow line is the first explanation.
 - **waterfall**, **effects**: mean sizes over the epochs. Worry where lines still cross when the loss is flat.
-- **drift_chart**: R², and how far explanations lie apart from one epoch to the next; what is shaded is noise alone.
-  Worry where drift leaves the shade late in a run.
+- **drift_chart**: R², and the share of the attribution that moved from one epoch to the next. Worry where much moves
+  late in a run.
 
 Epochs count from 1. TensorBoard keeps ten pictures of each kind, the newest among them, which has the first explanation
 or all epochs in it; `tensorboard --logdir ... --samples_per_plugin images=1000` keeps all.

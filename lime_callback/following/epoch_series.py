@@ -30,9 +30,7 @@ class EpochSeries:
     Attributes:
         epochs: epochs trained at each of them.
         scores: mean R².
-        drifts: mean drift against the one before; NaN where there is nothing to compare.
-        moves: mean share of the attribution that moved since the one before; NaN likewise.
-        floors: what noise alone would have made of it; NaN likewise.
+        moves: mean share of the attribution that moved since the one before; NaN where there is nothing to compare.
         coefficients: mean coefficients ``[T, d]`` of the probes that count; NaN where none does.
         errors: their standard errors ``[T, d]`` from the spread over the probes.
         noises: their standard errors ``[T, d]`` from the perturbations alone.
@@ -50,9 +48,7 @@ class EpochSeries:
 
     epochs: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    drifts: list[float] = field(default_factory=list)
     moves: list[float] = field(default_factory=list)
-    floors: list[float] = field(default_factory=list)
     coefficients: list[Tensor] = field(default_factory=list)
     errors: list[Tensor] = field(default_factory=list)
     noises: list[Tensor] = field(default_factory=list)
@@ -83,9 +79,7 @@ class EpochSeries:
                 setattr(self, name, getattr(self, name)[::2])
         self.epochs.append(epochs)
         self.scores.append(values["score"])
-        self.drifts.append(float("nan") if step is None else values["drift"])
         self.moves.append(float("nan") if step is None else values.get("moved", float("nan")))
-        self.floors.append(float("nan") if step is None else step["noise_floor"])
         means = means_over_probes(explanation, counts)
         for name in _TENSORS:
             getattr(self, name).append(getattr(means, name))
@@ -172,4 +166,4 @@ def _size_interval(sizes: Tensor, mean: MeanOverProbes, among: Tensor) -> tuple[
 
 
 _TENSORS = tuple(part.name for part in fields(Means))
-_LISTS = ("epochs", "scores", "drifts", "moves", "floors", *_TENSORS)
+_LISTS = ("epochs", "scores", "moves", *_TENSORS)

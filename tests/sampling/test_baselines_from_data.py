@@ -329,7 +329,7 @@ def test_without_validation_and_in_a_test_there_is_a_background_too(tmp_path):
     one.fit(Classifier(), loader())
     assert len(lime._validation.background) == 5
     one.test(Classifier(), loader(), verbose=False)
-    assert len(lime._test.background) == 5
+    assert len(lime._outside.background) == 5
 
 
 def test_no_background_is_kept_where_none_is_wanted(tmp_path):

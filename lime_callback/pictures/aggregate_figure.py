@@ -102,7 +102,7 @@ def _check(aggregate: object) -> None:
 
 
 def _targets(aggregate: Aggregate, class_names: Sequence[str] | None) -> list[str]:
-    return ["each input's target" if t < 0 else target_name(t, class_names) for t in aggregate.targets.tolist()]
+    return ["several targets" if t < 0 else target_name(t, class_names) for t in aggregate.targets.tolist()]
 
 
 def _limit(aggregate: Aggregate) -> float:

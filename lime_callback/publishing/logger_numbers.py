@@ -86,7 +86,7 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
     lines = torch.stack([effects[0] for effects in series.effects])[:, followed]
     return Means(
-        target=target_name(int(last.targets[0, 0]), class_names) if same else "each probe's target",
+        target=target_name(int(last.targets[0, 0]), class_names) if same else "several targets",
         effects=series.effects[-1][0].numpy(),
         halves=series.effect_halves[-1][0].numpy(),
         sizes=series.sizes[-1][0].numpy(),

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import lightning.pytorch as pl
 import pytest
@@ -115,3 +116,24 @@ def test_a_wrapper_may_call_in_its_stead(tmp_path):
     lime = callback()
     fit(tmp_path, Wrapper(lime), epochs=2)
     assert lime.explanation("spectral") is not None
+
+
+def test_what_fails_in_a_second_run_is_said_again(tmp_path):
+    """Python shows the same warning of the same line once in a process, unless it is told otherwise."""
+
+    class Fails(Superbands):
+        def features(self, *args, **kwargs):
+            raise RuntimeError("no features today")
+
+    told = []
+    for number in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            lime = LimeCallback(
+                Fails(3), wavelengths=WAVELENGTHS, probes=2, n_perturbations=24, pictures=False, on_error="warn"
+            )
+            one = trainer(tmp_path / f"{number}", lime, epochs=2, num_sanity_val_steps=0)
+            lime._rehearsed = True  # a rehearsal would raise, since the view is at fault from the start
+            one.fit(Classifier(), loader(), loader())
+        told.append([str(entry.message) for entry in caught if "no features today" in str(entry.message)])
+    assert [len(texts) for texts in told] == [1, 1]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from tqdm import tqdm
 
 from lime_callback.explaining.deletion_insertion import steps_for
@@ -65,7 +66,7 @@ class Console:
             return False
         self.said.append(key)
         with apart():
-            rank_zero_warn(f"LimeCallback '{self.name}': {text}")
+            _warn(f"LimeCallback '{self.name}': {text}")
         return True
 
     def over(self, key: str) -> None:
@@ -98,6 +99,12 @@ class Console:
             which = ", ".join(str(probe) for probe, why in reasons.items() if why == reason)
             text = f"the explanations of probes {which} by view '{view}' are degenerate: {reason}."
             self.once(text, key=f"{view}: {reason}")
+
+
+@rank_zero_only
+def _warn(text: str) -> None:
+    """Warn in every run. Python would show a text of one line of code once a process, and hide it from a second run."""
+    warnings.warn_explicit(text, UserWarning, __file__, _warn.__code__.co_firstlineno, registry={})
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands
 from lime_callback.publishing.sinks import read_history
+from lime_callback.publishing.sinks.console import Console
 
 
 def callback(**settings):
@@ -118,22 +119,15 @@ def test_a_wrapper_may_call_in_its_stead(tmp_path):
     assert lime.explanation("spectral") is not None
 
 
-def test_what_fails_in_a_second_run_is_said_again(tmp_path):
+def test_what_fails_in_a_second_run_is_said_again():
     """Python shows the same warning of the same line once in a process, unless it is told otherwise."""
-
-    class Fails(Superbands):
-        def features(self, *args, **kwargs):
-            raise RuntimeError("no features today")
-
-    told = []
-    for number in range(2):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("default")
-            lime = LimeCallback(
-                Fails(3), wavelengths=WAVELENGTHS, probes=2, n_perturbations=24, pictures=False, on_error="warn"
-            )
-            one = trainer(tmp_path / f"{number}", lime, epochs=2, num_sanity_val_steps=0)
-            lime._rehearsed = True  # a rehearsal would raise, since the view is at fault from the start
-            one.fit(Classifier(), loader(), loader())
-        told.append([str(entry.message) for entry in caught if "no features today" in str(entry.message)])
-    assert [len(texts) for texts in told] == [1, 1]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            console = Console("lime")
+            for _ in range(2):
+                with console.contained("the view"):
+                    raise RuntimeError("no features today")
+    told = [str(entry.message) for entry in caught]
+    assert len(told) == 2  # once in each run
+    assert all("the view failed and is left out" in text for text in told)

@@ -27,7 +27,7 @@ import pickle, runpy, sys
 from lime_callback.publishing.drawing_process import DrawingProcess
 
 kept, draw = [], DrawingProcess.draw
-DrawingProcess.draw = lambda self, requests: kept.append(dict(requests)) or draw(self, requests)
+DrawingProcess.draw = lambda self, requests, *scale: kept.append(dict(requests)) or draw(self, requests, *scale)
 folder, example, output = sys.argv[1:4]
 sys.argv = [example, "--fast", "--output", f"{output}.runs"]
 sys.path.insert(0, f"{folder}/examples")

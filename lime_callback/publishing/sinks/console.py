@@ -103,8 +103,11 @@ class Console:
 
 @rank_zero_only
 def _warn(text: str) -> None:
-    """Warn in every run. Python would show a text of one line of code once a process, and hide it from a second run."""
-    warnings.warn_explicit(text, UserWarning, __file__, _warn.__code__.co_firstlineno, registry={})
+    """Warn in every run. Python would show a text of one line of code once a process, and hide it from a second run.
+
+    No file of that name exists, so that no line of code stands below the text, which says all.
+    """
+    warnings.warn_explicit(text, UserWarning, "lime_callback", 1, registry={})
 
 
 @contextmanager

@@ -162,7 +162,8 @@ def _size_interval(sizes: Tensor, mean: MeanOverProbes, among: Tensor) -> tuple[
     skewness = deviations.pow(3).sum(0) / count.clamp(min=1) / spread.pow(3).clamp(min=torch.finfo(sizes.dtype).tiny)
     low, high = skewed_interval(mean.mean, spread, skewness, count.clamp(min=2))
     known = (count > 2) & (spread > 0)
-    return tuple(torch.where(known, end.to(sizes.dtype), torch.nan).clamp(min=0) for end in (low, high))  # type: ignore[return-value]
+    low, high = (torch.where(known, end.to(sizes.dtype), torch.nan).clamp(min=0) for end in (low, high))
+    return low, high
 
 
 _TENSORS = tuple(part.name for part in fields(Means))

@@ -5,9 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 
 from lime_callback import figures
@@ -172,15 +174,41 @@ def test_letters_are_drawn_by_matplotlib_elsewhere_than_on_pixels(tmp_path):
     assert "<!-- probe 3 -->" in (tmp_path / "page.svg").read_text("utf-8")
 
 
-def has_letters(name):
-    charmap = get_font(findfont(FontProperties(family=name))).get_charmap()
-    return all(ord(character) in charmap for character in OTHER_SCRIPT)
+@pytest.fixture
+def chinese(tmp_path, monkeypatch):
+    """A system with a font that has two letters of another script, a full square and a lower half of one."""
+    whole, half = TTGlyphPen(None), TTGlyphPen(None)
+    for pen, top in ((whole, 900), (half, 450)):
+        for x, y in ((100, 0), (100, top), (900, top), (900, 0)):
+            (pen.moveTo if (x, y) == (100, 0) else pen.lineTo)((x, y))
+        pen.closePath()
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder([".notdef", "whole", "half"])
+    builder.setupCharacterMap({ord(OTHER_SCRIPT[0]): "whole", ord(OTHER_SCRIPT[1]): "half"})
+    builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "whole": whole.glyph(), "half": half.glyph()})
+    builder.setupHorizontalMetrics(dict.fromkeys((".notdef", "whole", "half"), (1000, 100)))
+    builder.setupHorizontalHeader(ascent=900, descent=-100)
+    builder.setupNameTable({"familyName": "Two Letters CJK", "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=900, sTypoDescender=-100, usWinAscent=900, usWinDescent=100)
+    builder.setupPost()
+    builder.save(tmp_path / "letters.ttf")
+    monkeypatch.setattr(fontManager, "ttflist", list(fontManager.ttflist))
+    fontManager.addfont(tmp_path / "letters.ttf")
+    _forget()
+    yield
+    monkeypatch.undo()
+    _forget()
 
 
+def _forget():
+    for kept in (fonts, labels._bitmap, style.text_width):
+        kept.cache_clear()
+
+
+@pytest.mark.usefixtures("chinese")
 def test_a_text_of_another_script_falls_back_to_fonts_that_have_it():
     assert fonts()[0] == labels.USUAL
-    if not any(map(has_letters, fonts())):
-        pytest.skip("no font of this machine has Chinese letters: apt-get install fonts-wqy-microhei")
+    assert "Two Letters CJK" in fonts()
     drawn, box = (rendered(text, 2) for text in (OTHER_SCRIPT, "\U000f0000" * 2))
     assert letters(drawn.astype(int)).any()
     assert not np.array_equal(drawn, box)

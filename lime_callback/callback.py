@@ -136,7 +136,8 @@ class LimeCallback(Hooks):
         name: of the callback: first part of all metrics and tags, and its folder in the run's folder.
         input_key: the batch's entry with the images; ``None`` looks for it.
         label_key: the batch's entry with the labels; ``None`` looks for it.
-        output_key: the prediction in the model's output; ``None`` looks for it.
+        output_key: the prediction in the model's output: a key, a place, an attribute, or a path of these,
+            ``"head.logits"`` or ``("head", "logits")``; ``None`` looks for it.
         forward: for models that need more than the image: a function that takes the LightningModule and a batch of the
             validation's structure, and returns the output. In that batch the images are perturbed, and every other
             entry belongs to them.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.numbers import check_indices, check_numbers, is_number, whole_number
+
+if TYPE_CHECKING:
+    from lime_callback.checks.entry_paths import Key
 
 MICROMETRES_BELOW = 100  # nm; no optical sensor has all its bands below
 
@@ -40,19 +43,25 @@ def check_function(argument: str, value: Any, takes: str) -> Any:
     return value
 
 
-def check_key(argument: str, value: Any) -> str | int | None:
-    """The name or number of an entry, or ``None``.
+def check_key(argument: str, value: Any) -> Key | None:
+    """The name or number of an entry, a path to it, or ``None``.
 
     Raises:
         TypeError: if ``value`` is none of these.
     """
-    key = value if value is None or isinstance(value, str) else whole_number(value)
-    if key is None and value is not None:
-        raise TypeError(
-            f"`{argument}` should be the name of an entry or its number, or None to look for it. Found `{argument} = "
-            f"{value!r}`. Pass for example `{argument}='image'` or `{argument}=0`."
-        )
-    return key
+    steps = [_step(step) for step in (value if isinstance(value, tuple) else [value])]
+    path = tuple(step for step in steps if step is not None)
+    if value is None or (path and len(path) == len(steps)):
+        return None if value is None else path if isinstance(value, tuple) else path[0]
+    raise TypeError(
+        f"`{argument}` should be the name of an entry, its number, or a path such as 'head.logits' or ('head', "
+        f"'logits'); or None to look for it. Found `{argument} = {value!r}`. Pass for example `{argument}='image'` or "
+        f"`{argument}=0`."
+    )
+
+
+def _step(value: Any) -> str | int | None:
+    return value if isinstance(value, str) else whole_number(value)
 
 
 def check_keys(**keys: Any) -> tuple[Any, ...]:

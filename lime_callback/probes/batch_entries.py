@@ -1,4 +1,4 @@
-"""Finds the input and the labels in a validation batch, and the prediction in a model's output.
+"""Finds the input and the labels in a validation batch.
 
 A batch is a tensor, a tuple, a list or a mapping. Its entries have a row for each sample along their first axis.
 """
@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
-
-Key = str | int
+from lime_callback.checks.entry_paths import Key as Key  # noqa: TC001 (other modules take it from here)
 
 _INPUTS = (
     "image",
@@ -31,7 +30,6 @@ _INPUTS = (
     "features",
 )
 _LABELS = ("label", "labels", "y", "target", "targets", "class", "classes", "gt")
-_OUTPUTS = ("logits", "prediction", "predictions", "preds", "output", "outputs", "out", "y_hat", "scores")
 
 
 def input_key(batch: Any, key: Key | None) -> Key | None:
@@ -129,30 +127,6 @@ def joined_batches(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
         parts = [joined_batches(column, sizes) for column in zip(*batches, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return first
-
-
-def output_tensor(output: Any, key: Key | None) -> Any:
-    """Return the prediction in a model's output: the output itself, an entry of a mapping, or a tuple's first tensor.
-
-    Args:
-        output: the model's output.
-        key: the user's key; ``None`` takes the first usual name in a mapping, or the first tensor in a sequence.
-
-    Raises:
-        ValueError: if there is no such entry, or it is not a tensor.
-    """
-    if isinstance(output, Tensor) and key is None:
-        return output
-    entry = key if key is not None else _find(output, _OUTPUTS, 0)
-    if entry is None or not _has(output, entry):
-        hint = "Pass for example `output_key='logits'`, or `forward=`, a function of the module and the batch."
-        raise ValueError(
-            f"`output_key` should name the prediction in the model's output, a tensor. Found `output_key = {key!r}` "
-            f"and an output of "
-            f"{describe(output)}. "
-            f"{'Leave `output_key` out.' if isinstance(output, Tensor) else hint}"
-        )
-    return output[entry]
 
 
 def _has(batch: Any, key: Key) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.probes.batch_entries import Key, batch_rows, output_tensor, with_entry
+from lime_callback.outputs.output_entries import output_tensor
+from lime_callback.probes.batch_entries import batch_rows, with_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from lime_callback.checks.entry_paths import Key
     from lime_callback.probes.probe_samples import Probes
 
 
@@ -44,7 +46,7 @@ class ModelWrapper:
         context: returns the context of a validation step's forward, such as autocast.
         probes: the probes; their batch gives the other entries for ``forward``.
         forward: the user's function, which takes the module and a batch; ``None`` calls the module with the inputs.
-        output_key: see :func:`~lime_callback.probes.batch_entries.output_tensor`.
+        output_key: see :func:`~lime_callback.outputs.output_entries.output_tensor`.
         background: other inputs of the same data, ``[N, *dims]``, on the CPU, from which baselines take values for
             hidden elements; ``None`` if there are none.
         count: counts the rows of all calls; wrappers may share it.
@@ -63,7 +65,7 @@ class ModelWrapper:
 
         Raises:
             ValueError: if the output holds no prediction, see
-                :func:`~lime_callback.probes.batch_entries.output_tensor`.
+                :func:`~lime_callback.outputs.output_entries.output_tensor`.
             Exception: whatever the model raises, with a note of how it was called.
         """
         self.count.inputs += len(x)
@@ -76,4 +78,4 @@ class ModelWrapper:
             except Exception as error:
                 error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {describe(batch)}.")
                 raise
-        return output_tensor(output, self.output_key)
+        return output_tensor(output, self.output_key, len(x))

@@ -11,7 +11,6 @@ from lime_callback.probes.batch_entries import (
     input_key,
     joined_batches,
     label_key,
-    output_tensor,
     with_entry,
 )
 from lime_callback.probes.probe_samples import EvenCollector, probes_of, samples_per_batch
@@ -130,12 +129,3 @@ def test_keys_are_found_and_structures_kept(batch, image, label):
     assert (original != 0).any()
     if isinstance(batch, dict):
         assert again["id"] == ["a"] * 4
-
-
-def test_output_tensor():
-    y = torch.rand(2)
-    assert output_tensor((y, 1), None) is y
-    assert output_tensor({"logits": y, "loss": 1}, None) is y
-    assert output_tensor({"a": y}, "a") is y
-    with pytest.raises(ValueError, match=r"`output_key` should name the prediction.*'a': tensor"):
-        output_tensor({"a": y}, None)

@@ -145,7 +145,7 @@ V, T = ValueError, TypeError
         case("input_key list", T, r"`input_key` should be the name of an entry.*\['image'\]", input_key=["image"]),
         case("input_key boolean", T, "`input_key` should be the name of an entry.*True", input_key=True),
         case("label_key list", T, r"`label_key` should be the name of an entry.*\['label'\]", label_key=["label"]),
-        case("output_key tuple", T, r"`output_key` should be the name of an entry.*\('a',\)", output_key=("a",)),
+        case("output_key path", T, r"`output_key` should be the name.*path.*\('a', 1.5\)", output_key=("a", 1.5)),
         case("forward text", T, "`forward` should be a function that takes.*'predict'", forward="predict"),
         case("forward as a class", T, "`forward` should be.*the class Linear; make an", forward=torch.nn.Linear),
     ],

@@ -174,7 +174,7 @@ def perturbations(batch: _Batch) -> Perturbations:
         draw_designs(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked
     )
     hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
-    rows, group = used_rows(settings.design, asked.period, len(features), batch.used)
+    rows, group = used_rows(settings.design, asked.period, features.most, batch.used)
     perturber = PerturbedInputs(batch.inputs, hidden_in_rows(hidden, rows), features, design[:, rows])
     return Perturbations(perturber, group, asked.period)
 
@@ -183,7 +183,7 @@ def _asked(settings: Strategies, baseline: Baseline, features: Features) -> RowC
     n = settings.n_perturbations
     if not baseline.varies:
         return RowCounts(n, n)
-    return rows_to_ask(settings.design, settings.kernel, n, len(features), baseline.grounds)
+    return rows_to_ask(settings.design, settings.kernel, n, features.most, baseline.grounds)
 
 
 def _outputs_with_all_hidden(

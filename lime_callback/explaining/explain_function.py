@@ -21,6 +21,8 @@ from lime_callback.explaining.strategies import Strategies, StrategyArguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.package_presets import Like
     from lime_callback.outputs.segmentation_reducers import Reducer
@@ -39,7 +41,7 @@ _log = logging.getLogger("lime_callback")
 def explain(
     forward: Forward,
     inputs: Tensor,
-    features: Features | Tensor,
+    features: Features | Tensor | np.ndarray[Any, Any],
     target: Target = None,
     *,
     n_perturbations: int = 256,
@@ -62,7 +64,9 @@ def explain(
     Args:
         forward: takes ``[m, *dims]``, returns ``[m]`` or ``[m, K]`` (or what a callable ``output`` turns into that).
         inputs: ``[B, *dims]``, floating point, finite.
-        features: of a view, or an integer mask that broadcasts to the inputs' shape, -1 where nothing is ever hidden.
+        features: of a view, or an integer mask, a tensor or an array, below 0 where nothing is ever hidden. It has the
+            inputs' shape, with size 1 along axes where it is the same, or fewer axes: ``[H, W]`` for all inputs,
+            ``[B, H, W]``, one for each, ``[C]``, groups of channels. A shape with two meanings is refused.
         target: one output's index for all inputs, a list ``[T]`` for all, a tensor ``[B]`` or ``[B, T]``, a function
             of the outputs ``[B, K]`` that returns one, such as :class:`~lime_callback.TopLabels`, or ``None`` for every
             output.

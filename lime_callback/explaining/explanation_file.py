@@ -44,6 +44,7 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
         "names": explanation.features.names,
         "layout": explanation.features.layout.axes,
         "per_input": explanation.features.per_input,
+        "numbers": explanation.features.numbers,
         "n_perturbations": explanation.n_perturbations,
         "shape": explanation.shape,
         "strategies": explanation.strategies,
@@ -99,7 +100,8 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
         if about["format"] != _FORMAT:
             raise ValueError(f"its format is {about['format']!r}, where this version has {_FORMAT!r}; explain again")
         per_input = bool(about.get("per_input", False))  # older files do not say
-        features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input)
+        numbers = tuple(about["numbers"]) if "numbers" in about else None  # likewise
+        features = Features(arrays.pop("mask"), tuple(about["names"]), Layout(about["layout"]), per_input, numbers)
         parts: dict[str, Any] = {
             k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")
         }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lime_callback.sampling.precision import wide_dtype
 from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
+from lime_callback.views.user_masks import read_bare_mask
 
 
 def check_inputs(inputs: Tensor) -> None:
@@ -45,25 +48,21 @@ def fingerprint(inputs: Tensor) -> Tensor:
     return torch.stack([numbers(each.flatten().to(dtype)) for each in inputs])
 
 
-def checked_features(features: Features | Tensor, inputs: Tensor) -> Features:
+def checked_features(features: Features | Tensor | np.ndarray[Any, Any], inputs: Tensor) -> Features:
     """The user's features as :class:`Features` that fit the inputs, on their device.
 
     Raises:
-        TypeError: if they are neither features nor a tensor.
-        ValueError: if the mask's shape does not fit.
+        TypeError: if they are neither features nor a tensor or an array.
+        ValueError: if the mask's shape does not fit, or fits in two ways.
     """
-    if isinstance(features, Tensor):
-        if features.ndim == inputs.ndim - 1:
-            features = features.unsqueeze(0)
-        if features.ndim != inputs.ndim:
-            raise ValueError(
-                f"`features` should be a mask that broadcasts to the inputs' shape {tuple(inputs.shape)}. Found shape "
-                f"{tuple(features.shape)}."
-            )
-        features = Features.from_mask(features)
+    if isinstance(features, (Tensor, np.ndarray)):
+        layout = Layout.of_rank(inputs.ndim - 1)
+        layout.check(tuple(inputs.shape))
+        features = Features.from_mask(read_bare_mask(features, inputs.shape, layout), layout=layout)
     elif not isinstance(features, Features):
         raise TypeError(
-            f"`features` should be `Features` of a view, or an integer mask. Found a {type(features).__name__}."
+            f"`features` should be `Features` of a view, or an integer mask, a tensor or an array. Found a "
+            f"{type(features).__name__}; make one of it with `torch.as_tensor`."
         )
     features.check(tuple(inputs.shape))
     return features.to(inputs.device)

@@ -82,6 +82,9 @@ class CallbackConfig:
         """
         wavelengths, layout = check.check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
         views = check_views(given["views"], _usual_views(layout, wavelengths))
+        watches = check_watches(given["watch"])
+        for cut in (*views, *watches.values()):
+            cut.check_run(layout)
         largest, background = given["max_batch_size"], check_count("background", given["background"], 0)
         output, like = given["output"], given["like"]
         check_output(output, "auto")
@@ -101,7 +104,7 @@ class CallbackConfig:
                 usual=DefaultBaseline() if background else "mean",
             ),
             auto_output=unset and like is None,
-            watch=check_watches(given["watch"]),
+            watch=watches,
             reliance=check.check_flag("reliance", given["reliance"]),
             background=background,
             gate=check.check_gate(given["gate"]),

@@ -85,7 +85,7 @@ class PinnedView:
         inputs, config, layout = probes.inputs, self.config, self.config.layout
         layout.check(tuple(inputs.shape), "the validation batch")
         check_inputs(inputs)
-        batch = probes.batch if isinstance(probes.batch, dict) else None
+        batch = probes.batch
         whole = self.view.features(inputs, layout=layout, wavelengths=config.wavelengths, batch=batch).to("cpu")
         whole.check(tuple(inputs.shape))
         own = getattr(self.view, "wavelengths", None)

@@ -114,7 +114,7 @@ class RunReliance:
 
     def _pin(self, background: Probes, views: Mapping[str, FollowedView], budget: int) -> Swaps | None:
         config, count = self.config, len(background)
-        inputs, batch = background.inputs, background.batch if isinstance(background.batch, dict) else None
+        inputs, batch = background.inputs, background.batch
         watched: dict[str, Tensor] = {}
         bands: dict[str, Tensor] = {}
         order: Sequence[float] | None = config.wavelengths

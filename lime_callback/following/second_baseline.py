@@ -51,7 +51,7 @@ def ask(followed: FollowedView, context: ExplainContext) -> str | None:
     assert features is not None, "pin comes first"
     assert followed.targets is not None, "pin comes first"
     n = settings.n_perturbations // _SHARE
-    n = max(n, _sufficient(last, settings.design.group(n, len(features))))
+    n = max(n, _sufficient(last, settings.design.group(n, features.most)))
     if model.background is None or n > settings.n_perturbations:
         return None
     inputs = model.probes.inputs[:_PROBES]

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 _NOTHING = "An aggregate should have at least one explanation. Found none; `add` one first."
 _NO_COMMON_NAMES = (
     "An aggregate's features should mean the same in every input, since they are told apart by their names. Found "
-    "superpixels that inputs were cut into, each its own way. Use `Superpixels('grid')`, a `mask` for all of "
-    "them, `Validity` or `Superbands`; or, where pixels mean the same in all inputs, average `explanation.heatmap()`."
+    "superpixels that inputs were cut into, each its own way. Use `Superpixels('grid')`, a `mask` for all of them, "
+    "`Superpixels(mask=..., classes=True)` for masks whose numbers mean the same in every input, as in "
+    "land-cover maps, `Validity` or `Superbands`; or, where pixels mean the same in all inputs, average "
+    "`explanation.heatmap()`."
 )
 
 

@@ -93,8 +93,7 @@ def explain_all(
         samples = _samples(batch, input_key, label_key, device)
         layout.check(tuple(samples.inputs.shape), "the loader's batch")
         arguments.check_inputs(samples.inputs)
-        entries = samples.batch if isinstance(samples.batch, dict) else None
-        features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=entries)
+        features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=samples.batch)
         aggregate.check(features)
         with torch.no_grad():
             outputs, pinned = unperturbed_outputs(

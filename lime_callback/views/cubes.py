@@ -6,6 +6,7 @@ import torch
 
 from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
 from lime_callback.views.superbands import Superbands
 from lime_callback.views.superpixels import Superpixels
 from lime_callback.views.view import View
@@ -45,6 +46,10 @@ class Cubes(View):
                     f"`{argument}` should be a {kind.__name__}. Found {value!r}; pass for example "
                     f"`{argument}={kind.__name__}()`."
                 )
+
+    def check_run(self, layout: Layout) -> None:
+        """See :meth:`View.check_run`."""
+        self.superpixels.check_run(layout)
 
     def cut(self, given: ViewInputs) -> Features:
         """Cut into cubes, see :meth:`View.cut`.

@@ -1,12 +1,13 @@
 """Labels and names anew: features merged, renamed, laid over each other.
 
-A label is the number of a name; -1 is never hidden. All functions are pure.
+A label is the place of a name; -1 is never hidden. A user's own mask has numbers of its own, by which its user knows a
+feature: ``numbers`` holds them in the order of the names, ``None`` for a feature without one. All functions are pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -18,21 +19,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def merge(names: Sequence[str], groups: Any) -> tuple[list[int], list[str]]:
+class Overlay(NamedTuple):
+    """One mask over another, see :func:`overlay`."""
+
+    mask: Tensor
+    names: list[str]
+    shown: list[int]  # labels of the lower mask that show, in the order of their names
+
+
+def merge(names: Sequence[str], numbers: Sequence[int | None], groups: Any) -> tuple[list[int], list[str]]:
     """The new label of each feature, and the new names; a group stands where the first of its members stood.
 
     Args:
         names: of the d features.
-        groups: for each new name its members, by name or by label.
+        numbers: of the d features.
+        groups: for each new name its members, by name or by number.
 
     Raises:
-        TypeError: if ``groups`` is no mapping, or a member is neither a name nor a label.
+        TypeError: if ``groups`` is no mapping, or a member is neither a name nor a number.
         ValueError: if a member is unknown or in two groups, a group is empty, or its name is that of a feature outside
             of it.
     """
     owner: dict[int, str] = {}
     for name, members in _mapping("groups", groups, {"field": list(names[:2])}).items():
-        merged_labels = _labels(names, members, f"groups[{name!r}]")
+        merged_labels = _labels(names, numbers, members, f"groups[{name!r}]")
         twice = [names[label] for label in merged_labels if owner.get(label, name) != name]
         if twice:
             raise ValueError(
@@ -50,21 +60,22 @@ def merge(names: Sequence[str], groups: Any) -> tuple[list[int], list[str]]:
     return [merged.index(owner.get(label, name)) for label, name in enumerate(names)], merged
 
 
-def rename(names: Sequence[str], new: Any) -> list[str]:
+def rename(names: Sequence[str], numbers: Sequence[int | None], new: Any) -> list[str]:
     """The names with new ones in the place of some.
 
     Args:
         names: of the d features.
-        new: from the old name, or the label, to the new name.
+        numbers: of the d features.
+        new: from the old name, or the number, to the new name.
 
     Raises:
-        TypeError: if ``new`` is no mapping, or a key is neither a name nor a label.
+        TypeError: if ``new`` is no mapping, or a key is neither a name nor a number.
         ValueError: if a key is unknown, or stands for the same feature as another.
     """
     renamed = list(names)
     seen: set[int] = set()
     for old, name in _mapping("names", new, {names[0]: "field"}).items():
-        (label,) = _labels(names, [old], "names")
+        (label,) = _labels(names, numbers, [old], "names")
         if label in seen:
             raise ValueError(f"`names` should name each feature once. Found two new names for {names[label]!r}.")
         seen.add(label)
@@ -72,7 +83,7 @@ def rename(names: Sequence[str], new: Any) -> list[str]:
     return renamed
 
 
-def overlay(above: Tensor, upper: Sequence[str], below: Tensor, lower: Sequence[str]) -> tuple[Tensor, list[str]]:
+def overlay(above: Tensor, upper: Sequence[str], below: Tensor, lower: Sequence[str]) -> Overlay:
     """One mask over another: where the upper one has a label it wins.
 
     Args:
@@ -82,14 +93,15 @@ def overlay(above: Tensor, upper: Sequence[str], below: Tensor, lower: Sequence[
         lower: its names; those of which nothing shows are left out, those that are taken get a number.
 
     Returns:
-        The mask, and its names: first the upper ones.
+        The mask, its names, first the upper ones, and which of the lower ones are among them.
     """
     shown = torch.where(above >= 0, -1, below)
     names, labels = list(upper), [-1] * len(lower)
-    for label in torch.unique(shown[shown >= 0]).tolist():
+    seen = torch.unique(shown[shown >= 0]).tolist()
+    for label in seen:
         labels[label] = len(names)
         names.append(unique_name(lower[label], names))
-    return torch.where(above >= 0, above, relabelled(shown, labels)), names
+    return Overlay(torch.where(above >= 0, above, relabelled(shown, labels)), names, seen)
 
 
 def relabelled(mask: Tensor, labels: Sequence[int]) -> Tensor:
@@ -114,25 +126,32 @@ def _mapping(argument: str, value: Any, example: Mapping[Any, Any]) -> Mapping[A
     return value
 
 
-def _labels(names: Sequence[str], members: Any, argument: str) -> list[int]:
+def _labels(names: Sequence[str], numbers: Sequence[int | None], members: Any, argument: str) -> list[int]:
     members = [members] if isinstance(members, (str, int)) or not isinstance(members, Iterable) else list(members)
     if not members:
         raise ValueError(f"`{argument}` should hold at least one feature. Found none.")
-    return [_label(names, member, argument) for member in members]
+    return [_label(names, numbers, member, argument) for member in members]
 
 
-def _label(names: Sequence[str], member: Any, argument: str) -> int:
+def _label(names: Sequence[str], numbers: Sequence[int | None], member: Any, argument: str) -> int:
     if isinstance(member, str):
         if member in names:
             return names.index(member)
     else:
-        label = whole_number(member)
-        if label is None:
-            raise TypeError(f"`{argument}` should hold names or labels of features. Found {member!r}.")
-        if 0 <= label < len(names):
-            return label
+        number = whole_number(member)
+        if number is None:
+            raise TypeError(f"`{argument}` should hold names or numbers of features. Found {member!r}.")
+        if number in numbers:
+            return numbers.index(number)
     known = ", ".join(map(repr, names[:8])) + ", …" * (len(names) > 8)
     raise ValueError(
-        f"`{argument}` should hold features by their names, {known}, or by their labels, 0 to {len(names) - 1}. Found "
-        f"{member!r}."
+        f"`{argument}` should hold features by their names, {known}, or by their numbers in the mask, "
+        f"{_listed([number for number in numbers if number is not None])}. Found {member!r}."
     )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """Numbers in words: ``0 to 5`` where none is left out between the first and the last."""
+    if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers[:8])) + ", …" * (len(numbers) > 8)

@@ -6,6 +6,7 @@ from functools import reduce
 
 from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
+from lime_callback.views.layout import Layout
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -42,12 +43,21 @@ class Merged(View):
             if not isinstance(value, Mapping):
                 raise TypeError(f"`{argument}` should be a dictionary. Found `{argument} = {value!r}`.")
 
+    def check_run(self, layout: Layout) -> None:
+        """See :meth:`View.check_run`: as all views do."""
+        for view in self._laid:
+            view.check_run(layout)
+
     def cut(self, given: ViewInputs) -> Features:
         """Cut by all views, see :meth:`View.cut`.
 
         Raises:
             ValueError: as the views do, and if ``groups`` or ``names`` hold a feature that there is not.
         """
-        assert isinstance(self.views, tuple)
-        laid: Features = reduce(Features.over, (given.cut_by(view.features) for view in self.views))
+        laid: Features = reduce(Features.over, (given.cut_by(view.features) for view in self._laid))
         return laid.merged(self.groups).renamed(self.names)
+
+    @property
+    def _laid(self) -> tuple[View, ...]:
+        assert isinstance(self.views, tuple), "set when the instance is made"
+        return self.views

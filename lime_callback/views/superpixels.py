@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.checks.arguments import check_name, check_wavelengths
+from lime_callback.checks.arguments import check_flag, check_name, check_wavelengths
 from lime_callback.checks.numbers import check_count
 from lime_callback.views.features import Features
 from lime_callback.views.guide_image import guide_image
+from lime_callback.views.layout import Layout
 from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
-from lime_callback.views.user_masks import check_user_mask
+from lime_callback.views.user_masks import check_mask_of_run, check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -40,24 +41,29 @@ class Superpixels(View):
             plain. ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
         options: arguments of scikit-image's function, such as ``{"kernel_size": 4, "max_dist": 200, "ratio": 0.2}``
             for quickshift; what is not among them is scikit-image's default. ``None``: what suits ``n_segments``.
-        mask: integers, instead of a method: pixels of one number are hidden together, those below 0 never.
+        mask: integers, instead of a method: pixels of one number are hidden together, those below 0 never. In names and
+            for merging and renaming, features keep these numbers. A number stands for the entry at this place of a
+            batch that is a tuple or a list.
         valid: booleans or integers: where it is 0, pixels are never hidden and do not count for the segments.
         wavelengths: of the channels, in nm; they come before those given to the callback.
         name: of the view, in metrics and pictures.
+        classes: whether a mask for each input has the same numbers for the same things, as a land-cover map has and
+            a segmentation of each input has not. Means over inputs can be taken then, by feature.
 
     Raises:
-        ValueError: if the method is unknown, ``n_segments`` is below 1, an option is none of the method's, or a method,
-            number or options are given beside a mask.
+        ValueError: if the method is unknown, ``n_segments`` is below 1, an option is none of the method's, a method,
+            number or options are given beside a mask, or ``classes`` without one.
         TypeError: if an argument is of a wrong kind.
     """
 
     method: Method = _METHOD
     n_segments: int | None = None
-    mask: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
-    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | None = None
+    mask: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | int | None = None
+    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | int | None = None
     wavelengths: Sequence[float] | None = None
     name: str = "spatial"
     options: Mapping[str, Any] | None = None
+    classes: bool = False
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
@@ -70,6 +76,8 @@ class Superpixels(View):
         object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         if self.valid is not None:
             check_user_mask("valid", self.valid)
+        if check_flag("classes", self.classes) and self.mask is None:
+            raise ValueError("`classes` says what the numbers of a `mask` mean. Found `classes = True` without one.")
         if self.mask is None:
             return
         check_user_mask("mask", self.mask)
@@ -83,8 +91,8 @@ class Superpixels(View):
         """Cut into groups of pixels, see :meth:`View.cut`.
 
         Returns:
-            Features whose mask has one channel, and one row where all inputs share it. Labels run from 0 without a gap
-            in every input; those of a shared mask keep the user's numbers as their names.
+            Features whose mask has one channel, and one row where all inputs share it. Of a method, labels run from 0
+            without a gap in every input; of a mask, features keep the user's numbers, and an input may lack one.
 
         Raises:
             ValueError: if the inputs hold NaN or infinite values, a mask does not fit, or no pixel is left.
@@ -106,7 +114,8 @@ class Superpixels(View):
             labels = self._segments(images, nm, valid)
         if valid is not None:
             labels = torch.where(valid, labels, -1)
-        labels, numbers = _numbered(labels, shared=shared)
+        own = self.mask is not None
+        labels, numbers = _numbered(labels, shared=shared or own)
         if not numbers:
             cause = (
                 "`mask` and `valid`"
@@ -118,9 +127,14 @@ class Superpixels(View):
             raise ValueError(
                 f"{cause} should leave pixels that can be hidden. Found none in any input, so there is no feature."
             )
-        shared |= self.mask is None and self.method == "grid" and valid is None
+        shared |= self.classes or (not own and self.method == "grid" and valid is None)
         names = [f"superpixel {number}" for number in numbers]
-        return given.labelled(labels.unsqueeze(1), names, per_input=not shared)
+        return given.labelled(labels.unsqueeze(1), names, per_input=not shared, numbers=numbers)
+
+    def check_run(self, layout: Layout) -> None:
+        """See :meth:`View.check_run`: masks and validity masks are one for all probes, or come with their samples."""
+        check_mask_of_run("mask", self.mask, layout)
+        check_mask_of_run("valid", self.valid, layout)
 
     def _segments(self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None) -> Tensor:
         """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_name
 from lime_callback.views.features import Features
-from lime_callback.views.user_masks import check_user_mask
+from lime_callback.views.layout import Layout
+from lime_callback.views.user_masks import check_mask_of_run, check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -33,7 +34,7 @@ class Validity(View):
         TypeError: if an argument is of a wrong kind.
     """
 
-    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str
+    valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | int
     names: Sequence[str] = ("inside", "outside")
     name: str = "validity"
 
@@ -47,6 +48,10 @@ class Validity(View):
                 f"is. Found `names = {self.names!r}`."
             )
         object.__setattr__(self, "names", names)
+
+    def check_run(self, layout: Layout) -> None:
+        """See :meth:`View.check_run`: a mask is one for all probes, or comes with their samples."""
+        check_mask_of_run("valid", self.valid, layout)
 
     def cut(self, given: ViewInputs) -> Features:
         """Cut by the mask, see :meth:`View.cut`.

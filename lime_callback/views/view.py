@@ -34,7 +34,7 @@ class View(ABC):
         *,
         layout: str | Layout = "CHW",
         wavelengths: Sequence[float] | None = None,
-        batch: Mapping[str, Any] | None = None,
+        batch: Mapping[str, Any] | Sequence[Any] | None = None,
     ) -> Features:
         """Cut ``inputs`` into features.
 
@@ -43,7 +43,7 @@ class View(ABC):
             layout: the axes of one input.
             wavelengths: of the channels, in nm; a view's own wavelengths come first.
             batch: further entries of the batch that the inputs come from, one row an input, for masks named by their
-                key.
+                key, or by their place in a tuple or a list.
 
         Returns:
             Features on the inputs' device.
@@ -64,6 +64,10 @@ class View(ABC):
             ValueError: if the inputs and the view's settings do not fit.
         """
         raise NotImplementedError(f"{type(self).__name__} should override `cut`, which cuts inputs into features.")
+
+    def check_run(self, layout: Layout) -> None:
+        """Raise a ``ValueError`` if the view cannot cut the probes of a run, whose inputs have this layout."""
+        return
 
 
 def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:

@@ -40,7 +40,7 @@ class ViewInputs:
     inputs: Tensor
     layout: Layout
     wavelengths: Sequence[float] | None
-    batch: Mapping[str, Any] | None
+    batch: Mapping[str, Any] | Sequence[Any] | None
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Tensor):
@@ -83,7 +83,9 @@ class ViewInputs:
         """What another view's ``features`` gives for the same inputs."""
         return features(self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch)
 
-    def labelled(self, labels: Tensor, names: Sequence[str], *, per_input: bool = False) -> Features:
+    def labelled(
+        self, labels: Tensor, names: Sequence[str], *, per_input: bool = False, numbers: Sequence[int] | None = None
+    ) -> Features:
         """Features of labels ``[B or 1, C, H, W]``, in the user's layout and on the inputs' device."""
         mask = self.layout.restore(labels.to(torch.int32)).to(self.inputs.device)
-        return Features(mask, tuple(names), self.layout, per_input)
+        return Features(mask, tuple(names), self.layout, per_input, None if numbers is None else tuple(numbers))

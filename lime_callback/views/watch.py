@@ -16,7 +16,7 @@ from torch import Tensor
 from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import is_number
 from lime_callback.views.channels.groups import parse_group
-from lime_callback.views.user_masks import check_user_mask, find_user_mask
+from lime_callback.views.user_masks import check_mask_of_run, check_user_mask, find_user_mask
 
 if TYPE_CHECKING:
     from lime_callback.views.features import Features
@@ -35,8 +35,8 @@ class Watch:
     Args:
         bands: channels, in every spelling that a group of :class:`~lime_callback.Superbands` has: a range in nm
             ``(1350.0, 1430.0)``, single wavelengths ``[462.08, 465.27]``, channel numbers, names, or a list of these.
-        pixels: or pixels, as a mask that is true there: an array ``[H, W]`` or ``[B, H, W]``, the key of a batch entry,
-            or a function of the inputs.
+        pixels: or pixels, as a mask that is true there: an array ``[H, W]``, the key of a batch entry (or its place in
+            a batch that is a tuple), or a function of the inputs.
         above: raise an alarm when the share is above this, beyond its error over the probes; from 0 to 1.
         below: raise an alarm when it is below this.
         reliance: raise an alarm when hiding the set changes so many more of the predictions than hiding random sets, as
@@ -79,6 +79,10 @@ class Watch:
         check_flag("stop", self.stop)
         if self.stop and self.above is None and self.below is None and self.reliance is None:
             raise ValueError("`stop` needs a bound to wait for. Found neither `above` nor `below` nor `reliance`.")
+
+    def check_run(self, layout: Layout) -> None:
+        """Raise a ``ValueError`` if the pixels are an array with a row for each input, whose inputs a run chooses."""
+        check_mask_of_run("pixels", self.pixels, layout)
 
     @property
     def asks_reliance(self) -> bool:
@@ -167,7 +171,7 @@ def watched_elements(
     inputs: Tensor,
     layout: Layout,
     wavelengths: Sequence[float] | None,
-    batch: Mapping[str, Any] | None,
+    batch: Mapping[str, Any] | Sequence[Any] | None,
 ) -> Tensor:
     """The elements in the set, bool ``[1, C, 1, 1]`` or ``[1 or B, 1, H, W]``, on the CPU.
 

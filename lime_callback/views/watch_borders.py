@@ -57,7 +57,7 @@ def cut_at_watches(features: Features, sets: Mapping[str, Tensor]) -> Features:
         new.append(own if bool(whole[owners[i]]) or not within else unique_name(f"{own} in {within}", new))
         table[int(parts[i]) + 1] = label
     refined = table[torch.where(mask < 0, -1, mask * kinds + code) + 1]
-    return replace(features, mask=features.layout.restore(refined), names=tuple(new))
+    return replace(features, mask=features.layout.restore(refined), names=tuple(new), numbers=None)
 
 
 def _alike(sets: list[Tensor]) -> list[Tensor]:

@@ -195,11 +195,12 @@ def test_labels_below_zero_are_never_hidden():
     assert Superpixels(mask=mask).features(torch.rand(1, 2, 2, 3)).mask.tolist() == [[[[-1, -1, 0], [0, 1, 1]]]]
 
 
-def test_a_mask_for_each_input_is_numbered_input_by_input():
-    mask = torch.tensor([[[5, 5], [8, 8]], [[1, 2], [3, 4]]])
+def test_a_mask_for_each_input_keeps_its_numbers():
+    mask = torch.tensor([[[5, 5], [8, 8]], [[1, 2], [5, 4]]])
     features = Superpixels(mask=mask).features(torch.rand(2, 3, 2, 2))
-    assert features.mask[:, 0].tolist() == [[[0, 0], [1, 1]], [[0, 1], [2, 3]]]
-    assert features.names == tuple(f"superpixel {k}" for k in range(4))
+    assert features.names == tuple(f"superpixel {k}" for k in (1, 2, 4, 5, 8))
+    assert features.mask[:, 0].tolist() == [[[3, 3], [4, 4]], [[0, 1], [3, 2]]]
+    assert features.present.tolist() == [[False, False, False, True, True], [True, True, True, True, False]]
 
 
 def test_a_shared_mask_means_the_same_in_every_input_whatever_is_valid():

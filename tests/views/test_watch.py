@@ -273,7 +273,7 @@ def test_the_experts_bands_for_potassium():
         (lambda: Watch([0], reliance=1.5), ValueError, "`reliance` should be a share from 0 to 1"),
         (lambda: Watch([0], stop=True), ValueError, "`stop` needs a bound to wait for"),
         (lambda: Watch("Infrared-ish"), ValueError, "Infrared-ish"),
-        (lambda: Watch(pixels=3), TypeError, "`pixels` should be an integer tensor or array, the key"),
+        (lambda: Watch(pixels=3.5), TypeError, "`pixels` should be an integer tensor or array, the key"),
         (lambda: check_watches(["R"]), TypeError, "`watch` should be a dictionary of names.*Found a list"),
         (lambda: check_watches({"a/b": [0]}), ValueError, "`watch` should be a name of letters"),
         (lambda: check_watches({"w": []}), ValueError, r"`watch\['w'\]` names no set of channels or pixels"),

@@ -83,8 +83,10 @@ class CallbackConfig:
         wavelengths, layout = check.check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
         views = check_views(given["views"], _usual_views(layout, wavelengths))
         watches = check_watches(given["watch"])
-        for cut in (*views, *watches.values()):
-            cut.check_run(layout)
+        for view in views:
+            view.check_run(layout)
+        for watch in watches.values():
+            watch.check_run(layout)
         largest, background = given["max_batch_size"], check_count("background", given["background"], 0)
         output, like = given["output"], given["like"]
         check_output(output, "auto")

@@ -68,7 +68,8 @@ class LimeCallback(Hooks):
     Args:
         views: a view or several. ``None`` takes ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
             Samples without pixels get ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
-        wavelengths: one for each channel, in nm, in any order.
+        wavelengths: one for each channel, in nm, in any order; or by their unit, ``{"um": values}``,
+            ``{"angstrom": values}`` or ``{"cm-1": values}``, which become nm.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
         probes: how many validation samples are explained. They are spread evenly over the validation set, and then
             stay. Or which samples: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``,
@@ -151,7 +152,7 @@ class LimeCallback(Hooks):
         self,
         views: View | Sequence[View] | None = None,
         *,
-        wavelengths: Sequence[float] | None = None,
+        wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         layout: str = "CHW",
         probes: int | list[int] | ChoiceName | Choice = 8,
         target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",

@@ -7,12 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.checks.numbers import check_indices, check_numbers, is_number, whole_number
+from lime_callback.checks.numbers import check_indices, is_number, whole_number
 
 if TYPE_CHECKING:
     from lime_callback.checks.entry_paths import Key
-
-MICROMETRES_BELOW = 100  # nm; no optical sensor has all its bands below
 
 
 def check_flag(argument: str, value: Any) -> bool:
@@ -150,32 +148,6 @@ def check_one_of(argument: str, value: Any, known: Sequence[str]) -> Any:
         names = ", ".join(map(repr, known))
         raise ValueError(f"`{argument}` should be one of {names}. Found `{argument} = {value!r}`.")
     return value
-
-
-def check_wavelengths(value: Any) -> tuple[float, ...] | None:
-    """Wavelengths in nm, in the order they came, or ``None``.
-
-    Args:
-        value: a sequence, array or tensor of numbers, or ``None``.
-
-    Raises:
-        TypeError: if ``value`` is no sequence of numbers.
-        ValueError: if there are none, one is not finite and above 0, or all look like micrometres.
-    """
-    if value is None:
-        return None
-    wavelengths = check_numbers("wavelengths", value)
-    if not wavelengths:
-        raise ValueError("`wavelengths` should hold one wavelength for each channel. Found none at all.")
-    wrong = [nm for nm in wavelengths if not (math.isfinite(nm) and nm > 0)]
-    if wrong:
-        raise ValueError(f"`wavelengths` should be finite and above 0, in nm. Found {wrong[:3]}.")
-    if max(wavelengths) < MICROMETRES_BELOW:
-        raise ValueError(
-            f"`wavelengths` should be in nm. Found values from {min(wavelengths):g} to {max(wavelengths):g}, which "
-            f"look like micrometres; multiply them by 1000."
-        )
-    return wavelengths
 
 
 def check_name(argument: str, value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks import arguments as check
 from lime_callback.checks.numbers import check_count
+from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.comparing.drift import check_relevant_change
 from lime_callback.comparing.reference import Reference
 from lime_callback.explaining.strategies import Strategies
@@ -80,7 +81,7 @@ class CallbackConfig:
             ValueError: if an argument's value is out of range or an unknown name, or two do not fit each other.
             TypeError: if an argument is of another kind.
         """
-        wavelengths, layout = check.check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
+        wavelengths, layout = check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
         views = check_views(given["views"], _usual_views(layout, wavelengths))
         watches = check_watches(given["watch"])
         for view in views:

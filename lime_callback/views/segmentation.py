@@ -83,6 +83,57 @@ def segment(
     return labels
 
 
+def segment_exactly(
+    method: str, image: Tensor, valid: Tensor | None, n_segments: int | None = None, options: Options = None
+) -> Labels:
+    """What scikit-image's function makes of an image as it is; of the arguments that are left out, by its defaults.
+
+    Args:
+        method: one of ``METHODS``.
+        image: ``[C, H, W]``, with all its channels; half precision becomes float32, which scikit-image needs.
+        valid: bool ``[H, W]``, which ``"slic"`` takes, too; ``None``: all.
+        n_segments: see :func:`check_exact`.
+        options: see :func:`check_options`.
+
+    Raises:
+        ValueError: if scikit-image refuses the image or the options.
+    """
+    from skimage import segmentation
+
+    given: dict[str, Any] = {"channel_axis": -1, **(options or {})}
+    if n_segments is not None:
+        given["n_segments"] = n_segments
+    if method == "slic" and valid is not None:
+        given["mask"] = valid.numpy()
+    x = image.detach().cpu()
+    pixels = (x if x.dtype in (torch.float32, torch.float64) else x.float()).movedim(0, -1).contiguous().numpy()
+    if len(image) == 1 and method != "quickshift":
+        pixels, given["channel_axis"] = pixels[..., 0], None  # a grey picture is none of one channel for scikit-image
+    try:
+        labels: Labels = getattr(segmentation, method)(pixels, **given).astype(np.int64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`exact` takes what scikit-image's {method} takes. Found images of {len(image)} channels and `options = "
+            f"{options}`: {error}. Leave `exact` out, or pass the options that it names."
+        ) from error
+    return _compact(np.where(True if valid is None else valid.numpy(), labels, -1))
+
+
+def check_exact(method: str, n_segments: int | None, has_mask: bool) -> None:
+    """Raise a ``ValueError`` if no function of scikit-image's takes these arguments."""
+    if has_mask or method not in METHODS:
+        found = "a mask" if has_mask else f"`method = {method!r}`"
+        raise ValueError(
+            f"`exact` is for a method of scikit-image's, {', '.join(map(repr, METHODS))}. Found {found} beside it; "
+            f"leave `exact` out."
+        )
+    if n_segments is not None and method != "slic":
+        raise ValueError(
+            f"`n_segments` is no argument of scikit-image's {method}. Found `n_segments = {n_segments}` beside "
+            f"`exact = True`; leave one of the two out, or say by `options` how coarse the segments are."
+        )
+
+
 def check_options(method: str, options: Any) -> Options:
     """Options that scikit-image's function of a method knows; their values are its affair.
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
-from lime_callback.checks.arguments import check_flag, check_name, check_wavelengths
+from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import check_count, whole_number
+from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.channels.assignment import NOT_INCLUDED, assign, equal_groups
 from lime_callback.views.channels.groups import Group, parse_group
+from lime_callback.views.channels.named_bands import is_band
 from lime_callback.views.features import Features
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
@@ -42,7 +44,8 @@ class Superbands(View):
 
             A decimal point decides: ``[460.0]`` is a wavelength, ``[460]`` a channel. A channel that two groups claim
             goes to the first.
-        wavelengths: of the channels, in nm, in any order; they come before those given to the callback.
+        wavelengths: of the channels, in nm, in any order, or by their unit, such as ``{"um": values}``; they come
+            before those given to the callback.
         name: of the view, in metrics and pictures.
         show_not_included: whether channels of no group form one further feature, ``not_included``; if not, they are
             never hidden.
@@ -54,7 +57,7 @@ class Superbands(View):
     """
 
     bands: int | Sequence[Any] | Mapping[str, Any] | str | None = _USUAL
-    wavelengths: Sequence[float] | None = None
+    wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None
     name: str = "spectral"
     show_not_included: bool = True
 
@@ -94,7 +97,9 @@ class Superbands(View):
             ValueError: if there are none, or one is wrong.
             TypeError: if ``bands`` is neither.
         """
-        bands = self.bands
+        bands: Any = self.bands
+        if getattr(bands, "ndim", 0):  # an array is a list here
+            bands = bands.tolist()
         if bands is None:
             return _USUAL
         if isinstance(bands, Mapping):
@@ -125,6 +130,14 @@ class Superbands(View):
     def _named(bands: Mapping[str, Any]) -> list[Group]:
         if set(bands) == {"from", "to"}:
             raise ValueError(f"`bands` should hold groups. Found one range by itself; write `bands=[{dict(bands)!r}]`.")
+        if bands and all(whole_number(spec) is not None and is_band(name) for name, spec in bands.items()):
+            first, number = next(iter(bands.items()))
+            raise ValueError(
+                f"`bands` should say whether {number} is a channel. Found {dict(bands)!r}: a number beside a band's "
+                f"name is a segment of a mask in other packages, and here a channel. Write "
+                f"`{[list(name) if isinstance(name, tuple) else name for name in bands]!r}` for the bands, by their "
+                f"wavelengths, or `{{{str(first)!r}: [{number}], ...}}` for channels."
+            )
         names = [str(name) for name in bands]
         if NOT_INCLUDED in names or "" in names:
             raise ValueError(

@@ -8,12 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.checks.arguments import check_flag, check_name, check_wavelengths
+from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import check_count
+from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.features import Features
 from lime_callback.views.guide_image import guide_image
 from lime_callback.views.layout import Layout
-from lime_callback.views.segmentation import N_SEGMENTS, check_options, grid, segment
+from lime_callback.views.segmentation import (
+    N_SEGMENTS,
+    check_exact,
+    check_options,
+    grid,
+    segment,
+    segment_exactly,
+)
 from lime_callback.views.user_masks import check_mask_of_run, check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
@@ -45,14 +53,20 @@ class Superpixels(View):
             for merging and renaming, features keep these numbers. A number stands for the entry at this place of a
             batch that is a tuple or a list.
         valid: booleans or integers: where it is 0, pixels are never hidden and do not count for the segments.
-        wavelengths: of the channels, in nm; they come before those given to the callback.
+        wavelengths: of the channels, in nm, or by their unit, such as ``{"um": values}``; they come before those given
+            to the callback.
         name: of the view, in metrics and pictures.
+        exact: whether the segments are exactly those that scikit-image's function makes of the inputs as they are, with
+            all their channels, by ``n_segments`` (of ``"slic"`` alone) and ``options``, and by its own defaults where
+            these are left out. Otherwise planes are stretched to their percentiles before, small segments are merged
+            where there are more than ``n_segments``, and an even picture is cut into a grid.
         classes: whether a mask for each input has the same numbers for the same things, as a land-cover map has and
             a segmentation of each input has not. Means over inputs can be taken then, by feature.
 
     Raises:
         ValueError: if the method is unknown, ``n_segments`` is below 1, an option is none of the method's, a method,
-            number or options are given beside a mask, or ``classes`` without one.
+            number or options are given beside a mask, ``classes`` without one, or ``exact`` where no function of
+            scikit-image's cuts.
         TypeError: if an argument is of a wrong kind.
     """
 
@@ -60,10 +74,11 @@ class Superpixels(View):
     n_segments: int | None = None
     mask: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | int | None = None
     valid: Tensor | np.ndarray[Any, Any] | Callable[[Tensor], Any] | str | int | None = None
-    wavelengths: Sequence[float] | None = None
+    wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None
     name: str = "spatial"
     options: Mapping[str, Any] | None = None
     classes: bool = False
+    exact: bool = False
 
     def __post_init__(self) -> None:
         check_name("name", self.name)
@@ -76,6 +91,8 @@ class Superpixels(View):
         object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))
         if self.valid is not None:
             check_user_mask("valid", self.valid)
+        if check_flag("exact", self.exact):
+            check_exact(self.method, self.n_segments, self.mask is not None)
         if check_flag("classes", self.classes) and self.mask is None:
             raise ValueError("`classes` says what the numbers of a `mask` mean. Found `classes = True` without one.")
         if self.mask is None:
@@ -140,12 +157,16 @@ class Superpixels(View):
         """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""
         batch, _, height, width = images.shape
         everywhere = torch.ones(1, height, width, dtype=torch.bool) if valid is None else valid
+        limits = (self.n_segments, self.options)
         labels = torch.full((batch, height, width), -1)
         for number, (image, inside) in enumerate(zip(images, everywhere.expand(batch, -1, -1), strict=True)):
             if inside.any():
                 try:
-                    picture = guide_image(image, wavelengths, inside).numpy()
-                    segments = segment(self.method, picture, inside.numpy(), self.n_segments, self.options)
+                    if self.exact:
+                        segments = segment_exactly(self.method, image, None if valid is None else inside, *limits)
+                    else:
+                        picture = guide_image(image, wavelengths, inside).numpy()
+                        segments = segment(self.method, picture, inside.numpy(), *limits)
                 except Exception as error:
                     error.add_note(f"In image {number}.")
                     raise

@@ -33,7 +33,7 @@ class View(ABC):
         inputs: Tensor,
         *,
         layout: str | Layout = "CHW",
-        wavelengths: Sequence[float] | None = None,
+        wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         batch: Mapping[str, Any] | Sequence[Any] | None = None,
     ) -> Features:
         """Cut ``inputs`` into features.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.checks.arguments import check_wavelengths
+from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.features import Features
 from lime_callback.views.user_masks import find_user_mask
 
@@ -39,7 +39,7 @@ class ViewInputs:
 
     inputs: Tensor
     layout: Layout
-    wavelengths: Sequence[float] | None
+    wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None
     batch: Mapping[str, Any] | Sequence[Any] | None
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class ViewInputs:
         """The inputs as ``[B, C, H, W]``."""
         return self.layout.canonical(self.inputs.detach())
 
-    def wavelengths_or(self, own: Sequence[float] | None) -> tuple[float, ...] | None:
+    def wavelengths_or(self, own: Sequence[float] | Mapping[str, Sequence[float]] | None) -> tuple[float, ...] | None:
         """The view's own wavelengths, or those given to the callback where it has none.
 
         Raises:

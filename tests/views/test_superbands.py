@@ -399,3 +399,37 @@ def test_without_a_number_there_are_twenty_groups_or_as_many_as_channels(channel
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(Superbands(None).features(torch.rand(2, channels, 3, 3))) == groups
+
+
+@pytest.mark.parametrize(
+    ("bands", "ways"),
+    [
+        ({"R": 0, "G": 1}, (["R", "G"], {"R": [0], "G": [1]})),
+        ({("R", "G"): 1, "B": 2}, ([["R", "G"], "B"], {"R+G": [1], "B": [2]})),
+        ({"NDVI": np.int64(1)}, (["NDVI"], {"NDVI": [1]})),
+    ],
+)
+def test_band_names_beside_segment_numbers_are_not_taken_for_channels(bands, ways):
+    """In meteors' ``band_names={"R": 0}`` a number is a segment of its mask; both ways out work."""
+    with pytest.raises(
+        ValueError, match=r"should say whether \d is a channel.*a segment of a mask in other packages"
+    ) as told:
+        Superbands(bands)
+    assert f"`{ways[0]!r}` for the bands" in str(told.value)
+    for way in ways:
+        found = Superbands(way, wavelengths=[460.0, 560.0, 660.0, 840.0]).features(torch.rand(1, 4, 2, 2))
+        assert found.names[: len(way)] == tuple("+".join(name) if isinstance(name, list) else name for name in way)
+    assert Superbands({"clay": 3}).features(torch.rand(1, 4, 2, 2)).names == ("clay", "not_included")
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        np.array([[0, 1], [2, 3]]), [np.arange(2), np.array([2, 3])], [[np.int32(0), np.uint8(1)], range(2, 4)],
+        [slice(np.int64(0), np.int64(2)), slice(np.int16(2), None)], np.int8(2), torch.tensor([[0, 1], [2, 3]]),
+        [{"from": np.int64(400), "to": np.float32(500)}, (np.float64(500.5), np.float64(900))],
+    ],
+)  # fmt: skip
+def test_groups_of_numpys_numbers_are_those_of_pythons(bands):
+    view = Superbands(bands, wavelengths=np.array([460, 490, 660, 840]))
+    assert view.features(torch.rand(1, 4, 2, 2)).mask.flatten().tolist() == [0, 0, 1, 1]

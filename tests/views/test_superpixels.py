@@ -355,3 +355,68 @@ def test_a_key_needs_a_batch():
 def test_the_layout_should_fit_the_inputs():
     with pytest.raises(ValueError, match="describes samples with 3 axes"):
         Superpixels().features(torch.rand(2, 5))
+
+
+@pytest.mark.filterwarnings("ignore:Got image with third dimension of 6:RuntimeWarning")  # skimage's own
+@pytest.mark.parametrize(
+    ("method", "channels", "n_segments", "options"),
+    [
+        ("slic", 3, 20, None),
+        ("slic", 3, None, {"compactness": 1.0}),
+        ("slic", 1, 9, {"compactness": 0.1}),
+        ("slic", 6, 20, {"compactness": 0.1, "sigma": 1}),
+        ("quickshift", 3, None, None),
+        ("quickshift", 3, None, {"kernel_size": 2, "max_dist": 4, "ratio": 0.5}),
+        ("felzenszwalb", 3, None, {"scale": 5, "min_size": 4}),
+        ("felzenszwalb", 6, None, None),
+    ],
+)
+def test_exact_segments_are_scikit_images_own_for_the_same_options(method, channels, n_segments, options):
+    """Which they are not by default, since planes are stretched first."""
+    x = 0.3 + 0.4 * smooth(batch=2, channels=channels, height=32, width=24)
+    given = {"n_segments": n_segments} if n_segments else {}
+    features = Superpixels(method, n_segments, options=options, exact=True).features(x)
+    for image, found in zip(x, features.mask[:, 0], strict=True):
+        pixels, axis = (image[0], None) if channels == 1 else (image.movedim(0, -1), -1)
+        own = getattr(skimage.segmentation, method)(pixels.numpy(), channel_axis=axis, **given, **(options or {}))
+        assert torch.equal(found.long(), torch.from_numpy(own - own.min()).long())
+    if channels == 3 and method == "slic":
+        assert not same_partition(
+            Superpixels(method, n_segments, options=options).features(x).mask[0, 0], features.mask[0, 0]
+        )
+
+
+def test_exact_segments_of_valid_pixels_are_those_of_the_masked_method():
+    x, valid = smooth(batch=1, channels=3), torch.ones(16, 12, dtype=torch.bool)
+    valid[:4] = False
+    found = Superpixels("slic", 9, valid=valid, exact=True).features(x).mask[0, 0]
+    own = skimage.segmentation.slic(x[0].movedim(0, -1).numpy(), 9, mask=valid.numpy(), channel_axis=-1)
+    assert torch.equal(found >= 0, valid)
+    assert same_partition(found, torch.from_numpy(own))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"method": "grid", "exact": True},
+            "`exact` is for a method of scikit-image's, 'slic', 'quickshift', 'felzensz",
+        ),
+        ({"mask": "m", "exact": True}, "Found a mask beside it; leave `exact` out."),
+        (
+            {"method": "quickshift", "n_segments": 9, "exact": True},
+            "`n_segments` is no argument of scikit-image's quicksh",
+        ),
+    ],
+)
+def test_what_scikit_image_has_no_argument_for_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Superpixels(**arguments)
+
+
+def test_images_that_scikit_image_refuses_are_told_apart():
+    with pytest.raises(
+        ValueError, match=r"(?s)`exact` takes what scikit-image's quickshift takes. Found images of 6 chan"
+    ):
+        Superpixels("quickshift", exact=True).features(smooth(batch=1))
+    assert len(Superpixels("quickshift", exact=True, options={"convert2lab": False}).features(smooth(batch=1))) > 0

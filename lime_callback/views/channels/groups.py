@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.checks.arguments import MICROMETRES_BELOW
 from lime_callback.checks.numbers import whole_number
+from lime_callback.checks.wavelengths import MICROMETRES_BELOW
 from lime_callback.views.channels.named_bands import bands_of
 from lime_callback.views.channels.parts import Interval, Nearest, Numbers, Part, Picked
 
@@ -148,7 +148,8 @@ def _ends(spec: Mapping[Any, Any]) -> tuple[Any, Any]:
     return spec["from"], spec["to"]
 
 
-def _interval(low: Any, high: Any) -> Interval:
+def _interval(*ends: Any) -> Interval:
+    low, high = (end.tolist() if hasattr(end, "tolist") else end for end in ends)
     if not (_is_number(low) and _is_number(high) and 0 < low < high < math.inf):
         raise ValueError(
             f"`bands` should hold ranges of wavelengths in nm that start above 0 and below their end. Found {low!r} to "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 _HOW_TO_LIST = "`import spyndex; print(*spyndex.bands, *spyndex.indices)` lists all names"
 
@@ -70,6 +71,13 @@ def bands_of(name: str) -> tuple[Band, ...]:
             f"`bands` should name indices of optical bands. Found {name!r}, which is computed from {', '.join(terms)}."
         )
     return bands_named
+
+
+def is_band(name: Any) -> bool:
+    """Whether a name, or each of several, is that of a band or an index as spyndex spells it."""
+    if isinstance(name, tuple):
+        return bool(name) and all(map(is_band, name))
+    return isinstance(name, str) and _known().get(name.lower()) == name
 
 
 def _kernel(term: str) -> list[str]:

@@ -1,25 +1,28 @@
 """Guards forwards, so that explaining leaves no trace in the model or in the run.
 
-The guard restores, also after an exception: the random state of torch, numpy and Python; every submodule's mode,
-buffers and plain attributes, among them the states of torchmetrics. Within it, ``log`` and ``log_dict`` of Lightning
-modules do nothing. It cannot undo what the model or a forward hook writes outside of the module tree; such code can ask
-:func:`is_explaining`.
+The guard restores, also after an exception: the random state of torch, numpy and Python, and of the generators that
+modules own; every submodule's mode, parameters, buffers and plain attributes, among them the states of torchmetrics;
+what lies in containers, dataclasses and objects of the model's own packages, see
+:mod:`lime_callback.forwards.value_copies`. Within it, ``log`` and ``log_dict`` of Lightning modules do nothing. It
+cannot undo what the model or a forward hook writes outside of the module tree, to files, iterators or objects of other
+packages; such code can ask :func:`is_explaining`.
 """
 
 from __future__ import annotations
 
 import random
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from lime_callback.forwards.torch_internals import BUFFERS, MODULE_ATTRIBUTES
+from lime_callback.forwards.module_state import modules_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from torch import nn
 
 _depth = 0
 
@@ -40,10 +43,10 @@ def guarded(module: nn.Module) -> Iterator[None]:
     # Compiled models run eagerly: they would compile again for each new batch size.
     with (
         _random_state_kept(),
-        _modules_kept(module),
-        # Tensors made in inference mode cannot be used in training later, so it is off.
+        # Tensors made in inference mode cannot be used in training later, so it is off; copies are made without it.
         torch.inference_mode(False),
         torch.no_grad(),
+        modules_kept(module),
         torch.compiler.set_stance("force_eager"),
     ):
         _depth += 1
@@ -66,74 +69,3 @@ def _random_state_kept() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
-
-
-@contextmanager
-def _modules_kept(module: nn.Module) -> Iterator[None]:
-    everything = list(module.modules())
-    scripts = [submodule for submodule in everything if isinstance(submodule, torch.jit.ScriptModule)]
-    others = [submodule for submodule in everything if not isinstance(submodule, torch.jit.ScriptModule)]
-    with _scripts_kept(scripts), _attributes_kept(others):
-        yield
-
-
-@contextmanager
-def _scripts_kept(modules: list[torch.jit.ScriptModule]) -> Iterator[None]:
-    """Keep scripted and traced modules, which do not follow what Python sets, by their own functions."""
-    modes = [submodule.training for submodule in modules]
-    buffers = [buffer for submodule in modules for buffer in submodule.buffers(recurse=False)]
-    saved = [buffer.detach().clone() for buffer in buffers]
-    try:
-        for submodule in modules:
-            submodule.train(False)
-        yield
-    finally:
-        for submodule, mode in zip(modules, modes, strict=True):  # a module comes before its parts
-            submodule.train(mode)
-        for buffer, before in zip(buffers, saved, strict=True):
-            buffer.copy_(before)
-
-
-@contextmanager
-def _attributes_kept(modules: list[nn.Module]) -> Iterator[None]:
-    saved = [dict(vars(submodule)) for submodule in modules]
-    # Two modules that share a tensor also share its copy.
-    copies: dict[int, Any] = {}
-    try:
-        for submodule, attributes in zip(modules, saved, strict=True):
-            module_attributes = vars(submodule)
-            module_attributes[BUFFERS] = {name: _copy(buffer, copies) for name, buffer in attributes[BUFFERS].items()}
-            module_attributes |= {
-                name: _copy(value, copies) for name, value in attributes.items() if name not in MODULE_ATTRIBUTES
-            }
-            module_attributes["training"] = False
-            if hasattr(submodule, "log_dict"):
-                module_attributes |= {"log": _say_nothing, "log_dict": _say_nothing}
-        yield
-    finally:
-        for submodule, attributes in zip(modules, saved, strict=True):
-            module_attributes = vars(submodule)
-            for name in module_attributes.keys() - attributes.keys():
-                del module_attributes[name]
-            module_attributes |= attributes
-
-
-def _copy(value: Any, copies: dict[int, Any]) -> Any:
-    """Clone a tensor or copy a plain container, each only once; return anything else unchanged."""
-    if id(value) in copies:
-        return copies[id(value)]
-    new: Any = value
-    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        new = value.detach().clone()
-    elif type(value) is list:
-        new = [_copy(part, copies) for part in value]
-    elif type(value) is dict:
-        new = {name: _copy(part, copies) for name, part in value.items()}
-    elif type(value) is set:
-        new = set(value)
-    copies[id(value)] = new
-    return new
-
-
-def _say_nothing(*_: Any, **__: Any) -> None:
-    """Replace ``LightningModule.log`` and ``log_dict``."""

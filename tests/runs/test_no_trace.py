@@ -1,6 +1,9 @@
 """A run with the callback is the run without it, bit for bit: a row for each trait of a model or a run."""
 
 import random
+from collections import Counter, OrderedDict, defaultdict, deque
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import ClassVar
 
 import lightning.pytorch as pl
@@ -116,6 +119,70 @@ class Attributes(Classifier):
         return super().forward(x) + 0.01 * self.calls + 0.01 * len(self.sizes)
 
 
+class Generators(Classifier):
+    """Its outputs depend on random generators of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_torch, self.of_numpy = torch.Generator().manual_seed(1), np.random.default_rng(1)
+        self.older, self.of_python = np.random.RandomState(1), random.Random(1)
+
+    def forward(self, x):
+        noise = torch.rand(3, generator=self.of_torch) + self.of_python.random()
+        return super().forward(x) + 0.1 * noise + 0.1 * self.of_numpy.random() + 0.1 * self.older.rand()
+
+
+@dataclass
+class Facts:
+    calls: int = 0
+    seen: deque = field(default_factory=lambda: deque(maxlen=3))
+
+
+class Contents(Classifier):
+    """Its outputs depend on what lies in containers, arrays and objects, which each forward changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.array, self.pair, self.counts = np.zeros(1), (torch.zeros(3), 0), Counter()
+        self.facts, self.space = Facts(), SimpleNamespace(bank=OrderedDict(), sizes=defaultdict(int))
+        self.kept = [self.array]
+        self.kept.append(self.kept)
+
+    def forward(self, x):
+        y = super().forward(x)
+        self.array += 1
+        self.pair[0].add_(y.detach().mean(0))
+        self.counts.update([len(x)])
+        self.facts.calls += 1
+        self.facts.seen.append(self.counts.total())
+        self.space.bank[self.facts.calls] = y.detach().mean()
+        self.space.sizes[len(x)] += 1
+        number = self.array[0] + sum(self.facts.seen) + len(self.space.bank) + len(self.space.sizes)
+        return y + 0.1 * self.pair[0] + 0.01 * number
+
+
+class Hidden(Classifier):
+    """A module in a plain list, which torch does not see, and which stays in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = [nn.BatchNorm2d(6)]
+
+    def forward(self, x):
+        return super().forward(self.hidden[0](x).detach())
+
+
+class Clipped(Classifier):
+    """Each forward writes to its parameters: by `.data`, and in place."""
+
+    def forward(self, x):
+        self.net[6].weight.data.mul_(0.99)
+        self.net[0].weight.data = self.net[0].weight.data * 0.99
+        with torch.no_grad():
+            self.net[6].bias.mul_(0.9)
+        return super().forward(x)
+
+
 class Outside(Classifier):
     """Writes outside of the module tree, but not while it is explained."""
 
@@ -226,6 +293,11 @@ ROWS = [
     row("log in forward", Logs),
     row("buffer written in forward", Buffers),
     row("plain attributes written in forward", Attributes),
+    row("generators of its own", Generators),
+    row("containers, arrays and objects written in forward", Contents),
+    row("a module in a plain list", Hidden),
+    row("a module in a plain list, no validation", Hidden, limit_val_batches=0),
+    row("parameters written in forward", Clipped),
     row("what is outside, with the flag", Outside),
     row("input written in forward", InPlace),
     row("spectral norm", Spectral),

@@ -1,8 +1,7 @@
 """Draws the figures that others request, in this process or in one that does nothing else.
 
-Run as a program, it is that process: it reads requests from stdin, answers with pictures on stdout, and ends when stdin
-ends. :class:`lime_callback.publishing.drawing_process.DrawingProcess` starts it. It imports neither torch nor
-Lightning.
+:func:`main` is that process: it reads requests from stdin, answers with pictures on stdout, and ends when stdin ends.
+:class:`lime_callback.publishing.drawing_process.DrawingProcess` starts it. It imports neither torch nor Lightning.
 """
 
 from __future__ import annotations
@@ -78,13 +77,19 @@ def _sendable(error: Exception) -> Exception:
     return error.with_traceback(None)
 
 
-def main() -> None:
-    """Answer each pickled request on stdin with pickled pictures on stdout, until stdin ends."""
+def main(token: str) -> None:
+    """Answer each pickled request on stdin with pickled pictures on stdout, until stdin ends.
+
+    Args:
+        token: written to stdout first. What comes before it was printed while Python started.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt ends the run, which then waits for its last pictures
     requests = sys.stdin.buffer
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # prints go to stderr: stdout carries answers alone
         with suppress(EOFError, BrokenPipeError):
+            answers.write(token.encode())
+            answers.flush()
             while True:
                 try:
                     answer: object = drawn(*pickle.load(requests))
@@ -94,7 +99,3 @@ def main() -> None:
                     answer = RuntimeError(f"{type(error).__name__}: {error}")
                 pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
                 answers.flush()
-
-
-if __name__ == "__main__":
-    main()

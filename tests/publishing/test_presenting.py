@@ -126,22 +126,68 @@ def test_an_interrupt_of_the_terminal_does_not_reach_it(house):
     assert "bars" in house.draw({"bars": BARS})
 
 
-@pytest.mark.parametrize(
-    ("requests", "patience", "told"),
-    [
-        ({"bars": quits}, 300.0, "it has ended, with exit code 3"),
-        ({"bars": lambda: None}, 300.0, "pickle"),
-        ({"bars": sleeps}, 1.0, "it has ended, with exit code -9"),
-    ],
-    ids=["ends", "cannot be sent", "hangs"],
-)
-def test_what_it_cannot_do_is_told(house, monkeypatch, requests, patience, told):
+def test_requests_that_cannot_be_sent_are_told(house):
+    with pytest.raises(DrawingError, match="pickle"):
+        house.draw({"bars": lambda: None})
+    assert "bars" in house.draw({"bars": BARS})
+
+
+def test_what_it_is_ended_by_is_told_and_the_other_pictures_are_drawn_again(house):
+    found = house.draw({"first": BARS, "bad": quits, "last": BARS})
+    assert np.array_equal(found["first"], found["last"])
+    assert str(found["bad"]) == "the process that draws has ended, with exit code 3"
+    assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)
+
+
+def test_a_picture_that_takes_too_long_is_told(house, monkeypatch):
     house.draw({})  # so that the start does not count
-    monkeypatch.setattr(drawing_process, "_PATIENCE", patience)
-    with pytest.raises(DrawingError, match=told):
-        house.draw(requests)
+    monkeypatch.setattr(drawing_process, "_PATIENCE", 1.0)
+    assert str(house.draw({"bars": sleeps})["bars"]) == "it took longer than 1 s"
     monkeypatch.undo()
-    assert "bars" in house.draw({"bars": BARS})  # by a new one
+    assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)  # by a new one
+
+
+def test_it_is_started_again_when_it_was_killed_but_not_for_ever(house, monkeypatch):
+    monkeypatch.setattr(drawing_process, "_MOST_ENDS", 3)
+    for _ in range(2):
+        house.draw({})
+        house._process.kill()
+        assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)
+    house._process.kill()
+    told = "the process that draws has ended 3 times, and is not started again"
+    assert str(house.draw({"bars": BARS})["bars"]) == told
+    house.close()  # the next run begins anew
+    assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)
+
+
+def test_what_python_prints_when_it_starts_is_no_answer(house, monkeypatch, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("print('hello ' * 20000, flush=True); print('later')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # as in this process, which has it among its paths
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)
+
+
+def test_no_sitecustomize_runs_in_it_alone(house, monkeypatch, tmp_path):
+    """One beside the script does not run there, since Python adds the script's folder after its start."""
+    seen = tmp_path / "seen"
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(seen)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(house.draw({"bars": BARS})["bars"], np.ndarray)
+    assert not seen.exists()
+
+
+def test_a_frozen_program_does_not_start_itself_again(house, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(DrawingError, match="this program is frozen, and would start itself again"):
+        house.draw({"bars": BARS})
+    monkeypatch.undo()
+    monkeypatch.setattr(sys.modules["__main__"], "__compiled__", True, raising=False)
+    with pytest.raises(DrawingError, match="this program is frozen"):
+        house.draw({"bars": BARS})
+    monkeypatch.undo()
+    monkeypatch.setenv("LIME_CALLBACK_DRAWS", "1")  # which every process that draws has
+    with pytest.raises(DrawingError, match="this process was itself started to draw"):
+        house.draw({"bars": BARS})
 
 
 def test_it_cannot_be_started(house, monkeypatch):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from functools import partial
 
 import numpy as np
@@ -41,6 +42,31 @@ def drawing_process():
 def lightning_says_as_much_as_before():
     """The examples make it quieter, also from a module's fixture, which would hide what other tests look at."""
     logging.getLogger("lightning.pytorch").setLevel(logging.INFO)
+
+
+class Unexpected(logging.Handler):
+    """Collects the callback's messages of trouble that warnings, which are errors in tests, would have raised."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts = []
+
+    def emit(self, record):
+        if record.getMessage().startswith("LimeCallback"):
+            try:
+                warnings.warn_explicit(record.getMessage(), UserWarning, "lime_callback", 1, registry={})
+            except UserWarning as warning:
+                self.texts.append(str(warning))
+
+
+@pytest.fixture(autouse=True)
+def trouble_is_expected(request):
+    """A test fails that hears of trouble which it does not ask for: the callback itself only logs it."""
+    handler, log = Unexpected(), logging.getLogger("lightning.pytorch")
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
+    assert handler.texts == [] or request.node.get_closest_marker("trouble") is not None
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ class Tell(pl.Callback):
         found = {"weights": weights, "metrics": self.values, "forwards": COUNTS, "inputs": INPUTS}
         if self.lime is not None:
             explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
-            found["background"] = self.lime._validation.background.inputs
+            found["background"] = self.lime._validation.pinned.background.inputs
             found["numbers"] = self.lime._validation.probes.numbers
             found["coefficients"] = {name: one.coefficients for name, one in explained.items() if one is not None}
         torch.save(found, Path(self.folder) / f"rank{one.global_rank}.pt")

@@ -19,7 +19,7 @@ from lime_callback.explaining.input_checks import check_background, check_inputs
 from lime_callback.explaining.strategies import Strategies, StrategyArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -125,13 +125,21 @@ def explain(
     )
     arguments.check_inputs(inputs)
     explained = arguments.explain(inputs, checked_features(features, inputs), target, check_seeds(seed, len(inputs)))
-    for b, reason in explained.weak.items():
-        warnings.warn(f"The explanation of input {b} is uncertain: {reason}.", UserWarning, stacklevel=2)
+    for text in _problems("uncertain", explained.weak):
+        warnings.warn(text, UserWarning, stacklevel=2)
     if explained.unfolded:
         _log.info("The model's stem is not folded, and perturbed inputs are made, since %s.", explained.unfolded)
-    for b, reason in explained.degenerate.items():
-        warnings.warn(f"The explanation of input {b} is degenerate: {reason}.", UserWarning, stacklevel=2)
+    for text in _problems("degenerate", explained.degenerate):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return explained.explanation
+
+
+def _problems(kind: str, reasons: Mapping[int, str]) -> Iterator[str]:
+    """Yield a sentence for each cause, with the inputs that have it."""
+    for reason in dict.fromkeys(reasons.values()):
+        first, *more = (b for b, why in reasons.items() if why == reason)
+        others = f"; so are those of {len(more)} more, up to input {more[-1]}" if more else ""
+        yield f"The explanation of input {first} is {kind}: {reason}{others}."
 
 
 @dataclass(frozen=True, eq=False)

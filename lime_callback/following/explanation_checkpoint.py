@@ -1,6 +1,6 @@
 """Explanations in a checkpoint: tensors and plain values alone, so that it loads weights-only, and no images.
 
-Features are not stored: they are cut again from the same probes, and their names checked.
+Features are not stored: they are cut again from the same probes, and checked.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ def explanation_of(state: Mapping[str, Any], features: Features) -> Explanation 
         shape=tuple(state["shape"]),
         samples=samples,
     )
+
+
+def features_key(features: Features) -> str:
+    """A checksum of features: the same for the same names at the same places."""
+    mask = np.ascontiguousarray(features.mask.cpu().numpy().astype(np.int64))
+    names = repr((tuple(features.names), mask.shape)).encode(errors="surrogatepass")
+    return f"{zlib.crc32(mask.tobytes(), zlib.crc32(names)):08x}"
 
 
 def packed(values: Tensor) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.forwards.profiler_sections import stage
@@ -13,10 +12,13 @@ from lime_callback.publishing.history_rows import history_rows
 from lime_callback.publishing.logger_numbers import view_data
 from lime_callback.publishing.run_description import card, settings_of
 from lime_callback.publishing.run_metadata import RunMetadata
+from lime_callback.publishing.run_place import Interrupted, claimed, goes_on_in
 from lime_callback.publishing.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
+from lime_callback.publishing.sinks.csv_tables import ForeignRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from lime_callback.figures.figure_requests import Request
     from lime_callback.following.callback_config import CallbackConfig
@@ -36,18 +38,20 @@ class Publisher:
         config: the user's arguments.
 
     Attributes:
-        interrupted: if this run resumes another, the path of that run's history and the last step that counts; ``None``
-            for a new run.
+        interrupted: the run that this one resumes; ``None`` for a new run.
+        forgotten: names of the views whose rows are not taken over from that run.
         delivery: brings reports to the loggers while training goes on.
     """
 
     console: Console
     config: CallbackConfig
-    interrupted: tuple[str, int] | None = None
+    interrupted: Interrupted | None = None
+    forgotten: frozenset[str] = frozenset()
     delivery: DeliveryThread = field(init=False)
     _settings: Mapping[str, Any] = field(init=False)
     _metadata: RunMetadata = field(init=False)
     _history: HistoryFile | None = field(default=None, init=False)
+    _place: tuple[Path, Path] | None = field(default=None, init=False)  # what was asked for, and what it became
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
     _card_shown: bool = field(default=False, init=False)
@@ -61,14 +65,24 @@ class Publisher:
         """The path of the history; ``None`` before a new run has written it."""
         if self._history is not None:
             return str(self._history.path)
-        return self.interrupted[0] if self.interrupted is not None else None
+        return str(self.interrupted.history) if self.interrupted is not None else None
 
-    def publish(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch) -> None:
+    def resume(self, before: Interrupted) -> None:
+        """Go on with the files of an interrupted run from now on."""
+        self.interrupted, self._history, self._place = before, None, None
+        self._metadata = RunMetadata(self.config)
+
+    def folder(self, place: Path) -> Path:
+        """Return the folder that this run has for ``place``; before it has one, ``place``."""
+        return self._place[1] if self._place is not None and self._place[0] == place else place
+
+    def publish(self, loggers: Sequence[Any], place: Path, explained: ExplainedEpoch) -> None:
         """Append to the history, save the last explanations, and begin to draw and to show them, see :meth:`show`.
 
         Args:
             loggers: the trainer's loggers.
-            folder: the folder for the history, and for pictures if no logger takes them.
+            place: where the folder is for the history, and for pictures if no logger takes them, see
+                :mod:`lime_callback.publishing.run_place`.
             explained: the epoch.
         """
         rows: Rows = {}
@@ -76,23 +90,24 @@ class Publisher:
         with stage("logging"), self.console.contained("the history file"):
             rows = self._rows(explained)
             # All rows go in one write, so that a crash leaves either the whole epoch or nothing of it.
-            self._open(folder).append(row for of_view in rows.values() for row in of_view)
+            self._append(place, [row for of_view in rows.values() for row in of_view])
             written = True
+        folder = self.folder(place)
         if written:  # without a history there is nothing to report on
             with stage("logging"), self.console.contained("the files for the report"):
-                self._metadata.write(folder, explained, self.interrupted)
+                self._metadata.write(folder, explained, self.interrupted, self.forgotten)
         with stage("logging"), self.console.contained("saving the explanations"):
             for followed in explained.views:
                 if followed.last is not None:
                     followed.last.save(folder / f"{followed.view.name}.npz")
-        self.show(loggers, folder, explained, rows)
+        self.show(loggers, place, explained, rows)
 
-    def show(self, loggers: Sequence[Any], folder: Path, explained: ExplainedEpoch, rows: Rows | None = None) -> None:
+    def show(self, loggers: Sequence[Any], place: Path, explained: ExplainedEpoch, rows: Rows | None = None) -> None:
         """Begin to draw an epoch's pictures, and to hand its report to the loggers.
 
         Args:
             loggers: the trainer's loggers.
-            folder: the folder for pictures if no logger takes them.
+            place: where the folder is for pictures if no logger takes them.
             explained: the epoch.
             rows: the history's rows by view; ``None`` makes them here.
         """
@@ -111,7 +126,9 @@ class Publisher:
             with stage("logging"), self.console.contained(f"the numbers of view '{name}' for the loggers"):
                 views[tag] = view_data(followed, probes, rows.get(name, []), config.wavelengths, config.class_names)
         texts = {f"{place}/alarm": text for place, text in explained.alarms.items()}
-        sinks = self._open_sinks(loggers, folder)
+        with self.console.contained("the run's folder"):
+            self._find(place)
+        sinks = self._open_sinks(loggers, self.folder(place))
         if config.pictures and not self._card_shown:
             with stage("logging"), self.console.contained("the card that explains the run"):
                 texts[f"{config.name}/about"] = card(config, explained)
@@ -145,6 +162,28 @@ class Publisher:
                 )
         return self._sinks
 
+    def _append(self, place: Path, rows: Sequence[HistoryRow]) -> None:
+        """Append to the history; where another run writes into the same file, go on in a folder of our own."""
+        try:
+            self._open(self._find(place)).append(rows)
+        except ForeignRowsError as error:
+            folder = claimed(place)
+            self._place, self.interrupted = (place, folder), None
+            self.console.once(f"{error}; this run goes on in {folder}.", key=f"foreign rows: {folder}")
+            self._open(folder).append(rows)
+
+    def _find(self, place: Path) -> Path:
+        """Return the run's folder: that of the run which it resumes, or one that no other run has."""
+        if self._place is None or self._place[0] != place:
+            before = self.interrupted
+            # With another question the files are those of another run.
+            same = before is not None and not self.forgotten and goes_on_in(place, before)
+            folder = before.history.parent if same and before is not None else claimed(place)
+            if not same and folder != place:
+                self.console.info(f"writes to {folder}, since {place} holds another run.")
+            self._place = place, folder
+        return self._place[1]
+
     def _open(self, folder: Path) -> HistoryFile:
         """Return the run's history file, which begins with the rows of an interrupted run up to its checkpoint."""
         if self._history is None or self._history.path.parent != folder:
@@ -152,6 +191,6 @@ class Publisher:
             if self.interrupted is None:
                 history.start()
             else:
-                history.go_on(Path(self.interrupted[0]), self.interrupted[1])
+                history.go_on(self.interrupted.history, self.interrupted.step, self.forgotten)
             self._history = history
         return self._history

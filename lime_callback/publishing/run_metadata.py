@@ -12,17 +12,17 @@ import io
 import json
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.checks.whole_files import move_aside, replacing
+from lime_callback.checks.whole_files import replacing
 from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.publishing.explained_epoch import ExplainedEpoch
+    from lime_callback.publishing.run_place import Interrupted
 
 FORMAT = "lime_callback run 1"
 NO_SETTING = {
@@ -58,31 +59,37 @@ class RunMetadata:
     _measures: MeasuresFile | None = None
     _probes: Probes | None = field(default=None, repr=False)
 
-    def write(self, folder: Path, explained: ExplainedEpoch, interrupted: tuple[str, int] | None = None) -> None:
+    def write(
+        self,
+        folder: Path,
+        explained: ExplainedEpoch,
+        interrupted: Interrupted | None = None,
+        without: Collection[str] = (),
+    ) -> None:
         """Append an epoch's measures; write ``run.json`` at the first epoch and whenever the probes change.
 
         Args:
             folder: the history's folder.
             explained: the epoch.
-            interrupted: if this run resumes another, the path of that run's history and the last step that counts.
+            interrupted: the run that this one resumes; ``None`` for a new run.
+            without: names of the views whose rows are not taken over from that run.
         """
-        self._open(folder, interrupted).append(row for view in explained.views for row in measure_rows(view, explained))
+        measures = self._open(folder, interrupted, without)
+        measures.append(row for view in explained.views for row in measure_rows(view, explained))
         if self._probes is not explained.probes:
             folder.mkdir(parents=True, exist_ok=True)  # without an explained view nobody has made it yet
             with replacing(folder / "run.json") as file:
                 file.write(json.dumps(run_metadata(self.config, explained.probes, explained.views)).encode())
             self._probes = explained.probes
 
-    def _open(self, folder: Path, interrupted: tuple[str, int] | None) -> MeasuresFile:
+    def _open(self, folder: Path, interrupted: Interrupted | None, without: Collection[str]) -> MeasuresFile:
         """Return the run's measures file, which begins with the rows of an interrupted run up to its checkpoint."""
         if self._measures is None or self._measures.path.parent != folder:
             measures = MeasuresFile(folder / "measures.csv")
             if interrupted is None:
                 measures.start()
             else:
-                measures.go_on(Path(interrupted[0]).with_name("measures.csv"), interrupted[1])
-            if interrupted is None or Path(interrupted[0]).parent.absolute() != folder.absolute():
-                move_aside(folder / "run.json")
+                measures.go_on(interrupted.history.with_name("measures.csv"), interrupted.step, without)
             self._measures, self._probes = measures, None
         return self._measures
 

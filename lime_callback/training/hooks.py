@@ -31,6 +31,7 @@ class Hooks(Callback):
 
     def __init__(self, config: CallbackConfig) -> None:
         self.config = config
+        self._stage = "fit"
         self._run: tuple[ref[Any], ref[Any]] | None = None  # the trainer and the module of the last training
         self._start_anew()
 
@@ -55,6 +56,7 @@ class Hooks(Callback):
         Going first, the callback explains the weights that were validated, before weight averaging puts others back,
         gets the probes as the loader gave them, and has its values there when monitors look.
         """
+        self._stage = stage
         goes_on = self._run is not None and self._run[0]() is trainer and self._run[1]() is pl_module
         if stage == "fit" and not goes_on and self._validation.probes is not None:
             self._start_anew()  # as in cross-validation, where each fold has probes and explanations of its own
@@ -75,7 +77,7 @@ class Hooks(Callback):
                 sample = first_sample(trainer)
             self._validation.begin(trainer, pl_module, rehearsal=True)
             if sample is not None:
-                self._validation.offer([1], sample, 0)
+                self._validation.pinned.offer([1], sample, 0)
             self._validation.rehearse(trainer, pl_module)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
@@ -92,7 +94,7 @@ class Hooks(Callback):
         batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
         session = self._outside if trainer.state.fn == "validate" else self._validation
         if session is not None:
-            session.offer(batches, batch, batch_idx, dataloader_idx)
+            session.pinned.offer(batches, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
@@ -113,7 +115,7 @@ class Hooks(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Without validation: capture the probes from training batches."""
         if self._without_validation:
-            self._validation.offer([trainer.num_training_batches], batch, batch_idx)
+            self._validation.pinned.offer([trainer.num_training_batches], batch, batch_idx)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Hand pictures that have been drawn meanwhile to loggers that take them on this thread alone."""
@@ -134,7 +136,7 @@ class Hooks(Callback):
     ) -> None:
         """Capture the probes of the test set."""
         if self._outside is not None:
-            self._outside.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
+            self._outside.pinned.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
 
     def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
@@ -158,11 +160,18 @@ class Hooks(Callback):
         return self._validation.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where the checkpoint was written; checked against the probes at the next validation."""
+        """Go on where the checkpoint was written; checked against the probes at the next validation.
+
+        Lightning restores callbacks for ``trainer.validate`` and ``trainer.test``, too, which belong to no run.
+        """
+        if self._stage != "fit":
+            return
+        if self._validation.probes is not None:
+            self._start_anew()  # what came after the checkpoint counts for nothing
         self._validation.restore(state_dict)
 
     def _begin_outside(self, what: str, trainer: Any, pl_module: Any) -> None:
-        self._outside = ProbeSession(replace(self.config, name=f"{self.config.name}/{what}"))
+        self._outside = ProbeSession(replace(self.config, name=f"{self.config.name}/{what}"), self._validation)
         self._outside.begin(trainer, pl_module)
 
     def _explain_outside(self, trainer: Any, pl_module: Any) -> None:

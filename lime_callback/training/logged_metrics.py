@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lime_callback.following.metric_table import change_names, is_constant
@@ -38,7 +39,7 @@ def stand_ins(name: str, views: Mapping[str, FollowedView]) -> dict[str, float]:
 
 
 def settled_texts(views: Mapping[str, FollowedView]) -> Iterator[str]:
-    """A sentence for each view: since when nothing that matters has moved."""
+    """A sentence for each view: since when nothing that matters has moved. None where nothing could be compared."""
     for name, followed in views.items():
-        if followed.last is not None and not followed.anew:
+        if not followed.anew and (followed.settling.since >= 0 or any(map(math.isfinite, followed.series.moves))):
             yield f"view '{name}' {followed.settled_text()}."

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lime_callback.following.explain_context import ExplainContext
     from lime_callback.publishing.sinks.console import Console
 
+FELT = 1.0  # seconds
+
 
 @dataclass
 class PerturbationCount:
@@ -77,8 +79,8 @@ class PerturbationCount:
             )
 
     def compare(self, seconds: float, lap: float) -> None:
-        """Say so where explaining took longer than the training before it."""
-        if seconds > lap:
+        """Say so where explaining took longer than the training before it, and so long that it is felt."""
+        if seconds > max(lap, FELT):
             self.console.remark(
                 f"explaining took {seconds:.3g} s, longer than the {lap:.3g} s of training before it. Less often with "
                 "`every_n_epochs`, fewer `n_perturbations`, `probes` or `views`, `pictures=False`, or a `time_budget` "

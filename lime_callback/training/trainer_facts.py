@@ -8,23 +8,26 @@ from typing import Any
 
 
 def run_folder(trainer: Any) -> Path:
-    """The folder of this run alone: where the first logger writes its own files, or the trainer's root without one.
+    """The run's folder: where the first logger writes its own files, or the trainer's root without one.
 
     ``trainer.log_dir`` is the same for TensorBoard and CSV, and for other loggers a folder that runs share; there this
-    takes ``save_dir/name/version``, as ``ModelCheckpoint`` does.
+    takes ``save_dir/name/version``, as ``ModelCheckpoint`` does, in the trainer's root for loggers that have no folder.
     """
     for logger in trainer.loggers:
         own = getattr(logger, "log_dir", None)
         if isinstance(own, (str, Path)):
             return Path(own)
         if isinstance(getattr(logger, "save_dir", None), (str, Path)):
-            version = logger.version
-            return (
-                Path(logger.save_dir)
-                / str(logger.name)
-                / (f"version_{version}" if isinstance(version, int) else str(version))
-            )
-    return Path(trainer.default_root_dir)
+            return Path(logger.save_dir) / str(logger.name) / _version(logger)
+    root = Path(trainer.default_root_dir)
+    for logger in trainer.loggers:
+        if getattr(logger, "name", None) and getattr(logger, "version", None) not in (None, ""):
+            return root / str(logger.name) / _version(logger)
+    return root
+
+
+def _version(logger: Any) -> str:
+    return f"version_{logger.version}" if isinstance(logger.version, int) else str(logger.version)
 
 
 def logging_step(trainer: Any) -> int:

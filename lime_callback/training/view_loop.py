@@ -71,6 +71,11 @@ class ViewLoop:
         self.views = {name: followed.renewed() for name, followed in self.views.items()}
 
     @property
+    def forgotten(self) -> frozenset[str]:
+        """Names of the views of which the run that this one resumes says nothing."""
+        return frozenset(name for name, followed in self.views.items() if followed.forgotten)
+
+    @property
     def sweeps(self) -> int:
         """How often the next explained epoch goes through a view's perturbations, as far as is known."""
         reference = self.config.reference
@@ -83,12 +88,13 @@ class ViewLoop:
         few = replace(config, settings=replace(config.settings, n_perturbations=2))
         rehearsed = [FollowedView(view, few) for view in config.views]
         for followed in rehearsed:
+            name = followed.view.name
             with guarded(context.model.module):
-                with stage("features"):
+                with stage("features"), self.console.heard(f"view '{name}'"):
                     followed.pin(context)
                 result = followed.explain(context)
             with ranks.together():
-                self._check_saved(followed.view.name, result.explanation)
+                self._check_saved(name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]
         check_followed(config.watch, watched, [followed.view.name for followed in rehearsed])
         check_class_names_fit(config.class_names, rehearsed[0].outputs)
@@ -111,10 +117,7 @@ class ViewLoop:
         for name, followed in self.views.items():
             with self.console.contained(f"view '{name}'"), guarded(context.model.module):
                 if followed.features is None:
-                    with stage("features"):
-                        followed.pin(context)
-                        with ranks.together():
-                            followed.recall()
+                    self._pin(followed, context)
                 result = followed.explain(context, used, checked=True)
                 followed.know(result.outputs)
                 self._say(followed, result)
@@ -133,10 +136,7 @@ class ViewLoop:
         recalled = []
         for name, followed in self.views.items():
             with self.console.contained(f"view '{name}'"), guarded(context.model.module):
-                with stage("features"):
-                    followed.pin(context)
-                    with context.ranks.together():
-                        followed.recall()
+                self._pin(followed, context)
                 if followed.last is not None:
                     recalled.append(followed)
         return recalled
@@ -202,6 +202,17 @@ class ViewLoop:
                 name: other.view.name for other in explained for name in sorted(other.alarmed - followed.watched.keys())
             }
         return news, stop
+
+    def _pin(self, followed: FollowedView, context: ExplainContext) -> None:
+        """Cut the probes into features, and take over what a checkpoint says of these."""
+        with stage("features"):
+            with self.console.heard(f"view '{followed.view.name}'"):
+                followed.pin(context)
+            with context.ranks.together():
+                same = followed.recall()
+        if not same:
+            name = followed.view.name
+            self.console.once(f"the features of view '{name}' are not those of the checkpoint: its drift begins anew.")
 
     def _say(self, followed: FollowedView, result: ExplainedBatch) -> None:
         """Say what is explained, and what is wrong with the fits."""

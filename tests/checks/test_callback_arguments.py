@@ -13,6 +13,7 @@ from toys import SHAPE, WAVELENGTHS
 import lime_callback
 from lime_callback import LimeCallback
 from lime_callback.following.callback_config import CallbackConfig
+from lime_callback.following.run_question import question_of
 from lime_callback.probes.probe_samples import Probes
 from lime_callback.publishing.run_description import NOT_TOLD, settings_of
 from lime_callback.publishing.run_metadata import NO_SETTING, run_metadata
@@ -24,10 +25,11 @@ LIBRARY = {"comparing/drift.py"}  # `compare` has an argument `relevant_change`,
 NAMESAKES = {
     "Metric.name": "that of a row of the table",
     "ViewLoop.views": "the followed views by their names",
-    "FollowedView.reference": "the reference's explanation",
+    "KeptView.reference": "the reference's explanation",
+    "KeptView.reliance": "what was measured",
     "FollowedView.reliance": "what was measured",
-    "ProbeSession.probes": "the samples",
-    "ProbeSession.background": "the samples",
+    "PinnedProbes.probes": "the samples",
+    "PinnedProbes.background": "the samples",
 }
 
 
@@ -43,7 +45,7 @@ def mentions(name):
 
 @pytest.mark.parametrize(
     ("name", "user"),
-    [("relevant_change", "following/followed_view.py"), ("max_batch_size", "training/probe_session.py")],
+    [("relevant_change", "following/followed_view.py"), ("max_batch_size", "training/pinned_probes.py")],
 )
 def test_an_argument_is_named_at_three_places(name, user):
     found = mentions(name)
@@ -109,3 +111,17 @@ def test_what_is_told_is_in_a_run_s_description_or_it_is_said_why_not():
     beside = {name for name, why in {**NOT_TOLD, **NO_SETTING}.items() if "beside the settings" in why}
     assert beside <= about.keys()
     assert beside == {"views", "probes", "watch", "gate", "wavelengths", "class_names"}
+
+
+# What changes no explanation; all others are compared with those of a checkpoint.
+NOT_ASKED = {
+    "every_n_epochs", "stem", "watch", "reliance", "gate", "relevant_change", "reference", "class_names",
+    "to_physical", "max_batch_size", "time_budget", "pictures", "charts", "on_error", "name",
+}  # fmt: skip
+
+
+def test_every_argument_is_compared_with_a_checkpoint_s_or_changes_no_explanation():
+    asked = question_of(LimeCallback().config).keys()
+    arguments = {"views" if name.startswith("view ") else name for name in asked} | {"like"}  # by what it sets
+    assert arguments.isdisjoint(NOT_ASKED)
+    assert arguments | NOT_ASKED == SIGNATURE.keys()

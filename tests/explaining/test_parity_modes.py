@@ -234,7 +234,8 @@ def test_an_unchanged_model_has_drift_zero_in_every_mode(tmp_path, like):
     x = lime._validation.probes.inputs
     again = explain(
         module.eval(), x, found.features, 0, like=like, n_perturbations=64,
-        seed=[seed_for(0, probe, "spectral") for probe in range(2)], background=lime._validation.background.inputs,
+        seed=[seed_for(0, probe, "spectral") for probe in range(2)],
+        background=lime._validation.pinned.background.inputs,
     )  # fmt: skip
     torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-5, rtol=0)
 

@@ -521,14 +521,17 @@ def test_a_resumed_run_keeps_its_probes(tmp_path, monkeypatch, choice):
     again, said, other = resumed(tmp_path / "parts", choice, 3, tmp_path / "parts" / "kept" / "epoch=1.ckpt")
     assert not said
     assert again._validation.probes.numbers == whole._validation.probes.numbers
-    assert again._validation._choice == Numbered(whole._validation.probes.numbers)
+    assert again._validation.pinned.choice == Numbered(whole._validation.probes.numbers)
     assert other.read_bytes() == history.read_bytes()
 
 
 def test_a_resumed_run_with_another_choice_chooses(tmp_path):
     resumed(tmp_path, HighestLoss(4), 2)
     lime, said, _ = resumed(tmp_path, Unsure(4), 3, tmp_path / "kept" / "epoch=1.ckpt")
-    assert said == ["LimeCallback 'lime': the validation set is not the one of the checkpoint, so drift begins anew."]
+    assert said == [
+        "LimeCallback 'lime': the run is resumed with other arguments: `probes` (from HighestLoss(count=4) to "
+        "Unsure(count=4)). The new ones hold, and drift begins anew for view 'spatial' and view 'spectral'."
+    ]
     assert len(lime._validation.probes) > 0
 
 

@@ -43,7 +43,12 @@ def run(tmp_path_factory, logger_of):
     )  # fmt: skip
     with pytest.warns(UserWarning, match="'all' has 1.000"):
         fit(folder, lime, logger=logger, epochs=EPOCHS)
-    return logger.experiment, logger.run_id, read_history(folder / "lime" / "history.csv"), folder
+    return (
+        logger.experiment,
+        logger.run_id,
+        read_history(folder / logger.name / logger.run_id / "lime" / "history.csv"),
+        folder,
+    )
 
 
 def read(run, path, folder):
@@ -139,7 +144,8 @@ def test_a_server_that_is_away_stops_nothing(logger_of, tmp_path, monkeypatch, r
     assert one.state.status == "finished"
     (told,) = [str(each.message) for each in recwarn if "mlflow is away" in str(each.message)]
     assert "logger MLflowSink failed and is left out; training goes on" in told
-    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {1, 2}
+    (history,) = tmp_path.rglob("history.csv")
+    assert {row.epoch for row in read_history(history)} == {1, 2}
 
 
 def test_nothing_is_printed_into_a_progress_bar(logger_of, tmp_path, capfd, monkeypatch):

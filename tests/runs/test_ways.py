@@ -20,6 +20,7 @@ from lime_callback.following.time_budget import TimeBudget, affordable
 from lime_callback.publishing.sinks import read_history
 from lime_callback.sampling.designs import Bernoulli, Paired
 from lime_callback.surrogates.linear_models import Lasso, Ridge
+from lime_callback.training import perturbation_count
 
 
 def history(folder):
@@ -270,7 +271,8 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
     assert (compare(short, half).drift.abs() < 1e-12).all()  # outputs of other batches differ by rounding
 
 
-def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog):
+def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(perturbation_count, "FELT", 0.0)
     with caplog.at_level(logging.INFO):
         fit(tmp_path, limes(n_perturbations=512), epochs=3)
     said = [record.message for record in caplog.records if "longer than" in record.message]

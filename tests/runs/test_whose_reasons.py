@@ -112,7 +112,7 @@ def test_a_vectors_class_is_explained_by_its_log_probability_and_hidden_by_other
     assert about["settings"]["output"] == "log_softmax"
     again = explain(
         model, probes.inputs, found.features, found.targets, n_perturbations=128, baseline="background",
-        background=lime._validation.background.inputs, output="log_softmax",
+        background=lime._validation.pinned.background.inputs, output="log_softmax",
         seed=[seed_for(0, probe, "spectral") for probe in range(4)],
     )  # fmt: skip
     torch.testing.assert_close(found.coefficients, again.coefficients, atol=1e-4, rtol=0)

@@ -302,7 +302,7 @@ def test_the_background_is_spread_evenly_and_stays(tmp_path):
 
     class Look(pl.Callback):
         def on_validation_end(self, trainer, pl_module):
-            seen.append(lime._validation.background)
+            seen.append(lime._validation.pinned.background)
 
     fit(tmp_path, lime, Look(), data=data, epochs=3)
     rehearsed, *later = seen
@@ -319,7 +319,7 @@ def test_the_background_is_spread_evenly_and_stays(tmp_path):
 def test_the_background_is_the_even_one_whatever_probes_are_chosen(tmp_path, probes):
     lime = callback(probes=probes)
     fit(tmp_path, lime, epochs=1)
-    assert torch.equal(lime._validation.background.inputs, Samples().x)  # 48, of the 64 that are asked for
+    assert torch.equal(lime._validation.pinned.background.inputs, Samples().x)  # 48, of the 64 that are asked for
 
 
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
@@ -327,7 +327,7 @@ def test_without_validation_and_in_a_test_there_is_a_background_too(tmp_path):
     lime = callback(background=5)
     one = trainer(tmp_path, lime, epochs=2)
     one.fit(Classifier(), loader())
-    assert len(lime._validation.background) == 5
+    assert len(lime._validation.pinned.background) == 5
     one.test(Classifier(), loader(), verbose=False)
     assert len(lime._outside.background) == 5
 
@@ -335,7 +335,7 @@ def test_without_validation_and_in_a_test_there_is_a_background_too(tmp_path):
 def test_no_background_is_kept_where_none_is_wanted(tmp_path):
     lime = callback(background=0)
     fit(tmp_path, lime, epochs=1)
-    assert lime._validation.background is None
+    assert lime._validation.pinned.background is None
     found = lime.explanation("spectral")
     assert lime.config.settings.baseline.__class__.__name__ == "Mean"
     assert bool(found.coefficients.isfinite().all())
@@ -354,7 +354,11 @@ def test_inputs_of_other_shapes_are_left_out(tmp_path):
 
     lime = callback(background=12)
     fit(tmp_path, lime, data=Two(), model=Pooled, epochs=1, limit_train_batches=0)
-    assert lime._validation.background is None or lime._validation.background.inputs.shape[1:] == (6, 12, 12)
+    assert lime._validation.pinned.background is None or lime._validation.pinned.background.inputs.shape[1:] == (
+        6,
+        12,
+        12,
+    )
 
 
 @pytest.mark.parametrize("baseline", ["background", "data", None])
@@ -387,7 +391,7 @@ def test_a_resumed_run_has_the_same_background_and_none_of_it_in_its_checkpoint(
     whole, _ = run(tmp_path / "whole", 2)
     _, ckpt = run(tmp_path / "parts", 1)
     resumed, _ = run(tmp_path / "parts", 2, ckpt)
-    assert torch.equal(resumed._validation.background.inputs, whole._validation.background.inputs)
+    assert torch.equal(resumed._validation.pinned.background.inputs, whole._validation.pinned.background.inputs)
     for view in ("spatial", "spectral"):
         assert torch.equal(resumed.explanation(view).coefficients, whole.explanation(view).coefficients)
     content = torch.load(ckpt, weights_only=True)["callbacks"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 import warnings
@@ -12,12 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning_utilities.core import rank_zero
 from tqdm import tqdm
 
 from lime_callback.explaining.deletion_insertion import steps_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+_PACKAGE = Path(__file__).parents[2]
+_LISTED = 8  # probes that a message names
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass
@@ -94,20 +100,47 @@ class Console:
             self.once(f"{work} failed and is left out; training goes on. Cause: {cause}", key=place)
 
     def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
-        """Warn of degenerate explanations by a view; ``reasons`` maps probes to texts."""
+        """Warn of degenerate explanations by a view, once for each cause; ``reasons`` maps probes to texts."""
         for reason in sorted(set(reasons.values())):
-            which = ", ".join(str(probe) for probe, why in reasons.items() if why == reason)
-            text = f"the explanations of probes {which} by view '{view}' are degenerate: {reason}."
-            self.once(text, key=f"{view}: {reason}")
+            which = [str(probe) for probe, why in reasons.items() if why == reason]
+            more = f" and {len(which) - _LISTED} more" if len(which) > _LISTED else ""
+            text = f"the explanations of probes {', '.join(which[:_LISTED])}{more} by view '{view}' are degenerate"
+            # Numbers of features and rows may change from one epoch to the next, and the cause is the same.
+            self.once(f"{text}: {reason}.", key=f"{view}: {_NUMBER.sub('#', reason)}")
+
+    @contextmanager
+    def heard(self, work: str) -> Iterator[None]:
+        """Tell the package's own warnings within this context as messages, once, and let all others through.
+
+        Where warnings are errors, what merely warns must not fail.
+
+        Args:
+            work: the name of the work, for the message.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for warning in caught:
+            if Path(warning.filename).is_relative_to(_PACKAGE):
+                self.once(f"{work}: {warning.message}")
+            else:
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 @rank_zero_only
 def _warn(text: str) -> None:
-    """Warn in every run. Python would show a text of one line of code once a process, and hide it from a second run.
+    """Warn as Python does where it shows warnings; where they are errors or are ignored, write to Lightning's log.
 
-    No file of that name exists, so that no line of code stands below the text, which says all.
+    A message must neither end a run nor be lost. Each run warns: Python would show a text of one line of code once a
+    process, and hide it from a second run. No file of the given name exists, so that no line of code stands below the
+    text, which says all.
     """
-    warnings.warn_explicit(text, UserWarning, "lime_callback", 1, registry={})
+    with warnings.catch_warnings(record=True) as shown, suppress(UserWarning):
+        warnings.warn_explicit(text, UserWarning, "lime_callback", 1, registry={})
+    if shown:
+        warnings.showwarning(text, UserWarning, "lime_callback", 1)
+    else:
+        rank_zero.log.warning(text)
 
 
 @contextmanager

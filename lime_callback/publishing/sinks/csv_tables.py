@@ -1,9 +1,9 @@
 """CSV files to which a run appends rows, which survive a crash and continue after a resume.
 
 All rows of a table are of one kind: a named tuple of whole numbers, texts and floating-point numbers, with the fields
-``epoch``, ``step`` and ``epochs``. Numbers read back exactly. A file of another run is moved aside, so that no file of
-the user is overwritten. Earlier versions counted epochs from 0 and wrote no column ``epochs``; their rows are counted
-from 1 when they are read, and a resumed run writes them anew.
+``epoch``, ``step``, ``view`` and ``epochs``. Numbers read back exactly. A file that is in the way is moved aside, so
+that no file of the user is overwritten. Earlier versions counted epochs from 0 and wrote no column ``epochs``; their
+rows are counted from 1 when they are read, and a resumed run writes them anew.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from lime_callback.checks.whole_files import move_aside, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _ODD = "surrogatepass"  # keeps half characters, which names of files may hold
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+
+
+class ForeignRowsError(Exception):
+    """Somebody else has written into a table to which a run appends."""
 
 
 class CsvTable(Generic[Row]):
@@ -48,6 +52,7 @@ class CsvTable(Generic[Row]):
         self.path = Path(path)
         self._header = header_of(self.kind)
         self._sound = False
+        self._size = 0  # of the file, as this table left it
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> list[Row]:
@@ -84,16 +89,17 @@ class CsvTable(Generic[Row]):
         Returns:
             The moved file's new path, ``history.1.csv`` or the next free number; ``None`` if there was no file.
         """
-        self._sound = True
+        self._sound, self._size = True, 0
         return move_aside(self.path)
 
-    def rewind(self, step: int | None = None) -> Path | None:
+    def rewind(self, step: int | None = None, without: Collection[str] = ()) -> Path | None:
         """Continue a table after ``step``: drop later rows, and a last row that a crash has cut off.
 
         The file is replaced in one go, so that a crash meanwhile leaves the old file.
 
         Args:
             step: the last step whose rows are kept; ``None`` keeps all.
+            without: names of views whose rows are dropped, too.
 
         Returns:
             If the file has the header of another table, the path to which `start` has moved it; otherwise ``None``.
@@ -103,38 +109,40 @@ class CsvTable(Generic[Row]):
         with self.path.open("rb") as file:
             header = next(records_of(file), b"")
         if columns := columns_of(header, self.kind):
-            self._keep_up_to(step, columns)
+            self._keep_up_to(step, columns, without)
         elif self._header.startswith(header):
             self.path.unlink()  # a crash cut off the header, so there are no rows to keep
         else:
             return self.start()
-        self._sound = True
+        self._sound, self._size = True, self.path.stat().st_size if self.path.exists() else 0
         return None
 
-    def go_on(self, before: str | os.PathLike[str], step: int) -> Path | None:
+    def go_on(self, before: str | os.PathLike[str], step: int, without: Collection[str] = ()) -> Path | None:
         """Continue the table of a run that was interrupted, see `rewind`.
 
         Args:
             before: the path of the interrupted run's table. If it is another path than this table's, the file is copied
                 and itself stays unchanged.
             step: the last step whose rows are kept.
+            without: names of views whose rows are not taken over.
 
         Returns:
             If another file was in the way, the path to which `start` has moved it; otherwise ``None``.
         """
         before = Path(before)
         if before.absolute() == self.path.absolute() or not before.is_file():
-            return self.rewind(step)
+            return self.rewind(step, without)
         aside = self.start()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(before, self.path)
-        self.rewind(step)
+        self.rewind(step, without)
         return aside
 
     def append(self, rows: Iterable[Row]) -> None:
         """Append all rows in one go, and wait until they are on the disk.
 
         Raises:
+            ForeignRowsError: if somebody else has written into the file, such as another run; nothing is written then.
             OSError: if writing fails, for example on a full disk; the file is then as it was before.
         """
         lines = _lines(rows, self.kind)
@@ -145,6 +153,8 @@ class CsvTable(Generic[Row]):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
+            if size not in (0, self._size):  # 0: somebody has removed it
+                raise ForeignRowsError(f"another run has written into {self.path}")
             rest = memoryview(lines if size else self._header + lines)
             try:
                 while rest:
@@ -154,9 +164,10 @@ class CsvTable(Generic[Row]):
                 self._sound = False  # if `truncate` fails too, the next append mends the end first
                 file.truncate(size)
                 raise
+            self._size = file.tell()
 
-    def _keep_up_to(self, step: int | None, columns: int) -> None:
-        at = fields_of(self.kind).index("step")
+    def _keep_up_to(self, step: int | None, columns: int, without: Collection[str]) -> None:
+        at, view = map(fields_of(self.kind).index, ("step", "view"))
         with replacing(self.path) as file, self.path.open("rb") as old:
             records = records_of(old)
             next(records)
@@ -165,7 +176,7 @@ class CsvTable(Generic[Row]):
             for record in filter(is_whole, records):
                 row = parse(record, self.kind, columns)
                 # Somebody else wrote a row that cannot be read, so it stays.
-                if row is None or step is None or row[at] <= step:
+                if row is None or ((step is None or row[at] <= step) and row[view] not in without):
                     file.write(record if whole or row is None else _lines([row], self.kind))
             file.flush()
             os.fsync(file.fileno())

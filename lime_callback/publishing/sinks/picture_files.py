@@ -40,8 +40,8 @@ class PictureFiles(Sink):
     Texts become Markdown files with the same kind of names. A file of the same epoch and step is replaced.
 
     Args:
-        folder: the folder, which need not exist yet. If a tag begins with the folder's last names, such as ``lime``,
-            they are not repeated in the path.
+        folder: the callback's folder, which need not exist yet. The callback's name, with which tags begin, is not
+            repeated in the path.
     """
 
     folder: Path
@@ -56,9 +56,6 @@ class PictureFiles(Sink):
             self._path(report, tag, ".md").write_text(text, encoding="utf-8")
 
     def _path(self, report: Report, tag: str, suffix: str) -> Path:
-        parts = tag.split("/")
-        shared = next((n for n in range(len(parts) - 1, 0, -1) if self.folder.parts[-n:] == tuple(parts[:n])), 0)
-        parts = parts[shared:]
-        folder = self.folder.joinpath(*map(safe_name, parts))
+        folder = self.folder.joinpath(*map(safe_name, tag.removeprefix(f"{report.name}/").split("/")))
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{report.file_name}{suffix}"

@@ -6,20 +6,24 @@ Everything before reads nothing back, so that the host never waits for the devic
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+from lime_callback.outputs.segmentation_reducers import Reducer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
+    from lime_callback.forwards.batched_forwards import Unperturbed
     from lime_callback.surrogates.fitting import Fit
     from lime_callback.views.features import Features
 
 # Rows of equal weight that suffice for a few features, also if rows come in pairs.
 _ADVISED = 64
+_CONSTANT = "the output does not change with any perturbation"
 
 
 def check_outputs(whole: Tensor, outputs: Tensor) -> None:
@@ -64,7 +68,7 @@ def fit_problems(
     scarce: dict[int, tuple[float, float]] = {}
     for b, (_, _, is_constant, is_zero, d, freedom, rows) in enumerate(read):
         if is_constant:
-            nothing[b] = "the output does not change with any perturbation"
+            nothing[b] = _CONSTANT
         elif freedom == 0:
             few[b] = d, rows
         elif is_zero:
@@ -82,6 +86,44 @@ def fit_problems(
         counted, d, _ = _worst(n, scarce)
         return nothing, dict.fromkeys(scarce, f"{counted} are few for {d:.0f} features, so that intervals are long")
     return nothing, {}
+
+
+def degenerate_because(
+    degenerate: Mapping[int, str], asked: Unperturbed, targets: Tensor, output: Any
+) -> dict[int, str]:
+    """Say more of the inputs whose outputs are constant, where it is known why.
+
+    Args:
+        degenerate: the reason of each degenerate fit, by the input's number.
+        asked: what the model says of the unperturbed inputs.
+        targets: the explained outputs, int64 ``[B, T]``.
+        output: the outputs' scale, or the reducer that made them.
+    """
+    constant = [b for b, reason in degenerate.items() if reason == _CONSTANT]
+    if not constant:
+        return dict(degenerate)
+    reasons = dict(degenerate)
+    if isinstance(output, Reducer) and asked.pinned is not None:
+        without = output.without_value(asked.pinned, asked.outputs.shape[1])
+        for b in constant:
+            classes = [] if without is None else [t for t in targets[b].tolist() if bool(without[b, t])]
+            if classes:
+                named = f"class{'es' * (len(classes) > 1)} {', '.join(map(str, classes))}"
+                reasons[b] = (
+                    f"{named} {'were' if len(classes) > 1 else 'was'} predicted nowhere and has no region; explain "
+                    "another `target`, or pass the region, `ClassRegion(region=...)`, a mask or its key in the batch"
+                )
+    if asked.dtype in (torch.float16, torch.bfloat16):
+        for b in constant:
+            if reasons[b] == _CONSTANT:
+                size = float(asked.outputs[b].abs().amax())
+                step = float(torch.finfo(asked.dtype).eps) * 2.0 ** math.floor(math.log2(size)) if size else 0.0
+                name = str(asked.dtype).removeprefix("torch.")
+                reasons[b] = (
+                    f"{_CONSTANT}, as far as {name} can tell, which rounds outputs near {size:.3g} to steps of "
+                    f"{step:.2g}; return them in float32, from a last layer without autocast"
+                )
+    return reasons
 
 
 def _worst(n: int, inputs: Mapping[int, tuple[float, float]]) -> tuple[str, float, float]:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lime_callback.explaining.degenerate_fits import check_outputs, fit_problems
+from lime_callback.explaining.degenerate_fits import check_outputs, degenerate_because, fit_problems
 from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import attributes_of_fit
 from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
-from lime_callback.forwards.folded_stem import FoldedStem, StemFinder, fold_stem
+from lime_callback.forwards.folded_stem import StemFinder, fold_stem
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
@@ -53,6 +53,7 @@ class ExplainedBatch(NamedTuple):
         degenerate: for each input whose fit explains nothing the reason.
         weak: for each other input whose rows tell little the reason.
         batch_size: rows a forward for which memory sufficed, in all processes.
+        pinned: what the output's reducer has pinned, ``[B, ...]``; ``None`` if it pins nothing.
         unfolded: why the model's stem could not be folded, where that was asked for.
         faithfulness: how much sooner the first output falls and rises than by chance, ``[B]``, see
             :mod:`lime_callback.explaining.deletion_insertion`; ``None`` where it was not asked for.
@@ -65,6 +66,7 @@ class ExplainedBatch(NamedTuple):
     degenerate: dict[int, str]
     weak: dict[int, str]
     batch_size: int
+    pinned: Tensor | None = None
     unfolded: str = ""
     faithfulness: Tensor | None = None
     forwards: int = 0
@@ -110,6 +112,7 @@ def explain_batch(
     ranks: Ranks = ALONE,
     module: nn.Module | None = None,
     pinned: Tensor | None = None,
+    pins_more: bool = False,
     background: Tensor | None = None,
     checked: bool = False,
 ) -> ExplainedBatch:
@@ -127,6 +130,7 @@ def explain_batch(
         ranks: processes that share the forwards.
         module: the module that ``forward`` runs, for its stem; ``None`` leaves the stem alone.
         pinned: what a reducer has pinned for the inputs, ``[B, ...]``; ``None``: it does so now.
+        pins_more: whether the reducer may add to that.
         background: other inputs ``[N, *dims]``, on any device, for baselines that take their values from the data.
         checked: whether to measure the faithfulness, too, which takes a sixteenth of the forwards.
 
@@ -134,6 +138,7 @@ def explain_batch(
         ValueError: if the outputs' shape does not fit, or they are not finite.
         RankError: if the forwards failed in another process.
     """
+    settings = settings.for_inputs(features.layout, inputs.shape)
     batch = _Batch(inputs, features, settings, seeds, used, background)
     # With sharded weights each process would have to decide alike.
     foldable = module is not None and settings.stem != "off" and not ranks.lockstep
@@ -141,7 +146,10 @@ def explain_batch(
     with torch.no_grad():
         with stage("forwards"):
             with finder.looking(forward) as watched, ranks.together():
-                whole, pinned = unperturbed_outputs(watched, inputs, settings.output, batch_size, ranks, pinned)
+                asked = unperturbed_outputs(
+                    watched, inputs, settings.output, batch_size, ranks, pinned, pins_more=pins_more
+                )
+                whole, pinned = asked.outputs, asked.pinned
             with ranks.together():
                 targets = select_targets(target, whole)
             with ranks.together():
@@ -155,12 +163,15 @@ def explain_batch(
             outputs, sufficed = perturbed_outputs(evaluate, stem or rows.perturber, targets, batch_size, ranks)
         with stage("fit"), ranks.together():
             explained = _conclude(batch, rows, targets, whole, hidden, outputs)
-        explained = explained._replace(batch_size=sufficed, unfolded=unfolded)
+            reasons = degenerate_because(explained.degenerate, asked, targets, settings.output)
+        explained = explained._replace(degenerate=reasons, pinned=pinned, batch_size=sufficed, unfolded=unfolded)
         if checked and (steps := steps_for(rows.perturber.per_input)):
             with ranks.together():
-                curve_rows = _curve_rows(explained.explanation, rows.perturber, stem, steps, seeds)
+                curves = rows.perturber.other(curve_rows(explained.explanation, steps, seeds))
             with stage("forwards"), progress_unheard():
-                along, _ = perturbed_outputs(evaluate, curve_rows, targets[:, :1], sufficed, ranks)
+                along, _ = perturbed_outputs(
+                    evaluate, curves if stem is None else stem.other(curves), targets[:, :1], sufficed, ranks
+                )
             explained = _with_faithfulness(explained, along.view(len(inputs), -1), outputs)
         return explained
 
@@ -200,8 +211,7 @@ def _outputs_with_all_hidden(
         with ranks.together():
             emptied = perturber.nothing(k)
         with ranks.together():
-            part, _ = unperturbed_outputs(forward, emptied, settings.output, batch_size, ranks, pinned)
-        outputs.append(part)
+            outputs.append(unperturbed_outputs(forward, emptied, settings.output, batch_size, ranks, pinned).outputs)
     return torch.stack(outputs).mean(0)
 
 
@@ -272,14 +282,6 @@ def _fit(settings: Strategies, samples: Samples, whole: Tensor) -> Fit:
     except Exception:
         check_outputs(whole, samples.outputs)  # which may be why
         raise
-
-
-def _curve_rows(
-    explanation: Explanation, perturber: PerturbedInputs, stem: FoldedStem | None, steps: int, seeds: Sequence[int]
-) -> PerturbedInputs | FoldedStem:
-    """The rows along the curves of the faithfulness."""
-    rows = perturber.other(curve_rows(explanation, steps, seeds))
-    return rows if stem is None else stem.other(rows)
 
 
 def _with_faithfulness(explained: ExplainedBatch, along: Tensor, outputs: Tensor) -> ExplainedBatch:

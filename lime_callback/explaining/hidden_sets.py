@@ -15,6 +15,7 @@ from lime_callback.explaining.random_set_p_values import p_value_of_count, p_val
 from lime_callback.explaining.reliance_result import Reliance
 from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
 from lime_callback.forwards.processes import ALONE, Ranks
+from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
 
@@ -57,6 +58,7 @@ def measure_reliance(
         RankError: if something failed in another process.
     """
     there = inputs.device if device is None else device
+    settings = settings.for_inputs(layout, inputs.shape)
     own = swaps.samples.to(inputs.device)
     chosen = own.to(there)
 
@@ -65,7 +67,7 @@ def measure_reliance(
 
     with torch.no_grad():
         with ranks.together():
-            whole, pinned = unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
+            whole, pinned, _ = unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
         if pinned is not None:  # by sample, as the rows are
             every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
             every[chosen] = pinned
@@ -81,7 +83,8 @@ def measure_reliance(
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
-        result = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, settings.output))
+        output = "raw" if isinstance(settings.output, ByShape) and pinned is None else settings.output
+        result = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, output))
     return result
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from lime_callback.checks.arguments import check_one_of
 from lime_callback.checks.numbers import check_count
 from lime_callback.checks.strategy_names import resolve_strategy
 from lime_callback.explaining.package_presets import PRESETS, Like
+from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import Output, check_output
 from lime_callback.sampling.baselines import Baseline, resolve_baseline
 from lime_callback.sampling.designs import DESIGNS, Design
@@ -17,12 +18,12 @@ from lime_callback.sampling.locality_kernels import KERNELS, Kernel
 from lime_callback.surrogates.surrogate_names import resolve_surrogate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from lime_callback.outputs.segmentation_reducers import Reducer
     from lime_callback.surrogates.linear_models import Surrogate
+    from lime_callback.views.layout import Layout
 
 
 _DEFAULTS = {"design": "orthogonal", "kernel": "cosine", "surrogate": "ridge"}
@@ -81,6 +82,13 @@ class Strategies:
                 )
             strategy = theirs.get(name) or _resolved(name, default if value is None else value)
             object.__setattr__(self, name, strategy)
+
+    def for_inputs(self, layout: Layout, shape: Sequence[int]) -> Strategies:
+        """Return the strategies for inputs of a shape ``[B, *dims]``, since reducers look for the inputs' pixels."""
+        if not isinstance(self.output, Reducer):
+            return self
+        pixels = tuple(size for axis, size in zip(layout.axes, shape[1:], strict=True) if axis in "DHW")
+        return replace(self, output=self.output.for_pixels(pixels))
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks import arguments as check
@@ -13,6 +13,7 @@ from lime_callback.comparing.reference import Reference
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.physical_inputs import check_to_physical
 from lime_callback.following.time_budget import TimeBudget
+from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.targets import check_output
 from lime_callback.probes.probe_choices import resolve_choice
 from lime_callback.sampling.background_baselines import Background, Data
@@ -127,6 +128,11 @@ class CallbackConfig:
             output_key=check.check_key("output_key", given["output_key"]),
             forward=check.check_forward(given["forward"]),
         )
+
+    @property
+    def asked(self) -> Strategies:
+        """The settings before anyone has seen an output: where the user left it open, its shape decides."""
+        return replace(self.settings, output=ByShape()) if self.auto_output else self.settings
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""

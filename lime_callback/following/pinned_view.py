@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
-from lime_callback.outputs.output_kinds import Kind, Scale, explained_outputs_text, kind_of, scale_of, targets_of
+from lime_callback.outputs.output_kinds import (
+    Kind,
+    Scale,
+    check_pixel_labels,
+    explained_outputs_text,
+    kind_of,
+    scale_of,
+    targets_of,
+)
+from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.probes.batch_entries import batch_entry, label_key
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
 from lime_callback.views.watch_borders import cut_at_watches
@@ -72,12 +82,15 @@ class PinnedView:
             whole, features, watched = self._cut(probes)
         self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
+            output = config.asked.for_inputs(config.layout, probes.inputs.shape).output
             with ranks.together():
-                outputs, pinned = unperturbed_outputs(
-                    context.model, probes.inputs, config.settings.output, context.batch_size, ranks
+                given = output.given(probes.batch) if isinstance(output, Reducer) else None
+            with ranks.together():
+                outputs, pinned, _ = unperturbed_outputs(
+                    context.model, probes.inputs, output, context.batch_size, ranks, given
                 )
             with ranks.together():
-                self._choose(outputs, pinned)
+                self._choose(outputs, pinned, probes)
         self.features = features
 
     def _cut(self, probes: Probes) -> tuple[Features, Features, dict[str, WatchOverlap]]:
@@ -98,13 +111,16 @@ class PinnedView:
         features = cut_at_watches(whole, sets)
         return whole, features, {name: watch_overlap(inside, features, len(probes)) for name, inside in sets.items()}
 
-    def _choose(self, outputs: Tensor, pinned: Tensor | None) -> None:
+    def _choose(self, outputs: Tensor, pinned: Tensor | None, probes: Probes) -> None:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
         config, own = self.config, outputs.cpu()
         self.outputs = outputs.shape[1]
         self.kind = self.kind or kind_of(own, self.truth, config.settings.output)
         if config.auto_output:
-            self.scale = self.scale or scale_of(self.kind, own, config.layout)
+            self.scale = self.scale or scale_of(self.kind, own, config.layout, regions=pinned is not None)
+            if self.scale == "ClassRegion()":
+                at = label_key(probes.batch, config.label_key)
+                check_pixel_labels(None if at is None else batch_entry(probes.batch, at))
         if self.targets is None:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()
@@ -117,7 +133,9 @@ class PinnedView:
     def settings(self) -> Strategies:
         """How this view is explained: on the outputs' scale that was chosen where the user left it open."""
         chosen = self.config.settings
-        return replace(chosen, output=self.scale) if self.config.auto_output and self.scale else chosen
+        if not self.config.auto_output or self.scale is None:
+            return chosen
+        return self.config.asked if self.scale == "ClassRegion()" else replace(chosen, output=self.scale)
 
     def explain(self, context: ExplainContext, used: int | None = None, *, checked: bool = False) -> ExplainedBatch:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
@@ -125,7 +143,8 @@ class PinnedView:
         Args:
             context: how to explain, and the probes.
             used: perturbations of each probe; ``None``: all.
-            checked: whether to measure the faithfulness, too.
+            checked: whether it is the run's own explanation, whose faithfulness is measured, and in which classes that
+                were predicted nowhere before get their region.
         """
         assert self.features is not None, "pin comes first"
         model, inputs = context.model, context.model.probes.inputs
@@ -141,7 +160,10 @@ class PinnedView:
             ranks=context.ranks,
             module=model.module,
             pinned=None if self.pinned is None else self.pinned.to(inputs.device),
+            pins_more=checked,  # an explanation by other weights is not the run's own
             background=model.background,
             checked=checked,
         )
+        if checked and result.pinned is not None:
+            self.pinned = result.pinned.cpu()
         return result._replace(explanation=result.explanation.to("cpu"))

@@ -98,7 +98,7 @@ class RunReliance:
                 self.config.layout,
                 self._swaps,
                 _labels(background, self.config),
-                self.config.settings,
+                self.config.asked,
                 context.batch_size,
                 context.ranks,
                 device=device,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.processes import ALONE, RankError, Ranks
@@ -15,9 +16,6 @@ from lime_callback.outputs.targets import scaled_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
-
-    from torch import Tensor
 
     from lime_callback.forwards.folded_stem import FoldedStem
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
@@ -96,6 +94,20 @@ def _trouble(failure: Exception | None) -> int:
     return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
 
 
+class Unperturbed(NamedTuple):
+    """What a model says of inputs as they are.
+
+    Attributes:
+        outputs: ``[B, K]``, in float32 or wider.
+        pinned: what the reducer keeps of them, ``[B, ...]``; ``None`` if it keeps nothing.
+        dtype: in which the model gave its outputs; ``None`` if that was no tensor.
+    """
+
+    outputs: Tensor
+    pinned: Tensor | None
+    dtype: torch.dtype | None
+
+
 def unperturbed_outputs(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
@@ -103,7 +115,9 @@ def unperturbed_outputs(
     batch_size: int,
     ranks: Ranks = ALONE,
     pinned: Tensor | None = None,
-) -> tuple[Tensor, Tensor | None]:
+    *,
+    pins_more: bool = False,
+) -> Unperturbed:
     """Compute the outputs for the unperturbed inputs, in every process.
 
     Args:
@@ -113,30 +127,33 @@ def unperturbed_outputs(
         batch_size: the largest number of rows in a forward.
         ranks: the processes.
         pinned: what the reducer pinned earlier, ``[B, ...]``, which is used again; ``None`` pins now.
-
-    Returns:
-        The outputs ``[B, K]``, and what the reducer pins, ``[B, ...]``; ``None`` if it pins nothing.
+        pins_more: whether the reducer may add to what it pinned earlier.
     """
-    outputs_and_pins: dict[int, tuple[Tensor, Tensor | None]] = {}  # by first row, since rows may come again
+    outputs_and_pins: dict[int, Unperturbed] = {}  # by first row, since rows may come again
     batches = Batches(0, len(inputs), batch_size, ranks)
     while batches.left:
         with batches.next() as (start, stop):
             rows = torch.arange(start, stop, device=inputs.device)
             part = None if pinned is None else pinned[start:stop]
             # A model may write into its input, so it gets a copy.
-            outputs_and_pins[start] = _outputs_and_pinned(forward, inputs[start:stop].clone(), rows, output, part)
-    wholes, parts = zip(*outputs_and_pins.values(), strict=True)
-    return torch.cat(wholes), None if parts[0] is None else torch.cat(parts)
+            x = inputs[start:stop].clone()
+            outputs_and_pins[start] = _unperturbed(forward, x, rows, output, part, pins_more=pins_more)
+    wholes, parts, dtypes = zip(*outputs_and_pins.values(), strict=True)
+    return Unperturbed(torch.cat(wholes), None if parts[0] is None else torch.cat(parts), dtypes[0])
 
 
-def _outputs_and_pinned(
-    forward: Callable[[Tensor, Tensor], Any], x: Tensor, rows: Tensor, output: Any, pinned: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
+def _unperturbed(
+    forward: Callable[[Tensor, Tensor], Any], x: Tensor, rows: Tensor, output: Any, pinned: Tensor | None, *,
+    pins_more: bool,
+) -> Unperturbed:  # fmt: skip
     """The outputs of a batch, and what a reducer pins of it; what the model returned, which may be large, ends here."""
     raw = forward(x, rows)
-    if pinned is None and isinstance(output, Reducer):
-        pinned = output.pin(raw)
-    return scaled_outputs(raw, len(x), output, pinned), pinned
+    if isinstance(output, Reducer):
+        if pinned is None:
+            pinned = output.pin(raw)
+        elif pins_more:
+            pinned = output.pin_more(pinned, raw)
+    return Unperturbed(scaled_outputs(raw, len(x), output, pinned), pinned, getattr(raw, "dtype", None))
 
 
 def perturbed_outputs(

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 
+from lime_callback.checks.descriptions import describe
 from lime_callback.outputs.contrast import Contrast
 from lime_callback.outputs.probabilities_and_losses import are_probabilities
 from lime_callback.outputs.targets import pinned_targets, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from torch import Tensor
 
     from lime_callback.views.layout import Layout
 
@@ -63,24 +63,41 @@ def labels_that_fit(labels: Tensor, size: int) -> Tensor:
     return (flat >= 0) & (flat < size)
 
 
-Scale = Literal["centered", "log_softmax", "raw"]
+Scale = Literal["centered", "log_softmax", "raw", "ClassRegion()"]
+REGIONS: Scale = "ClassRegion()"
 
 
-def scale_of(kind: Kind, outputs: Tensor, layout: Layout) -> Scale:
+def scale_of(kind: Kind, outputs: Tensor, layout: Layout, *, regions: bool = False) -> Scale:
     """Return the scale that ``output="auto"`` stands for.
 
     Classes of inputs without pixels get ``"log_softmax"``, other classes ``"centered"``, and probabilities and all
     other outputs ``"raw"``. Inputs without pixels differ because of classes that follow each other along an element's
-    value: the logit of a class in the middle hardly depends on that element, while its probability does.
+    value: the logit of a class in the middle hardly depends on that element, while its probability does. Outputs with
+    pixels were reduced to each class's region.
 
     Args:
         kind: what the outputs stand for.
         outputs: the model's unscaled outputs, ``[P, K]``.
         layout: names the inputs' axes.
+        regions: whether the model's outputs have pixels.
     """
+    if regions:
+        return REGIONS
     if kind == "classes" and not layout.has_pixels:
         return "log_softmax"
     return "centered" if kind == "classes" and not are_probabilities(outputs) else "raw"
+
+
+def check_pixel_labels(labels: Any) -> None:
+    """Raise a ``ValueError`` if the labels of pixels are numbers that are no classes."""
+    if isinstance(labels, Tensor) and labels.ndim > 2 and labels.is_floating_point():
+        known = labels[labels.isfinite()]
+        if not bool((known == known.round()).all()):
+            raise ValueError(
+                "`output` should say what is explained of a number for each pixel. Found outputs with pixels, and "
+                f"labels that are no classes, {describe(labels)}. Pass for example `output=lambda y: "
+                "y.flatten(1).mean(1)`, the mean of an input's pixels."
+            )
 
 
 def targets_of(target: Any, kind: Kind, outputs: Tensor, labels: Tensor | None) -> Tensor:
@@ -125,6 +142,14 @@ def explained_outputs_text(
         labels: the probes' labels, or ``None``.
         class_names: the outputs' names, or ``None``.
     """
+    if scale == REGIONS:
+        named = isinstance(target, str) and target in ("auto", "predicted")
+        which = "the class where it is largest at the first explained epoch; `target=` chooses others" if named else ""
+        which = which or ("every class" if isinstance(target, str) else "the classes that `target` chooses")
+        return (
+            f"explains the mean probability over the pixels that are predicted as a class, `output={REGIONS}`, for "
+            f"{which}. `output=PixelCount()` explains how many they are."
+        )
     outputs = _which(target, kind, size, labels, class_names)
     return f"explains {outputs}{_AS.get(scale or '', '')}."
 

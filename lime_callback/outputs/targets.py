@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lime_callback.checks.numbers import check_count, whole_number
 from lime_callback.outputs.segmentation_reducers import Reducer
 
-Target = int | Sequence[int] | Tensor | Callable[[Tensor], Tensor] | None
+Target = int | Sequence[int] | Tensor | Literal["predicted", "all"] | Callable[[Tensor], Tensor] | None
 Output = Literal["raw", "centered", "softmax", "sigmoid", "log_softmax"]
 LEAST_PROBABILITY = 1e-12
 """Smaller probabilities count as this one, so that logarithms are finite and no single row outweighs all others."""
@@ -39,6 +40,11 @@ def log_probabilities(y: Tensor) -> Tensor:
 def _wide(y: Tensor) -> Tensor:
     return y if y.dtype in (torch.float32, torch.float64) else y.float()
 
+
+_REDUCED = (
+    " Where that is a value for each pixel, pass `output=ClassRegion()` or `output=PixelCount()` of "
+    "`lime_callback.outputs`; of anything else, an `output=` function that makes [m, K] of it."
+)
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda y: _wide(y),
@@ -89,7 +95,7 @@ def scaled_outputs(
         y = output(raw, output.pin(raw) if pinned is None else pinned)
     else:
         y = output(raw) if callable(output) else raw
-    last = "output" if callable(output) else "forward"
+    last = "forward" if y is raw else "output"
     if not isinstance(y, Tensor):
         raise TypeError(
             f"`{last}` should return a tensor [m] or [m, K]. Found a {type(y).__name__}. Pick the tensor inside "
@@ -97,9 +103,8 @@ def scaled_outputs(
         )
     if y.ndim not in (1, 2) or len(y) != rows or y.numel() == 0:
         raise ValueError(
-            f"`{last}` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}. "
-            f"For one value "
-            "a pixel or a token, reduce it with a callable `output`, for example `output=lambda y: y.mean((2, 3))`."
+            f"`{last}` should return [m] or [m, K] for a batch of m = {rows} inputs. Found shape {tuple(y.shape)}."
+            f"{_REDUCED if y.ndim > 2 and len(y) == rows else ''}"
         )
     if y.is_complex():
         raise ValueError(f"`{last}` should return real numbers. Found dtype {y.dtype}; take its `.abs()` or `.real`.")
@@ -148,12 +153,13 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
     """Return the indices of the explained outputs, int64 ``[B, T]``, on the outputs' device.
 
     Args:
-        target: an index or a list [T] of indices for all inputs; a tensor [B] or [B, T] of indices for each input; a
-            function of the outputs that returns such a tensor; or ``None`` for every output.
+        target: an index or a list [T] of different indices for all inputs; a tensor or an array [B] or [B, T] of
+            indices for each input; ``"predicted"`` for each input's largest output; a function of the outputs that
+            returns such a tensor; or ``None`` or ``"all"`` for every output.
         outputs: the outputs for the unperturbed inputs, ``[B, K]``.
 
     Raises:
-        ValueError: if an index is below 0 or not below K, or the target's shape does not fit.
+        ValueError: if an index is below 0 or not below K, stands twice in a list, or the target's shape does not fit.
         TypeError: if ``target`` holds something other than integers, or the function does not return a tensor.
     """
     batch, size = outputs.shape
@@ -163,8 +169,12 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
             raise TypeError(
                 f"`target` should return a tensor [B] or [B, T] of indices. Found a {type(target).__name__}."
             )
+    if isinstance(target, np.ndarray) and target.ndim:
+        target = torch.as_tensor(target)
+    if isinstance(target, str) and target == "predicted":
+        target = outputs.argmax(1)
     values: list[Any] = []
-    if target is None:
+    if target is None or (isinstance(target, str) and target == "all"):
         chosen = torch.arange(size)
     elif isinstance(target, Tensor):
         chosen = target.detach()
@@ -172,8 +182,13 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
         values = [whole_number(index) for index in (target if isinstance(target, Iterable) else [target])]
         if not values or None in values:
             raise TypeError(
-                f"`target` should be an integer, a list of integers, a tensor, a function of the outputs or None. "
-                f"Found `target = {target!r}`."
+                f"`target` should be an integer, a list of integers, a tensor, 'predicted', 'all', a function of the "
+                f"outputs or None. Found `target = {target!r}`."
+            )
+        if len(set(values)) < len(values):
+            raise ValueError(
+                f"`target` should be a list of different outputs, which are all explained of every input. Found "
+                f"`target = {target!r}`. For one output of each input pass a tensor, `target=torch.tensor({values})`."
             )
         # Clamped, since an index may exceed int64; the check below reports the index itself.
         chosen = torch.tensor([max(-1, min(value, size)) for value in values])
@@ -191,10 +206,10 @@ def select_targets(target: Target, outputs: Tensor) -> Tensor:
     indices = chosen.flatten().tolist() if isinstance(target, Tensor) else values
     wrong = sorted({t for t in indices if not 0 <= t < size})
     if wrong:
+        single = " A single output is that of class 1, also for inputs of class 0: leave `target` out." * (wrong == [1])
         raise ValueError(
-            f"`target` should be an index from 0 to {size - 1}: the model has {size} "
-            f"output{'s' * (size != 1)}. "
-            f"Found {wrong}."
+            f"`target` should be an index from 0 to {size - 1}: the model has {size} output{'s' * (size != 1)}. Found "
+            f"{wrong}.{single * (size == 1)}"
         )
     return chosen.to(device=outputs.device, dtype=torch.int64).expand(batch, -1)
 

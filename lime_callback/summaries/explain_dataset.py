@@ -14,6 +14,7 @@ from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_function import ExplainArguments
 from lime_callback.explaining.strategies import StrategyArguments
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
+from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes import batch_entries
 from lime_callback.probes.probe_samples import CapturedSamples, Probes, probes_of
@@ -41,6 +42,7 @@ def explain_all(
     gate: float | None = None,
     input_key: batch_entries.Key | None = None,
     label_key: batch_entries.Key | None = None,
+    output_key: batch_entries.Key | None = None,
     device: torch.device | str | None = None,
     **strategies: Unpack[StrategyArguments],
 ) -> Aggregate:
@@ -50,7 +52,7 @@ def explain_all(
     that their noise averages out, and the batches' size does not matter. ``tqdm(loader)`` shows the progress.
 
     Args:
-        forward: the model, see :func:`~lime_callback.explain`; it has to be in evaluation mode already.
+        forward: the model, see :func:`~lime_callback.explain`.
         loader: yields batches: a tensor, a sequence or a mapping, whose entries have a row for each sample.
         view: cuts each batch into features. Names identify features, so the view has to give the same names to every
             sample, see :class:`~lime_callback.Aggregate`.
@@ -64,6 +66,7 @@ def explain_all(
         gate: the lowest score of an explanation that counts; ``None`` counts all.
         input_key: the key of the batch's entry with the inputs; ``None`` searches for it.
         label_key: the key of the batch's entry with the labels; ``None`` searches for it.
+        output_key: the prediction in what ``forward`` returns, see :func:`~lime_callback.explain`.
         device: the device that explains; ``None`` takes that of the batches.
         **strategies: ``n_perturbations``, ``design``, ``baseline``, ``kernel``, ``surrogate``, ``like``, ``output`` and
             ``stem``, as for :func:`~lime_callback.explain`, with its defaults.
@@ -82,7 +85,7 @@ def explain_all(
     unknown = strategies.keys() - StrategyArguments.__optional_keys__
     if unknown:
         raise TypeError(f"explain_all() got an unexpected keyword argument {min(unknown)!r}")
-    arguments = ExplainArguments.checked(forward, background, batch_size, **strategies)
+    arguments = ExplainArguments.checked(forward, background, batch_size, output_key=output_key, **strategies)
     if not isinstance(loader, Iterable):
         raise TypeError(f"`loader` should give batches, as a DataLoader does. Found a {type(loader).__name__}.")
     if not isinstance(view, View):
@@ -95,13 +98,15 @@ def explain_all(
         arguments.check_inputs(samples.inputs)
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=samples.batch)
         aggregate.check(features)
-        with torch.no_grad():
-            outputs, pinned = unperturbed_outputs(
-                arguments.row_forward, samples.inputs, arguments.settings.output, arguments.batch_size
-            )
-        targets = pinned_targets(target, outputs, samples.labels)
+        settings = arguments.settings.for_inputs(layout, samples.inputs.shape)
+        given = settings.output.given(samples.batch) if isinstance(settings.output, Reducer) else None
         seeds = [seed + aggregate.inputs + i for i in range(len(samples))]
-        explained = arguments.explain(samples.inputs, features, targets, seeds, pinned)
+        with arguments.no_trace(), torch.no_grad():
+            outputs, pinned, _ = unperturbed_outputs(
+                arguments.row_forward, samples.inputs, settings.output, arguments.batch_size, pinned=given
+            )
+            targets = pinned_targets(target, outputs, samples.labels)
+            explained = arguments.explain(samples.inputs, features, targets, seeds, pinned)
         aggregate.add(explained.explanation)
         reasons += explained.degenerate.values()
         arguments = replace(arguments, batch_size=explained.batch_size)  # for which memory sufficed

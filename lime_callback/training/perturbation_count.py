@@ -51,7 +51,7 @@ class PerturbationCount:
             allowed: seconds that the explanation may take.
         """
         ranks, inputs = context.ranks, len(context.model.probes) * views
-        each = inputs / ranks.shares * seconds_per_row(context, self.config.settings.output)
+        each = inputs / ranks.shares * seconds_per_row(context, self.config.asked.output)
         self.keep(0.0, each, max(ranks.gather(allowed)))
         self.begun = True
 

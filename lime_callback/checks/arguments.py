@@ -62,6 +62,15 @@ def _step(value: Any) -> str | int | None:
     return value if isinstance(value, str) else whole_number(value)
 
 
+def check_batch_key(argument: str, value: Any) -> Any:
+    """Where an entry of a batch is: its name or number, a path as a tuple, a function of the batch, or ``None``.
+
+    Raises:
+        TypeError: if ``value`` is none of these.
+    """
+    return check_function(argument, value, "a batch") if callable(value) else check_key(argument, value)
+
+
 def check_keys(**keys: Any) -> tuple[Any, ...]:
     """Each key as :func:`check_key` takes it, in their order."""
     return tuple(check_key(argument, key) for argument, key in keys.items())

@@ -15,6 +15,7 @@ from lime_callback.following.physical_inputs import check_to_physical
 from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.targets import check_output
+from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.probe_choices import resolve_choice
 from lime_callback.sampling.background_baselines import Background, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
@@ -26,6 +27,7 @@ from lime_callback.views.watch import check_watches
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lime_callback.checks.entry_paths import Key as OutputKey
     from lime_callback.following.physical_inputs import ToPhysical
     from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.ranked_samples import Choice
@@ -71,7 +73,7 @@ class CallbackConfig:
     name: str
     input_key: Key | None
     label_key: Key | None
-    output_key: Key | None
+    output_key: OutputKey | None
     forward: Callable[[Any, Any], Any] | None
 
     @classmethod
@@ -123,8 +125,8 @@ class CallbackConfig:
             on_error=check.check_one_of("on_error", given["on_error"], ("warn", "raise")),
             seed=check_count("seed", given["seed"], 0),
             name=check.check_name("name", given["name"]),
-            input_key=check.check_key("input_key", given["input_key"]),
-            label_key=check.check_key("label_key", given["label_key"]),
+            input_key=check.check_batch_key("input_key", given["input_key"]),
+            label_key=check.check_batch_key("label_key", given["label_key"]),
             output_key=check.check_key("output_key", given["output_key"]),
             forward=check.check_forward(given["forward"]),
         )
@@ -146,6 +148,12 @@ class CallbackConfig:
                 "`reference` should be a checkpoint where probes are chosen anew at each epoch. Found saved "
                 f"explanations of {', '.join(map(repr, self.reference.explanations))}, which are of other samples."
             )
+
+    @property
+    def keys(self) -> BatchKeys:
+        """Where in a batch the inputs and labels are; the layout and the channels' number help to find them."""
+        channels = None if self.wavelengths is None else len(self.wavelengths)
+        return BatchKeys(self.input_key, self.label_key, self.layout, channels)
 
     @property
     def probes(self) -> int:

@@ -80,7 +80,7 @@ class PinnedView:
         # other.
         with ranks.together():
             whole, features, watched = self._cut(probes)
-        self.whole, self.watched, self.truth = whole, watched, probes.truth(config.label_key)
+        self.whole, self.watched, self.truth = whole, watched, probes.truth()
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
             output = config.asked.for_inputs(config.layout, probes.inputs.shape).output
             with ranks.together():

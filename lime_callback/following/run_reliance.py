@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from lime_callback.explaining.hidden_sets import measure_reliance
-from lime_callback.probes.batch_entries import batch_entry, label_key
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.sampling.value_swaps import choose_swaps
 from lime_callback.views.watch import watched_elements
@@ -97,7 +96,7 @@ class RunReliance:
                 background.inputs,
                 self.config.layout,
                 self._swaps,
-                _labels(background, self.config),
+                _labels(background),
                 self.config.asked,
                 context.batch_size,
                 context.ranks,
@@ -143,10 +142,9 @@ def _bands(followed: FollowedView) -> dict[str, Tensor]:
     return {name: mask == label for label, name in enumerate(features.names) if bool((mask == label).any())}
 
 
-def _labels(background: Probes, config: CallbackConfig) -> Tensor | None:
+def _labels(background: Probes) -> Tensor | None:
     """The background's labels: integers, or a regression's numbers."""
     if background.labels is not None:
         return background.labels
-    at = label_key(background.batch, config.label_key)
-    found: Any = None if at is None else batch_entry(background.batch, at)
+    found = background.label_entry
     return found if isinstance(found, torch.Tensor) and len(found) == len(background) else None

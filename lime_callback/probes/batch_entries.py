@@ -1,155 +1,159 @@
-"""Finds the input and the labels in a validation batch.
+"""Reads entries of batches by their keys.
 
-A batch is a tensor, a tuple, a list or a mapping. Its entries have a row for each sample along their first axis.
+What a batch may be is said in :mod:`lime_callback.probes.batch_structure`. Entries have a row for each sample along
+their first axis, or are lists with one tensor a sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.checks.entry_paths import Key as Key  # noqa: TC001 (other modules take it from here)
-
-_INPUTS = (
-    "image",
-    "images",
-    "pixel_values",
-    "x",
-    "input",
-    "inputs",
-    "data",
-    "img",
-    "hsi",
-    "cube",
-    "spectrum",
-    "spectra",
-    "features",
+from lime_callback.probes.batch_structure import (
+    Place,
+    at_place,
+    entries,
+    entry,
+    is_list_of_tensors,
+    leaves,
+    numbers,
+    place_text,
+    with_value,
 )
-_LABELS = ("label", "labels", "y", "target", "targets", "class", "classes", "gt")
 
+_MOST_NAMED = 4
 
-def input_key(batch: Any, key: Key | None) -> Key | None:
-    """Return the key of the batch's entry with the inputs; ``None`` if the batch is the input itself.
-
-    Args:
-        batch: a validation batch.
-        key: the user's key; ``None`` takes the first usual name in a mapping, or the first tensor in a sequence.
-
-    Raises:
-        ValueError: if there is no such entry, or it is not a tensor.
-    """
-    if key is None and isinstance(batch, Tensor):
-        return None
-    entry = key if key is not None else _find(batch, _INPUTS, 0)
-    if entry is None or not _has(batch, entry):
-        raise ValueError(
-            f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found `input_key = "
-            f"{key!r}` and a batch "
-            f"of {describe(batch)}. Pass for example `input_key='image'` or `input_key=0`."
-        )
-    return _from_front(batch, entry)
-
-
-def label_key(batch: Any, key: Key | None) -> Key | None:
-    """Return the key of the batch's entry with the labels; ``None`` if it has none.
-
-    Args:
-        batch: a validation batch.
-        key: the user's key; ``None`` takes the first usual name in a mapping, or the second tensor in a sequence.
-
-    Raises:
-        ValueError: if the user's key does not lead to a tensor in the batch.
-    """
-    if key is None:
-        return _find(batch, _LABELS, 1)
-    if not _has(batch, key):
-        raise ValueError(
-            f"`label_key` should name an entry of the batch, a tensor. Found `label_key = {key!r}` and a batch of "
-            f"{describe(batch)}. Pass for example `label_key='label'` or `label_key=1`."
-        )
-    return _from_front(batch, key)
+Key = str | int | tuple[Any, ...] | Callable[[Any], Any]
+"""Leads to an entry of a batch: its name or number, a path such as ``"image.S2"`` or ``(0, 1)``, or a function."""
 
 
 def batch_entry(batch: Any, key: Key | None) -> Any:
     """Return the batch's entry of a key; for ``None`` the batch itself."""
-    return batch if key is None else batch[key]
+    if callable(key):
+        return key(batch)
+    return at_place(batch, place_of(key))
 
 
-def with_entry(batch: Any, key: Key | None, value: Tensor) -> Any:
-    """Return a copy of the batch with ``value`` at ``key``; the given batch does not change."""
-    if key is None:
-        return value
-    if isinstance(batch, Mapping):
-        return {**batch, key: value}
-    values = [value if i == key else part for i, part in enumerate(batch)]
-    return type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values)
+def inputs_at(batch: Any, key: Key | None) -> Any:
+    """Return a batch's inputs as a plain tensor ``[B, *dims]``, or as a list where they differ in shape.
 
-
-def batch_rows(batch: Any, rows: Tensor, size: int, device: torch.device | None = None) -> Any:
-    """Return the batch with the given rows of each entry that has ``size`` rows; other entries stay unchanged.
-
-    Args:
-        batch: a batch of ``size`` samples.
-        rows: the rows' numbers, int64 ``[m]``.
-        size: the number of samples in the batch.
-        device: the device for the result's tensors; ``None`` leaves them on theirs.
+    Raises:
+        ValueError: if the entry is neither.
     """
-    if isinstance(batch, Tensor):
-        picked = batch.detach()[rows.to(batch.device)] if batch.ndim and len(batch) == size else batch.detach()
-        return picked if device is None else picked.to(device)
-    if isinstance(batch, Mapping):
-        return {name: batch_rows(part, rows, size, device) for name, part in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        if len(batch) == size and not any(isinstance(part, (Tensor, Mapping, list, tuple)) for part in batch):
-            return [batch[row] for row in rows.tolist()]  # a string or number for each sample
-        parts = [batch_rows(part, rows, size, device) for part in batch]
-        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
-    return batch
+    value = batch_entry(batch, key)
+    tensor = numbers(value)
+    if tensor is not None and tensor.ndim:
+        return tensor
+    if is_list_of_tensors(value):
+        return list(value)
+    raise ValueError(
+        f"`input_key` should lead to a tensor [B, ...], or to a list with a tensor for each sample. Found "
+        f"{describe(value)}."
+    )
 
 
-def joined_batches(batches: Sequence[Any], sizes: Sequence[int]) -> Any:
-    """Concatenate batches of the same structure; an entry without a row for each sample comes from the first batch."""
-    first = batches[0]
-    if isinstance(first, Tensor):
-        per_sample = all(part.ndim and len(part) == size for part, size in zip(batches, sizes, strict=True))
-        return torch.cat(list(batches)) if per_sample else first
-    if isinstance(first, Mapping):
-        return {name: joined_batches([batch[name] for batch in batches], sizes) for name in first}
-    if isinstance(first, (list, tuple)):
-        if all(len(part) == size for part, size in zip(batches, sizes, strict=True)) and isinstance(
-            first[0], (str, int, float)
-        ):
-            return [value for batch in batches for value in batch]
-        parts = [joined_batches(column, sizes) for column in zip(*batches, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    return first
+def labels_at(batch: Any, key: Key | None) -> Any:
+    """Return a batch's labels as a plain tensor, or as they are if they are no numbers; ``None`` if there are none."""
+    value = None if key is None else batch_entry(batch, key)
+    tensor = numbers(value)
+    return value if tensor is None else tensor
 
 
-def _has(batch: Any, key: Key) -> bool:
-    try:
-        return not isinstance(batch, Tensor) and isinstance(batch[key], Tensor)
-    except (KeyError, IndexError, TypeError):
-        return False
+def with_entry(batch: Any, key: Key | None, value: Any) -> Any:
+    """Return a copy of the batch with ``value`` at ``key``; the given batch does not change.
+
+    Raises:
+        ValueError: if ``key`` is a function, which made the inputs of the batch.
+    """
+    if callable(key):
+        raise ValueError(
+            "`input_key` should lead to an entry of the batch where `forward=` is given, which gets a batch with "
+            "perturbed inputs in their place. Found a function that makes them; let it return an entry, and let "
+            "`forward` do the rest."
+        )
+    return with_value(batch, place_of(key), value)
 
 
-def _from_front(batch: Any, key: Key) -> Key:
-    """Turn a place that counts from the back, such as -1, into the place that counts from the front."""
-    return key + len(batch) if isinstance(key, int) and key < 0 and not isinstance(batch, Mapping) else key
-
-
-def _find(batch: Any, names: Sequence[str], place: int) -> Key | None:
-    """Return the first usual name in a mapping, or the index of tensor number ``place`` in a sequence, or ``None``."""
-    if isinstance(batch, Mapping):
-        by_name = {str(name).lower(): name for name in batch}
-        return next((by_name[name] for name in names if name in by_name and _has(batch, by_name[name])), None)
-    if isinstance(batch, (list, tuple)):
-        tensors = [i for i, part in enumerate(batch) if isinstance(part, Tensor)]
-        return tensors[place] if place < len(tensors) else None
+def resolved(batch: Any, key: Key) -> Key | None:
+    """Return where the user's key leads, as a key that needs no search; ``None`` if it leads to no values."""
+    if callable(key):
+        value = key(batch)
+        own = next((place for place, part in leaves(batch) if part is value), None)
+        return None if not _has_values(value) else key if own is None or not own else key_of(own)
+    for steps in _readings(key):
+        place = Place()
+        try:
+            for step in steps:
+                place = Place((*place, _step_in(at_place(batch, place), step)))
+            if _has_values(at_place(batch, place)):
+                return key_of(place)
+        except KeyError:
+            continue
     return None
 
 
-UserForward = Callable[[Any, Any], Any]
+def _readings(key: str | int | tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    """The steps that a key may stand for: itself first, then the path that it spells."""
+    if isinstance(key, tuple):
+        return [(key,), key]
+    return [(key,), tuple(key.split("."))] if isinstance(key, str) and "." in key else [(key,)]
+
+
+def _step_in(part: Any, step: Any) -> Any:
+    """Return a step as it leads on from here: a number that was written as text, or that counts from the back."""
+    try:
+        entry(part, step)
+    except KeyError:
+        step = int(step) if isinstance(step, str) and step.lstrip("-").isdecimal() else step
+        entry(part, step)
+    if isinstance(part, (list, tuple)) and isinstance(step, str):
+        fields = getattr(part, "_fields", ())
+        return fields.index(step) if step in fields else step
+    return step + len(part) if isinstance(step, int) and step < 0 and isinstance(part, (list, tuple)) else step
+
+
+def _has_values(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray)) or (isinstance(value, (list, tuple)) and bool(value))
+
+
+def has_names(batch: Any) -> bool:
+    """Whether a batch has entries by name, and not by number."""
+    return bool(entries(batch)) and not isinstance(batch, (list, tuple))
+
+
+def usual_name(batch: Any, names: Sequence[str], *, texts: bool = False) -> Any:
+    """Return the first usual name of an entry with values, with ``texts`` also of a list of them; else ``None``."""
+    named = {str(name).lower(): part for name, part in entries(batch) if _has_values(part)}
+    own = {str(name).lower(): name for name, _ in entries(batch)}
+    able = {name for name, part in named.items() if numbers(part) is not None or is_list_of_tensors(part)}
+    return next((own[name] for known in (able, named if texts else ()) for name in names if name in known), None)
+
+
+def place_of(key: Any) -> Place:
+    """Return a key that is no function as the steps that it stands for."""
+    return key if isinstance(key, Place) else Place() if key is None else Place((key,))
+
+
+def key_of(place: Place) -> Key:
+    """Return a place as a key: the step itself if there is one, and it cannot be taken for several."""
+    return place[0] if len(place) == 1 and not isinstance(place[0], tuple) else place
+
+
+def key_text(key: Key | None) -> str:
+    """Return a key as the user may write it; of a function its name, and nothing for ``None``."""
+    if callable(key):
+        return getattr(key, "__name__", type(key).__name__)
+    return "" if key is None else place_text(place_of(key))
+
+
+def advice(argument: str, places: Sequence[Place], batch: Any) -> str:
+    """Return what the user may pass instead, of what the batch has."""
+    if places:
+        return f"Pass for example {' or '.join(f'`{argument}={place_text(place)}`' for place in places[:_MOST_NAMED])}."
+    if isinstance(batch, (Tensor, np.ndarray)):
+        return f"Leave `{argument}` out."
+    return f"Pass for example `{argument}=lambda batch: ...`, a function that returns it."

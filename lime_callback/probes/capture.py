@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from lime_callback.forwards.no_trace_guard import guarded
-from lime_callback.probes.batch_entries import batch_entry, input_key, label_key
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.even_collector import EvenCollector
 from lime_callback.probes.probe_choices import Evenly, Numbered
-from lime_callback.probes.probe_samples import CapturedSamples, EvenCollector, probes_of
+from lime_callback.probes.probe_samples import CapturedSamples, Shape, captured_batch, probes_of
 from lime_callback.probes.ranked_samples import RankedSamples, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.model_wrapper import ModelWrapper
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.probes.ranked_samples import Choice, Ranked
 
 T = TypeVar("T")
+_LOOKS = BatchKeys()
 
 
 class Capture:
@@ -33,19 +36,22 @@ class Capture:
         ranks: the processes.
         model: returns a model that can be run on the given probes.
         background: the number of samples for the background, spread evenly over all batches; 0 takes none.
-        input_key: see :func:`~lime_callback.probes.batch_entries.input_key`.
-        label_key: see :func:`~lime_callback.probes.batch_entries.label_key`.
+        keys: where in a batch the inputs and labels are.
 
     Attributes:
         seconds: the time that capturing has taken in this process.
     """
 
     def __init__(
-        self, choice: Choice, ranks: Ranks, model: Callable[[Probes], ModelWrapper], background: int = 0, *,
-        input_key: Key | None = None, label_key: Key | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        choice: Choice,
+        ranks: Ranks,
+        model: Callable[[Probes], ModelWrapper],
+        background: int = 0,
+        keys: BatchKeys = _LOOKS,
+    ) -> None:
         self.choice, self.ranks, self.model = choice, ranks, model
-        self.input_key, self.label_key = input_key, label_key
+        self.keys = keys
         self.seconds = 0.0
         self._collector: EvenCollector | RankedSamples | None = None
         self._count = background
@@ -104,15 +110,20 @@ class Capture:
         def own() -> CapturedSamples:
             if isinstance(collector, RankedSamples):
                 return collector.captured(chosen)
-            return CapturedSamples([], [], []) if collector is None else collector.captured
+            return CapturedSamples() if collector is None else collector.captured
 
         parts = self._of_all(own)
         largest = max(self.ranks.gather(0 if collector is None else collector.largest))
         if not any(part.sizes for part in parts) and (largest or not required):
             return None, largest
         numbers = tuple(number for _, number in chosen) if ranked else None
-        count = self.choice.count
-        return probes_of(parts, self.input_key, self.label_key, count, numbers), largest
+        probes = probes_of(parts, self.keys, self.choice.count, numbers)
+        if ranked:
+            passed_over = Counter[Shape]()
+            for others in self.ranks.gather(collector.passed_over if isinstance(collector, RankedSamples) else {}):
+                passed_over.update(others)
+            probes = replace(probes, passed_over={**probes.passed_over, **passed_over})
+        return probes, largest
 
     def background(self, probes: Probes) -> Probes | None:
         """Return the background, the same in all processes.
@@ -129,11 +140,11 @@ class Capture:
         if not self._count:
             return None
         collector = self._background
-        parts = self._of_all(lambda: CapturedSamples([], [], []) if collector is None else collector.captured)
+        parts = self._of_all(lambda: CapturedSamples() if collector is None else collector.captured)
         if not any(part.sizes for part in parts):
             return None
-        background = probes_of(parts, self.input_key, self.label_key)
-        return background if background.inputs.shape[1:] == probes.inputs.shape[1:] else None
+        shape = tuple(probes.inputs.shape[1:])
+        return probes_of(parts, self.keys, shape=shape) if any(shape in part.shapes for part in parts) else None
 
     def rehearse(self, choice: Choice, probes: Probes, size: int | None) -> None:
         """Let the user's choice rank a captured sample, to find mistakes before the training starts.
@@ -146,23 +157,21 @@ class Capture:
         Raises:
             ValueError: if the sample lacks what the choice needs, or a chosen number is not below ``size``.
         """
-        at = label_key(probes.batch, self.label_key)
         if choice.needs_outputs:
             self.ranks.meet()
         outputs = self._outputs(probes.batch) if choice.needs_outputs else None
-        choice.rank(Seen([0], None if at is None else batch_entry(probes.batch, at), outputs))
+        choice.rank(Seen([0], probes.label_entry, outputs))
         if isinstance(choice, Numbered):
             choice.check_within(size)
 
     def _outputs(self, batch: Any) -> Any:
         """Return the model's outputs for all samples of a batch, without a trace in the model."""
         with self.ranks.forward():
-            size = len(batch_entry(batch, input_key(batch, self.input_key)))
-            probes = probes_of([CapturedSamples([batch], [size], list(range(size)))], self.input_key, self.label_key)
+            probes = probes_of([captured_batch(batch, self.keys)], self.keys)
             model = self.model(probes)
             with guarded(model.module):
                 inputs = model.probes.inputs.clone()  # a model may write into it
-                return model(inputs, torch.arange(size, device=inputs.device))
+                return model(inputs, torch.arange(len(inputs), device=inputs.device))
 
     def _of_all(self, work: Callable[[], T]) -> list[T]:
         """Return each share's result of ``work``; raise if the capture or ``work`` failed in a process."""
@@ -176,10 +185,7 @@ class Capture:
         ranks = self.ranks
         if isinstance(self.choice, Evenly):
             return self._evenly(self.choice.count, batches)
-        return RankedSamples(
-            self.choice, batches, self._outputs, self.input_key, self.label_key, ranks.share, ranks.shares,
-            ranks.lockstep,
-        )  # fmt: skip
+        return RankedSamples(self.choice, batches, self._outputs, self.keys, ranks.share, ranks.shares, ranks.lockstep)
 
     def _evenly(self, count: int, batches: Sequence[float]) -> EvenCollector:
-        return EvenCollector(count, batches, self.input_key, self.ranks.share, self.ranks.shares)
+        return EvenCollector(count, batches, self.keys, self.ranks.share, self.ranks.shares)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.descriptions import describe
 from lime_callback.outputs.output_entries import output_tensor
-from lime_callback.probes.batch_entries import batch_rows, with_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,12 +68,11 @@ class ModelWrapper:
             Exception: whatever the model raises, with a note of how it was called.
         """
         self.count.inputs += len(x)
-        batch: Any = x
-        if self.forward is not None:
-            batch = with_entry(batch_rows(self.probes.batch, rows, len(self.probes)), self.probes.key, x)
+        x = self.probes.as_given(x)
+        batch = self.probes.inputs_with(x) if self.forward is None else self.probes.batch_with(x, rows)
         with self.context():
             try:
-                output = self.module(x) if self.forward is None else self.forward(self.module, batch)
+                output = self.module(batch) if self.forward is None else self.forward(self.module, batch)
             except Exception as error:
                 error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {describe(batch)}.")
                 raise

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.probes.batch_entries import Key, batch_entry, batch_rows, input_key, joined_batches, label_key
+from lime_callback.probes.batch_entries import Key, batch_entry, inputs_at, key_text, labels_at, place_of, with_entry
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.batch_rows import batch_rows, joined_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-_CPU = torch.device("cpu")
+Shape = tuple[int, ...]
+_LOOKS = BatchKeys()
+_EXACT = 2  # bytes of integers that float32 holds exactly
+
+
+@dataclass(frozen=True)
+class ProbeFacts:
+    """What was found in the batches.
+
+    Attributes:
+        count: how many samples are explained, P.
+        input_key: where the inputs are, as the user may write it; empty if the batch is the input itself.
+        shape: of one sample.
+        dtype: of the batch's inputs, such as ``"uint16"``.
+        label_key: where the labels are, as the user may write it; ``None`` if there are none.
+        classes: how many of the samples have each integer label; ``None`` if they have no such labels.
+        passed_over: how many samples were wanted and left out, by their shapes, which are not that of the others.
+    """
+
+    count: int
+    input_key: str
+    shape: Shape
+    dtype: str
+    label_key: str | None
+    classes: tuple[tuple[int, int], ...] | None
+    passed_over: tuple[tuple[Shape, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +50,14 @@ class Probes:
     """The captured samples, P of them, on the CPU unless they were moved.
 
     Attributes:
-        inputs: the samples' inputs, ``[P, *dims]``.
+        inputs: the samples' inputs, floating point ``[P, *dims]``.
         labels: the samples' labels, int64 ``[P]``, if each has a single integer; otherwise ``None``.
         batch: all entries of the batches, the inputs among them, with P rows each.
-        key: the key of the inputs in ``batch``, see :func:`~lime_callback.probes.batch_entries.input_key`.
+        key: where the inputs are in ``batch``, see :class:`~lime_callback.probes.batch_keys.BatchKeys`.
         numbers: the samples' numbers in the validation set, P; ``None`` if the samples were taken evenly.
+        label_key: where the labels are in ``batch``; ``None`` if there are none.
+        integer: the dtype that the batch's inputs have, if they are integers; ``None`` if they are floating point.
+        passed_over: how many samples were wanted and left out, by their shapes, which are not that of the inputs.
     """
 
     inputs: Tensor
@@ -35,21 +65,35 @@ class Probes:
     batch: Any
     key: Key | None
     numbers: tuple[int, ...] | None = None
+    label_key: Key | None = None
+    integer: torch.dtype | None = None
+    passed_over: Mapping[tuple[int, ...], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of samples, P."""
         return len(self.inputs)
 
-    def truth(self, name: Key | None = None) -> Tensor | None:
+    @property
+    def label_entry(self) -> Any:
+        """The batch's labels as a tensor, or as they are if they are no numbers; ``None`` if there are none."""
+        return labels_at(self.batch, self.label_key)
+
+    @property
+    def facts(self) -> ProbeFacts:
+        """What was found in the batches, for a line that lets the user see a wrong guess."""
+        classes = None if self.labels is None else tuple(sorted(Counter(self.labels.tolist()).items()))
+        dtype = self.integer or self.inputs.dtype
+        return ProbeFacts(
+            len(self), key_text(self.key), tuple(self.inputs.shape[1:]), str(dtype).removeprefix("torch."),
+            None if self.label_key is None else key_text(self.label_key), classes, tuple(self.passed_over.items()),
+        )  # fmt: skip
+
+    def truth(self) -> Tensor | None:
         """Return the batch's labels, unchanged, on the CPU: one for each sample, or a row for each, ``[P, K]``.
 
         Returns ``None`` if there are no labels, or they have another shape.
-
-        Args:
-            name: see :func:`~lime_callback.probes.batch_entries.label_key`.
         """
-        at = label_key(self.batch, name)
-        labels = None if at is None else batch_entry(self.batch, at)
+        labels = self.label_entry
         # Labels of pixels do not belong to single outputs, and are too large to be kept twice.
         one_each = isinstance(labels, Tensor) and labels.numel() == len(self)
         fits = one_each or (isinstance(labels, Tensor) and labels.ndim == 2 and len(labels) == len(self))
@@ -59,8 +103,35 @@ class Probes:
         """Return the same probes on another device."""
         everything = torch.arange(len(self), device=device)
         labels = None if self.labels is None else self.labels.to(device)
-        batch = batch_rows(self.batch, everything, len(self), device)
-        return Probes(batch_entry(batch, self.key), labels, batch, self.key, self.numbers)
+        place = None if callable(self.key) else place_of(self.key)
+        batch = batch_rows(self.batch, everything, len(self), device, place)
+        return replace(self, inputs=self.inputs.to(device), labels=labels, batch=batch)
+
+    def batch_with(self, x: Tensor, rows: Tensor) -> Any:
+        """Return the batch of the probes of numbers ``rows`` [m], with ``x`` [m, *dims] in the place of their inputs.
+
+        Raises:
+            ValueError: if the inputs are no entry of the batch.
+        """
+        if callable(self.key):
+            return with_entry(self.batch, self.key, x)
+        place = place_of(self.key)
+        batch = batch_rows(self.batch, rows, len(self), place=place)
+        return with_entry(batch, self.key, self.inputs_with(x))
+
+    def inputs_with(self, x: Tensor) -> Any:
+        """Return ``x`` [m, *dims] as the batch holds its inputs: a tensor, or a list with one for each sample."""
+        listed = not callable(self.key) and isinstance(batch_entry(self.batch, self.key), (list, tuple))
+        return list(x) if listed else x
+
+    def as_given(self, x: Tensor) -> Tensor:
+        """Return inputs ``x`` [m, *dims] in the dtype of the batch's: of integers the nearest."""
+        if self.integer is None:
+            return x
+        if self.integer.itemsize > _EXACT:
+            return x.round().to(self.integer)
+        bounds = torch.iinfo(self.integer)
+        return x.round().clamp(bounds.min, bounds.max).to(self.integer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,138 +142,109 @@ class CapturedSamples:
         batches: batches of a few samples each.
         sizes: the number of samples in each of the batches.
         places: for each sample, in the order of the batches, its place among the samples of all processes.
+        shapes: for each of the batches the shape that all of its samples have.
     """
 
-    batches: list[Any]
-    sizes: list[int]
-    places: list[int]
+    batches: list[Any] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
+
+    def add(self, batch: Any, shape: Shape, places: Sequence[int]) -> None:
+        """Add samples of one batch."""
+        self.batches.append(batch)
+        self.sizes.append(len(places))
+        self.places.extend(places)
+        self.shapes.append(shape)
 
 
-@dataclass
-class EvenCollector:
-    """Takes samples spread evenly over the validation batches, in one pass.
+def captured_batch(batch: Any, keys: BatchKeys = _LOOKS) -> CapturedSamples:
+    """All samples of a batch, which share a shape.
 
-    Batches of the same number in several processes are treated as one large batch: row ``r`` of process ``p`` is row
-    ``r * shares + p`` of it, as a distributed sampler deals samples. Together the processes so take the samples that a
-    single process would take from the large batches.
-
-    Args:
-        count: the number of samples to take.
-        batches: the number of batches of each validation loader; ``inf`` if it is unknown.
-        input_key: see :func:`~lime_callback.probes.batch_entries.input_key`.
-        share: this process's share, counted from 0.
-        shares: the number of shares.
-
-    Attributes:
-        largest: the size of the largest batch from which samples were wanted.
-        taken: the number of samples that all processes have taken so far.
-        captured: the samples that this process has taken.
+    Raises:
+        ValueError: if the batch holds no inputs, or they differ in shape.
     """
-
-    count: int
-    batches: Sequence[float]
-    input_key: Key | None = None
-    share: int = 0
-    shares: int = 1
-    largest: int = field(default=0, init=False)
-    taken: int = field(default=0, init=False)
-    _wanted: dict[tuple[int, int], int] = field(init=False)
-    _owed: int = field(default=0, init=False)
-    captured: CapturedSamples = field(default_factory=lambda: CapturedSamples([], [], []), init=False)
-    _shape: torch.Size = field(default=torch.Size(), init=False)
-
-    def __post_init__(self) -> None:
-        self._wanted = samples_per_batch(self.count, self.batches)
-
-    def offer(self, batch: Any, index: int, loader: int = 0) -> None:
-        """Take the wanted samples from a batch; later batches give those for which it is too small.
-
-        Args:
-            batch: a batch of this process.
-            index: the batch's number in its loader.
-            loader: the loader's number.
-
-        Raises:
-            ValueError: if the batch holds no input.
-        """
-        wanted = self._wanted.pop((loader, index), 0) + self._owed
-        if not wanted or self.taken >= self.count:
-            return
-        inputs = batch_entry(batch, input_key(batch, self.input_key))
-        self.largest = max(self.largest, len(inputs))
-        size = len(inputs) * self.shares
-        taken = min(wanted, size, self.count - self.taken)
-        self._owed = wanted - taken
-        if self.taken and inputs.shape[1:] != self._shape:
-            self._owed = wanted  # probes share their forwards, so they share a shape
-            return
-        if taken:
-            self._shape = inputs.shape[1:]
-            rows = [(2 * i + 1) * size // (2 * taken) for i in range(taken)]
-            rows_by_place = {
-                self.taken + i: row // self.shares for i, row in enumerate(rows) if row % self.shares == self.share
-            }
-            if rows_by_place:
-                picked = batch_rows(batch, torch.tensor(list(rows_by_place.values())), len(inputs), _CPU)
-                self.captured.batches.append(picked)
-                self.captured.sizes.append(len(rows_by_place))
-                self.captured.places.extend(rows_by_place)
-            self.taken += taken
+    shapes = shapes_of(inputs_at(batch, keys.input_of(batch)))
+    if len(set(shapes)) > 1:
+        raise ValueError(
+            f"A batch's inputs should share a shape. Found {sorted(set(shapes))}; let the dataset crop or resize them."
+        )
+    captured = CapturedSamples()
+    captured.add(batch, shapes[0], range(len(shapes)))
+    return captured
 
 
 def probes_of(
     captured: Sequence[CapturedSamples],
-    input_name: Key | None = None,
-    label_name: Key | None = None,
+    keys: BatchKeys = _LOOKS,
     count: int | None = None,
     numbers: tuple[int, ...] | None = None,
+    shape: Shape | None = None,
 ) -> Probes:
     """Join the samples of all processes, in the order of their places.
 
+    Probes share their forwards, so they share a shape: the one that most of the samples have.
+
     Args:
         captured: the samples that each process has captured.
-        input_name: see :func:`~lime_callback.probes.batch_entries.input_key`.
-        label_name: see :func:`~lime_callback.probes.batch_entries.label_key`.
+        keys: where the inputs and labels are.
         count: how many samples to keep, the first ones; ``None`` keeps all.
         numbers: the samples' numbers in the validation set, if they were chosen.
+        shape: of the samples to keep; ``None``: that of most.
 
     Raises:
-        ValueError: if there is no sample, or the inputs are missing or not floating point.
+        ValueError: if there is no sample, or the inputs are missing or no numbers.
     """
-    batches = [batch for part in captured for batch in part.batches]
-    if not batches:
+    sizes = Counter[Shape]()
+    for part in captured:
+        for own, size in zip(part.shapes, part.sizes, strict=True):
+            sizes[own] += size
+    if not sizes:
         raise ValueError(
             "`probes` are taken from validation batches. Found no batch with any sample in this validation."
         )
-    places = torch.tensor([place for part in captured for place in part.places])
-    batch = joined_batches(batches, [size for part in captured for size in part.sizes])
-    batch = batch_rows(batch, places.argsort(stable=True)[:count], len(places))
-    key, at = input_key(batch, input_name), label_key(batch, label_name)
-    inputs = batch_entry(batch, key)
-    if not inputs.is_floating_point():
+    shape = sizes.most_common(1)[0][0] if shape is None else shape
+    pieces = [piece for part in captured for piece in _pieces(part) if piece[2] == shape]
+    if not pieces:
+        raise ValueError(f"`probes` should have the shape {shape}. Found samples of {', '.join(map(str, sizes))}.")
+    batches, each, _ = zip(*pieces, strict=True)
+    keys = keys.pinned(batches[0])
+    place = keys.place
+    places = torch.tensor([place for own in each for place in own])
+    batch = joined_batches(batches, [len(own) for own in each], place)
+    batch = batch_rows(batch, places.argsort(stable=True)[:count], len(places), place=place)
+    inputs = inputs_at(batch, keys.input)
+    integer = None if inputs.is_floating_point() else inputs.dtype
+    if integer is torch.bool or inputs.is_complex():
         raise ValueError(
-            f"`input_key` should name floating-point images. Found {describe(inputs)}. Convert them by `.float()` in "
+            f"`input_key` should name images of real numbers. Found {describe(inputs)}. Convert them by `.float()` in "
             f"the dataset, or name another entry of the batch, {describe(batch)}."
         )
-    labels = batch_entry(batch, at) if at is not None else None
-    whole = labels is not None and not labels.is_floating_point() and labels.numel() == len(inputs)
-    return Probes(inputs, labels.reshape(-1).long() if whole and labels is not None else None, batch, key, numbers)
+    if integer is not None:
+        inputs = inputs.to(torch.float32 if integer.itemsize <= _EXACT else torch.float64)
+    at = keys.label_of(batch)
+    labels = labels_at(batch, at)
+    whole = isinstance(labels, Tensor) and not labels.is_floating_point() and labels.numel() == len(inputs)
+    return Probes(
+        inputs,
+        labels.reshape(-1).long() if whole else None,
+        batch,
+        keys.input,
+        None if numbers is None else tuple(numbers[i] for i in places.sort(stable=True).values[:count].tolist()),
+        at,
+        integer,
+        {other: size for other, size in sizes.items() if other != shape},
+    )
 
 
-def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
-    """Return how many samples to take from each batch, by loader and batch number, so that they spread evenly.
+def shapes_of(inputs: Any) -> list[Shape]:
+    """Return each sample's shape, of inputs ``[B, *dims]`` or a list of a tensor a sample."""
+    return [tuple(inputs.shape[1:])] * len(inputs) if isinstance(inputs, Tensor) else [tuple(x.shape) for x in inputs]
 
-    If no loader's length is known, the first batches give a sample each.
 
-    Args:
-        count: the number of samples.
-        batches: the number of batches of each loader; ``inf`` if it is unknown.
-    """
-    known = [(loader, i) for loader, size in enumerate(batches) if math.isfinite(size) for i in range(int(size))]
-    if not known:
-        known = [(loader, i) for i in range(count) for loader, size in enumerate(batches) if size][:count]
-    wanted: dict[tuple[int, int], int] = {}
-    for probe in range(count if known else 0):
-        place = known[(2 * probe + 1) * len(known) // (2 * count)]
-        wanted[place] = wanted.get(place, 0) + 1
-    return wanted
+def _pieces(part: CapturedSamples) -> Iterator[tuple[Any, list[int], Shape]]:
+    """Yield a process's batches, each with its samples' places and their shape."""
+    at = 0
+    for batch, size, shape in zip(part.batches, part.sizes, part.shapes, strict=True):
+        yield batch, part.places[at : at + size], shape
+        at += size

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 
-from lime_callback.probes.batch_entries import Key, batch_entry, batch_rows, input_key, label_key
-from lime_callback.probes.probe_samples import CapturedSamples, samples_per_batch
+from lime_callback.probes.batch_entries import labels_at
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.batch_rows import batch_rows
+from lime_callback.probes.even_collector import samples_per_batch
+from lime_callback.probes.probe_samples import CapturedSamples, Shape, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +27,7 @@ NEVER = float("inf")
 """The rank of a sample that is not wanted."""
 
 _CPU = torch.device("cpu")
+_LOOKS = BatchKeys()
 Ranked = tuple[float, int]
 """A sample's rank and number."""
 
@@ -95,8 +100,7 @@ class RankedSamples:
         choice: ranks the samples.
         batches: the number of batches of each validation loader; ``inf`` if it is unknown.
         outputs: returns the model's outputs for the samples of a batch; called only if the choice needs them.
-        input_name: see :func:`~lime_callback.probes.batch_entries.input_key`.
-        label_name: see :func:`~lime_callback.probes.batch_entries.label_key`.
+        keys: where in a batch the inputs and labels are.
         share: this process's share, counted from 0.
         shares: the number of shares.
         lockstep: whether all processes have to call ``outputs`` equally often.
@@ -109,8 +113,7 @@ class RankedSamples:
     choice: Choice
     batches: Sequence[float]
     outputs: Callable[[Any], Any]
-    input_name: Key | None = None
-    label_name: Key | None = None
+    keys: BatchKeys = _LOOKS
     share: int = 0
     shares: int = 1
     lockstep: bool = False
@@ -120,7 +123,8 @@ class RankedSamples:
     _passed: int = field(default=0, init=False)
     _left: float = field(default=math.inf, init=False)
     _planned: dict[tuple[int, int], int] | None = field(default=None, init=False)
-    _shape: torch.Size | None = field(default=None, init=False)
+    _shape: Shape | None = field(default=None, init=False)
+    _passed_over: Counter[Shape] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         if self.choice.candidates is not None:
@@ -139,29 +143,31 @@ class RankedSamples:
         Raises:
             ValueError: if the batch lacks the input or what the choice needs.
         """
-        key, at = input_key(batch, self.input_name), label_key(batch, self.label_name)
-        size = len(batch_entry(batch, key))
+        inputs = self.keys.inputs(batch)
+        if inputs is None:
+            return
+        self.keys = self.keys.pinned(batch)
+        size, shapes = len(inputs), shapes_of(inputs)
         self.largest = max(self.largest, size)
         first, self._passed = self._passed, self._passed + size
         rows, are_candidates = self._looked_at(size, index, loader)
-        if not rows:
+        # Probes share their forwards, so they share a shape.
+        shape = self._shape or (shapes[rows[0]] if rows else ())
+        fitting = [row for row in rows if shapes[row] == shape]
+        if are_candidates:
+            self._passed_over.update(shapes[row] for row in rows if shapes[row] != shape)
+        if not rows or not (fitting or self.lockstep):
             return
-        picked = batch_rows(batch, torch.tensor(rows), size)
+        rows, are_candidates = fitting or rows[:1], are_candidates and bool(fitting)
+        picked = batch_rows(batch, torch.tensor(rows), size, place=self.keys.place)
         numbers = [(first + row) * self.shares + self.share for row in rows]
-        labels = None if at is None else batch_entry(picked, at)
         outputs = None
         if self.choice.needs_outputs:
             outputs = self.outputs(picked)
             self.forwards += len(rows)
-        shape = batch_entry(picked, key).shape[1:]
-        if are_candidates and shape == (self._shape or shape):  # probes share their forwards, so they share a shape
-            row_of = dict(
-                zip(
-                    zip(self.choice.rank(Seen(numbers, labels, outputs)), numbers, strict=True),
-                    range(len(rows)),
-                    strict=True,
-                )
-            )
+        if are_candidates:
+            seen = Seen(numbers, labels_at(picked, self.keys.label_of(batch)), outputs)
+            row_of = dict(zip(zip(self.choice.rank(seen), numbers, strict=True), range(len(rows)), strict=True))
             self._take(row_of, picked, len(rows), shape)
 
     def standing(self) -> list[Ranked]:
@@ -170,14 +176,24 @@ class RankedSamples:
 
     def captured(self, chosen: Sequence[Ranked]) -> CapturedSamples:
         """Return this process's samples among those chosen of all processes; their places are those in ``chosen``."""
-        places = [place for place, sample in enumerate(chosen) if sample in self._kept]
-        return CapturedSamples([self._kept[chosen[place]] for place in places], [1] * len(places), places)
+        captured = CapturedSamples()
+        for place, sample in enumerate(chosen):
+            if sample in self._kept:
+                captured.add(self._kept[sample], self._shape or (), [place])
+        return captured
 
-    def _take(self, row_of: dict[Ranked, int], picked: Any, size: int, shape: torch.Size) -> None:
+    @property
+    def passed_over(self) -> dict[Shape, int]:
+        """How many candidates were left out since they have another shape than those before, by their shapes."""
+        return dict(self._passed_over)
+
+    def _take(self, row_of: dict[Ranked, int], picked: Any, size: int, shape: Shape) -> None:
         kept: dict[Ranked, Any] = {}
         for sample in self.choice.leading([*self._kept, *row_of]):
-            new = sample not in self._kept
-            kept[sample] = batch_rows(picked, torch.tensor([row_of[sample]]), size, _CPU) if new else self._kept[sample]
+            own = self._kept.get(sample)
+            if own is None:
+                own = batch_rows(picked, torch.tensor([row_of[sample]]), size, _CPU, self.keys.place)
+            kept[sample] = own
         self._kept = kept
         self._shape = shape if kept else self._shape
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 
-from lime_callback.checks.arguments import check_target
+from lime_callback.checks.arguments import check_target, check_wavelengths
 from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.explain_function import ExplainArguments
 from lime_callback.explaining.strategies import StrategyArguments
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import pinned_targets
-from lime_callback.probes import batch_entries
-from lime_callback.probes.probe_samples import CapturedSamples, Probes, probes_of
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.probe_samples import captured_batch, probes_of
 from lime_callback.summaries.aggregate import Aggregate
 from lime_callback.views import View
 from lime_callback.views.layout import Layout
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
+
+    from lime_callback.checks.entry_paths import Key as OutputKey
+    from lime_callback.probes.batch_entries import Key
+    from lime_callback.probes.probe_samples import Probes
 
 
 def explain_all(
@@ -40,9 +44,9 @@ def explain_all(
     background: Tensor | None = None,
     seed: int = 0,
     gate: float | None = None,
-    input_key: batch_entries.Key | None = None,
-    label_key: batch_entries.Key | None = None,
-    output_key: batch_entries.Key | None = None,
+    input_key: Key | None = None,
+    label_key: Key | None = None,
+    output_key: OutputKey | None = None,
     device: torch.device | str | None = None,
     **strategies: Unpack[StrategyArguments],
 ) -> Aggregate:
@@ -91,9 +95,14 @@ def explain_all(
     if not isinstance(view, View):
         raise TypeError(f"`view` should be a view, such as Superbands(). Found `view = {view!r}`.")
     target, layout, seed = check_target(target), Layout.of(layout), check_count("seed", seed, 0)
+    nm = check_wavelengths(wavelengths)
+    keys = BatchKeys(input_key, label_key, layout, None if nm is None else len(nm))
     aggregate, reasons = Aggregate(gate), list[str]()
     for batch in loader:
-        samples = _samples(batch, input_key, label_key, device)
+        samples = probes_of([captured_batch(batch, keys)], keys)
+        samples = samples if device is None else samples.to(torch.device(device))
+        if samples.integer is not None:
+            arguments = replace(arguments, forward=_in_their_dtype(forward, samples))
         layout.check(tuple(samples.inputs.shape), "the loader's batch")
         arguments.check_inputs(samples.inputs)
         features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=samples.batch)
@@ -122,13 +131,6 @@ def explain_all(
     return aggregate
 
 
-def _samples(
-    batch: Any,
-    input_key: batch_entries.Key | None,
-    label_key: batch_entries.Key | None,
-    device: torch.device | str | None,
-) -> Probes:
-    inputs = batch_entries.batch_entry(batch, batch_entries.input_key(batch, input_key))
-    everything = CapturedSamples([batch], [len(inputs)], list(range(len(inputs))))
-    samples = probes_of([everything], input_key, label_key)
-    return samples if device is None else samples.to(torch.device(device))
+def _in_their_dtype(forward: Callable[[Tensor], Any], samples: Probes) -> Callable[[Tensor], Any]:
+    """The forward for inputs in the dtype of a batch of integers, which are perturbed as floating-point numbers."""
+    return lambda x: forward(samples.as_given(x))

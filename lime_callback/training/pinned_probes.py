@@ -57,9 +57,7 @@ class PinnedProbes:
         if self.probes is None or (config.choice.anew and due and not rehearsal):
             choice, model = Evenly(1) if rehearsal else self.choice, partial(self.model, trainer, module)
             besides = 0 if rehearsal or self.background is not None else config.background
-            self.capture = Capture(
-                choice, self.ranks, model, besides, input_key=config.input_key, label_key=config.label_key
-            )
+            self.capture = Capture(choice, self.ranks, model, besides, config.keys)
 
     def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is wanted of it, see :meth:`~lime_callback.probes.capture.Capture.offer`."""

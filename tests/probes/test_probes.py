@@ -6,14 +6,11 @@ from collections import namedtuple
 import pytest
 import torch
 
-from lime_callback.probes.batch_entries import (
-    batch_rows,
-    input_key,
-    joined_batches,
-    label_key,
-    with_entry,
-)
-from lime_callback.probes.probe_samples import EvenCollector, probes_of, samples_per_batch
+from lime_callback.probes.batch_entries import with_entry
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.batch_rows import batch_rows, joined_batches
+from lime_callback.probes.even_collector import EvenCollector, samples_per_batch
+from lime_callback.probes.probe_samples import probes_of
 
 
 def collect(sizes, count, known=True, shares=1):
@@ -93,13 +90,6 @@ def test_images_of_another_shape_are_passed_over():
     assert probes_of([collector.captured]).inputs.shape == (3, 1, 4, 4)
 
 
-def test_integer_images_are_refused():
-    collector = EvenCollector(1, [1])
-    collector.offer({"image": torch.zeros(4, 3).long()}, 0)
-    with pytest.raises(ValueError, match=r"`input_key` should name floating-point images. Found a tensor of shape"):
-        probes_of([collector.captured])
-
-
 Pair = namedtuple("Pair", "image label")
 
 
@@ -114,8 +104,8 @@ Pair = namedtuple("Pair", "image label")
     ],
 )
 def test_keys_are_found_and_structures_kept(batch, image, label):
-    assert input_key(batch, None) == image
-    assert label_key(batch, None) == label
+    assert BatchKeys().input_of(batch) == image
+    assert BatchKeys().label_of(batch) == label
     rows = torch.tensor([3, 1])
     picked = batch_rows(batch, rows, 4)
     assert type(picked) is type(batch)

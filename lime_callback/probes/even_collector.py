@@ -1,0 +1,124 @@
+"""Takes samples spread evenly over the validation batches, in one pass."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.batch_rows import batch_rows
+from lime_callback.probes.probe_samples import CapturedSamples, Shape, shapes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CPU = torch.device("cpu")
+_LOOKS = BatchKeys()
+
+
+@dataclass
+class EvenCollector:
+    """Takes samples spread evenly over the validation batches, in one pass.
+
+    Batches of the same number in several processes are treated as one large batch: row ``r`` of process ``p`` is row
+    ``r * shares + p`` of it, as a distributed sampler deals samples. Together the processes so take the samples that a
+    single process would take from the large batches.
+
+    Samples of every shape are taken where they are wanted. What is still missing of the shape that most have had so far
+    comes from later batches.
+
+    Args:
+        count: the number of samples to take.
+        batches: the number of batches of each validation loader; ``inf`` if it is unknown.
+        keys: where in a batch the inputs are.
+        share: this process's share, counted from 0.
+        shares: the number of shares.
+
+    Attributes:
+        largest: the size of the largest batch from which samples were wanted.
+        captured: the samples that this process has taken.
+    """
+
+    count: int
+    batches: Sequence[float]
+    keys: BatchKeys = _LOOKS
+    share: int = 0
+    shares: int = 1
+    largest: int = field(default=0, init=False)
+    captured: CapturedSamples = field(default_factory=CapturedSamples, init=False)
+    _wanted: dict[tuple[int, int], int] = field(init=False)
+    _due: int = field(default=0, init=False)  # samples that should have been taken by now
+    _placed: int = field(default=0, init=False)
+    _taken: Counter[Shape] = field(default_factory=Counter, init=False)  # of all processes
+
+    def __post_init__(self) -> None:
+        self._wanted = samples_per_batch(self.count, self.batches)
+
+    def offer(self, batch: Any, index: int, loader: int = 0) -> None:
+        """Take the wanted samples from a batch; later batches give those for which it is too small.
+
+        Args:
+            batch: a batch of this process.
+            index: the batch's number in its loader.
+            loader: the loader's number.
+
+        Raises:
+            ValueError: if the batch holds no input.
+        """
+        wanted = self._wanted.pop((loader, index), 0)
+        self._due += wanted
+        missing = self._due - max(self._taken.values(), default=0)
+        inputs = self.keys.inputs(batch) if wanted or missing > 0 else None
+        if inputs is None:
+            return
+        self.keys = self.keys.pinned(batch)
+        self.largest = max(self.largest, len(inputs))
+        shapes = shapes_of(inputs)
+        by_shape: dict[Shape, list[tuple[int, int]]] = {}
+        for place, row in enumerate(self._rows(shapes, wanted, missing), self._placed):
+            self._placed += 1
+            shape = shapes[min(row // self.shares, len(shapes) - 1)]
+            self._taken[shape] += 1
+            if row % self.shares == self.share:
+                by_shape.setdefault(shape, []).append((row // self.shares, place))
+        for shape, picked in by_shape.items():
+            rows, places = zip(*picked, strict=True)
+            own = batch_rows(batch, torch.tensor(rows), len(inputs), _CPU, self.keys.place)
+            self.captured.add(own, shape, places)
+
+    def _rows(self, shapes: list[Shape], wanted: int, missing: int) -> list[int]:
+        """Return the rows to take of all processes' batches together, for inputs of these shapes in this one."""
+        size = len(shapes) * self.shares
+        most = self._taken.most_common(1)[0][0] if self._taken else shapes[0]
+        if set(shapes) == {most}:
+            return _evenly(min(missing, size), size)
+        rows = _evenly(min(wanted, size), size)
+        others = [row for row in range(size) if shapes[row // self.shares] == most and row not in rows]
+        return rows + others[: max(0, missing - len(rows))]
+
+
+def _evenly(count: int, size: int) -> list[int]:
+    return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+
+def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
+    """Return how many samples to take from each batch, by loader and batch number, so that they spread evenly.
+
+    If no loader's length is known, the first batches give a sample each.
+
+    Args:
+        count: the number of samples.
+        batches: the number of batches of each loader; ``inf`` if it is unknown.
+    """
+    known = [(loader, i) for loader, size in enumerate(batches) if math.isfinite(size) for i in range(int(size))]
+    if not known:
+        known = [(loader, i) for i in range(count) for loader, size in enumerate(batches) if size][:count]
+    wanted: dict[tuple[int, int], int] = {}
+    for probe in range(count if known else 0):
+        place = known[(2 * probe + 1) * len(known) // (2 * count)]
+        wanted[place] = wanted.get(place, 0) + 1
+    return wanted

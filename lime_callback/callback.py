@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lime_callback.checks.entry_paths import Key as OutputKey
 from lime_callback.comparing.drift import RELEVANT, Drift
 from lime_callback.comparing.reference import ReferenceRow
 from lime_callback.explaining.explanation import Explanation
@@ -135,8 +136,10 @@ class LimeCallback(Hooks):
             Arguments that do not fit the data raise before training starts, either way.
         seed: of the designs, of the random orders and of the random sets.
         name: of the callback: first part of all metrics and tags, and its folder in the run's folder.
-        input_key: the batch's entry with the images; ``None`` looks for it.
-        label_key: the batch's entry with the labels; ``None`` looks for it.
+        input_key: the batch's entry with the images: its name or number, a path such as ``"image.S2"`` or ``(0, 1)``,
+            or a function of the batch; ``None`` takes the one that fits the layout and the wavelengths. Integers are
+            perturbed as floating-point numbers, and the model gets the nearest ones, in the dtype of the batch.
+        label_key: the batch's entry with the labels, in the same ways; ``None`` looks for it.
         output_key: the prediction in the model's output: a key, a place, an attribute, or a path of these,
             ``"head.logits"`` or ``("head", "logits")``; ``None`` looks for it.
         forward: for models that need more than the image: a function that takes the LightningModule and a batch of the
@@ -182,7 +185,7 @@ class LimeCallback(Hooks):
         name: str = "lime",
         input_key: Key | None = None,
         label_key: Key | None = None,
-        output_key: Key | None = None,
+        output_key: OutputKey | None = None,
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         # By their names and all at once: an argument is named here, where it is checked, and where it is used.

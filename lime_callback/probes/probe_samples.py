@@ -88,6 +88,17 @@ class Probes:
             None if self.label_key is None else key_text(self.label_key), classes, tuple(self.passed_over.items()),
         )  # fmt: skip
 
+    def passed_over_text(self, wanted: int) -> str:
+        """Say that samples of other shapes were passed over, and how many of those ``wanted`` remain; or nothing."""
+        if not self.passed_over:
+            return ""
+        count, others = sum(self.passed_over.values()), ", ".join(map(str, list(self.passed_over)[:3]))
+        return (
+            f"explains {len(self)} of {wanted} samples, of shape {tuple(self.inputs.shape[1:])}, which most have. "
+            f"Passed over {count} of other shapes, such as {others}, since samples that share a forward share a shape; "
+            "let the dataset crop or resize them, or choose others by `probes=[...]`."
+        )
+
     def truth(self) -> Tensor | None:
         """Return the batch's labels, unchanged, on the CPU: one for each sample, or a row for each, ``[P, K]``.
 

@@ -14,6 +14,7 @@ from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.training.first_sample import first_sample, has_validation
 from lime_callback.training.logged_metrics import measured_metrics, settled_texts, stand_ins
 from lime_callback.training.probe_session import ProbeSession
+from lime_callback.training.trainer_facts import evaluated_batches
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
@@ -91,7 +92,8 @@ class Hooks(Callback):
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Capture the probes, before a validation step can write into the batch."""
-        batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
+        counts = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
+        batches = evaluated_batches(trainer, counts)
         session = self._outside if trainer.state.fn == "validate" else self._validation
         if session is not None:
             session.pinned.offer(batches, batch, batch_idx, dataloader_idx)
@@ -136,7 +138,8 @@ class Hooks(Callback):
     ) -> None:
         """Capture the probes of the test set."""
         if self._outside is not None:
-            self._outside.pinned.offer(trainer.num_test_batches, batch, batch_idx, dataloader_idx)
+            batches = evaluated_batches(trainer, trainer.num_test_batches)
+            self._outside.pinned.offer(batches, batch, batch_idx, dataloader_idx)
 
     def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""

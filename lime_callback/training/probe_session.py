@@ -234,6 +234,8 @@ class ProbeSession:
                 self.console.remark(none, key="none")
             else:
                 self._pin(probes)
+                if probes.passed_over:
+                    self.console.once(probes.passed_over_text(self.config.probes), key="shapes")
                 self.pinned.background = self.pinned.background or capture.background(probes)
         return ready
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def run_folder(trainer: Any) -> Path:
@@ -65,6 +68,18 @@ def is_last_explained(trainer: Any, epoch: int, every_n_epochs: int) -> bool:
         return True
     most = -1 if trainer.max_epochs is None else trainer.max_epochs
     return bool(0 <= most < epoch + every_n_epochs)
+
+
+def evaluated_batches(trainer: Any, counts: Sequence[float]) -> list[float]:
+    """How many batches each loader of a validation or test gives: ``counts``, unless loaders give batches together.
+
+    A ``CombinedLoader`` of another mode than ``"sequential"`` gives batches of all its loaders at once, under number 0.
+    """
+    loader = getattr(getattr(trainer, "_evaluation_loop", None), "_combined_loader", None)
+    mode = getattr(loader, "_mode", "sequential")
+    if mode == "sequential" or not counts:
+        return list(counts)
+    return [min(counts) if mode == "min_size" else max(counts)]
 
 
 def validation_size(trainer: Any) -> int | None:

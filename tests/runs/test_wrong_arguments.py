@@ -408,7 +408,6 @@ def item(**parts):
 
 TENSORS = {"pack": lambda x, y, i: x}
 NO_LABELS = {"unpack": lambda b: (b, torch.zeros(len(b)).long())}
-RAW = {"pack": lambda x, y, i: ((x * 10).to(torch.uint8), y)}
 TO_FLOAT = {"unpack": lambda b: (b[0].float(), b[1])}
 NAMED = {"pack": item(image=lambda x, y, i: x, label=lambda x, y, i: y, place=lambda x, y, i: (y % 2).expand(12, 12))}
 BY_NAME = {"unpack": lambda b: (b["image"], b["label"])}
@@ -480,7 +479,7 @@ def data_case(name, kind, message, /, *, model=None, data=None, **settings):
             model=NO_LABELS,
             data=TENSORS,
         ),
-        data_case("input_key of the labels", V, "`input_key` should name floating-point images.*int64", input_key=1),
+        data_case("input_key of the labels", V, "`layout = 'CHW'` describes samples with 3 axes.*shape", input_key=1),
         data_case(
             "label_key of no name",
             V,
@@ -501,7 +500,11 @@ def data_case(name, kind, message, /, *, model=None, data=None, **settings):
         ),
         data_case("output_key of a tensor", V, "`output_key` should name.*Leave `output_key` out", output_key="main"),
         data_case(
-            "integer images", V, "`input_key` should name floating-point images.*uint8", model=TO_FLOAT, data=RAW
+            "images of booleans",
+            V,
+            "`input_key` should name images of real numbers.*bool",
+            model=TO_FLOAT,
+            data={"pack": lambda x, y, i: (x > 0, y)},
         ),
         data_case(
             "images with NaN",

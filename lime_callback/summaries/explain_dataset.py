@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
 
-from lime_callback.checks.arguments import check_target, check_wavelengths
+from lime_callback.checks.arguments import check_target
 from lime_callback.checks.numbers import check_count
+from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.explaining.explain_function import ExplainArguments
 from lime_callback.explaining.strategies import StrategyArguments
 from lime_callback.forwards.batched_forwards import unperturbed_outputs

@@ -18,7 +18,6 @@ from lime_callback.outputs.output_kinds import (
     targets_of,
 )
 from lime_callback.outputs.segmentation_reducers import Reducer
-from lime_callback.probes.batch_entries import batch_entry, label_key
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
 from lime_callback.views.watch_borders import cut_at_watches
@@ -119,8 +118,7 @@ class PinnedView:
         if config.auto_output:
             self.scale = self.scale or scale_of(self.kind, own, config.layout, regions=pinned is not None)
             if self.scale == "ClassRegion()":
-                at = label_key(probes.batch, config.label_key)
-                check_pixel_labels(None if at is None else batch_entry(probes.batch, at))
+                check_pixel_labels(probes.label_entry)
         if self.targets is None:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()

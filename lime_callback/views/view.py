@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.views.features import Features
+    from lime_callback.views.inputs.joined import InputPart
 
 
 class View(ABC):
@@ -35,6 +36,7 @@ class View(ABC):
         layout: str | Layout = "CHW",
         wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         batch: Mapping[str, Any] | Sequence[Any] | None = None,
+        parts: tuple[InputPart, ...] = (),
     ) -> Features:
         """Cut ``inputs`` into features.
 
@@ -44,6 +46,7 @@ class View(ABC):
             wavelengths: of the channels, in nm; a view's own wavelengths come first.
             batch: further entries of the batch that the inputs come from, one row an input, for masks named by their
                 key, or by their place in a tuple or a list.
+            parts: where each of several inputs lies in ``inputs``, which join them.
 
         Returns:
             Features on the inputs' device.
@@ -52,7 +55,7 @@ class View(ABC):
             ValueError: if the inputs and the view's settings do not fit.
             TypeError: if the inputs are no tensor.
         """
-        return self.cut(ViewInputs(inputs, Layout.of(layout), wavelengths, batch))
+        return self.cut(ViewInputs(inputs, Layout.of(layout), wavelengths, batch, parts))
 
     def cut(self, given: ViewInputs) -> Features:
         """The view's own part of :meth:`features`.

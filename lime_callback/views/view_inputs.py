@@ -19,6 +19,7 @@ from lime_callback.views.user_masks import find_user_mask
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lime_callback.views.inputs.joined import InputPart
     from lime_callback.views.layout import Layout
 
 
@@ -31,6 +32,7 @@ class ViewInputs:
         layout: the axes of one input.
         wavelengths: those given to the callback, as they came.
         batch: further entries of the batch.
+        parts: where each of several inputs lies in the joined one, see :mod:`~lime_callback.views.inputs.joined`.
 
     Raises:
         TypeError: if the inputs are no tensor.
@@ -41,6 +43,7 @@ class ViewInputs:
     layout: Layout
     wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None
     batch: Mapping[str, Any] | Sequence[Any] | None
+    parts: tuple[InputPart, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Tensor):
@@ -81,7 +84,9 @@ class ViewInputs:
 
     def cut_by(self, features: Callable[..., Features]) -> Features:
         """What another view's ``features`` gives for the same inputs."""
-        return features(self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch)
+        return features(
+            self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch, parts=self.parts
+        )
 
     def labelled(
         self, labels: Tensor, names: Sequence[str], *, per_input: bool = False, numbers: Sequence[int] | None = None

@@ -69,6 +69,7 @@ class LimeCallback(Hooks):
     Args:
         views: a view or several. ``None`` takes ``Superpixels()``, and ``Superbands()`` too when wavelengths are given.
             Samples without pixels get ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
+            Several inputs get ``PerInput()``, a view each, and ``WholeInputs()``, a feature each.
         wavelengths: one for each channel, in nm, in any order; or by their unit, ``{"um": values}``,
             ``{"angstrom": values}`` or ``{"cm-1": values}``, which become nm.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
@@ -138,7 +139,9 @@ class LimeCallback(Hooks):
         name: of the callback: first part of all metrics and tags, and its folder in the run's folder.
         input_key: the batch's entry with the images: its name or number, a path such as ``"image.S2"`` or ``(0, 1)``,
             or a function of the batch; ``None`` takes the one that fits the layout and the wavelengths. Integers are
-            perturbed as floating-point numbers, and the model gets the nearest ones, in the dtype of the batch.
+            perturbed as floating-point numbers, and the model gets the nearest ones, in the dtype of the batch. A
+            list, ``["hsi", "lidar"]``, names several inputs, which are explained together: the model gets them in this
+            order, ``module(hsi, lidar)``, unless there is a ``forward``.
         label_key: the batch's entry with the labels, in the same ways; ``None`` looks for it.
         output_key: the prediction in the model's output: a key, a place, an attribute, or a path of these,
             ``"head.logits"`` or ``("head", "logits")``; ``None`` looks for it.
@@ -183,7 +186,7 @@ class LimeCallback(Hooks):
         on_error: Literal["warn", "raise"] = "warn",
         seed: int = 0,
         name: str = "lime",
-        input_key: Key | None = None,
+        input_key: Key | list[Key] | None = None,
         label_key: Key | None = None,
         output_key: OutputKey | None = None,
         forward: Callable[[Any, Any], Any] | None = None,

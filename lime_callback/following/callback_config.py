@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,15 +18,16 @@ from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.targets import check_output
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.probe_choices import resolve_choice
+from lime_callback.probes.several_inputs import SeveralInputs
 from lime_callback.sampling.background_baselines import Background, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
-from lime_callback.views import Superbands, Superpixels, View
+from lime_callback.views import PerInput, Superbands, Superpixels, View, WholeInputs
 from lime_callback.views.layout import Layout
 from lime_callback.views.view import check_views
 from lime_callback.views.watch import check_watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from lime_callback.checks.entry_paths import Key as OutputKey
     from lime_callback.following.physical_inputs import ToPhysical
@@ -85,7 +87,11 @@ class CallbackConfig:
             TypeError: if an argument is of another kind.
         """
         wavelengths, layout = check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
-        views = check_views(given["views"], _usual_views(layout, wavelengths))
+        input_key = _input_key(given["input_key"], layout, wavelengths)
+        usual = (
+            [PerInput(), WholeInputs()] if isinstance(input_key, SeveralInputs) else _usual_views(layout, wavelengths)
+        )
+        views = check_views(given["views"], usual)
         watches = check_watches(given["watch"])
         for view in views:
             view.check_run(layout)
@@ -125,7 +131,7 @@ class CallbackConfig:
             on_error=check.check_one_of("on_error", given["on_error"], ("warn", "raise")),
             seed=check_count("seed", given["seed"], 0),
             name=check.check_name("name", given["name"]),
-            input_key=check.check_batch_key("input_key", given["input_key"]),
+            input_key=input_key,
             label_key=check.check_batch_key("label_key", given["label_key"]),
             output_key=check.check_key("output_key", given["output_key"]),
             forward=check.check_forward(given["forward"]),
@@ -159,6 +165,30 @@ class CallbackConfig:
     def probes(self) -> int:
         """How many samples are explained, at most."""
         return self.choice.count
+
+
+def _input_key(value: Any, layout: Layout, wavelengths: Any) -> Any:
+    """Where the inputs are; a list names several, which the model takes together.
+
+    Raises:
+        ValueError: if a list holds fewer than two different keys, or wavelengths are given to all inputs.
+        TypeError: if a key is of another kind.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, (str, tuple)):
+        return check.check_batch_key("input_key", value)
+    keys = tuple(check.check_batch_key("input_key", key) for key in value)
+    if len(keys) < 2 or len(set(keys)) < len(keys):
+        raise ValueError(
+            "`input_key` should name at least two different inputs where it is a list, such as ['hsi', 'lidar']. Found "
+            f"`input_key = {list(value)!r}`; name one input without a list."
+        )
+    if wavelengths is not None:
+        raise ValueError(
+            "`wavelengths` should belong to an input where there are several. Found `wavelengths` beside `input_key = "
+            f"{list(value)!r}`; give them to that input's view: "
+            f"`views=PerInput({{{keys[0]!r}: Superbands(wavelengths=...)}})`."
+        )
+    return SeveralInputs(keys, layout)
 
 
 def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:

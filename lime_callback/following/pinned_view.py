@@ -98,7 +98,9 @@ class PinnedView:
         layout.check(tuple(inputs.shape), "the validation batch")
         check_inputs(inputs)
         batch = probes.batch
-        whole = self.view.features(inputs, layout=layout, wavelengths=config.wavelengths, batch=batch).to("cpu")
+        whole = self.view.features(
+            inputs, layout=layout, wavelengths=config.wavelengths, batch=batch, parts=probes.parts
+        ).to("cpu")
         whole.check(tuple(inputs.shape))
         own = getattr(self.view, "wavelengths", None)
         nm = config.wavelengths if own is None else own

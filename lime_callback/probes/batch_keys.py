@@ -152,7 +152,8 @@ class BatchKeys:
 
     def _found_label(self, batch: Any) -> Key | None:
         key = self.input_of(batch)
-        place = Place() if callable(key) else place_of(key)
+        last = getattr(key, "last_place", None)  # of several inputs
+        place = last(batch) if last else Place() if callable(key) else place_of(key)
         # From the outermost level on, since the inputs may lie in a tuple of their own.
         for depth in range(max(1, len(place))):
             around = Place(place[:depth])

@@ -69,11 +69,14 @@ class ModelWrapper:
         """
         self.count.inputs += len(x)
         x = self.probes.as_given(x)
-        batch = self.probes.inputs_with(x) if self.forward is None else self.probes.batch_with(x, rows)
+        given: tuple[Any, ...] = self.probes.arguments_with(x)
+        if self.forward is not None:
+            given = (self.module, self.probes.batch_with(x, rows))
         with self.context():
             try:
-                output = self.module(batch) if self.forward is None else self.forward(self.module, batch)
+                output = self.module(*given) if self.forward is None else self.forward(*given)
             except Exception as error:
-                error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {describe(batch)}.")
+                found = " and ".join(map(describe, given if self.forward is None else given[1:]))
+                error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {found}.")
                 raise
         return output_tensor(output, self.output_key, len(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,9 +14,13 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.probes.batch_entries import Key, batch_entry, inputs_at, key_text, labels_at, place_of, with_entry
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
+from lime_callback.probes.several_inputs import SeveralInputs
+from lime_callback.views.inputs.joined import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from lime_callback.views.inputs.joined import InputPart
 
 Shape = tuple[int, ...]
 _LOOKS = BatchKeys()
@@ -124,11 +129,24 @@ class Probes:
         Raises:
             ValueError: if the inputs are no entry of the batch.
         """
+        if isinstance(self.key, SeveralInputs):
+            return self.key.put(batch_rows(self.batch, rows, len(self)), x, self.parts)
         if callable(self.key):
             return with_entry(self.batch, self.key, x)
         place = place_of(self.key)
         batch = batch_rows(self.batch, rows, len(self), place=place)
         return with_entry(batch, self.key, self.inputs_with(x))
+
+    @cached_property
+    def parts(self) -> tuple[InputPart, ...]:
+        """Where each of several inputs lies in ``inputs``, which join them; empty if there is one."""
+        return self.key.parts(self.batch) if isinstance(self.key, SeveralInputs) else ()
+
+    def arguments_with(self, x: Tensor) -> tuple[Any, ...]:
+        """Return ``x`` [m, *dims] as the module takes it: its only argument, or one for each of several inputs."""
+        if isinstance(self.key, SeveralInputs):
+            return tuple(split(x, self.parts, self.key.layout).values())
+        return (self.inputs_with(x),)
 
     def inputs_with(self, x: Tensor) -> Any:
         """Return ``x`` [m, *dims] as the batch holds its inputs: a tensor, or a list with one for each sample."""

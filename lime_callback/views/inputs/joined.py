@@ -7,7 +7,6 @@ known of one image, perturbations and baselines and pictures, holds for several 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from torch import Tensor
 from lime_callback.views.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,19 @@ class InputPart:
     layout: Layout
     dtype: torch.dtype
 
-    def of(self, joined: Tensor) -> Tensor:
-        """This input as the model gets it, ``[B, *dims]``, of the joined image ``[B, C, H, W]``."""
-        planes = joined[:, self.start : self.stop]
+    def of(self, image: Tensor) -> Tensor:
+        """This input as the model gets it, ``[B, *dims]``, of the joined ``[B, C, H, W]``; integers the nearest."""
+        planes = image[:, self.start : self.stop]
         rows, columns = (
-            _firsts(own, whole, joined.device) for own, whole in zip(self.size, joined.shape[2:], strict=True)
+            _firsts(own, whole, image.device) for own, whole in zip(self.size, image.shape[2:], strict=True)
         )
         if rows is not None:
             planes = planes.index_select(2, rows)
         if columns is not None:
             planes = planes.index_select(3, columns)
+        if planes.is_floating_point() and not self.dtype.is_floating_point:
+            bounds = torch.iinfo(self.dtype)
+            planes = planes.round().clamp(bounds.min, bounds.max)
         return self.layout.restore(planes).to(self.dtype).contiguous()
 
     def onto(self, labels: Tensor, size: tuple[int, int]) -> Tensor:
@@ -67,10 +69,12 @@ def join(inputs: Mapping[str, Tensor], layout: Layout) -> tuple[Tensor, tuple[In
         layout: the axes of those with as many axes as it names; others have the usual ones, ``C``, ``HW``, ``CHW``.
 
     Returns:
-        The joined image ``[B, C, H, W]``, of a dtype that holds all of them, and where each input lies in it.
+        The joined image ``[B, *dims]`` in this layout, of a dtype that holds all of them, and where each input lies in
+        it.
 
     Raises:
-        ValueError: if their numbers of samples differ, or an input has no usual layout.
+        ValueError: if their numbers of samples differ, an input has no usual layout, or the layout lacks an axis of the
+            joined image.
     """
     counts = {name: len(x) for name, x in inputs.items()}
     if len(set(counts.values())) > 1:
@@ -89,17 +93,24 @@ def join(inputs: Mapping[str, Tensor], layout: Layout) -> tuple[Tensor, tuple[In
     parts, start = [], 0
     for name, x in planes.items():
         height, width = x.shape[2:]
-        parts.append(
-            InputPart(name, start, start + x.shape[1], (height, width), layouts[name], inputs[name].dtype)
-        )
+        parts.append(InputPart(name, start, start + x.shape[1], (height, width), layouts[name], inputs[name].dtype))
         start += x.shape[1]
-    joined = [_spread(x, (size[0], size[1])).to(kind) for x in planes.values()]
-    return torch.cat(joined, dim=1), tuple(parts)
+    image = torch.cat([_spread(x, (size[0], size[1])).to(kind) for x in planes.values()], dim=1)
+    lacking = [
+        axis for axis, length in zip("CHW", image.shape[1:], strict=True) if length > 1 and axis not in layout.axes
+    ]
+    if lacking:
+        raise ValueError(
+            f"`layout` should name the axes of several inputs together, such as 'CHW'. Found `layout = "
+            f"{layout.axes!r}`, which has no {' and no '.join(lacking)}."
+        )
+    return layout.restore(image).contiguous(), tuple(parts)
 
 
-def split(joined: Tensor, parts: Sequence[InputPart]) -> dict[str, Tensor]:
-    """The inputs that :func:`join` joined, by their names."""
-    return {part.name: part.of(joined) for part in parts}
+def split(joined: Tensor, parts: Sequence[InputPart], layout: Layout) -> dict[str, Tensor]:
+    """The inputs that :func:`join` joined in this layout, by their names."""
+    image = layout.canonical(joined)
+    return {part.name: part.of(image) for part in parts}
 
 
 def _layout(x: Tensor, layout: Layout) -> Layout:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from lime_callback.checks.arguments import check_name
-from lime_callback.views.features import Features
 from lime_callback.views.superbands import Superbands
 from lime_callback.views.superpixels import Superpixels
 from lime_callback.views.view import View
 
 if TYPE_CHECKING:
+    from lime_callback.views.features import Features
     from lime_callback.views.inputs.joined import InputPart
     from lime_callback.views.view_inputs import ViewInputs
 
@@ -27,7 +27,7 @@ class PerInput(View):
     hyperspectral image with a superpixel of the LiDAR's heights.
 
     Args:
-        views: from the input's name, as ``input_key`` has it, to its view. An input without one gets
+        views: from the input's name or number, as ``input_key`` has it, to its view. An input without one gets
             ``Superpixels(n_segments=16)`` if it has pixels, and else ``Superbands(None)``, an element each.
         name: of the view, in metrics and pictures.
 
@@ -36,7 +36,7 @@ class PerInput(View):
         ValueError: if the name is empty or holds a slash.
     """
 
-    views: Mapping[str, View] = field(default_factory=dict)
+    views: Mapping[str | int, View] = field(default_factory=dict)
     name: str = "per_input"
 
     def __post_init__(self) -> None:
@@ -46,6 +46,7 @@ class PerInput(View):
                 "`views` should be a dictionary from an input's name to its view, such as {'hsi': Superbands()}. Found "
                 f"{self.views!r}."
             )
+        object.__setattr__(self, "views", {str(name): view for name, view in self.views.items()})
 
     def cut(self, given: ViewInputs) -> Features:
         """Cut each input, see :meth:`View.cut`.
@@ -61,7 +62,9 @@ class PerInput(View):
                 f"`views` should be named as the inputs are. Found {', '.join(map(repr, unknown))}, and the inputs "
                 f"{', '.join(repr(part.name) for part in parts)}."
             )
-        images, laid, names, per_input = given.images, [], [], False
+        images, per_input = given.images, False
+        laid: list[torch.Tensor] = []
+        names: list[str] = []
         for part in parts:
             own = self._features(part, given)
             labels = part.onto(own.canonical.long(), (images.shape[2], images.shape[3]))

@@ -27,7 +27,7 @@ def test_what_is_joined_is_split_again_to_the_bit(parts, seed):
 
     joined, where = join(inputs, CHW)
 
-    again = split(joined, where)
+    again = split(joined, where, CHW)
     assert list(again) == list(inputs)
     assert all(torch.equal(again[name], x) and again[name].dtype == x.dtype for name, x in inputs.items())
 
@@ -44,7 +44,7 @@ def test_a_feature_hides_the_same_elements_of_its_input_as_its_own_view_says():
     features = PerInput(views).features(joined, parts=parts)
 
     assert [name.split()[0] for name in features.names] == ["hsi"] * 3 + ["lidar"] * 4
-    masks = split(features.mask.expand(joined.shape), parts)
+    masks = split(features.mask.expand(joined.shape), parts, CHW)
     for name, offset in (("hsi", 0), ("lidar", 3)):
         own = views[name].features(inputs[name])
         # Labels are cast to the input's floats by `split`.

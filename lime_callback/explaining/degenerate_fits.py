@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lime_callback.checks import extension_points
 from lime_callback.outputs.segmentation_reducers import Reducer
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from lime_callback.explaining.strategies import Strategies
     from lime_callback.forwards.batched_forwards import Unperturbed
+    from lime_callback.sampling.locality_kernels import Kernel
+    from lime_callback.surrogates.fitted_rows import Samples
     from lime_callback.surrogates.fitting import Fit
     from lime_callback.views.features import Features
 
@@ -26,47 +30,55 @@ _ADVISED = 64
 _CONSTANT = "the output does not change with any perturbation"
 
 
-def check_outputs(whole: Tensor, outputs: Tensor) -> None:
-    """Raise if a model's outputs are not finite.
+def check_outputs(whole: Tensor, samples: Samples, kernel: Kernel) -> None:
+    """Raise if a model's outputs are not finite, or a kernel's weights are none.
 
     Args:
         whole: outputs for the unperturbed inputs, ``[B, K]``.
-        outputs: outputs for their perturbations, ``[B, n, T]``.
+        samples: outputs for their perturbations, and their weights.
+        kernel: what weighed them.
 
     Raises:
-        ValueError: if one is NaN or infinite.
+        ValueError: if an output is NaN or infinite, or a weight is not finite and at least 0.
     """
-    _raise_if_broken(_broken(whole, outputs).tolist(), outputs.shape[1])
+    _raise_if_broken(_broken(whole, samples.outputs).tolist(), samples.outputs.shape[1])
+    extension_points.check_values(
+        kernel, None, [[count] for count in extension_points.flaws(samples.weights)[0].tolist()]
+    )
 
 
 def fit_problems(
-    whole: Tensor, outputs: Tensor, fitted: Fit, features: Features
+    whole: Tensor, samples: Samples, fitted: Fit, features: Features, settings: Strategies
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Find the inputs whose fit explains nothing, and those whose fit tells little.
 
     Args:
         whole: outputs for the unperturbed inputs, ``[B, K]``.
-        outputs: outputs for their perturbations, ``[B, n, T]``.
+        samples: outputs for their perturbations, and their weights.
         fitted: the surrogates that were fitted to them.
         features: the inputs' features.
+        settings: with the kernel and the surrogate, for errors that name them.
 
     Returns:
         The reason of each degenerate fit, and that of each other weak one, by the input's number.
 
     Raises:
-        ValueError: if an output is NaN or infinite.
+        ValueError: if an output is NaN or infinite, or a weight, a coefficient or a score is.
     """
+    outputs = samples.outputs
     constant, zero = fitted.constant.any(1), (fitted.coefficients == 0).all(-1).any(1)
-    facts = (constant, zero, features.present.sum(1), fitted.freedom, fitted.effective_rows)
+    flaws = extension_points.flaws(samples.weights, fitted.coefficients, fitted.score)
+    facts = (*flaws, constant, zero, features.present.sum(1), fitted.freedom, fitted.effective_rows)
     dtype = fitted.spread.dtype
     columns = [_broken(whole, outputs).to(dtype), *(fact.to(dtype).expand(len(outputs)).unsqueeze(1) for fact in facts)]
     read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
     _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
+    extension_points.check_values(settings.kernel, settings.surrogate, [row[2:5] for row in read])
     nothing: dict[int, str] = {}
     few: dict[int, tuple[float, float]] = {}  # number of features, number of effective rows
     scarce: dict[int, tuple[float, float]] = {}
-    for b, (_, _, is_constant, is_zero, d, freedom, rows) in enumerate(read):
+    for b, (is_constant, is_zero, d, freedom, rows) in enumerate(row[5:] for row in read):
         if is_constant:
             nothing[b] = _CONSTANT
         elif freedom == 0:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lime_callback.checks import extension_points
 from lime_callback.explaining.degenerate_fits import check_outputs, degenerate_because, fit_problems
 from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
 from lime_callback.explaining.explanation import Explanation
@@ -28,7 +29,7 @@ from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
 from lime_callback.outputs.targets import Target, scaled_outputs, select_targets
 from lime_callback.sampling.designs import draw_designs, used_rows
-from lime_callback.sampling.hidden_values import hidden_in_rows, row_weights
+from lime_callback.sampling.hidden_values import DrawnSamples, hidden_in_rows, row_weights
 from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import fit
@@ -185,6 +186,8 @@ def perturbations(batch: _Batch) -> Perturbations:
         draw_designs(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked
     )
     hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
+    if not isinstance(hidden, DrawnSamples):
+        hidden = extension_points.hidden_values(baseline, hidden, batch.inputs)
     rows, group = used_rows(settings.design, asked.period, features.most, batch.used)
     perturber = PerturbedInputs(batch.inputs, hidden_in_rows(hidden, rows), features, design[:, rows])
     return Perturbations(perturber, group, asked.period)
@@ -248,7 +251,7 @@ def _conclude(
     perturber, features = rows.perturber, batch.features
     samples = weighted_samples(batch.settings, rows, outputs)
     fitted = _fit(batch.settings, samples, whole)
-    degenerate, weak = fit_problems(whole, samples.outputs, fitted, features)
+    degenerate, weak = fit_problems(whole, samples, fitted, features, batch.settings)
     prediction = whole.gather(1, targets)
     explanation = Explanation(
         **attributes_of_fit(fitted, outputs.dtype, prediction),
@@ -273,14 +276,15 @@ def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor)
     weights = row_weights(settings.kernel, perturber.inputs, perturber.hidden, perturber.features, design)
     outputs = outputs.view(len(perturber.inputs), n, -1)
     some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
-    return Samples(design, weights, outputs, rows.group, chance=some, period=period if period < n else None)
+    again = period if period < n else None
+    return Samples(design, weights, outputs, rows.group, some, again, settings.surrogate.efficient)
 
 
 def _fit(settings: Strategies, samples: Samples, whole: Tensor) -> Fit:
     try:
         return fit(settings.surrogate, samples)
     except Exception:
-        check_outputs(whole, samples.outputs)  # which may be why
+        check_outputs(whole, samples, settings.kernel)  # which may be why
         raise
 
 

@@ -50,6 +50,7 @@ def save(explanation: Any, path: str | os.PathLike[str]) -> None:
         "strategies": explanation.strategies,
         "group": explanation.samples.group if explanation.samples is not None else 1,
         "chance": explanation.samples is not None and explanation.samples.chance,
+        "efficient": explanation.samples is not None and explanation.samples.efficient,
         "period": None if explanation.samples is None else explanation.samples.period,
     }
     with replacing(Path(path)) as file:
@@ -106,6 +107,7 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
             k.removeprefix("samples_"): arrays.pop(k) for k in list(arrays) if k.startswith("samples_")
         }
         told = {"group": int(about["group"]), "chance": bool(about["chance"]), "period": about.get("period")}
+        told["efficient"] = bool(about.get("efficient", False))
         explanation = make(
             **arrays,
             features=features,

@@ -72,7 +72,9 @@ class Strategies:
         check_one_of("stem", self.stem, ("auto", "off"))
         if like is not None:
             check_one_of("like", like, tuple(PRESETS))
-        theirs = {} if like is None else PRESETS[like].strategies
+        theirs: dict[str, Any] = {} if like is None else dict(PRESETS[like].strategies)
+        if like is not None and PRESETS[like].own_baseline and self.baseline is not None:
+            del theirs["baseline"]
         for name, default in (_DEFAULTS | {"baseline": usual}).items():
             value = getattr(self, name)
             if value is not None and name in theirs:
@@ -82,6 +84,12 @@ class Strategies:
                 )
             strategy = theirs.get(name) or _resolved(name, default if value is None else value)
             object.__setattr__(self, name, strategy)
+        if self.surrogate.efficient and not self.design.ends:
+            raise ValueError(
+                f"`surrogate = {self.surrogate}` needs a design whose first two rows are everything on and everything "
+                f"off. Found `design = {self.design}`; take `design=Coalitions()` of lime_callback.sampling, or "
+                f"`like='kernel_shap'`, which sets both."
+            )
 
     def for_inputs(self, layout: Layout, shape: Sequence[int]) -> Strategies:
         """Return the strategies for inputs of a shape ``[B, *dims]``, since reducers look for the inputs' pixels."""

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from lime_callback.sampling.hidden_values import Baseline
     from lime_callback.sampling.input_distance_kernel import InputCosine
     from lime_callback.sampling.locality_kernels import Cosine, Euclidean, Kernel, Uniform
+    from lime_callback.sampling.shapley_coalitions import Coalitions, ShapleyKernel
 
 __all__ = [
     "Background",
     "Baseline",
     "Bernoulli",
     "Blur",
+    "Coalitions",
     "Constant",
     "Cosine",
     "Data",
@@ -33,6 +35,7 @@ __all__ = [
     "Orthogonal",
     "Paired",
     "SegmentMean",
+    "ShapleyKernel",
     "Uniform",
 ]
 
@@ -45,5 +48,6 @@ __getattr__, __dir__ = lazily(
         "hidden_values": ["Baseline"],
         "baselines": ["Blur", "Constant", "Mean", "SegmentMean"],
         "background_baselines": ["Background", "Data"],
+        "shapley_coalitions": ["Coalitions", "ShapleyKernel"],
     },
 )

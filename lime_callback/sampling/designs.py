@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from lime_callback.checks import extension_points
 from lime_callback.checks.arguments import check_flag
 from lime_callback.checks.numbers import check_number, whole_number
 from lime_callback.sampling import orthogonal_arrays
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
 
 
 class Design(ABC):
-    """Draws a design's rows."""
+    """Draws a design's rows: a design of one's own overrides :meth:`sample`.
+
+    What it returns is checked. ``docs/extending.md`` has an example.
+
+    Attributes:
+        ends: whether the first row has all features on, and the second none.
+    """
+
+    ends: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, n: int, d: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; the first half of them is a design, too."""
+        """Draw ``n`` rows over ``d`` features, bool ``[n, d]`` on the CPU; the first half of them is a design, too.
+
+        Rows of 0 and 1 are taken as well. All that is random comes from the generator.
+        """
 
     def enough(self, n: int, d: int) -> int:
         """How many rows to draw where ``n`` are asked for: fewer where ``d`` features have fewer different rows."""
@@ -204,18 +216,23 @@ def draw_designs(design: Design, n: int, present: Tensor, seeds: Sequence[int], 
         repeated: whether to repeat rows up to ``n`` where the design has fewer different ones.
 
     Raises:
-        TypeError: if a seed is no whole number.
-        ValueError: if it is not one of 64 bits.
+        TypeError: if a seed is no whole number, or the design returns no tensor.
+        ValueError: if a seed is not one of 64 bits, or the design's rows are not as they were asked for.
     """
     seeds = [_checked_seed(seed) for seed in seeds]
     shared = len(set(seeds)) == 1 and len(present) == 1
     rows = present.cpu().expand(len(seeds), -1)[: 1 if shared else None]
     counts = [int(has.sum()) for has in rows]
     design = design.settled(n, max(counts))
-    n = n if repeated else max(design.enough(n, count) for count in counts)
+    n = (
+        n
+        if repeated
+        else max(extension_points.design_count(design, "enough", design.enough(n, c), n, c) for c in counts)
+    )
     out = torch.zeros(len(rows), n, rows.shape[1], dtype=torch.bool)
     for matrix, has, count, seed in zip(out, rows, counts, seeds, strict=False):
-        matrix[:, has] = design.sample(n, count, torch.Generator().manual_seed(seed))
+        drawn = design.sample(n, count, torch.Generator().manual_seed(seed))
+        matrix[:, has] = extension_points.design_rows(design, drawn, n, count)
     return out.to(present.device)
 
 
@@ -228,10 +245,11 @@ def used_rows(design: Design, n: int, d: int, used: int | None) -> tuple[slice, 
         d: number of features.
         used: how many rows are fitted; ``None``: all.
     """
+    group = extension_points.design_count(design, "group", design.group(n, d), n, d)
     if used is None or used >= n:
-        return slice(0, used), design.group(n, d)
-    group = design.group(n, d, used)
-    step = design.group(n, d) // group
+        return slice(0, used), group
+    whole, group = group, extension_points.design_count(design, "group", design.group(n, d, used), n, d)
+    step = max(1, whole // group)
     return slice(0, min(used * step, n), step), group
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from lime_callback.checks import extension_points
 from lime_callback.sampling.seeds import seed_for
 
 if TYPE_CHECKING:
@@ -147,11 +148,13 @@ def row_weights(
     """
     present = features.present.expand(len(design), -1)
     if isinstance(hidden, Tensor):
-        return kernel.bound(inputs, hidden, features)(design, present)
+        weights = kernel.bound(inputs, hidden, features)(design, present)
+        return extension_points.kernel_weights(kernel, weights, design, len(inputs))
     by_sample = []
     for k in range(hidden.count):
         bound = kernel.bound(inputs, hidden.everywhere(k), features)
         if bound is kernel:  # it does not look at the inputs
-            return kernel(design, present)
-        by_sample.append(bound(design, present).expand(len(inputs), -1))
+            return extension_points.kernel_weights(kernel, kernel(design, present), design, len(inputs))
+        weights = extension_points.kernel_weights(kernel, bound(design, present), design, len(inputs))
+        by_sample.append(weights.expand(len(inputs), -1))
     return torch.stack(by_sample).gather(0, hidden.choice_there.unsqueeze(0))[0]

@@ -68,7 +68,7 @@ def _all_coalitions(d: int, generator: torch.Generator) -> Tensor:
     half = half[torch.randperm(len(half), generator=generator)]
     size = half.sum(1)
     smaller = torch.minimum(size, d - size)
-    turn = torch.stack([(smaller[:i] == smaller[i]).sum() for i in range(len(half))])
+    turn = (smaller.unsqueeze(1) == torch.arange(d + 1)).cumsum(0).gather(1, smaller.unsqueeze(1)).squeeze(1)
     order = (turn * (d + 1) + smaller).argsort(stable=True)
     rows = half[order]
     flips = torch.randint(0, 2, (len(rows), 1), generator=generator, dtype=torch.uint8).bool()

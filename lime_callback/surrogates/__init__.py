@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from lime_callback.surrogates.efficient import Efficient
     from lime_callback.surrogates.fitted_rows import Samples
     from lime_callback.surrogates.linear_models import Lasso, Problem, Ridge, Surrogate
     from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate
 
-__all__ = ["Lasso", "Problem", "Ridge", "Samples", "SklearnSurrogate", "Surrogate"]
+__all__ = ["Efficient", "Lasso", "Problem", "Ridge", "Samples", "SklearnSurrogate", "Surrogate"]
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -22,5 +23,6 @@ __getattr__, __dir__ = lazily(
         "linear_models": ["Lasso", "Problem", "Ridge", "Surrogate"],
         "sklearn_regressor": ["SklearnSurrogate"],
         "fitted_rows": ["Samples"],
+        "efficient": ["Efficient"],
     },
 )

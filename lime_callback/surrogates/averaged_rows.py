@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 
+from lime_callback.checks import extension_points
 from lime_callback.sampling.locality_kernels import Kernel
 from lime_callback.surrogates.predictive_score import least_freedom
 from lime_callback.surrogates.standard_errors import effective_groups
@@ -67,8 +68,9 @@ def _suffices(design: Design, kernel: Kernel, n: int, d: int) -> bool:
     """Whether ``n`` rows suit the design, and leave the freedom that errors and warnings ask for."""
     if not design.suits(n, d):
         return False
-    rows = design.sample(n, d, torch.Generator().manual_seed(0)).unsqueeze(0)
-    weights = kernel(rows, torch.ones(1, d, dtype=torch.bool))
+    drawn = design.sample(n, d, torch.Generator().manual_seed(0))
+    rows = extension_points.design_rows(design, drawn, n, d).unsqueeze(0)
+    weights = extension_points.kernel_weights(kernel, kernel(rows, torch.ones(1, d, dtype=torch.bool)), rows, 1)
     groups = float(effective_groups(weights, design.group(n, d)))
     return groups >= _MARGIN * max(2 * d, d + 1 + float(least_freedom(torch.tensor(float(d)))))
 

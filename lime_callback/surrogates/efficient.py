@@ -5,8 +5,8 @@ features on, ``f0`` that of the second, with none, and ``1`` the vector of the p
 
     b = g + (f1 - f0) 1 / c,    sum(g) = 0,
 
-the fit of ``y - f0 - (f1 - f0) <z, 1> / c`` by ``z g`` is an ordinary one without an intercept, on rows ``z`` less their
-part along 1. So errors and scores are those of any other fit; both outputs are known, and have no error.
+the fit of ``y - f0 - (f1 - f0) <z, 1> / c`` by ``z g`` is an ordinary one without an intercept, on rows ``z`` less
+their part along 1. So errors and scores are those of any other fit; both outputs are known, and have no error.
 
 Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets.
 """

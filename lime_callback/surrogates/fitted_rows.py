@@ -22,6 +22,8 @@ class Samples:
         period: number of rows after which the design begins again, with other background samples; rows with the same
             features on are then averaged before the fit, see :mod:`lime_callback.surrogates.averaged_rows`. ``None``:
             it never does.
+        efficient: whether the fit goes through the outputs of the first two rows, see
+            :mod:`lime_callback.surrogates.efficient`.
     """
 
     design: Tensor
@@ -30,3 +32,4 @@ class Samples:
     group: int = 1
     chance: bool = False
     period: int | None = None
+    efficient: bool = False

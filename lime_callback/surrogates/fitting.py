@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from lime_callback.checks import extension_points
 from lime_callback.sampling.designs import is_exhaustive
 from lime_callback.surrogates.averaged_rows import averaged
+from lime_callback.surrogates.efficient import posed_problem
 from lime_callback.surrogates.linear_models import centred_problem, least_squares, penalised_gram
 from lime_callback.surrogates.predictive_score import (
     least_freedom,
@@ -56,29 +58,34 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
     """
     with torch.autocast(samples.outputs.device.type, enabled=False):
         samples = averaged(samples)
-        problem = centred_problem(samples)
-        beta = surrogate.solve(problem)
+        problem = posed_problem(samples)
+        beta = extension_points.coefficients(surrogate, surrogate.solve(problem), tuple(problem.cross.shape))
         unshrunk = least_squares(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
         leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
         adjusted = leverage.adjusted(problem.y - problem.x @ unshrunk)
         errors = leverage.standard_errors(adjusted)
         freedom, exhaustive = degrees_of_freedom(problem, samples)
         errors = torch.where(exhaustive[:, None, None], 0.0, errors)
-        spread, left = problem.y.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
+        outputs = centred_problem(samples).y if samples.efficient else problem.y
+        spread, left = outputs.square().sum(1), (problem.y - problem.x @ beta).square().sum(1)
         constant = _is_constant(samples.outputs)
         fit_score = 1 - left / spread.clamp(min=torch.finfo(spread.dtype).tiny)
         moved = (beta - unshrunk).mT
         kept = surrogate.kept(problem, beta) if surrogate.shrinks else beta.new_ones(1, 1, 1)
+        if kept is not None:
+            kept = extension_points.coefficients(surrogate, kept, tuple(beta.shape), "kept")
         if kept is None:
             score = score_of_left_out_rows(lambda part: _line(surrogate, part), samples)
         else:
-            score = score_of_residuals(adjusted, squared_errors(moved, errors, kept.mT), samples)
+            wrong = squared_errors(moved, errors, kept.mT)
+            score = score_of_residuals(adjusted, wrong, samples, problem.x if samples.efficient else None)
         score = torch.where(exhaustive[:, None], fit_score, score.minimum(fit_score))
         enough = freedom[:, None] > 0
         score, fit_score = (torch.where(constant, 0.0, r_squared) for r_squared in (score, fit_score))
         errors = (errors.square() + moved.square()).sqrt()
         # An output that never varied in these rows may still vary in others.
         known = enough & (~constant | exhaustive[:, None])
+        beta = beta if problem.shift is None else beta + problem.shift
         return Fit(
             coefficients=torch.where(constant.unsqueeze(-1), 0.0, beta.mT),
             standard_error=torch.where(known.unsqueeze(-1), errors, math.inf),
@@ -127,7 +134,7 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
         samples: the data that was fitted.
     """
     samples = averaged(samples)
-    problem = centred_problem(samples)
+    problem = posed_problem(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
     leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
     influences = leverage.influences(leverage.adjusted(residuals))

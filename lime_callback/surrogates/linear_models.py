@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,10 +32,20 @@ class Problem(NamedTuple):
     direction: Tensor  # [B or 1, n] the intercept's direction, of length 1
     z_mean: Tensor  # [B or 1, 1, d]
     y_mean: Tensor  # [B, 1, T]
+    shift: Tensor | None = None  # [B, d, T] what is added to the solved coefficients, see `surrogates.efficient`
 
 
 class Surrogate(ABC):
-    """A linear model and its penalty."""
+    """A linear model and its penalty: a surrogate of one's own overrides :meth:`solve`.
+
+    What it returns is checked. ``docs/extending.md`` has an example.
+
+    Attributes:
+        efficient: whether the fit goes through the outputs of the first two rows, everything on and everything off, so
+            that coefficients add up to their difference; see :mod:`lime_callback.surrogates.efficient`.
+    """
+
+    efficient: ClassVar[bool] = False
 
     @property
     def shrinks(self) -> bool:
@@ -44,7 +54,10 @@ class Surrogate(ABC):
 
     @abstractmethod
     def solve(self, problem: Problem) -> Tensor:
-        """Coefficients ``[B, d, T]``."""
+        """Coefficients ``[B, d, T]``, finite, on the problem's device.
+
+        They minimise ``‖y - x b‖²`` and whatever the model adds to it. All problems are solved at once.
+        """
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor | None:
         """Derivative of each coefficient by its least-squares coefficient, from 0 to 1, ``[B or 1, d, T or 1]``.

@@ -32,7 +32,7 @@ def least_freedom(features: Tensor) -> Tensor:
     return (_LEAST_SHARE * features).clamp(min=_LEAST_FREEDOM)
 
 
-def score_of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples) -> Tensor:
+def score_of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples, x: Tensor | None = None) -> Tensor:
     """R² of fresh rows, ``[B, T]``: ``1 - (noise + error) / variance``, where the coefficients' errors make ``error``.
 
     Args:
@@ -40,10 +40,14 @@ def score_of_residuals(adjusted: Tensor, wrong: Tensor, samples: Samples) -> Ten
             :meth:`~lime_callback.surrogates.standard_errors.Leverage.adjusted`.
         wrong: squared error of each coefficient, ``[B, T, d]``, see :func:`squared_errors`.
         samples: the data that was fitted.
+        x: the rows as the fit had them, weighted, ``[B or 1, n, d]``, if these are no centred ones.
     """
     share = (samples.weights / samples.weights.sum(1, keepdim=True)).unsqueeze(-1)
     z, y = samples.design.to(share.dtype), samples.outputs.to(share.dtype)
-    of_features = (share * z).sum(1) * (1 - (share * z).sum(1))  # p (1 - p), the variance of a binary feature
+    if x is None:
+        of_features = (share * z).sum(1) * (1 - (share * z).sum(1))  # p (1 - p), the variance of a binary feature
+    else:
+        of_features = x.square().sum(1) / samples.weights.sum(1, keepdim=True)
     rows = effective_groups(samples.weights, 1).unsqueeze(-1)
     noise = adjusted.square().sum((1, 2)) / samples.weights.sum(1, keepdim=True)
     missed = noise * (1 + 1 / rows) + (wrong * of_features.unsqueeze(1)).sum(-1)

@@ -22,7 +22,7 @@ from lime_callback.sampling.baselines import BASELINES
 from lime_callback.sampling.designs import DESIGNS
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import KERNELS
-from lime_callback.surrogates import linear_models
+from lime_callback.surrogates import Efficient, linear_models
 from lime_callback.surrogates.surrogate_names import SURROGATES
 
 # The bands are so many that no design runs out of different rows.
@@ -111,7 +111,7 @@ CASES = {
     **{f"target: {name}": {"target": name} for name in TARGETS},
     **{f"design: {name}": {"design": name} for name in DESIGNS},
     **{f"kernel: {name}": {"kernel": name} for name in KERNELS},
-    **{f"like: {name}": {"like": name} for name in PRESETS if isinstance(PRESETS[name].surrogate, Ridge)},
+    **{f"like: {name}": {"like": name} for name in PRESETS if isinstance(PRESETS[name].surrogate, (Ridge, Efficient))},
     **{f"kernel: on inputs, {view}": {"kernel": InputCosine(), "view": view} for view in VIEWS},
     **{f"baseline: {name}": {"baseline": name} for name in BASELINES},
     "baseline: number": {"baseline": 0.5},

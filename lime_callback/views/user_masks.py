@@ -140,7 +140,7 @@ def read_bare_mask(value: Any, shape: Sequence[int], layout: Layout) -> Tensor:
     if not readings:
         shapes = ", ".join(f"[{letters}] = {wanted}" for letters, wanted in known.items())
         raise ValueError(
-            f"`features` should be a mask that broadcasts to the inputs' shape {sizes}, read as [{', '.join(axes)}]: "
+            f"`features` should have a mask that broadcasts to the inputs' shape {sizes}, read as [{', '.join(axes)}]: "
             f"{shapes}; an axis of the first two may have size 1. Found shape {tuple(mask.shape)}. A mask for inputs "
             f"of another layout comes as a view's features: `Superpixels(mask=mask).features(inputs, layout='HWC')`."
         )

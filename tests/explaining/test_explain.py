@@ -248,12 +248,12 @@ def test_files_that_are_no_explanation(tmp_path, content):
         (
             {"features": torch.zeros(9, 8)},
             ValueError,
-            "`features` should be a mask that broadcasts to the inputs' shape",
+            "`features` should hold integers. Found dtype torch.float32; pass `mask.long",
         ),
         (
             {"features": torch.zeros(1, 9, 8)},
             ValueError,
-            "`mask` should be an integer tensor. Found dtype torch.float32",
+            "`features` should hold integers. Found dtype torch.float32",
         ),
         ({"features": "slic"}, TypeError, "`features` should be `Features` of a view, or an integer mask. Found a str"),
         ({"inputs": torch.zeros(3, 12, 9, 8, dtype=torch.long)}, TypeError, "`inputs` should be floating point"),

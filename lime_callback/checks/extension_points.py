@@ -83,13 +83,17 @@ def kernel_weights(kernel: Any, weights: Any, design: Tensor, inputs: int) -> Te
     return given
 
 
-def hidden_values(baseline: Any, values: Any, inputs: Tensor) -> Tensor:
+def hidden_values(baseline: Any, values: Any, inputs: Tensor) -> Any:
     """A baseline's values in a shape that broadcasts to the inputs', of their dtype and on their device.
+
+    Samples of a background, of which each row takes another, are left as they are.
 
     Raises:
         TypeError: if they are no tensor.
         ValueError: if the shape does not fit, or the values of a user's own baseline are not finite.
     """
+    if baseline.varies:
+        return values
     call = f"`{type(baseline).__name__}(...)(inputs, features)`"
     given = _tensor("baseline", call, values)
     shape, wanted = tuple(given.shape), tuple(inputs.shape)

@@ -29,7 +29,7 @@ from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
 from lime_callback.outputs.targets import Target, scaled_outputs, select_targets
 from lime_callback.sampling.designs import draw_designs, used_rows
-from lime_callback.sampling.hidden_values import DrawnSamples, hidden_in_rows, row_weights
+from lime_callback.sampling.hidden_values import hidden_in_rows, row_weights
 from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.surrogates.fitting import fit
@@ -186,8 +186,7 @@ def perturbations(batch: _Batch) -> Perturbations:
         draw_designs(settings.design, asked.period, features.present, batch.seeds, baseline.varies), asked
     )
     hidden = baseline.hide(batch.inputs, features, design.shape[1], batch.seeds, asked.period)
-    if not isinstance(hidden, DrawnSamples):
-        hidden = extension_points.hidden_values(baseline, hidden, batch.inputs)
+    hidden = extension_points.hidden_values(baseline, hidden, batch.inputs)
     rows, group = used_rows(settings.design, asked.period, features.most, batch.used)
     perturber = PerturbedInputs(batch.inputs, hidden_in_rows(hidden, rows), features, design[:, rows])
     return Perturbations(perturber, group, asked.period)
@@ -265,8 +264,7 @@ def _conclude(
         samples=samples,
         strategies=batch.settings.texts,
     )
-    forwards = perturber.per_input + 1 + perturber.grounds
-    return ExplainedBatch(explanation, whole, degenerate, weak, batch_size=0, forwards=forwards)
+    return ExplainedBatch(explanation, whole, degenerate, weak, 0, forwards=perturber.per_input + 1 + perturber.grounds)
 
 
 def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor) -> Samples:

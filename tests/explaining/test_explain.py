@@ -255,7 +255,11 @@ def test_files_that_are_no_explanation(tmp_path, content):
             ValueError,
             "`features` should hold integers. Found dtype torch.float32",
         ),
-        ({"features": "slic"}, TypeError, "`features` should be `Features` of a view, or an integer mask. Found a str"),
+        (
+            {"features": "slic"},
+            TypeError,
+            "`features` should be `Features` of a view, or an integer mask, a tensor or an array. Found a str",
+        ),
         ({"inputs": torch.zeros(3, 12, 9, 8, dtype=torch.long)}, TypeError, "`inputs` should be floating point"),
         ({"inputs": [1, 2]}, TypeError, "`inputs` should be a tensor"),
         (

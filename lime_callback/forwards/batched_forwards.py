@@ -11,6 +11,7 @@ from torch import Tensor
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.processes import ALONE, RankError, Ranks
 from lime_callback.forwards.profiler_sections import report_progress
+from lime_callback.forwards.stop_requests import StopExplaining, stop_asked
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import scaled_outputs
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lime_callback.sampling.value_swaps import SwappedInputs
 
 # How a batch ended; a higher number is worse.
-_WELL, _NO_MEMORY, _FAILED = 0, 1, 2
+_WELL, _NO_MEMORY, _FAILED, _STOPPED = 0, 1, 2, 3
 
 
 class Batches:
@@ -42,6 +43,7 @@ class Batches:
 
     Raises:
         RankError: in lockstep, if another process has failed on its way here.
+        StopExplaining: after a batch, if a process was asked to stop; see :mod:`lime_callback.forwards.stop_requests`.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Batches:
                 yield start, last
         except Exception as error:
             failure = error
+        if failure is None and self._start + self.size < self._stop and stop_asked():
+            failure = StopExplaining("asked to stop")
         trouble = self._ranks.worst(_trouble(failure))
         self._short = trouble == _NO_MEMORY and self.size > 1
         if trouble == _WELL:
@@ -84,6 +88,8 @@ class Batches:
         elif self._short:
             failure = None  # or it would keep itself and its traceback alive
             self.size = max(1, min(self.size, last - start) // 2)
+        elif trouble == _STOPPED:
+            raise StopExplaining("asked to stop")
         else:
             raise failure or RankError("a forward failed in another process")
 
@@ -91,6 +97,8 @@ class Batches:
 def _trouble(failure: Exception | None) -> int:
     if failure is None:
         return _WELL
+    if isinstance(failure, StopExplaining):
+        return _STOPPED
     return _NO_MEMORY if is_out_of_memory(failure) else _FAILED
 
 

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from lime_callback.forwards.sharded_weights import ShardedLayers
+from lime_callback.forwards.stop_requests import StopExplaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,6 +105,7 @@ class Ranks:
 
         Raises:
             Exception: whatever ``work`` raises in this process.
+            StopExplaining: if ``work`` was stopped in a process.
             RankError: if ``work`` failed in another process.
         """
         if self.world == 1:
@@ -118,6 +120,8 @@ class Ranks:
             raise failure
         heard = isinstance(failure, RankError)  # another process failed, and tells the cause itself
         causes = _gathered(None if failure is None or heard else f"{type(failure).__name__}: {failure}")
+        if any(cause is not None and cause.startswith(StopExplaining.__name__) for cause in causes):
+            raise StopExplaining("asked to stop")
         if failure is not None and not heard:
             raise failure
         _raise_first(causes)

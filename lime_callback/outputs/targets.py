@@ -243,4 +243,4 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
 
 def target_name(index: int, class_names: Sequence[str] | None) -> str:
     """Return the output's name, or its number if it has no name."""
-    return class_names[index] if class_names is not None and index < len(class_names) else str(index)
+    return class_names[index] if class_names is not None and 0 <= index < len(class_names) else str(index)

@@ -53,4 +53,5 @@ def goes_on_in(place: Path, before: Interrupted) -> bool:
     """Return whether the interrupted run's folder is one that :func:`claimed` gave for ``place``."""
     folder = before.history.absolute().parent
     name = re.fullmatch(rf"{re.escape(place.name)}(_\d+)?", folder.name)
-    return name is not None and folder.parent == place.absolute().parent and before.history.is_file()
+    there = before.history.is_file() or (folder / _CLAIM).is_file()
+    return name is not None and folder.parent == place.absolute().parent and there

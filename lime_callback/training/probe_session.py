@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.explaining.input_checks import fingerprint
+from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_question import question_of
 from lime_callback.forwards.profiler_sections import profiled
+from lime_callback.forwards.stop_requests import StopExplaining, stoppable
 from lime_callback.publishing.explained_epoch import ExplainedEpoch
 from lime_callback.publishing.publisher import Publisher
 from lime_callback.publishing.run_place import Interrupted
 from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
+from lime_callback.training.announcement import announcement
 from lime_callback.training.perturbation_count import PerturbationCount
 from lime_callback.training.pinned_probes import PinnedProbes
 from lime_callback.training.progress_bar import shown
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.following.callback_config import CallbackConfig
-    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
 
@@ -84,11 +86,10 @@ class ProbeSession:
             self.loop.rehearse(pinned.context(model))
             with pinned.ranks.together():
                 capture.rehearse(self.config.choice, probes, trainer_facts.validation_size(trainer))
-            self._announce()
 
     def explain(self, trainer: Any, module: Any) -> None:
         """At the end of a loop over batches: pin the probes if they are not yet, and explain them if it is time."""
-        capture, ready = self.pinned.capture, self._pin_captured()
+        capture, ready = self.pinned.capture, self._pin_captured(trainer)
         probes, config, ranks = self.probes, self.config, self.pinned.ranks
         if probes is None or not ready:
             return
@@ -103,16 +104,24 @@ class ProbeSession:
             started = time.perf_counter() - choosing
             context = self.pinned.context(self.pinned.model(trainer, module, probes))
             allowed = None if config.time_budget is None else config.time_budget.allowed(started - self._began)
-            if allowed is not None and not self._count.begun:
-                with self.console.contained("the measurement of a forward's time"):
-                    self._count.begin(context, len(config.views) + self.loop.relying.expected, allowed)
-            explaining, n, when = time.perf_counter(), self._count.used, trainer_facts.epochs_trained(trainer)
-            with shown(trainer, self.console.contained, self.loop.sweeps, len(probes) * n):
-                views, self.pinned.batch_size = self.loop.explain(context, n, when)
-            explaining = time.perf_counter() - explaining
+            when, views = trainer_facts.epochs_trained(trainer), list[FollowedView]()
+            explaining = 0.0
+            try:
+                with stoppable(lambda: trainer_facts.ends_soon(trainer)):
+                    if allowed is not None and not self._count.begun:
+                        with self.console.contained("the measurement of a forward's time"):
+                            self._count.begin(context, len(config.views) + self.loop.relying.expected, allowed)
+                    n, began = self._count.used, time.perf_counter()
+                    with shown(trainer, self.console.contained, self.loop.sweeps, len(probes) * n):
+                        self.pinned.batch_size = self.loop.explain(context, n, when, views)
+                    explaining = time.perf_counter() - began
+                    if views:
+                        self._rely(trainer, module, len(probes) * n)
+            except StopExplaining:
+                done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
+                self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
+            n = self._count.used
             self._step = trainer_facts.logging_step(trainer)
-            if views:
-                self._rely(trainer, module, len(probes) * n)
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             if self._writes(trainer):
@@ -121,7 +130,7 @@ class ProbeSession:
                 self.publisher.publish(trainer.loggers, self._place(trainer), explained)
             seconds, forwards = time.perf_counter() - started, float(sum(ranks.gather(self.pinned.forwards.inputs)))
             self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(n)}
-            if allowed is not None:
+            if allowed is not None and explaining:
                 # What was chosen once is not chosen again.
                 rest = seconds - explaining - (0.0 if config.choice.anew else choosing)
                 self._count.keep(max(ranks.gather(rest)), max(ranks.gather(explaining)) / n, allowed)
@@ -221,7 +230,7 @@ class ProbeSession:
     def _writes(self, trainer: Any) -> bool:
         return bool(trainer.is_global_zero and not trainer.fast_dev_run)
 
-    def _pin_captured(self) -> bool:
+    def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""
         ready, capture = not self.config.choice.anew, self.pinned.capture
         if capture is None:
@@ -230,26 +239,26 @@ class ProbeSession:
             probes = self.pinned.taken()
             ready = probes is not None
             if probes is None:
-                none = f"there are no validation samples{self.config.choice.which}, so none is explained."
-                self.console.remark(none, key="none")
+                samples = trainer_facts.samples_text(trainer, self.config.choice.which)
+                self.console.remark(f"there are no {samples}, so none is explained.", key="none")
             else:
-                self._pin(probes)
+                self._pin(trainer, probes)
                 if probes.passed_over:
                     self.console.once(probes.passed_over_text(self.config.probes), key="shapes")
                 self.pinned.background = self.pinned.background or capture.background(probes)
         return ready
 
-    def _pin(self, probes: Probes) -> None:
+    def _pin(self, trainer: Any, probes: Probes) -> None:
         """Explain these from now on."""
+        first = self.probes is None
         if self.config.choice.anew:
             self.loop.renew()
         else:
             self._check_resumed(probes)
         self.pinned.probes = probes
-        self._announce()
-        if probes.numbers is not None:
-            fewer = f", fewer than {self.config.probes}" if len(probes) < self.config.probes else ""
-            self.console.remark(f"explains the samples {', '.join(map(str, probes.numbers))}{fewer}.", key="chosen")
+        if first:  # others of a later epoch are found as these were
+            samples = trainer_facts.samples_text(trainer, self.config.choice.which)
+            self.console.info(announcement(self.config, probes, samples, self._pace.text(trainer)))
 
     def _check_resumed(self, probes: Probes) -> None:
         """Forget what a checkpoint says of probes that are not these."""
@@ -260,8 +269,3 @@ class ProbeSession:
             for followed in self.loop.views.values():
                 followed.forget()
             self.console.once("the validation set is not the one of the checkpoint, so drift begins anew.")
-
-    def _announce(self) -> None:
-        config, names = self.config, [view.name for view in self.config.views]
-        n = config.settings.n_perturbations
-        self.console.announce(config.probes, config.choice.which, names, n, config.every_n_epochs)

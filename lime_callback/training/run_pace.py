@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
@@ -26,3 +26,11 @@ class RunPace:
     def is_due(self, epoch: int) -> bool:
         """Return whether a validation in this epoch, counted from 0, is explained."""
         return self.epoch is None or epoch == self.epoch or epoch - self.epoch >= self.config.every_n_epochs
+
+    def text(self, trainer: Any) -> str:
+        """Say when explanations are made; nothing outside of a training, where there is one."""
+        every = self.config.every_n_epochs
+        if trainer.state.fn != "fit":
+            return ""
+        often = f"{every} epochs" if every > 1 else "epoch" if trainer.training else "validation"
+        return f" at the end of every {often}"

@@ -82,6 +82,17 @@ def evaluated_batches(trainer: Any, counts: Sequence[float]) -> list[float]:
     return [min(counts) if mode == "min_size" else max(counts)]
 
 
+def ends_soon(trainer: Any) -> bool:
+    """Whether the process was told to end: a cluster then kills it within seconds."""
+    return bool(getattr(trainer, "received_sigterm", False))
+
+
+def samples_text(trainer: Any, which: str) -> str:
+    """What the samples of this loop are, in words; ``which`` follows "samples"."""
+    kind = "test" if trainer.state.fn == "test" else "training" if trainer.training else "validation"
+    return f"{kind} samples{which}"
+
+
 def validation_size(trainer: Any) -> int | None:
     """How many samples the validation loaders have, or ``None`` where loader does not know."""
     loaders, total = [trainer.val_dataloaders], 0

@@ -15,6 +15,7 @@ from lime_callback.following.run_reliance import RunReliance
 from lime_callback.following.watch_alarms import beside, level, questions, reliance_alarm, share_alarm
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
+from lime_callback.forwards.stop_requests import stop_if_asked
 from lime_callback.views.watch import check_followed
 
 if TYPE_CHECKING:
@@ -102,20 +103,26 @@ class ViewLoop:
             with ranks.together():
                 self._reference_weights(context.model, ranks)
 
-    def explain(self, context: ExplainContext, used: int, epochs_trained: float) -> tuple[list[FollowedView], int]:
+    def explain(self, context: ExplainContext, used: int, epochs_trained: float, explained: list[FollowedView]) -> int:
         """Explain the probes by every view; a failure in one leaves it out, in all processes.
 
         Args:
             context: how to explain, and the probes.
             used: perturbations of each probe and view.
             epochs_trained: so far.
+            explained: gets the views that were explained.
 
         Returns:
-            The views that were explained, and the batch size for which memory sufficed.
+            The batch size for which memory sufficed.
+
+        Raises:
+            StopExplaining: if a process was asked to stop; the views that were explained until then are.
         """
-        explained, ranks, probes = [], context.ranks, context.model.probes
+        ranks, probes = context.ranks, context.model.probes
         for name, followed in self.views.items():
             with self.console.contained(f"view '{name}'"), guarded(context.model.module):
+                with ranks.together():
+                    stop_if_asked()
                 if followed.features is None:
                     self._pin(followed, context)
                 result = followed.explain(context, used, checked=True)
@@ -125,11 +132,11 @@ class ViewLoop:
                     self._find_reference(followed, context, result.explanation)
                 with stage("drift"), ranks.together():
                     followed.take_result(result, epochs_trained, probes.labels)
+                explained.append(followed)
                 context = replace(context, batch_size=result.batch_size)
                 with self.console.contained(f"the second baseline of view '{name}'"):
                     self._ask_otherwise(followed, context)
-                explained.append(followed)
-        return explained, context.batch_size
+        return context.batch_size
 
     def recall(self, context: ExplainContext) -> list[FollowedView]:
         """After a resume, before anything is explained, the views with an explanation in the checkpoint."""

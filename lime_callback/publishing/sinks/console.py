@@ -16,10 +16,10 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning_utilities.core import rank_zero
 from tqdm import tqdm
 
-from lime_callback.explaining.deletion_insertion import steps_for
+from lime_callback.forwards.stop_requests import StopExplaining
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 _PACKAGE = Path(__file__).parents[2]
 _LISTED = 8  # probes that a message names
@@ -39,7 +39,6 @@ class Console:
     name: str
     on_error: Literal["warn", "raise"] = "warn"
     said: list[str] = field(default_factory=list)
-    _announced: bool = field(default=False, init=False)
 
     def info(self, text: str) -> None:
         """Write a message."""
@@ -52,18 +51,6 @@ class Console:
         if key not in self.said:
             self.said.append(key)
             self.info(text)
-
-    def announce(self, probes: int, which: str, views: Sequence[str], perturbations: int, every_n_epochs: int) -> None:
-        """Write once, in a line, what will be explained; ``which`` follows the words "validation samples"."""
-        if self._announced:
-            return
-        self._announced = True
-        each = perturbations + 2 + 4 * steps_for(perturbations)  # see `ExplainedBatch.forwards`
-        often = "each validation" if every_n_epochs == 1 else f"every {every_n_epochs} epochs"
-        self.info(
-            f"at the end of {often}, explains {probes} validation samples{which} by {' and '.join(map(repr, views))}, "
-            f"with {perturbations} perturbations each ({probes * len(views) * each} forward passes of one sample)."
-        )
 
     def once(self, text: str, key: str | None = None) -> bool:
         """Warn, unless there was a warning of this key before; return whether it warned."""
@@ -84,11 +71,15 @@ class Console:
     def contained(self, work: str) -> Iterator[None]:
         """Turn a failure within this context into a warning, once; with ``on_error="raise"`` let it through.
 
+        That an explanation ends early is no failure, and ends what is around this context, too.
+
         Args:
             work: the name of the work, for the warning.
         """
         try:
             yield
+        except StopExplaining:
+            raise
         except Exception as error:
             if self.on_error == "raise":
                 raise

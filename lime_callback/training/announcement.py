@@ -1,0 +1,66 @@
+"""The one line that says what is explained: what was found in the data, so that a wrong guess is seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lime_callback.explaining.deletion_insertion import steps_for
+from lime_callback.outputs.targets import target_name
+from lime_callback.probes.batch_entries import label_key
+
+if TYPE_CHECKING:
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.probes.probe_samples import Probes
+
+_CLASSES = 10  # that are counted by name
+_NUMBERS = 20  # samples that are named
+_AXES = {"T": "times", "C": "channels", "D": "slices"}
+
+
+def announcement(config: CallbackConfig, probes: Probes, samples: str, when: str) -> str:
+    """Return a sentence on the probes, where they were found in the batch, and how they are explained.
+
+    Args:
+        config: the user's arguments.
+        probes: the captured samples.
+        samples: what they are, such as ``"validation samples"``.
+        when: they are explained, such as ``" at the end of every validation"``.
+    """
+    fewer = f" ({config.probes} were asked for)" if len(probes) < config.probes else ""
+    views, n = " and ".join(repr(view.name) for view in config.views), config.settings.n_perturbations
+    forwards = len(probes) * len(config.views) * (n + 2 + 4 * steps_for(n))  # see `ExplainedBatch.forwards`
+    return (
+        f"explains {len(probes)} {samples}{fewer}{when}: {_inputs(config, probes)}, {_labels(config, probes)}; by "
+        f"{views}, {n} perturbations each (at most {forwards} forward passes of one sample)."
+    )
+
+
+def _inputs(config: CallbackConfig, probes: Probes) -> str:
+    """Where the inputs are, their numbers, their shape, and what is taken for channels and pixels."""
+    where = "the batch" if probes.key is None else f"batch entry {probes.key!r}"
+    numbers = ""
+    if probes.numbers is not None:
+        more = f", … {len(probes.numbers) - _NUMBERS} more" if len(probes.numbers) > _NUMBERS else ""
+        numbers = f" (numbers {', '.join(map(str, probes.numbers[:_NUMBERS]))}{more})"
+    shape, axes = list(probes.inputs.shape[1:]), config.layout.axes
+    sizes = dict(zip(axes, shape, strict=False))
+    read = [f"{sizes[axis]} {name}" for axis, name in _AXES.items() if axis in sizes]
+    read += [f"{' x '.join(str(sizes[axis]) for axis in 'HW' if axis in sizes)} pixels"] * bool(
+        {"H", "W"} & sizes.keys()
+    )
+    return f"{where}{numbers}, {shape} as {axes} ({', '.join(read)})"
+
+
+def _labels(config: CallbackConfig, probes: Probes) -> str:
+    """Where the labels are, and how many probes each class has."""
+    key = label_key(probes.batch, config.label_key)
+    if key is None:
+        return "no labels found"
+    if probes.labels is None:
+        return f"labels in entry {key!r}, not of one class each"
+    counted = sorted(Counter(probes.labels.tolist()).items())
+    named = "" if config.class_names is not None else "class "
+    told = [f"{named}{target_name(label, config.class_names)}: {count}" for label, count in counted[:_CLASSES]]
+    more = [f"{len(counted) - _CLASSES} classes more"] * (len(counted) > _CLASSES)
+    return f"labels in entry {key!r} ({', '.join(told + more)})"

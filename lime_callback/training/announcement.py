@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from lime_callback.explaining.deletion_insertion import steps_for
 from lime_callback.outputs.targets import target_name
-from lime_callback.probes.batch_entries import label_key
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
@@ -38,29 +36,26 @@ def announcement(config: CallbackConfig, probes: Probes, samples: str, when: str
 
 def _inputs(config: CallbackConfig, probes: Probes) -> str:
     """Where the inputs are, their numbers, their shape, and what is taken for channels and pixels."""
-    where = "the batch" if probes.key is None else f"batch entry {probes.key!r}"
-    numbers = ""
+    facts, axes, numbers = probes.facts, config.layout.axes, ""
+    where = f"batch entry '{facts.input_key}'" if facts.input_key else "the batch"
     if probes.numbers is not None:
         more = f", … {len(probes.numbers) - _NUMBERS} more" if len(probes.numbers) > _NUMBERS else ""
         numbers = f" (numbers {', '.join(map(str, probes.numbers[:_NUMBERS]))}{more})"
-    shape, axes = list(probes.inputs.shape[1:]), config.layout.axes
-    sizes = dict(zip(axes, shape, strict=False))
+    sizes = dict(zip(axes, facts.shape, strict=False))
     read = [f"{sizes[axis]} {name}" for axis, name in _AXES.items() if axis in sizes]
-    read += [f"{' x '.join(str(sizes[axis]) for axis in 'HW' if axis in sizes)} pixels"] * bool(
-        {"H", "W"} & sizes.keys()
-    )
-    return f"{where}{numbers}, {shape} as {axes} ({', '.join(read)})"
+    if pixels := " x ".join(str(sizes[axis]) for axis in "HW" if axis in sizes):
+        read.append(f"{pixels} pixels")
+    return f"{where}{numbers}, {list(facts.shape)} of {facts.dtype} as {axes} ({', '.join(read)})"
 
 
 def _labels(config: CallbackConfig, probes: Probes) -> str:
     """Where the labels are, and how many probes each class has."""
-    key = label_key(probes.batch, config.label_key)
-    if key is None:
+    facts = probes.facts
+    if facts.label_key is None:
         return "no labels found"
-    if probes.labels is None:
-        return f"labels in entry {key!r}, not of one class each"
-    counted = sorted(Counter(probes.labels.tolist()).items())
+    if facts.classes is None:
+        return f"labels in entry '{facts.label_key}', not of one class each"
     named = "" if config.class_names is not None else "class "
-    told = [f"{named}{target_name(label, config.class_names)}: {count}" for label, count in counted[:_CLASSES]]
-    more = [f"{len(counted) - _CLASSES} classes more"] * (len(counted) > _CLASSES)
-    return f"labels in entry {key!r} ({', '.join(told + more)})"
+    told = [f"{named}{target_name(label, config.class_names)}: {count}" for label, count in facts.classes[:_CLASSES]]
+    more = [f"{len(facts.classes) - _CLASSES} classes more"] * (len(facts.classes) > _CLASSES)
+    return f"labels in entry '{facts.label_key}' ({', '.join(told + more)})"

@@ -54,13 +54,17 @@ class Hooks(Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Go first among the callbacks, and begin a new run where another trainer or module is trained than before.
 
+        So does a run of another validation set, which shows at the end of its first validation.
+
         Going first, the callback explains the weights that were validated, before weight averaging puts others back,
         gets the probes as the loader gave them, and has its values there when monitors look.
         """
         self._stage = stage
         goes_on = self._run is not None and self._run[0]() is trainer and self._run[1]() is pl_module
-        if stage == "fit" and not goes_on and self._validation.probes is not None:
-            self._start_anew()  # as in cross-validation, where each fold has probes and explanations of its own
+        if stage == "fit" and self._validation.probes is not None:
+            if not goes_on:
+                self._start_anew()  # as in cross-validation, where each fold has probes and explanations of its own
+            self._validation.pinned.recheck = goes_on  # with another validation set it does not go on, either
         if stage == "fit" or self._run is None:
             self._run = ref(trainer), ref(pl_module)
         if self in trainer.callbacks:  # a wrapper may call in its stead
@@ -106,6 +110,10 @@ class Hooks(Callback):
         elif trainer.state.fn == "validate":
             self._explain_outside(trainer, pl_module)
         else:
+            if (before := self._validation).sees_other_set():
+                self._finish()
+                self._start_anew()
+                self._validation.take_over(before)
             self._validation.explain(trainer, pl_module)
             self._log(self._validation, trainer, pl_module)
 

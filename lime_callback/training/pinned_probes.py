@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.following.explain_context import ExplainContext
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.probes.capture import Capture
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.probes.ranked_samples import Choice
+
+_MARKS = 8  # samples by which a validation set is known
+
+
+def same_samples(before: Tensor, now: Tensor) -> bool:
+    """Return whether two fingerprints are of the same samples."""
+    return before.shape == now.shape and torch.allclose(before, now, rtol=1e-6, atol=1e-9)
 
 
 class PinnedProbes:
@@ -36,6 +46,8 @@ class PinnedProbes:
         ranks: the processes.
         forwards: counts what the model is run on.
         batch_size: rows of a forward at most.
+        recheck: whether the next loop may be over another validation set than the one before: then all is captured
+            again, and :meth:`is_other_set` says whether it is.
     """
 
     def __init__(self, config: CallbackConfig) -> None:
@@ -47,22 +59,53 @@ class PinnedProbes:
         self.ranks = ALONE
         self.forwards = ForwardCount()
         self.batch_size = 1
+        self.recheck = False
+        self._mark: Tensor | None = None  # the fingerprint of a few samples of the validation set
+        self._marking: Capture | None = None
 
     def begin(self, trainer: Any, module: Any, *, rehearsal: bool, due: bool) -> None:
         """A loop over batches begins, in all processes; for a rehearsal, one sample is enough."""
         config = self.config
         self.ranks = Ranks.of(trainer, module)
         self.forwards.inputs = 0
-        self.capture = None
-        if self.probes is None or (config.choice.anew and due and not rehearsal):
-            choice, model = Evenly(1) if rehearsal else self.choice, partial(self.model, trainer, module)
-            besides = 0 if rehearsal or self.background is not None else config.background
-            self.capture = Capture(choice, self.ranks, model, besides, config.keys)
+        self.capture = self._marking = None
+        again = self.recheck and trainer.validating
+        model = partial(self.model, trainer, module)
+        capture = partial(Capture, ranks=self.ranks, model=model, keys=config.keys)
+        if self.probes is None or again or (config.choice.anew and due and not rehearsal):
+            choice = Evenly(1) if rehearsal else config.choice if again else self.choice
+            besides = 0 if rehearsal or (self.background is not None and not again) else config.background
+            self.capture = capture(choice, background=besides)
+        if again or (self._mark is None and trainer.validating):
+            self._marking = capture(Evenly(_MARKS))
 
     def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is wanted of it, see :meth:`~lime_callback.probes.capture.Capture.offer`."""
-        if self.capture is not None:
-            self.capture.offer(batches, batch, index, loader)
+        for capture in (self.capture, self._marking):
+            if capture is not None:
+                capture.offer(batches, batch, index, loader)
+
+    def is_other_set(self) -> bool:
+        """At the end of a loop: whether it went over another validation set than the loop before, if that was asked.
+
+        Where it is the same set, what was captured again is dropped.
+        """
+        marking, self._marking = self._marking, None
+        if marking is None:
+            return False
+        samples, _ = marking.taken(required=False)
+        before, self._mark = self._mark, None if samples is None else fingerprint(samples.inputs)
+        checked, self.recheck = self.recheck, False
+        if checked and before is not None and self._mark is not None and not same_samples(before, self._mark):
+            return True
+        if checked and not self.config.choice.anew:
+            self.capture = None
+        return False
+
+    def forget(self) -> None:
+        """Let what was captured last become the probes of a new run."""
+        self.probes = self.background = None
+        self.choice = self.config.choice
 
     def taken(self, required: bool = True) -> Probes | None:
         """The probes that were captured; ``None`` if there are none to be explained."""

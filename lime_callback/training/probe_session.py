@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_question import question_of
@@ -20,7 +18,7 @@ from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
 from lime_callback.training.announcement import announcement
 from lime_callback.training.perturbation_count import PerturbationCount
-from lime_callback.training.pinned_probes import PinnedProbes
+from lime_callback.training.pinned_probes import PinnedProbes, same_samples
 from lime_callback.training.progress_bar import shown
 from lime_callback.training.resumed_state import ResumedState
 from lime_callback.training.run_pace import RunPace
@@ -137,6 +135,18 @@ class ProbeSession:
             else:
                 self._count.compare(seconds, started - self._lap)
             self.begin_lap()
+
+    def sees_other_set(self) -> bool:
+        """At the end of a validation: whether it was of another set than the training before, on the same trainer."""
+        with self.console.contained("the comparison of validation sets"):
+            return self.pinned.is_other_set()
+        return False
+
+    def take_over(self, before: ProbeSession) -> None:
+        """Begin a new run with what another session has just captured."""
+        self.pinned, self._began, self._lap = before.pinned, before._began, before._lap
+        self.pinned.forget()
+        self.console.info("the validation set is not that of the training before, so all begins anew.")
 
     def deliver(self) -> None:
         """Finish the last report if that takes no waiting."""
@@ -265,7 +275,7 @@ class ProbeSession:
         if self._resumed is None or "probes" in self._resumed.changed:
             return
         before, now = self._resumed.fingerprint, fingerprint(probes.inputs)
-        if before.shape != now.shape or not torch.allclose(before, now, rtol=1e-6, atol=1e-9):
+        if not same_samples(before, now):
             for followed in self.loop.views.values():
                 followed.forget()
             self.console.once("the validation set is not the one of the checkpoint, so drift begins anew.")

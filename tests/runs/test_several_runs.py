@@ -131,3 +131,41 @@ def test_what_fails_in_a_second_run_is_said_again():
     told = [str(entry.message) for entry in caught]
     assert len(told) == 2  # once in each run
     assert all("the view failed and is left out" in text for text in told)
+
+
+@pytest.mark.parametrize("choice", [2, "highest_loss", [5, 1]], ids=str)
+@pytest.mark.parametrize("restarted", [True, False], ids=["from epoch 0", "at a later epoch"])
+def test_another_validation_set_on_the_same_trainer_begins_anew(tmp_path, choice, restarted):
+    lime, drifts = callback(probes=choice), Drifts()
+    one, model = fit(tmp_path, lime, drifts, epochs=2)
+    before = lime.explanation("spectral").fingerprint
+    if restarted:
+        one.fit_loop.epoch_progress.reset()
+    one.fit_loop.max_epochs = 2 if restarted else 4
+    one.fit(model, loader(), loader(fold(1)))
+    assert drifts.found[2] == 2.0  # not compared with other samples
+    assert drifts.found[3] < 2.0
+    assert not torch.equal(lime.explanation("spectral").fingerprint, before)
+    assert len(lime._latest.loop.view("spectral").series.epochs) == 2
+    history = read_history(tmp_path / "lime_1" / "history.csv")
+    assert {row.epoch for row in history} == ({1, 2} if restarted else {3, 4})
+    assert {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")} == {1, 2}
+
+
+@pytest.mark.parametrize("choice", ["highest_loss", [5, 1]], ids=str)
+def test_the_same_samples_go_on_however_they_were_chosen(tmp_path, choice):
+    lime, drifts = callback(probes=choice), Drifts()
+    one, model = fit(tmp_path, lime, drifts, epochs=1)
+    numbers = lime._validation.probes.numbers
+    one.fit_loop.max_epochs = 2
+    one.fit(model, loader(), loader())
+    assert lime._validation.probes.numbers == numbers
+    assert drifts.found[1] < 2.0
+
+
+def test_without_validation_a_training_goes_on(tmp_path):
+    lime = callback()
+    one, model = fit(tmp_path, lime, epochs=1, limit_val_batches=0)
+    one.fit_loop.max_epochs = 2
+    one.fit(model, loader(shuffle=True), loader())
+    assert lime._latest.loop.view("spectral").series.epochs == [1.0, 2.0]

@@ -37,7 +37,7 @@ def announcement(config: CallbackConfig, probes: Probes, samples: str, when: str
 def _inputs(config: CallbackConfig, probes: Probes) -> str:
     """Where the inputs are, their numbers, their shape, and what is taken for channels and pixels."""
     facts, axes, numbers = probes.facts, config.layout.axes, ""
-    where = f"batch entry '{facts.input_key}'" if facts.input_key else "the batch"
+    where = f"batch entry {facts.input_key}" if facts.input_key else "the batch"
     if probes.numbers is not None:
         more = f", … {len(probes.numbers) - _NUMBERS} more" if len(probes.numbers) > _NUMBERS else ""
         numbers = f" (numbers {', '.join(map(str, probes.numbers[:_NUMBERS]))}{more})"
@@ -45,7 +45,8 @@ def _inputs(config: CallbackConfig, probes: Probes) -> str:
     read = [f"{sizes[axis]} {name}" for axis, name in _AXES.items() if axis in sizes]
     if pixels := " x ".join(str(sizes[axis]) for axis in "HW" if axis in sizes):
         read.append(f"{pixels} pixels")
-    return f"{where}{numbers}, {list(facts.shape)} of {facts.dtype} as {axes} ({', '.join(read)})"
+    kind = f" of {facts.dtype}" if probes.integer is not None else ""
+    return f"{where}{numbers}, {list(facts.shape)}{kind} as {axes} ({', '.join(read)})"
 
 
 def _labels(config: CallbackConfig, probes: Probes) -> str:
@@ -54,8 +55,8 @@ def _labels(config: CallbackConfig, probes: Probes) -> str:
     if facts.label_key is None:
         return "no labels found"
     if facts.classes is None:
-        return f"labels in entry '{facts.label_key}', not of one class each"
+        return f"labels in entry {facts.label_key}, not of one class each"
     named = "" if config.class_names is not None else "class "
     told = [f"{named}{target_name(label, config.class_names)}: {count}" for label, count in facts.classes[:_CLASSES]]
     more = [f"{len(facts.classes) - _CLASSES} classes more"] * (len(facts.classes) > _CLASSES)
-    return f"labels in entry '{facts.label_key}' ({', '.join(told + more)})"
+    return f"labels in entry {facts.label_key} ({', '.join(told + more)})"

@@ -405,7 +405,7 @@ def test_fewer_samples_than_are_asked_for_are_told(tmp_path, caplog):
     said = [record.message for record in caplog.records if "LimeCallback" in record.message]
     assert said[0].startswith(
         "LimeCallback 'lime': explains 3 validation samples, one of each class, (16 were asked for) at the end of "
-        "every validation: batch entry '0' (numbers 0, 1, 2), [6, 12, 12] of float32 as CHW"
+        "every validation: batch entry 0 (numbers 0, 1, 2), [6, 12, 12] as CHW"
     )
 
 

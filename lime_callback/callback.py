@@ -117,7 +117,8 @@ class LimeCallback(Hooks):
             that changed by more, and ``settled`` waits until less has moved.
         reference: what to compare with besides: the path of a checkpoint of the same model, or of an explanation that
             ``Explanation.save`` wrote. Where there are several views, a dictionary from view to path.
-        class_names: of the outputs.
+        class_names: of the outputs. A single logit is that of the second of two classes: name both, or the second. It
+            is explained for inputs of either class, and named so; a positive coefficient speaks for the second class.
         to_physical: turns inputs back into physical units, such as reflectance, for the pictures: ``(scale, offset)``
             for ``scale * input + offset``, with one number each or one for each channel; or a function of inputs
             ``[P, *dims]`` that returns the same shape. ``None`` shows inputs as the model gets them.

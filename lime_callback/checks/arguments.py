@@ -113,9 +113,12 @@ def check_class_names(value: Any) -> list[str] | None:
     return names
 
 
-def check_class_names_fit(names: Sequence[str] | None, outputs: int) -> None:
-    """Raise a ``ValueError`` if there are names, but not one for each of the model's ``outputs``."""
-    if names is not None and len(names) != outputs:
+def check_class_names_fit(names: Sequence[str] | None, outputs: int, *, binary: bool = False) -> None:
+    """Raise a ``ValueError`` if there are names, but not one for each of the model's ``outputs``.
+
+    With ``binary``, the single output is that of the second of two classes, and both may have a name.
+    """
+    if names is not None and len(names) != outputs and not (binary and len(names) == 2):
         raise ValueError(
             f"`class_names` should hold one name for each of the model's {outputs} output{'s' * (outputs != 1)}. Found "
             f"{len(names)} names."

@@ -116,7 +116,7 @@ class PinnedView:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
         config, own = self.config, outputs.cpu()
         self.outputs = outputs.shape[1]
-        self.kind = self.kind or kind_of(own, self.truth, config.settings.output)
+        self.kind = self.kind or kind_of(own, self.truth, config.settings.output, len(config.class_names or ()))
         if config.auto_output:
             self.scale = self.scale or scale_of(self.kind, own, config.layout, regions=pinned is not None)
             if self.scale == "ClassRegion()":

@@ -13,7 +13,7 @@ import torch
 
 from lime_callback.outputs.output_kinds import Kind, labels_that_fit
 from lime_callback.outputs.probabilities_and_losses import are_probabilities, are_single_probabilities
-from lime_callback.outputs.targets import target_name
+from lime_callback.outputs.targets import class_name, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class ProbePredictions:
         if self.kind == "binary":
             other = "" if truth == name else f"{_DIFFERENT} "
             return f"predicted {name}{chance}" + (f", {other}true {truth}" if truth else "")
-        explained = self._name(target, class_names)
+        explained = target_name(target, class_names, self.kind)
         if truth and name == truth:
             same = f"which is true and predicted{f',{chance}' if chance else ''}"
             return same if name == explained else f"{_DIFFERENT} true and predicted {name}{chance}"
@@ -84,10 +84,7 @@ class ProbePredictions:
         return f"which is true, {predicted}" if truth == explained else f"{predicted}, {_DIFFERENT} true {truth}"
 
     def _name(self, index: int, class_names: Sequence[str] | None) -> str:
-        """Of a class; of a single logit, whose name is that of class 1, there are two."""
-        if self.kind == "binary" and class_names is not None:
-            return class_names[0] if index else f"not {class_names[0]}"
-        return target_name(index, class_names)
+        return class_name(index, class_names, self.kind)
 
 
 def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -> ProbePredictions:

@@ -32,7 +32,7 @@ Kind = Literal["classes", "binary", "several", "values", "outputs"]
 """
 
 
-def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
+def kind_of(outputs: Tensor, labels: Tensor | None, output: Any, names: int = 0) -> Kind:
     """Return what the outputs stand for.
 
     Args:
@@ -40,10 +40,11 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any) -> Kind:
         labels: the probes' labels, or ``None``.
         output: the user's argument. With a function, a single output is not taken for ``"binary"``; with a
             :class:`~lime_callback.outputs.Contrast`, outputs are differences and not classes.
+        names: how many names the user gave; where no label tells, two names of a single output are those of classes.
     """
     probes, size = outputs.shape
     if labels is None or not labels.numel() or isinstance(output, Contrast):
-        return "outputs"
+        return "binary" if size == 1 and names == 2 and not callable(output) else "outputs"
     whole = not labels.is_floating_point() and not labels.is_complex()
     one_each = labels.numel() == probes
     if one_each and size > 1:
@@ -158,7 +159,8 @@ def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_name
     if not isinstance(target, str):
         return "the outputs that `target` chooses"
     if size == 1:
-        return "its one output" + (", of class 1" if kind == "binary" else "")
+        named = target_name(0, class_names, kind)
+        return "its one output" + (f", of class {named if class_names is None else repr(named)}" * (kind == "binary"))
     if target == "all":
         return "every output"
     if target == "label":

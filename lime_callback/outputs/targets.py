@@ -241,6 +241,19 @@ def pinned_targets(target: Any, outputs: Tensor, labels: Tensor | None) -> Tenso
     return select_targets(None if isinstance(target, str) else target, outputs)
 
 
-def target_name(index: int, class_names: Sequence[str] | None) -> str:
-    """Return the output's name, or its number if it has no name."""
+def target_name(index: int, class_names: Sequence[str] | None, kind: str | None = None) -> str:
+    """Return the output's name, or its number if it has no name; a single logit, ``"binary"``, has the name of class 1.
+
+    Args:
+        index: the output's number.
+        class_names: the outputs' names, or ``None``; of a single logit also those of both classes.
+        kind: what the outputs are, see :data:`~lime_callback.outputs.output_kinds.Kind`.
+    """
+    return class_name(1 if kind == "binary" else index, class_names, kind)
+
+
+def class_name(index: int, class_names: Sequence[str] | None, kind: str | None) -> str:
+    """Return a class's name, or its number if it has no name; a single logit has two classes, and one or two names."""
+    if kind == "binary" and class_names is not None and len(class_names) == 1 and index in (0, 1):
+        return class_names[0] if index else f"not {class_names[0]}"
     return class_names[index] if class_names is not None and 0 <= index < len(class_names) else str(index)

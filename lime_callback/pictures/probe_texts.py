@@ -35,7 +35,7 @@ def panel_texts(
         t: the target's place among the targets.
     """
     target, score, gate = int(explanation.targets[probe, t]), float(explanation.score[probe, t]), track.config.gate
-    title = f"{probe_name(probes, probe)} · explains {target_name(target, class_names)}"
+    title = f"{probe_name(probes, probe)} · explains {target_name(target, class_names, track.kind)}"
     subtitle = f"R² {score_text(score)}"
     if track.now is None:
         subtitle = f"output {score_text(float(explanation.prediction[probe, t]))}, {subtitle}"
@@ -60,6 +60,6 @@ def probe_rows(track: FollowedView, probes: Probes, class_names: Sequence[str] |
     rows = []
     for probe, target in enumerate(targets):
         differs = track.now is not None and "≠" in track.now.text(probe, target, class_names)
-        group = "" if same else target_name(target, class_names)
+        group = "" if same else target_name(target, class_names, track.kind)
         rows.append(ProbeRow(group, f"{'≠ ' * differs}{probe_name(probes, probe)}"))
     return rows

@@ -206,7 +206,7 @@ class _ViewPictures:
         """Return the T targets' names; empty ones if the probes' targets differ, which stand beside each probe."""
         targets = self.last.targets
         if bool((targets == targets[:1]).all()):
-            return [target_name(int(t), self.class_names) for t in targets[0]]
+            return [target_name(int(t), self.class_names, self.track.kind) for t in targets[0]]
         return [""] * targets.shape[1]
 
     def first_target(self) -> str:

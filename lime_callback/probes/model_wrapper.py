@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.descriptions import describe
+from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.outputs.output_entries import output_tensor
+from lime_callback.probes.model_calls import WRONG_CALL, advice, call_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +20,8 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
 
 
-_WITHOUT = (
-    "LimeCallback calls the model with the images alone. Pass `forward=`, a function of the module and a batch, for a "
-    "model that needs more."
-)
+_WITHOUT = "LimeCallback calls the model with the images alone."
+_NATURAL = "LimeCallback calls the model with the entries of the batch that its `forward` names."
 _WITH = "LimeCallback calls `forward` with the module and a batch in which the images are perturbed."
 
 
@@ -44,7 +44,8 @@ class ModelWrapper:
         module: the LightningModule.
         context: returns the context of a validation step's forward, such as autocast.
         probes: the probes; their batch gives the other entries for ``forward``.
-        forward: the user's function, which takes the module and a batch; ``None`` calls the module with the inputs.
+        forward: the user's function, which takes the module and a batch; ``None`` calls the module with the inputs, or
+            with the entries that its ``forward`` names, see :func:`~lime_callback.probes.model_calls.call_of`.
         output_key: see :func:`~lime_callback.outputs.output_entries.output_tensor`.
         background: other inputs of the same data, ``[N, *dims]``, on the CPU, from which baselines take values for
             hidden elements; ``None`` if there are none.
@@ -69,14 +70,23 @@ class ModelWrapper:
         """
         self.count.inputs += len(x)
         x = self.probes.as_given(x)
-        given: tuple[Any, ...] = self.probes.arguments_with(x)
-        if self.forward is not None:
-            given = (self.module, self.probes.batch_with(x, rows))
+        call = self.forward or call_of(self.module, self.probes.batch, self.probes.key)
+        given = self.probes.arguments_with(x) if call is None else (self.module, self.probes.batch_with(x, rows))
         with self.context():
             try:
-                output = self.module(*given) if self.forward is None else self.forward(*given)
+                output = self.module(*given) if call is None else call(*given)
             except Exception as error:
-                found = " and ".join(map(describe, given if self.forward is None else given[1:]))
-                error.add_note(f"{_WITHOUT if self.forward is None else _WITH} Found a call with {found}.")
+                found = " and ".join(map(describe, given if call is None else given[1:]))
+                error.add_note(f"{self._told(error, call, x, rows)} Found a call with {found}.")
                 raise
         return output_tensor(output, self.output_key, len(x))
+
+    def _told(self, error: Exception, call: Any, x: Tensor, rows: Tensor) -> str:
+        """Return how the model was called, and how it can be called where that was wrong."""
+        if self.forward is not None:
+            return _WITH
+        way = ""
+        if isinstance(error, WRONG_CALL) and not is_out_of_memory(error):
+            batch = self.probes.batch_with(x, rows)
+            way = " " + advice(self.module, batch, self.probes.key, len(x), self.output_key)
+        return f"{_WITHOUT if call is None else _NATURAL}{way}"

@@ -41,6 +41,6 @@ def history_rows(
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
-                        epoch, step, view, number, target_name(target, class_names), name,
+                        epoch, step, view, number, target_name(target, class_names, followed.kind), name,
                         coefficients[probe][t][i], errors[probe][t][i], score, *cells, epochs,
                     )  # fmt: skip

@@ -86,7 +86,7 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     same = bool((last.targets[:, 0] == last.targets[0, 0]).all())
     lines = torch.stack([effects[0] for effects in series.effects])[:, followed]
     return Means(
-        target=target_name(int(last.targets[0, 0]), class_names) if same else "several targets",
+        target=target_name(int(last.targets[0, 0]), class_names, view.kind) if same else "several targets",
         effects=series.effects[-1][0].numpy(),
         halves=series.effect_halves[-1][0].numpy(),
         sizes=series.sizes[-1][0].numpy(),
@@ -121,7 +121,8 @@ def _segmented(
         number = p if probes.numbers is None else probes.numbers[p]
         target = int(last.targets[p, 0])
         predicted_and_true = "" if now is None else f", {now.text(p, target, class_names)}"
-        text = f"{target_name(target, class_names)}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
+        explained = target_name(target, class_names, None if now is None else now.kind)
+        text = f"{explained}{predicted_and_true}, R² {float(last.score[p, 0]):.2f}"
         name = f"{'probe' if probes.numbers is None else 'sample'} {number}"
         count = int(present[p].sum())
         halves = last.effect_errors[p, 0] * critical_value(float(last.freedom[p]), of=count)

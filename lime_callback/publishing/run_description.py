@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.following.metric_table import METRICS
-from lime_callback.outputs.targets import target_name
+from lime_callback.outputs.targets import class_name, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,11 +125,12 @@ def chosen_scale(views: Sequence[FollowedView]) -> str | None:
 def _probe_rows(explained: ExplainedEpoch, class_names: Sequence[str] | None) -> list[str]:
     probes = explained.probes
     targets = next((followed.last.targets.tolist() for followed in explained.views if followed.last is not None), [])
+    kind = next((followed.kind for followed in explained.views), None)
     rows = []
     for p in range(len(probes)):
         number = p if probes.numbers is None else probes.numbers[p]
-        label = "" if probes.labels is None else target_name(int(probes.labels[p]), class_names)
-        named = [target_name(int(t), class_names) for t in targets[p]] if targets else []
+        label = "" if probes.labels is None else class_name(int(probes.labels[p]), class_names, kind)
+        named = [target_name(int(t), class_names, kind) for t in targets[p]] if targets else []
         shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
         rows.append(f"| {number} | {_cell(label)} | {_cell(shown)} |")
     return rows

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.whole_files import replacing
 from lime_callback.following.physical_inputs import physical
-from lime_callback.outputs.targets import target_name
+from lime_callback.outputs.targets import class_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
 
@@ -137,11 +137,11 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
             for name, watched_set in config.watch.items()
         },
         "anew": config.choice.anew,
-        "probes": _of_probes(config, probes),
+        "probes": _of_probes(config, probes, next(iter(kinds.values()), None)),
     }
 
 
-def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
+def _of_probes(config: CallbackConfig, probes: Probes, kind: str | None) -> list[dict[str, Any]]:
     """Return each probe's number, label, picture and mean spectrum."""
     from lime_callback.figures.rgb_composite import composite
 
@@ -154,7 +154,7 @@ def _of_probes(config: CallbackConfig, probes: Probes) -> list[dict[str, Any]]:
         {
             "number": number,
             "chosen": probes.numbers is not None,
-            "label": None if label is None else target_name(label, config.class_names),
+            "label": None if label is None else class_name(label, config.class_names, kind),
             "picture": None if image is None else data_uri(image),
             "spectrum": None if spectrum is None else [float(f"{value:.4g}") for value in spectrum],
         }

@@ -98,7 +98,7 @@ class ViewLoop:
                 self._check_saved(name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]
         check_followed(config.watch, watched, [followed.view.name for followed in rehearsed])
-        check_class_names_fit(config.class_names, rehearsed[0].outputs)
+        check_class_names_fit(config.class_names, rehearsed[0].outputs, binary=rehearsed[0].kind == "binary")
         if config.reference is not None and config.reference.checkpoint is not None:
             with ranks.together():
                 self._reference_weights(context.model, ranks)

@@ -271,7 +271,7 @@ def test_files_that_are_no_explanation(tmp_path, content):
         ({"batch_size": 0}, ValueError, "`batch_size` should be a whole number of at least 1"),
         ({"forward": lambda x: x}, ValueError, r"`forward` should return \[m\] or \[m, K\].*\(3, 12, 9, 8\)"),
         (
-            {"forward": lambda x: {"y": x}},
+            {"forward": lambda x: {"y": "cat"}},
             TypeError,
             r"`forward` should return a tensor \[m\] or \[m, K\]. Found a dict",
         ),
@@ -336,7 +336,7 @@ def test_a_data_set_is_explained_with_the_arguments_and_defaults_of_a_batch():
     """What both take is checked in one place; only what the batch's size may be differs."""
     one, whole = (signature(function).parameters for function in (explain, explain_all))
     shared = set(one) & set(whole) - {"forward", "target", "batch_size"}
-    assert shared == {"background", "seed"}
+    assert shared == {"background", "seed", "output_key"}
     assert {name: one[name].default for name in shared} == {name: whole[name].default for name in shared}
     strategies = StrategyArguments.__annotations__
     assert whole["strategies"].annotation == "Unpack[StrategyArguments]"

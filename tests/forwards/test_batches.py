@@ -61,7 +61,7 @@ def test_what_a_model_returned_is_free_before_its_next_forward():
         return raw
 
     x = torch.rand(7, 3, dtype=torch.float64)
-    outputs, _ = unperturbed_outputs(forward, x, lambda raw: raw.sum(1), 2)
+    outputs, *_ = unperturbed_outputs(forward, x, lambda raw: raw.sum(1), 2)
     assert torch.equal(outputs[:, 0], (2 * x).sum(1))
     assert len(returned) == 4
 

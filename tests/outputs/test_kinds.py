@@ -9,7 +9,7 @@ from lime_callback.figures import style
 from lime_callback.following.probe_predictions import predicted
 from lime_callback.outputs.contrast import Contrast
 from lime_callback.outputs.output_kinds import explained_outputs_text, kind_of, scale_of, targets_of
-from lime_callback.outputs.targets import pinned_targets, scaled_outputs
+from lime_callback.outputs.targets import class_name, pinned_targets, scaled_outputs, target_name
 from lime_callback.views.layout import Layout
 
 GENERATOR = torch.Generator().manual_seed(3)
@@ -237,3 +237,38 @@ def test_a_title_is_never_cut_within_a_number(width):
         inside = range(at + 1, at + len(number))
         assert len(head) not in inside or len(head) == len(text)
         assert len(text) - len(tail) not in inside
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(None, ["0", "1"]), (["ship"], ["not ship", "ship"]), (["sea", "ship"],) * 2]
+)
+def test_one_logit_with_two_class_names_or_with_label_0(names, expected):
+    """The explained output is class 1's, whatever the label; what is predicted and true has the name of its side."""
+    now = predicted(SINGLE, torch.tensor([0, 0, 1, 0]), "binary", "raw")
+    assert target_name(0, names, "binary") == expected[1]
+    assert now.cells(0, 0, names)[0::2] == (expected[1], expected[0])
+    assert now.cells(1, 0, names)[0::2] == (expected[0], expected[0])
+    assert [class_name(label, names, "binary") for label in (0, 1)] == expected
+    assert f"{expected[1]}" in explained_outputs_text("auto", "binary", "raw", 1, torch.tensor([0]), names)
+
+
+def test_two_names_tell_that_a_single_output_is_a_logit():
+    assert kind_of(SINGLE, None, "raw", 2) == "binary"
+    assert kind_of(SINGLE, None, "raw", 1) == kind_of(SINGLE, None, lambda y: y, 2) == "outputs"
+    assert kind_of(SINGLE, torch.rand(4), "raw", 2) == "values"
+
+
+def test_a_regression_of_several_units_is_not_scaled_and_begins_with_the_first():
+    """No softmax or centering, since units differ; "predicted" is the first output."""
+    labels = torch.rand(4, 3)
+    kind = kind_of(LOGITS, labels, "raw")
+    assert (kind, scale_of(kind, LOGITS, Layout("CHW")), scale_of(kind, LOGITS, Layout("C"))) == (
+        "values",
+        "raw",
+        "raw",
+    )
+    for target in ("auto", "predicted"):
+        assert targets_of(target, kind, LOGITS, labels).tolist() == [[0]] * 4
+    now = predicted(LOGITS, labels, kind, "raw")
+    assert now.classes is None
+    assert now.cells(0, 1, NAMES)[0] == f"{LOGITS[0, 1]:.6g}"

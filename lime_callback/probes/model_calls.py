@@ -1,0 +1,116 @@
+"""How a module takes a batch: the input alone, entries by their names, or the whole batch; and calls of it that work.
+
+What a module takes is read from the signature of its ``forward``. Only where a call has failed are others tried.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lime_callback.checks.entry_paths import entry, has_entry
+from lime_callback.outputs.output_entries import output_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+    from lime_callback.checks.entry_paths import Key as OutputKey
+    from lime_callback.probes.batch_entries import Key
+
+    Call = Callable[[Any, Any], Any]
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+# What a call with the wrong arguments raises, at once or when the model uses them.
+WRONG_CALL = (TypeError, NotImplementedError, AttributeError, IndexError, KeyError, ValueError)
+
+
+def call_of(module: nn.Module, batch: Any, key: Key | None) -> Call | None:
+    """Return how a module is called with a batch; ``None`` for the input alone.
+
+    Args:
+        module: the model.
+        batch: a batch of the data.
+        key: of the batch's input.
+    """
+    try:
+        parameters = list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):  # of a compiled function
+        return None
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(needed) == 1 and needed[0].name == "batch" and needed[0].kind in _POSITIONAL:
+        return lambda module, batch: module(batch)
+    positions = sum(p.kind in _POSITIONAL or p.kind == p.VAR_POSITIONAL for p in parameters)
+    if not isinstance(batch, Mapping) or not isinstance(key, str) or (positions and len(needed) < 2):
+        return None
+    names = [p.name for p in needed]
+    if not positions and any(p.kind == p.VAR_KEYWORD for p in parameters):
+        names = [name for name in batch if isinstance(name, str)]
+    if key not in names or not all(name in batch for name in names):
+        return None
+    return lambda module, batch: module(**{name: batch[name] for name in names})
+
+
+def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key: OutputKey | None) -> str:
+    """Return a sentence with a ``forward=`` that works for a batch; one that says what it has to do if none is found.
+
+    Args:
+        module: the model, whose call with the input alone has failed.
+        batch: the batch that it was called with, complete.
+        key: of the batch's input.
+        rows: the number of inputs, m.
+        output_key: the user's key of the prediction.
+    """
+    alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    for text in _ways(module, batch, key) if alone else ():
+        found = _tried(text, module, batch, rows, output_key)
+        if found is not None:
+            return (
+                f"Pass `forward=lambda module, batch: {text}`, which works for this batch and returns "
+                f"{tuple(found.shape)}, if that is the prediction."
+            )
+    return (
+        "Pass `forward=`, a function of the module and a batch, for a model that needs more, for example "
+        f"`forward=lambda module, batch: module({_access(batch, key)}, ...)`."
+    )
+
+
+def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: OutputKey | None) -> Tensor | None:
+    """Return the prediction of a call; ``None`` if it fails."""
+    try:
+        # The text is made here, of the names of the module's parts and the batch's keys.
+        output = eval(text, {"module": module, "batch": batch})
+        prediction = output_tensor(output, output_key, rows)
+        return prediction if prediction.ndim and len(prediction) == rows else None
+    except Exception:
+        return None
+
+
+def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
+    image = _access(batch, key)
+    if isinstance(batch, Mapping):
+        yield "module(**batch)"
+    yield "module(batch)"
+    if isinstance(batch, (list, tuple)):
+        yield from (f"module({', '.join(f'batch[{i}]' for i in range(n))})" for n in range(len(batch), 1, -1))
+    yield "module.predict_step(batch, 0)"
+    for name, _ in module.named_children():
+        if name.isidentifier():
+            yield f"module.{name}({image})"
+
+
+def _access(batch: Any, key: Key | None) -> str:
+    """Return the expression for the batch's input."""
+    if not isinstance(key, (str, int, tuple)):  # a function, or several inputs
+        return "batch" if key is None else "..."
+    text, part = "batch", batch
+    whole = isinstance(key, int) or (isinstance(batch, Mapping) and key in batch)
+    for step in [key] if whole else key if isinstance(key, tuple) else str(key).split("."):
+        named = isinstance(step, str) and step.isidentifier() and not isinstance(part, Mapping) and hasattr(part, step)
+        text += f".{step}" if named else f"[{step!r}]"
+        part = entry(part, step) if has_entry(part, step) else None
+    return text

@@ -1,0 +1,133 @@
+"""How a model is called: with the image, with entries by name, with the batch; and advice that works where it fails."""
+
+import re
+import warnings
+from types import SimpleNamespace
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import nn
+from toys import Samples, fit
+
+from lime_callback import LimeCallback, Superpixels
+
+GRID = Superpixels("grid", n_segments=4)
+
+
+class Base(pl.LightningModule):
+    """A model without a forward of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+
+    def training_step(self, batch, _):
+        return self.net[2].weight.sum()
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.01)
+
+
+class AnyName(Base):
+    def forward(self, **inputs):
+        return self.net(inputs["image"])
+
+
+class Named(Base):
+    def forward(self, image, label):
+        assert len(image) == len(label)
+        return self.net(image)
+
+
+class NamedOnly(Base):
+    def forward(self, *, image):
+        return self.net(image)
+
+
+class OfBatch(Base):
+    def forward(self, batch):
+        return self.net(batch["image"])
+
+
+class OfSample(Base):
+    def forward(self, sample):
+        return self.net(sample["image"])
+
+
+class OfPair(Base):
+    def forward(self, x, y):
+        assert len(x) == len(y)
+        return self.net(x)
+
+
+class Predicts(Base):
+    def predict_step(self, batch, _):
+        return SimpleNamespace(output=self.net(batch["image"]))
+
+
+def by_name(x, y, i):
+    return {"image": x, "label": y, "place": i}
+
+
+def pair(x, y, i):
+    return x, y
+
+
+def alone(x, y, i):
+    return x
+
+
+def explained(folder, model, pack, **settings):
+    """The explanation, and that of the part that does the work."""
+    usual = {"probes": 2, "n_perturbations": 16, "pictures": False, "background": 0, "on_error": "raise"}
+    lime = LimeCallback([GRID], **usual | settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit(folder, lime, model=model, data=Samples(pack=pack), epochs=1)
+    return lime.explanation("spatial")
+
+
+@pytest.mark.parametrize("model", [AnyName, Named, NamedOnly, OfBatch])
+def test_a_dict_batch_is_passed_by_name_where_the_names_fit(tmp_path, model):
+    found = explained(tmp_path / "a", model, by_name)
+    expected = explained(tmp_path / "b", model, by_name, forward=lambda module, batch: module.net(batch["image"]))
+    torch.testing.assert_close(found.coefficients, expected.coefficients)
+    assert (found.coefficients.abs().amax(-1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "pack"),
+    [
+        (OfSample, by_name),
+        (OfPair, pair),
+        (Base, pair),
+        (Base, by_name),
+        (Base, alone),
+        (Predicts, by_name),
+    ],
+    ids=["forward(sample)", "forward(x, y)", "none, of a pair", "none, of a dict", "none, of a tensor", "predict_step"],
+)
+def test_the_error_shows_the_lambda_that_works(tmp_path, model, pack):
+    """The advice, executed, explains."""
+    with pytest.raises(Exception, match=r"LimeCallback calls the model with the images alone. Pass `forward=") as error:
+        explained(tmp_path / "a", model, pack)
+    (advised,) = re.findall(r"`forward=(lambda module, batch: .*?)`, which works", "".join(error.value.__notes__))
+    found = explained(tmp_path / "b", model, pack, forward=eval(advised))
+    assert (found.coefficients.abs().amax(-1) > 0).all()
+
+
+def test_where_nothing_works_the_error_says_what_to_write(tmp_path):
+    class Needy(Base):
+        def forward(self, image, depth):
+            return self.net(image) + depth
+
+        net = None
+
+    with pytest.raises(
+        TypeError, match=r"'depth'[\s\S]*`forward=lambda module, batch: module\(batch\['image'\], ...\)`"
+    ):
+        explained(tmp_path, Needy, lambda x, y, i: {"image": x, "name": str(int(i))})

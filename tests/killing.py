@@ -181,8 +181,8 @@ def lay(place, calls):
         sync = os.fsync
 
         def fsync(descriptor):
-            name = "history.csv" if place == "row" else "history.csv.part"
-            if Path(f"/proc/self/fd/{descriptor}").readlink().name == name and due():
+            name = "history.csv" if place == "row" else "history.csv.*.part"
+            if Path(f"/proc/self/fd/{descriptor}").readlink().match(name) and due():
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size - 7)
                 kill()
             sync(descriptor)

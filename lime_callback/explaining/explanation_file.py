@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lime_callback.checks.whole_files import replacing
+from lime_callback.checks.whole_files import check_regular, replacing
 from lime_callback.surrogates.fitted_rows import Samples
 from lime_callback.views.features import Features
 from lime_callback.views.layout import Layout
@@ -19,6 +20,7 @@ from lime_callback.views.layout import Layout
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from zipfile import ZipFile
 
 T = TypeVar("T")
 _FORMAT = "lime_callback explanation 2"
@@ -80,7 +82,22 @@ def _check_whole(explanation: Any) -> None:
     for name, shape in shapes.items():
         if tuple(parts[name].shape) != shape:
             raise ValueError(f"`{name}` should have shape {shape} there, and has {tuple(parts[name].shape)}")
+        if parts[name].is_complex():
+            raise ValueError(f"`{name}` should hold real numbers there, and holds {parts[name].dtype}")
     explanation.features.check((batch, *explanation.shape))
+
+
+def _check_sizes(file: ZipFile, size: int) -> None:
+    """Raise a ``ValueError`` if arrays would take more memory than the file has bytes, before they are made."""
+    total = 0
+    for member in file.infolist():
+        with file.open(member) as opened:
+            major, _ = np.lib.format.read_magic(opened)
+            read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+            shape, _, kind = read(opened)
+            total += math.prod(shape) * kind.itemsize
+    if total > size:
+        raise ValueError(f"its arrays ask for {total / 1e6:.0f} MB, and the file has {size / 1e6:.1f}")
 
 
 def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
@@ -95,7 +112,9 @@ def load(path: str | os.PathLike[str], make: Callable[..., T]) -> T:
         ValueError: if the file was not written by :func:`save`, or is not whole.
     """
     try:
+        check_regular(Path(path))
         with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            _check_sizes(file.zip, Path(path).stat().st_size)
             about = json.loads(str(file["about"]))
             arrays = {k: torch.from_numpy(file[k]) for k in file.files if k != "about"}
         if about["format"] != _FORMAT:

@@ -104,6 +104,8 @@ def _stands_out(changed: float, expected: float, everything: float) -> bool:
 
     Earlier versions did not write what hiding everything changes: it is taken for all predictions then.
     """
+    if math.isnan(changed) or math.isnan(expected):
+        return False
     everything = 1.0 if math.isnan(everything) else everything
     return bool(stands_out(*torch.tensor([[changed], [expected], [everything]], dtype=torch.float64)))
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.checks.arguments import check_name
 from lime_callback.explaining.explanation import Explanation
-from lime_callback.publishing.run_metadata import FORMAT
 from lime_callback.publishing.sinks.history_csv import read_history
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, read_measures
 from lime_callback.report.notebook import history_figure, history_html
 from lime_callback.report.run_contents import RunContents
+from lime_callback.report.run_settings import read_settings
+from lime_callback.report.table_sizes import fitting
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +53,7 @@ def find_runs(path: str | os.PathLike[str]) -> list[Path]:
     path = Path(path)
     if path.is_file():
         return [path]
-    histories = sorted(path.rglob(_HISTORY)) if path.is_dir() else []
+    histories = sorted(filter(Path.is_file, path.rglob(_HISTORY))) if path.is_dir() else []
     if not histories:
         names = sorted(entry.name for entry in islice(path.iterdir(), 1000)) if path.is_dir() else []
         contents = f"a folder with {', '.join(names[:8])}{', …' * (len(names) > 8)}" if names else "an empty folder"
@@ -75,7 +77,7 @@ def read(path: str | os.PathLike[str]) -> Run:
 
     Raises:
         FileNotFoundError: if there is no history.
-        ValueError: if there are several histories, or the history cannot be read or has no row.
+        ValueError: if there are several histories, or the history cannot be read or has no row that can be shown.
     """
     paths = find_runs(path)
     if len(paths) > 1:
@@ -87,20 +89,24 @@ def read(path: str | os.PathLike[str]) -> Run:
         raise ValueError(f"`path` should be a history with at least one row. Found none in {str(history_path)!r}.")
     folder, notes = history_path.parent, list[str]()
     measures: list[MeasureRow] = _optional(notes, folder / "measures.csv", read_measures, [])
-    about: dict[str, Any] = _optional(notes, folder / "run.json", _about, {})
+    about: dict[str, Any] = _optional(notes, folder / "run.json", lambda path: read_settings(path, notes), {})
     explanations = {}
     for view in dict.fromkeys(row.view for row in history):
-        explanation = _optional(notes, folder / f"{view}.npz", Explanation.load, None)
+        explanation = _optional(notes, folder / f"{view}.npz", partial(_explanation, view=view), None)
         if explanation is not None:
             explanations[view] = explanation
+    history, measures = fitting(history, measures, explanations, notes)
+    if not history:
+        raise ValueError(f"`path` should be a history of a run. Found {str(history_path)!r}. {' '.join(notes)}")
     return Run(history_path, history, measures, explanations, about, notes)
 
 
-def _about(path: Path) -> dict[str, Any]:
-    about = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise ValueError("it is not of this format")
-    return about
+def _explanation(path: Path, view: str) -> Explanation:
+    try:
+        check_name("view", view)
+    except ValueError:
+        raise ValueError("no view has such a name") from None
+    return Explanation.load(path)
 
 
 _MISSED = {
@@ -115,7 +121,7 @@ def _optional(notes: list[str], path: Path, load: Callable[[Path], Any], otherwi
     try:
         return load(path)
     except FileNotFoundError:
-        notes.append(f"{path.name} is not there: {missed}.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        notes.append(f"{path.name} could not be read ({str(error)[:200]}): {missed}.")
+        notes.append(f"{path.name[-100:]} is not there: {missed}.")
+    except (OSError, ValueError) as error:
+        notes.append(f"{path.name[-100:]} could not be read ({str(error.__cause__ or error)[:200]}): {missed}.")
     return otherwise

@@ -14,15 +14,16 @@ import os
 import shutil
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
-from lime_callback.checks.whole_files import move_aside, replacing
+from lime_callback.checks.whole_files import check_regular, move_aside, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
+_LONGEST = 1 << 20  # bytes of a row that is read; names make hundreds
 _ODD = "surrogatepass"  # keeps half characters, which names of files may hold
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
@@ -65,8 +66,9 @@ class CsvTable(Generic[Row]):
             ValueError: if the file's first line is not that of this table, or a complete row cannot be read.
             OSError: if the file cannot be read.
         """
+        check_regular(Path(path))
         with Path(path).open("rb") as file:
-            header, *records = [*records_of(file)] or [b""]
+            header, *records = [*records_of(file, _LONGEST)] or [b""]
         if not (columns := columns_of(header, cls.kind)):
             raise ValueError(
                 f"`path` should be a {cls.name}, which begins with {header_of(cls.kind).decode().strip()!r}. Found "
@@ -122,7 +124,7 @@ class CsvTable(Generic[Row]):
 
         Args:
             before: the path of the interrupted run's table. If it is another path than this table's, the file is copied
-                and itself stays unchanged.
+                and itself stays unchanged. A file that is no such table is not touched.
             step: the last step whose rows are kept.
             without: names of views whose rows are not taken over.
 
@@ -130,7 +132,7 @@ class CsvTable(Generic[Row]):
             If another file was in the way, the path to which `start` has moved it; otherwise ``None``.
         """
         before = Path(before)
-        if before.absolute() == self.path.absolute() or not before.is_file():
+        if before.absolute() == self.path.absolute() or not self._is_table(before):
             return self.rewind(step, without)
         aside = self.start()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,6 +167,13 @@ class CsvTable(Generic[Row]):
                 file.truncate(size)
                 raise
             self._size = file.tell()
+
+    def _is_table(self, path: Path) -> bool:
+        """Return whether a path, which a checkpoint names, leads to a table of this kind, and to nothing else."""
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return columns_of(file.readline(_LONGEST), self.kind) > 0
 
     def _keep_up_to(self, step: int | None, columns: int, without: Collection[str]) -> None:
         at, view = map(fields_of(self.kind).index, ("step", "view"))
@@ -208,18 +217,39 @@ def is_whole(record: bytes) -> bool:
     return record.endswith(b"\n") and record.count(b'"') % 2 == 0
 
 
-def records_of(file: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a file's rows as bytes: lines, joined where a line break is quoted. The last may be incomplete."""
+def records_of(file: BinaryIO, longest: int = -1) -> Iterator[bytes]:
+    """Yield a file's rows as bytes: lines, joined where a line break is quoted. The last may be incomplete.
+
+    Args:
+        file: the file.
+        longest: how many bytes a row may have, so that a file without line breaks is not read as a whole; -1 for any.
+
+    Raises:
+        ValueError: if a row is longer.
+    """
     lines: list[bytes] = []
-    quoted = False
-    for line in file:
+    quoted, size = False, 0
+    while line := file.readline(longest):
         lines.append(line)
+        size += len(line)
         quoted ^= bool(line.count(b'"') % 2)
+        if 0 < longest <= size:
+            raise ValueError(
+                f"`path` should be a table with rows of less than {longest // 1000} kB. Found a longer one, which "
+                f"begins with {lines[0][:100]!r}; a quotation mark may be missing before it."
+            )
         if not quoted:
             yield b"".join(lines)
-            lines = []
+            lines, size = [], 0
     if lines:
         yield b"".join(lines)
+
+
+def _whole(cell: str) -> int:
+    """Read a whole number that a page's script can tell from its neighbours."""
+    if len(cell) > 20 or abs(int(cell)) >= 1 << 53:
+        raise ValueError(f"{cell[:20]} is too large a number")
+    return int(cell)
 
 
 def _lines(rows: Iterable[Row], kind: type[Row]) -> bytes:
@@ -263,4 +293,4 @@ def _unescape(text: str) -> str:
 
 
 _WRITTEN: dict[str, Any] = {"int": int, "str": lambda x: _escape(str(x)), "float": lambda x: repr(float(x))}
-_READ: dict[str, Any] = {"int": int, "str": _unescape, "float": float}
+_READ: dict[str, Any] = {"int": _whole, "str": _unescape, "float": float}

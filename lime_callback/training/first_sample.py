@@ -1,4 +1,4 @@
-"""A first look at the data where there is no sanity check: one sample of the validation set, read without a trace."""
+"""A first look at the data where there is no sanity check: one sample of the set, read without a trace."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def has_validation(trainer: Any) -> bool:
 
 
 def first_sample(trainer: Any) -> Any:
-    """The first sample of the validation set, as a batch on its device; ``None`` if it cannot be had without a trace.
+    """The first sample of the validation or test set, as a batch on its device; ``None`` if that would leave a trace.
 
     The loader is not iterated, which would draw from the global random state. Call it where random state is kept.
     """
-    loader = _first(trainer.val_dataloaders)
+    loader = _first(trainer.test_dataloaders if trainer.state.fn == "test" else trainer.val_dataloaders)
     if loader is None:  # no validation in the first epoch: a loader that was passed is there all the same
         loader = _first(trainer.fit_loop.epoch_loop.val_loop._data_source.instance)
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):

@@ -76,14 +76,7 @@ class Hooks(Callback):
         self._validation.begin_lap()
         self._without_validation = not has_validation(trainer)
         if not self._without_validation and self._validation.probes is None and not self._rehearsed:
-            sample = None
-            # What is wrong with the data shows in validation itself.
-            with suppress(Exception), guarded(pl_module):
-                sample = first_sample(trainer)
-            self._validation.begin(trainer, pl_module, rehearsal=True)
-            if sample is not None:
-                self._validation.pinned.offer([1], sample, 0)
-            self._validation.rehearse(trainer, pl_module)
+            _try_out(self._validation, trainer, pl_module)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen; with probes of their own outside of a training."""
@@ -183,6 +176,7 @@ class Hooks(Callback):
 
     def _begin_outside(self, what: str, trainer: Any, pl_module: Any) -> None:
         self._outside = ProbeSession(replace(self.config, name=f"{self.config.name}/{what}"), self._validation)
+        _try_out(self._outside, trainer, pl_module)
         self._outside.begin(trainer, pl_module)
 
     def _explain_outside(self, trainer: Any, pl_module: Any) -> None:
@@ -209,3 +203,15 @@ class Hooks(Callback):
         for session in (self._validation, self._outside):
             if session is not None:
                 session.close()
+
+
+def _try_out(session: ProbeSession, trainer: Any, pl_module: Any) -> None:
+    """Try everything once on one sample where no sanity check does, so that wrong arguments raise before the work."""
+    sample = None
+    # What is wrong with the data shows in the loop itself.
+    with suppress(Exception), guarded(pl_module):
+        sample = first_sample(trainer)
+    session.begin(trainer, pl_module, rehearsal=True)
+    if sample is not None:
+        session.pinned.offer([1], sample, 0)
+    session.rehearse(trainer, pl_module)

@@ -40,8 +40,8 @@ def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
     said, *_ = [record.message for record in caplog.records if "LimeCallback" in record.message]
     # Of each sample 256 perturbations, itself, all of it hidden, and four curves of four steps.
     assert said == (
-        "LimeCallback 'lime': explains 8 validation samples at the end of every validation: batch entry 0, [3, 16, 16] as "
-        "CHW (3 channels, 16 x 16 pixels), labels in entry 1 (class 0: 1, class 1: 4, class 2: 3); by 'spatial', "
+        "LimeCallback 'lime': explains 8 validation samples at the end of every validation: batch entry 0, [3, 16, 16] "
+        "as CHW (3 channels, 16 x 16 pixels), labels in entry 1 (class 0: 1, class 1: 4, class 2: 3); by 'spatial', "
         "256 perturbations each (at most 2192 forward passes of one sample)."
     )
     assert one.callback_metrics["lime/spatial/score"] > 0.1

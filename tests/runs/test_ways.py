@@ -80,9 +80,10 @@ def test_validations_outside_of_a_training_have_a_place_of_their_own(tmp_path):
         assert after["lime/validate/spectral/score"] > 0
         assert not [name for name in after if name.startswith("lime/spectral")]
     assert read_history(tmp_path / "lime" / "history.csv") == run
-    alone = read_history(tmp_path / "lime" / "validate" / "history.csv")
-    assert {(row.epoch, row.epochs) for row in alone} == {(2, 2.0)}
-    assert len(alone) == len({row[:6] for row in alone})  # the second replaces the first
+    for folder, epochs in (("validate", (0, 0.0)), ("validate_1", (2, 2.0)), ("validate_2", (2, 2.0))):
+        alone = read_history(tmp_path / "lime" / folder / "history.csv")
+        assert {(row.epoch, row.epochs) for row in alone} == {epochs}
+        assert len(alone) == len({row[:6] for row in alone})
     assert torch.equal(lime.explanation("spectral").fingerprint, trained.fingerprint)  # of the same samples
 
 
@@ -94,6 +95,38 @@ def test_another_set_that_is_validated_is_explained_by_its_own_samples(tmp_path)
     other.x = other.x + 3
     one.validate(model, loader(other), verbose=False)
     assert not torch.equal(lime.explanation("spectral").fingerprint, trained.fingerprint)
+
+
+@pytest.mark.parametrize("way", ["validate", "test"])
+def test_a_finished_model_is_explained_and_its_table_has_no_comparison(tmp_path, way):
+    """Called twice, each call has rows of its own; the run and its state know nothing of it."""
+    lime = limes()
+    one, model = fit(tmp_path, lime, epochs=2)
+    one.save_checkpoint(tmp_path / "best.ckpt")
+    before, rows = lime.state_dict(), history(tmp_path)
+    for number, folder in enumerate([way, f"{way}_1"]):
+        data = Samples(size=24)
+        data.x = data.x + number
+        (found,) = getattr(one, way)(model, loader(data), ckpt_path=tmp_path / "best.ckpt", verbose=False)
+        names = {name.rpartition("/")[2] for name in found if name.startswith("lime/")}
+        assert {"score", "score_min", "gated"} <= names
+        assert not names & {"drift", "changed", "moved", "rank_correlation", "top5_overlap", "settled", "noise_floor"}
+        own = read_history(tmp_path / "lime" / folder / "history.csv")
+        assert len(own) == len({row[:6] for row in own}) > 0
+    assert history(tmp_path) == rows
+    after = lime.state_dict()
+    assert after["epoch"] == before["epoch"] == 1
+    assert torch.equal(after["fingerprint"], before["fingerprint"])
+
+
+@pytest.mark.parametrize("way", ["validate", "test"])
+def test_wrong_arguments_raise_where_a_finished_model_is_explained(tmp_path, way):
+    one, steps = trainer(tmp_path, LimeCallback(Superbands(bands=3), wavelengths=WAVELENGTHS[:5])), []
+    model = Classifier()
+    model.validation_step = model.test_step = lambda batch, batch_idx: steps.append(batch_idx)
+    with pytest.raises(ValueError, match="`wavelengths` should"):
+        getattr(one, way)(model, batches(), verbose=False)
+    assert not steps  # before hours of work are lost
 
 
 @pytest.mark.filterwarnings("ignore:.*(no `val_dataloader`|across ranks is zero)")

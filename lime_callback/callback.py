@@ -81,7 +81,10 @@ class LimeCallback(Hooks):
             explained epoch; of a regression, whose outputs may have different units, it is the first output.
             ``"label"`` and ``"all"`` are what they say. An index, a list of indices, or a function of the outputs such
             as ``TopLabels(3)``, which is asked once, choose others.
-        every_n_epochs: explain at the first validation, and again when this many epochs have passed.
+        every_n_epochs: explain at the first validation, and again at the first one after this many epochs; 1 explains
+            at each validation, also where there are several in an epoch.
+        every_n_validations: instead, explain at the first validation and at every n-th one after it, for runs that
+            validate several times in an epoch, or count steps.
         n_perturbations: how many perturbations each probe gets in each view.
         design: how perturbations are drawn: ``"orthogonal"`` (if ``None``), ``"paired"``, ``"bernoulli"`` or a
             ``lime_callback.sampling.Design``.
@@ -164,6 +167,7 @@ class LimeCallback(Hooks):
         probes: int | list[int] | ChoiceName | Choice = 8,
         target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",
         every_n_epochs: int = 1,
+        every_n_validations: int | None = None,
         n_perturbations: int = 256,
         design: DesignName | Design | None = None,
         baseline: BaselineName | float | Iterable[float] | Baseline | Callable[[Any], Any] | None = None,

@@ -56,6 +56,7 @@ class CallbackConfig:
     choice: Choice
     target: Any
     every_n_epochs: int
+    every_n_validations: int | None
     settings: Strategies
     auto_output: bool
     watch: Mapping[str, Watch]
@@ -97,7 +98,8 @@ class CallbackConfig:
             view.check_run(layout)
         for watch in watches.values():
             watch.check_run(layout)
-        largest, background = given["max_batch_size"], check_count("background", given["background"], 0)
+        thin, largest = given["every_n_validations"], given["max_batch_size"]
+        background = check_count("background", given["background"], 0)
         output, like = given["output"], given["like"]
         check_output(output, "auto")
         unset = isinstance(output, str) and output == "auto"
@@ -108,6 +110,7 @@ class CallbackConfig:
             choice=resolve_choice(given["probes"]),
             target=check.check_target(given["target"], "auto"),
             every_n_epochs=check_count("every_n_epochs", given["every_n_epochs"]),
+            every_n_validations=None if thin is None else check_count("every_n_validations", thin),
             settings=Strategies(
                 **{name: given[name] for name in ("n_perturbations", "design", "baseline", "kernel", "surrogate")},
                 output="raw" if unset else output,
@@ -144,6 +147,12 @@ class CallbackConfig:
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""
+        if self.every_n_validations is not None and self.every_n_epochs != 1:
+            raise ValueError(
+                "`every_n_validations` and `every_n_epochs` both say how often to explain. Found "
+                f"`every_n_validations = {self.every_n_validations}` and `every_n_epochs = {self.every_n_epochs}`; "
+                "leave one of the two out."
+            )
         if not self.background and isinstance(self.settings.baseline, (Data, Background)):
             raise ValueError(
                 f"`background` should be at least 1 for `baseline = {self.settings.baseline}`, which takes its values "

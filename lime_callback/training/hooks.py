@@ -74,6 +74,7 @@ class Hooks(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Where there was no sanity check, try everything once; where there is no validation, do without."""
         self._validation.begin_lap()
+        self._validation.warn_of_impatience(trainer)
         self._without_validation = not has_validation(trainer)
         if not self._without_validation and self._validation.probes is None and not self._rehearsed:
             _try_out(self._validation, trainer, pl_module)

@@ -75,6 +75,11 @@ class ProbeSession:
         """Measure from now on the time that an explanation should stay below."""
         self._began = self._lap = time.perf_counter()
 
+    def warn_of_impatience(self, trainer: Any) -> None:
+        """Before a training, warn of what would end it without a cause."""
+        for text in self._pace.impatient(trainer):
+            self.console.once(text)
+
     def rehearse(self, trainer: Any, module: Any) -> None:
         """Try everything once on one sample, so that arguments that do not fit raise before training starts."""
         pinned = self.pinned
@@ -93,9 +98,8 @@ class ProbeSession:
             return
         if self._draws_again and trainer.state.fn == "fit":
             self._draw_again(trainer, module, probes)
-        if not self._pace.is_due(trainer.current_epoch):
+        if not self._pace.take(trainer.current_epoch):
             return
-        self._pace.epoch = trainer.current_epoch
         profile = trainer.profiler.profile
         with profile("[LimeCallback]explain"), profiled(profile):
             choosing = 0.0 if capture is None else capture.seconds
@@ -169,6 +173,7 @@ class ProbeSession:
             "choice": self.config.choice.key,
             "question": question_of(self.config),
             "epoch": self._pace.epoch,
+            "passed": self._pace.passed,
             "step": self._step,
             "costs": dict(self.costs),
             "used": self._count.used,
@@ -190,7 +195,8 @@ class ProbeSession:
 
     def _go_on(self, before: ResumedState) -> None:
         self._resumed = before
-        self._pace.epoch, self._step, self._alarms = before.epoch, before.step, before.alarms
+        self._pace.epoch, self._pace.passed = before.epoch, before.passed
+        self._step, self._alarms = before.step, before.alarms
         self.costs |= before.costs
         if before.used is not None:
             self._count.used = min(before.used, self._count.used)

@@ -24,6 +24,7 @@ class ResumedState:
         fingerprint: of the probes.
         chosen: the probes' numbers, where the same samples are to be explained again; ``None``: they are chosen anew.
         epoch: the last explained epoch, counted from 0, or ``None``.
+        passed: validations since then that were not explained.
         step: the last step that counts.
         costs: of the last explanation.
         used: perturbations of each probe and view; ``None`` if another number was asked for.
@@ -40,6 +41,7 @@ class ResumedState:
     fingerprint: Tensor
     chosen: Numbered | None
     epoch: int | None
+    passed: int
     step: int
     costs: dict[str, float]
     used: int | None
@@ -72,6 +74,7 @@ class ResumedState:
             fingerprint=state["fingerprint"],
             chosen=Numbered(state["numbers"]) if state.get("numbers") and same_choice else None,
             epoch=None if state["epoch"] is None else int(state["epoch"]),
+            passed=int(state.get("passed", 0)),
             step=int(state["step"]),
             costs={name: float(cost) for name, cost in state["costs"].items()},
             used=count,

@@ -52,7 +52,8 @@ wavelengths: [450, 520, 580.0, 640, 700, 760]
 layout: CWH
 probes: 4
 target: [0, 1]
-every_n_epochs: 2
+every_n_epochs: 1
+every_n_validations: 2
 n_perturbations: 32
 design: bernoulli
 baseline: {class_path: lime_callback.sampling.Blur, init_args: {sigma: 0.2}}
@@ -122,7 +123,7 @@ def test_everything_can_be_set(tmp_path):
     assert (cubes.superpixels.n_segments, cubes.superbands.bands) == (4, 2)
     assert one.wavelengths == tuple(WAVELENGTHS)
     assert one.layout.axes == "CWH"
-    assert (one.probes, one.target, one.every_n_epochs, one.gate) == (4, [0, 1], 2, None)
+    assert (one.probes, one.target, one.every_n_validations, one.gate) == (4, [0, 1], 2, None)
     assert (one.relevant_change, one.background, one.reliance, one.charts) == (0.1, 20, False, True)
     expected = (32, Bernoulli(), Blur(0.2), Euclidean(0.5), Lasso(0.01), "softmax")
     got = one.settings

@@ -31,6 +31,17 @@ def same_samples(before: Tensor, now: Tensor) -> bool:
     return before.shape == now.shape and torch.allclose(before, now, rtol=1e-6, atol=1e-9)
 
 
+_USUAL_ROWS = 32
+_USUAL_BYTES = 2**26
+
+
+def _usual_rows(probes: Probes | None) -> int:
+    """How many perturbed inputs suit a forward where validation batches are smaller: fewer of large inputs."""
+    if probes is None:
+        return 1
+    return max(1, min(_USUAL_ROWS, _USUAL_BYTES // max(1, probes.inputs[0].nbytes)))
+
+
 class PinnedProbes:
     """Captures probes and background, and makes models that are run on them.
 
@@ -114,7 +125,7 @@ class PinnedProbes:
             return None
         probes, largest = capture.taken(required)
         if self.probes is None:
-            self.batch_size = self.config.max_batch_size or max(1, largest)
+            self.batch_size = self.config.max_batch_size or max(largest, _usual_rows(probes))
         return probes
 
     def context(self, model: ModelWrapper) -> ExplainContext:

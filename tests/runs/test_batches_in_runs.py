@@ -8,9 +8,11 @@ import pytest
 import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
-from toys import SHAPE, WAVELENGTHS, Classifier, Samples, fit, loader, trainer
+from toys import SHAPE, WAVELENGTHS, Classifier, Samples, Still, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superpixels
+from lime_callback.probes.probe_samples import Probes
+from lime_callback.training.pinned_probes import _usual_rows
 
 
 def callback(**settings):
@@ -112,3 +114,29 @@ def test_images_of_several_sizes_are_told(tmp_path):
     with pytest.warns(UserWarning, match=r"explains 4 of 8 samples, of shape \(6, 12, 12\).*Passed over 4 of other"):
         one.fit(Pooled(), loader(data, batch_size=1), loader(data, batch_size=1))
     assert len(lime.explanation("spatial").coefficients) == 4
+
+
+@pytest.mark.parametrize(("side", "rows"), [(12, 32), (2048, 2)])
+def test_explanations_have_batches_of_their_own_within_memory(side, rows):
+    """Validation in batches of one made explanations run row by row."""
+    largest = _usual_rows(Probes(torch.empty(1, 2, side, side), None, None, None))
+    assert largest == rows
+
+
+def test_the_size_of_validation_batches_changes_no_explanation(tmp_path):
+    sizes, found = [], []
+    for size in (1, 16):
+        rows = []
+
+        class Counts(Still):
+            def forward(self, x, rows=rows):
+                rows.append(len(x))
+                return super().forward(x)
+
+        lime = callback(probes=[0, 5, 9, 14])
+        pl.seed_everything(0, verbose=False)
+        trainer(tmp_path, lime, epochs=1).fit(Counts(), loader(Samples(16)), loader(Samples(16), batch_size=size))
+        sizes.append(max(rows))
+        found.append(lime.explanation("spatial").coefficients)
+    assert sizes == [32, 32]
+    assert torch.allclose(found[0], found[1], atol=1e-6)

@@ -30,18 +30,22 @@ _ADVISED = 64
 _CONSTANT = "the output does not change with any perturbation"
 
 
+class BrokenOutputsError(ValueError):
+    """A model's outputs are NaN or infinite."""
+
+
 def check_outputs(whole: Tensor, samples: Samples, kernel: Kernel) -> None:
     """Raise if a model's outputs are not finite, or a kernel's weights are none.
 
     Args:
-        whole: outputs for the unperturbed inputs, ``[B, K]``.
+        whole: the explained outputs for the unperturbed inputs, ``[B, T]``.
         samples: outputs for their perturbations, and their weights.
         kernel: what weighed them.
 
     Raises:
         ValueError: if an output is NaN or infinite, or a weight is not finite and at least 0.
     """
-    _raise_if_broken(_broken(whole, samples.outputs).tolist(), samples.outputs.shape[1])
+    raise_if_broken(broken_counts(whole, samples.outputs).tolist(), samples.outputs.shape[1])
     extension_points.check_values(
         kernel, None, [[count] for count in extension_points.flaws(samples.weights)[0].tolist()]
     )
@@ -53,7 +57,7 @@ def fit_problems(
     """Find the inputs whose fit explains nothing, and those whose fit tells little.
 
     Args:
-        whole: outputs for the unperturbed inputs, ``[B, K]``.
+        whole: the explained outputs for the unperturbed inputs, ``[B, T]``.
         samples: outputs for their perturbations, and their weights.
         fitted: the surrogates that were fitted to them.
         features: the inputs' features.
@@ -70,10 +74,13 @@ def fit_problems(
     flaws = extension_points.flaws(samples.weights, fitted.coefficients, fitted.score)
     facts = (*flaws, constant, zero, features.present.sum(1), fitted.freedom, fitted.effective_rows)
     dtype = fitted.spread.dtype
-    columns = [_broken(whole, outputs).to(dtype), *(fact.to(dtype).expand(len(outputs)).unsqueeze(1) for fact in facts)]
+    columns = [
+        broken_counts(whole, outputs).to(dtype),
+        *(fact.to(dtype).expand(len(outputs)).unsqueeze(1) for fact in facts),
+    ]
     read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
-    _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
+    raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
     extension_points.check_values(settings.kernel, settings.surrogate, [row[2:5] for row in read])
     nothing: dict[int, str] = {}
     few: dict[int, tuple[float, float]] = {}  # number of features, number of effective rows
@@ -145,15 +152,16 @@ def _worst(n: int, inputs: Mapping[int, tuple[float, float]]) -> tuple[str, floa
     return f"its {n} perturbations{weighed}", d, rows
 
 
-def _broken(whole: Tensor, outputs: Tensor) -> Tensor:
+def broken_counts(whole: Tensor, outputs: Tensor) -> Tensor:
     """How many of an input's perturbations have outputs that are not finite, and whether it has itself, ``[B, 2]``."""
     return torch.stack([(~outputs.isfinite().all(-1)).sum(1), (~whole.isfinite().all(-1)).long()], 1)
 
 
-def _raise_if_broken(broken: list[list[int]], n: int) -> None:
+def raise_if_broken(broken: list[list[int]], n: int) -> None:
+    """Raise if some input has outputs that are not finite, by :func:`broken_counts` and perturbations ``n``."""
     b, (count, itself) = max(enumerate(broken), key=lambda of_input: sum(of_input[1]))
     if count or itself:
-        raise ValueError(
+        raise BrokenOutputsError(
             f"`forward` should return finite numbers. Found NaN or infinite outputs for {count} of {n} perturbations "
             f"of input {b}{', and for the input itself' if itself else ''}."
         )

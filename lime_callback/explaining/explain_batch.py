@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.checks import extension_points
-from lime_callback.explaining.degenerate_fits import check_outputs, degenerate_because, fit_problems
+from lime_callback.explaining.broken_outputs import broken_reasons, fit_checked, without_broken
+from lime_callback.explaining.degenerate_fits import degenerate_because, fit_problems
 from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import attributes_of_fit
@@ -32,14 +33,12 @@ from lime_callback.sampling.designs import draw_designs, used_rows
 from lime_callback.sampling.hidden_values import hidden_in_rows, row_weights
 from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
 from lime_callback.surrogates.fitted_rows import Samples
-from lime_callback.surrogates.fitting import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lime_callback.explaining.strategies import Strategies
     from lime_callback.sampling.baselines import Baseline
-    from lime_callback.surrogates.fitting import Fit
     from lime_callback.views.features import Features
 
     RowForward = Callable[[Tensor, Tensor], Any]
@@ -116,6 +115,7 @@ def explain_batch(
     pins_more: bool = False,
     background: Tensor | None = None,
     checked: bool = False,
+    leaves_out: bool = False,
 ) -> ExplainedBatch:
     """Explain checked inputs.
 
@@ -134,6 +134,7 @@ def explain_batch(
         pins_more: whether the reducer may add to that.
         background: other inputs ``[N, *dims]``, on any device, for baselines that take their values from the data.
         checked: whether to measure the faithfulness, too, which takes a sixteenth of the forwards.
+        leaves_out: whether an input whose outputs are not finite counts as degenerate, unless all are such.
 
     Raises:
         ValueError: if the outputs' shape does not fit, or they are not finite.
@@ -163,7 +164,7 @@ def explain_batch(
                     stem, unfolded = fold_stem(finder, evaluate, rows.perturber, batch_size, whole[:1])
             outputs, sufficed = perturbed_outputs(evaluate, stem or rows.perturber, targets, batch_size, ranks)
         with stage("fit"), ranks.together():
-            explained = _conclude(batch, rows, targets, whole, hidden, outputs)
+            explained = _conclude(batch, rows, targets, whole, hidden, outputs, leaves_out)
             reasons = degenerate_because(explained.degenerate, asked, targets, settings.output)
         explained = explained._replace(degenerate=reasons, pinned=pinned, batch_size=sufficed, unfolded=unfolded)
         if checked and (steps := steps_for(rows.perturber.per_input)):
@@ -173,7 +174,10 @@ def explain_batch(
                 along, _ = perturbed_outputs(
                     evaluate, curves if stem is None else stem.other(curves), targets[:, :1], sufficed, ranks
                 )
-            explained = _with_faithfulness(explained, along.view(len(inputs), -1), outputs)
+            spread = outputs.view(len(inputs), -1, outputs.shape[1])[..., 0].std(1)
+            area = area_beyond_chance(along.view(len(inputs), -1), spread)
+            asked_more = along.numel() // len(inputs)
+            explained = explained._replace(faithfulness=area, forwards=explained.forwards + asked_more)
         return explained
 
 
@@ -235,7 +239,13 @@ def _evaluate(
 
 
 def _conclude(
-    batch: _Batch, rows: Perturbations, targets: Tensor, whole: Tensor, hidden: Tensor, outputs: Tensor
+    batch: _Batch,
+    rows: Perturbations,
+    targets: Tensor,
+    whole: Tensor,
+    hidden: Tensor,
+    outputs: Tensor,
+    leaves_out: bool,
 ) -> ExplainedBatch:
     """Fit the surrogates, and make the explanation of their coefficients.
 
@@ -246,12 +256,15 @@ def _conclude(
         whole: outputs for the unperturbed inputs, ``[B, K]``.
         hidden: outputs with every feature hidden, ``[B, K]``.
         outputs: targets' outputs for the perturbations, ``[B n, T]``.
+        leaves_out: see :func:`explain_batch`.
     """
-    perturber, features = rows.perturber, batch.features
-    samples = weighted_samples(batch.settings, rows, outputs)
-    fitted = _fit(batch.settings, samples, whole)
-    degenerate, weak = fit_problems(whole, samples, fitted, features, batch.settings)
-    prediction = whole.gather(1, targets)
+    perturber, features, prediction = rows.perturber, batch.features, whole.gather(1, targets)
+    given = weighted_samples(batch.settings, rows, outputs)
+    samples, said = without_broken(given, prediction) if leaves_out else (given, prediction)
+    fitted = fit_checked(batch.settings, samples, said)
+    degenerate, weak = fit_problems(said, samples, fitted, features, batch.settings)
+    if leaves_out and degenerate:
+        degenerate |= broken_reasons(prediction, given)
     explanation = Explanation(
         **attributes_of_fit(fitted, outputs.dtype, prediction),
         targets=targets,
@@ -276,25 +289,3 @@ def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor)
     some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
     again = period if period < n else None
     return Samples(design, weights, outputs, rows.group, some, again, settings.surrogate.efficient)
-
-
-def _fit(settings: Strategies, samples: Samples, whole: Tensor) -> Fit:
-    try:
-        return fit(settings.surrogate, samples)
-    except Exception:
-        check_outputs(whole, samples, settings.kernel)  # which may be why
-        raise
-
-
-def _with_faithfulness(explained: ExplainedBatch, along: Tensor, outputs: Tensor) -> ExplainedBatch:
-    """Add the faithfulness.
-
-    Args:
-        explained: the batch.
-        along: the first target's outputs along the curves, ``[B, 4 S]``.
-        outputs: the targets' outputs for the perturbations, ``[B n, T]``, whose spread is the unit.
-    """
-    spread = outputs.view(len(along), -1, outputs.shape[1])[..., 0].std(1)
-    return explained._replace(
-        faithfulness=area_beyond_chance(along, spread), forwards=explained.forwards + along.shape[1]
-    )

@@ -171,6 +171,11 @@ class CallbackConfig:
         return BatchKeys(self.input_key, self.label_key, self.layout, channels)
 
     @property
+    def makes_outputs(self) -> bool:
+        """Whether outputs come from a function of the user's, rather than from the model alone."""
+        return self.forward is not None or callable(self.settings.output)
+
+    @property
     def probes(self) -> int:
         """How many samples are explained, at most."""
         return self.choice.count

@@ -163,6 +163,7 @@ class PinnedView:
             pins_more=checked,  # an explanation by other weights is not the run's own
             background=model.background,
             checked=checked,
+            leaves_out=True,
         )
         if checked and result.pinned is not None:
             self.pinned = result.pinned.cpu()

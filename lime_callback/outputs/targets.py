@@ -46,10 +46,18 @@ _REDUCED = (
     "`lime_callback.outputs`; of anything else, an `output=` function that makes [m, K] of it."
 )
 
+
+def _mean_of_finite(y: Tensor) -> Tensor:
+    """Each row's mean ``[m, 1]``; without logits of minus infinity, by which models rule classes out."""
+    finite = y.isfinite()
+    of_finite = y.where(finite, 0.0).sum(-1, keepdim=True) / finite.sum(-1, keepdim=True)
+    return torch.where((y == -math.inf).any(-1, keepdim=True), of_finite, y.mean(-1, keepdim=True))
+
+
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "raw": lambda y: _wide(y),
     # A number added to all logits changes no probability; centering makes it change nothing here either.
-    "centered": lambda y: _wide(y) - _wide(y).mean(-1, keepdim=True),
+    "centered": lambda y: _wide(y) - _mean_of_finite(_wide(y)),
     "softmax": lambda y: _wide(y).softmax(-1),
     "sigmoid": lambda y: _wide(y).sigmoid(),
     "log_softmax": log_probabilities,

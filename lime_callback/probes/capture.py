@@ -144,7 +144,9 @@ class Capture:
         if not any(part.sizes for part in parts):
             return None
         shape = tuple(probes.inputs.shape[1:])
-        return probes_of(parts, self.keys, shape=shape) if any(shape in part.shapes for part in parts) else None
+        return (
+            probes_of(parts, self.keys, shape=shape).finite() if any(shape in part.shapes for part in parts) else None
+        )
 
     def rehearse(self, choice: Choice, probes: Probes, size: int | None) -> None:
         """Let the user's choice rank a captured sample, to find mistakes before the training starts.

@@ -63,6 +63,7 @@ class Probes:
         label_key: where the labels are in ``batch``; ``None`` if there are none.
         integer: the dtype that the batch's inputs have, if they are integers; ``None`` if they are floating point.
         passed_over: how many samples were wanted and left out, by their shapes, which are not that of the inputs.
+        not_finite: the places, among the samples that were wanted, of those left out for NaN or infinite values.
     """
 
     inputs: Tensor
@@ -73,6 +74,7 @@ class Probes:
     label_key: Key | None = None
     integer: torch.dtype | None = None
     passed_over: Mapping[tuple[int, ...], int] = field(default_factory=dict)
+    not_finite: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """The number of samples, P."""
@@ -114,6 +116,39 @@ class Probes:
         one_each = isinstance(labels, Tensor) and labels.numel() == len(self)
         fits = one_each or (isinstance(labels, Tensor) and labels.ndim == 2 and len(labels) == len(self))
         return labels.cpu() if fits and labels is not None else None
+
+    def finite(self) -> Probes | None:
+        """Return the same without samples that hold NaN or infinite values; ``None`` if no other is left."""
+        fine = torch.stack([each.isfinite().all() for each in self.inputs])  # one at a time, for the memory
+        if bool(fine.all()):
+            return self
+        rows = fine.nonzero().flatten()
+        if not len(rows):
+            return None
+        place = None if callable(self.key) else place_of(self.key)
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            batch=batch_rows(self.batch, rows, len(self), place=place),
+            numbers=None if self.numbers is None else tuple(self.numbers[i] for i in rows.tolist()),
+            not_finite=tuple((~fine).nonzero().flatten().tolist()),
+        )
+
+    def not_finite_text(self, rest: Probes | None) -> str:
+        """Say which samples are left out for NaN or infinite values; the others are ``rest``."""
+        places = range(len(self)) if rest is None else rest.not_finite
+        which = [i if self.numbers is None else self.numbers[i] for i in places]
+        key = "batch" if self.key is None else f"batch[{self.key!r}]" if isinstance(self.key, (str, int)) else "..."
+        return (
+            f"explains {len(self) - len(places)} of {len(self)} samples. Left out for NaN or infinite values: "
+            f"{', '.join(map(str, which))}, counted from 0. Replace them in the dataset, or pass `input_key=lambda "
+            f"batch: torch.nan_to_num({key})`."
+        )
+
+    def without_nan(self) -> Probes:
+        """Return the same with zeros for values that are not finite."""
+        return replace(self, inputs=self.inputs.nan_to_num(0.0, 0.0, 0.0))
 
     def to(self, device: torch.device) -> Probes:
         """Return the same probes on another device."""

@@ -85,6 +85,7 @@ class ProbeSession:
         pinned = self.pinned
         capture, probes = pinned.capture, pinned.taken(required=False)
         if capture is not None and probes is not None:
+            probes = probes.without_nan()  # which are a matter of single samples, and not of arguments
             model = pinned.model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(pinned.context(model))
             with pinned.ranks.together():
@@ -252,12 +253,15 @@ class ProbeSession:
         if capture is None:
             return ready
         with self.console.contained("the capture of the probes"):
-            probes = self.pinned.taken()
+            captured = self.pinned.taken()
+            probes = None if captured is None else captured.finite()
             ready = probes is not None
-            if probes is None:
+            if captured is not None and (probes is None or probes.not_finite):
+                self.console.once(captured.not_finite_text(probes), key="not finite")
+            elif probes is None:
                 samples = trainer_facts.samples_text(trainer, self.config.choice.which)
                 self.console.remark(f"there are no {samples}, so none is explained.", key="none")
-            else:
+            if probes is not None:
                 self._pin(trainer, probes)
                 if probes.passed_over:
                     self.console.once(probes.passed_over_text(self.config.probes), key="shapes")

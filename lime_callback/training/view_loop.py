@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.checks.arguments import check_class_names_fit
 from lime_callback.comparing.drift import check_comparable
 from lime_callback.comparing.reference import check_fits, load_weights, weights_of
+from lime_callback.explaining.degenerate_fits import BrokenOutputsError
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.following import second_baseline
 from lime_callback.following.followed_view import FollowedView
@@ -93,7 +94,13 @@ class ViewLoop:
             with guarded(context.model.module):
                 with stage("features"), self.console.heard(f"view '{name}'"):
                     followed.pin(context)
-                result = followed.explain(context)
+                try:
+                    result = followed.explain(context)
+                except BrokenOutputsError as error:
+                    if config.makes_outputs:
+                        raise
+                    self.console.once(f"view '{name}': in a first try, {error}", key=f"{name}: broken")
+                    continue
             with ranks.together():
                 self._check_saved(name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]

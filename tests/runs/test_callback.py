@@ -397,12 +397,6 @@ def test_wrong_arguments_are_named_at_once(settings, kind, message):
             {},
             "`output_key` should name",
         ),
-        (
-            {},
-            {"unpack": lambda b: (b[0].nan_to_num(), b[1])},
-            {"pack": lambda x, y, i: (x / 0, y)},
-            "`inputs` should be finite",
-        ),
     ],
 )
 def test_what_does_not_fit_the_data_raises_before_training(tmp_path, settings, model, data, message):

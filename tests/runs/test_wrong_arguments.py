@@ -507,13 +507,6 @@ def data_case(name, kind, message, /, *, model=None, data=None, **settings):
             data={"pack": lambda x, y, i: (x > 0, y)},
         ),
         data_case(
-            "images with NaN",
-            V,
-            "`inputs` should be finite",
-            model={"unpack": lambda b: (b[0].nan_to_num(), b[1])},
-            data={"pack": lambda x, y, i: (x / 0, y)},
-        ),
-        data_case(
             "forward raises",
             RuntimeError,
             r"no such sensor\s+LimeCallback calls `forward` with the module and a batch",

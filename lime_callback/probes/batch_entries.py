@@ -150,6 +150,17 @@ def key_text(key: Key | None) -> str:
     return "" if key is None else place_text(place_of(key))
 
 
+def entry_code(batch: Any, key: Key | None) -> str:
+    """Return the code that reads a key's entry of ``batch``, such as ``batch['image'].S2``."""
+    if callable(key):
+        return f"{key_text(key)}(batch)"
+    code = "batch"
+    for step in place_of(key):
+        indexed = not isinstance(step, str) or hasattr(type(batch), "__getitem__")
+        code, batch = code + (f"[{step!r}]" if indexed else f".{step}"), entry(batch, step)
+    return code
+
+
 def advice(argument: str, places: Sequence[Place], batch: Any) -> str:
     """Return what the user may pass instead, of what the batch has."""
     if places:

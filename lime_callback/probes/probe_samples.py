@@ -11,7 +11,16 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
-from lime_callback.probes.batch_entries import Key, batch_entry, inputs_at, key_text, labels_at, place_of, with_entry
+from lime_callback.probes.batch_entries import (
+    Key,
+    batch_entry,
+    entry_code,
+    inputs_at,
+    key_text,
+    labels_at,
+    place_of,
+    with_entry,
+)
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
 from lime_callback.probes.several_inputs import SeveralInputs
@@ -139,11 +148,10 @@ class Probes:
         """Say which samples are left out for NaN or infinite values; the others are ``rest``."""
         places = range(len(self)) if rest is None else rest.not_finite
         which = [i if self.numbers is None else self.numbers[i] for i in places]
-        key = "batch" if self.key is None else f"batch[{self.key!r}]" if isinstance(self.key, (str, int)) else "..."
         return (
             f"explains {len(self) - len(places)} of {len(self)} samples. Left out for NaN or infinite values: "
             f"{', '.join(map(str, which))}, counted from 0. Replace them in the dataset, or pass `input_key=lambda "
-            f"batch: torch.nan_to_num({key})`."
+            f"batch: torch.nan_to_num({entry_code(self.batch, self.key)})`."
         )
 
     def without_nan(self) -> Probes:

@@ -95,6 +95,15 @@ class Hooks(Callback):
         session = self._outside if trainer.state.fn == "validate" else self._validation
         if session is not None:
             session.pinned.offer(batches, batch, batch_idx, dataloader_idx)
+            session.pinned.watch_step(pl_module, batch)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Look at no more steps than the first."""
+        session = self._outside if trainer.state.fn == "validate" else self._validation
+        if session is not None:
+            session.pinned.watch.end()
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain, draw and log; in the sanity check, try everything once on one sample, so that errors come early."""
@@ -154,6 +163,9 @@ class Hooks(Callback):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """The run ends early: what was explained still reaches the loggers."""
+        for session in (self._validation, self._outside):
+            if session is not None:
+                session.pinned.watch.end()
         self._finish()
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.probes.capture import Capture
 from lime_callback.probes.model_wrapper import ForwardCount, ModelWrapper
 from lime_callback.probes.probe_choices import Evenly
+from lime_callback.probes.step_watch import StepWatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +61,7 @@ class PinnedProbes:
         batch_size: rows of a forward at most.
         recheck: whether the next loop may be over another validation set than the one before: then all is captured
             again, and :meth:`is_other_set` says whether it is.
+        watch: looks at the first validation step.
     """
 
     def __init__(self, config: CallbackConfig) -> None:
@@ -73,6 +76,7 @@ class PinnedProbes:
         self.recheck = False
         self._mark: Tensor | None = None  # the fingerprint of a few samples of the validation set
         self._marking: Capture | None = None
+        self.watch = StepWatch(config.keys)
 
     def begin(self, trainer: Any, module: Any, *, rehearsal: bool, due: bool) -> None:
         """A loop over batches begins, in all processes; for a rehearsal, one sample is enough."""
@@ -118,6 +122,15 @@ class PinnedProbes:
         self.probes = self.background = None
         self.choice = self.config.choice
 
+    def watch_step(self, module: Any, batch: Any) -> None:
+        """A validation step begins, of which the first is watched, unless the user says how the model is called."""
+        if self.config.forward is None and not self.ranks.lockstep:
+            self.watch.begin(module, batch)
+
+    def step_difference(self, trainer: Any, module: Any) -> str:
+        """What validation gives to the model and the callback does not, once; empty if there is nothing to say."""
+        return self.watch.difference(module, trainer.precision_plugin.val_step_context)
+
     def taken(self, required: bool = True) -> Probes | None:
         """The probes that were captured; ``None`` if there are none to be explained."""
         capture, self.capture = self.capture, None
@@ -140,4 +153,5 @@ class PinnedProbes:
     def wrapped(self, trainer: Any, module: Any, probes: Probes, background: Tensor | None = None) -> ModelWrapper:
         """The model with probes where they are."""
         autocast, config = trainer.precision_plugin.val_step_context, self.config
+        probes = replace(probes, integer=None) if self.watch.as_float and config.forward is None else probes
         return ModelWrapper(module, autocast, probes, config.forward, config.output_key, background, self.forwards)

@@ -85,6 +85,7 @@ class ProbeSession:
         pinned = self.pinned
         capture, probes = pinned.capture, pinned.taken(required=False)
         if capture is not None and probes is not None:
+            self._tell_difference(trainer, module)
             probes = probes.without_nan()  # which are a matter of single samples, and not of arguments
             model = pinned.model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(pinned.context(model))
@@ -107,6 +108,7 @@ class ProbeSession:
             started = time.perf_counter() - choosing
             context = self.pinned.context(self.pinned.model(trainer, module, probes))
             allowed = None if config.time_budget is None else config.time_budget.allowed(started - self._began)
+            self._tell_difference(trainer, module)
             when, views = trainer_facts.epochs_trained(trainer), list[FollowedView]()
             explaining = 0.0
             try:
@@ -152,6 +154,13 @@ class ProbeSession:
         self.pinned, self._began, self._lap = before.pinned, before._began, before._lap
         self.pinned.forget()
         self.console.info("the validation set is not that of the training before, so all begins anew.")
+
+    def _tell_difference(self, trainer: Any, module: Any) -> None:
+        """Warn once where validation gives the model another input than the callback does."""
+        with self.console.contained("the look at the validation step"):
+            text = self.pinned.step_difference(trainer, module)
+            if text:
+                self.console.once(text, key="step")
 
     def deliver(self) -> None:
         """Finish the last report if that takes no waiting."""

@@ -1,0 +1,176 @@
+"""Watches what a validation step gives to the model: another input than the batch's would be explained wrongly.
+
+Forward pre-hooks see the first batch, keep a copy of two samples, and are removed after it. Nothing else is touched.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from lime_callback.checks.descriptions import describe
+from lime_callback.forwards.no_trace_guard import guarded, is_explaining
+from lime_callback.probes.batch_entries import entry_code
+from lime_callback.probes.batch_structure import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from lime_callback.probes.batch_keys import BatchKeys
+
+_SAMPLES = 2
+_CLOSE = 1e-4
+
+
+class StepWatch:
+    """Compares what the model gets in a validation step with what it gets from the callback.
+
+    Args:
+        keys: where in a batch the inputs are.
+
+    Attributes:
+        as_float: whether the step gives integers of the batch to the model as the same floating-point numbers.
+    """
+
+    def __init__(self, keys: BatchKeys) -> None:
+        self.keys = keys
+        self.as_float = False
+        self._done = False
+        self._handles: list[Any] = []
+        self._batch: Any = None
+        self._inputs: Tensor | None = None
+        self._size = 0
+        self._named = "batch"
+        self._module: nn.Module | None = None
+        self._root: Tensor | None = None
+        self._parts: dict[nn.Module, Tensor] = {}
+
+    def begin(self, module: nn.Module, batch: Any) -> None:
+        """A step with a batch begins; only the first one is watched, of a model that is not compiled."""
+        if self._done or self._handles or _is_compiled(module):
+            return
+        with suppress(Exception):  # what is wrong with the batch is said when probes are captured
+            inputs = self.keys.inputs(batch)
+            if not isinstance(inputs, Tensor) or not len(inputs):
+                return
+            self._batch, self._size = batch, len(inputs)
+            self._named = entry_code(batch, self.keys.pinned(batch).input)
+            self._inputs = inputs[:_SAMPLES].detach().clone()
+            scripted = torch.jit.ScriptModule
+            self._handles = [
+                part.register_forward_pre_hook(self._note, with_kwargs=True)
+                for part in module.modules()
+                if not isinstance(part, scripted)
+            ]
+            self._module = module
+
+    def end(self) -> None:
+        """The step has ended: the hooks go."""
+        for handle in self._handles:
+            handle.remove()
+        if self._handles:
+            self._done, self._handles, self._batch, self._module = True, [], None, None
+            self.as_float = self._gives_floats()
+
+    def difference(self, module: nn.Module, context: Callable[[], AbstractContextManager[Any]]) -> str:
+        """Say once what differs, and what to pass; nothing if that is the same or cannot be told."""
+        inputs, root, parts = self._inputs, self._root, self._parts
+        self._inputs, self._root, self._parts = None, None, {}
+        if not self._done or inputs is None:
+            return ""
+        given = inputs.float() if self.as_float else inputs
+        if root is not None:
+            return "" if _same(root, given) else self._text(given, root)
+        own = self._inputs_of_parts(module, context, given, parts)
+        common = next((part for part in parts if part in own), None)
+        if common is None or _same(parts[common], own[common]):
+            return ""
+        return self._text(own[common], parts[common], f" of its {type(common).__name__}")
+
+    def _note(self, part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if is_explaining() or (len(args) == 2 and args[0] is self._batch):  # a strategy calls the step itself so
+            return
+        x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+        if x is None or not x.ndim or len(x) < self._size:
+            return
+        rows = plain(x.detach())[: len(x) // self._size * min(_SAMPLES, self._size)].clone()
+        if part is self._module:
+            self._root = rows if self._root is None else self._root
+        else:
+            self._parts.setdefault(part, rows)
+
+    def _inputs_of_parts(
+        self,
+        module: nn.Module,
+        context: Callable[[], AbstractContextManager[Any]],
+        given: Tensor,
+        parts: dict[nn.Module, Tensor],
+    ) -> dict[nn.Module, Tensor]:
+        """What the model's parts get where the callback calls it."""
+        own: dict[nn.Module, Tensor] = {}
+
+        def note(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+            if x is not None:
+                own.setdefault(part, x.detach().clone())
+
+        handles = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
+        try:
+            with suppress(Exception), guarded(module), context():  # what fails is said in the rehearsal
+                module(given.clone())
+        finally:
+            for handle in handles:
+                handle.remove()
+        return own
+
+    def _gives_floats(self) -> bool:
+        first = self._root if self._root is not None else next(iter(self._parts.values()), None)
+        if self._inputs is None or first is None or self._inputs.is_floating_point():
+            return False
+        return first.is_floating_point() and _same(first, self._inputs.to(first.dtype))
+
+    def _text(self, given: Tensor, seen: Tensor, where: str = "") -> str:
+        return (
+            f"`validation_step` gives the model{where} another input than the batch has: {_numbers(seen)} instead of "
+            f"{_numbers(given)}. LimeCallback calls the model with the batch's, and so explains something "
+            f"else than what is validated. Pass `forward=`, which does what the step does, such as `forward=lambda module, "
+            f"batch: module({_made(self._named, given, seen)})`."
+        )
+
+
+def _same(seen: Tensor, given: Tensor) -> bool:
+    if seen.shape != given.shape or seen.is_floating_point() != given.is_floating_point():
+        return False
+    a, b = seen.double().cpu(), given.double().cpu()
+    size = float(b.nan_to_num().abs().max()) if b.numel() else 0.0
+    return torch.allclose(a, b, rtol=1e-2, atol=_CLOSE * max(size, 1e-12), equal_nan=True)
+
+
+def _numbers(x: Tensor) -> str:
+    wide = x.double().nan_to_num()
+    values = f"values from {float(wide.min()):.3g} to {float(wide.max()):.3g}" if x.numel() else "no values"
+    return f"{describe(x[0]).removeprefix('a tensor of ')} with {values}"
+
+
+def _made(batch: str, given: Tensor, seen: Tensor) -> str:
+    """What makes the seen tensor of the given one, where that is a scale and an offset."""
+    if given.shape == seen.shape:
+        x, y = given.double().flatten(), seen.double().flatten()
+        spread = float(x.std()) if len(x) > 1 else 0.0
+        if spread > 0:
+            a = float(((x - x.mean()) * (y - y.mean())).mean() / x.var(correction=0))
+            b = float(y.mean() - a * x.mean())
+            if torch.allclose(a * x + b, y, atol=1e-3 * float(y.abs().max())):
+                return f"{batch} * {a:.6g} + {b:.6g}".replace("+ -", "- ")
+    return f"preprocess({batch})"
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return getattr(module, "_compiler_ctx", None) is not None or any(
+        type(part).__name__ == "OptimizedModule" or getattr(part, "_compiled_call_impl", None) is not None
+        for part in module.modules()
+    )

@@ -1,0 +1,85 @@
+"""What a validation step does to a batch before it calls the model is seen, and said with a way that works."""
+
+import re
+import warnings
+
+import pytest
+import torch
+from toys import Classifier, Samples, fit
+
+from lime_callback import LimeCallback, Superpixels
+
+IMAGES = Samples(16, pack=lambda x, y, i: ((x * 20 + 100).clamp(0, 255).round(), y))
+BYTES = Samples(16, pack=lambda x, y, i: ((x * 20 + 100).clamp(0, 255).to(torch.uint8), y))
+
+
+def callback(**settings):
+    defaults = {"probes": 4, "n_perturbations": 16, "pictures": False, "on_error": "raise"}
+    return LimeCallback(Superpixels("grid", n_segments=4), **defaults | settings)
+
+
+def stepping(how):
+    """A module whose steps call the model in this way."""
+
+    class Steps(Classifier):
+        def loss(self, batch):
+            return torch.nn.functional.cross_entropy(how(self, batch[0]), batch[1])
+
+    return Steps
+
+
+def scaled(x):
+    return (x / 255 - 0.5) / 0.25
+
+
+@pytest.mark.parametrize("sanity", [0, 2])
+@pytest.mark.parametrize(
+    "how",
+    [lambda m, x: m(scaled(x)), lambda m, x: m.forward(scaled(x)), lambda m, x: m.net(scaled(x))],
+    ids=["called", "forward", "part"],
+)
+def test_preprocessing_in_the_step_is_told_and_the_advice_works(tmp_path, how, sanity):
+    model, lime = stepping(how), callback()
+    with pytest.warns(UserWarning, match="`validation_step` gives the model.*another input") as told:
+        fit(tmp_path, lime, model=model, data=IMAGES, epochs=1, num_sanity_val_steps=sanity)
+    texts = [str(one.message) for one in told if "validation_step" in str(one.message)]
+    assert len(texts) == 1
+    advised = eval(re.search(r"`forward=(lambda .*?)`[.]", texts[0]).group(1))
+    lime, right = callback(forward=advised), callback(forward=lambda m, batch: m(scaled(batch[0])))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "LimeCallback")
+        fit(tmp_path, lime, model=model, data=IMAGES, epochs=1)
+        fit(tmp_path, right, model=model, data=IMAGES, epochs=1)
+    found, wanted = (one.explanation("spatial").coefficients for one in (lime, right))
+    assert torch.allclose(found, wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "how", [lambda m, x: m(x.float()), lambda m, x: m.net(x.float())], ids=["called", "part"]
+)  # fmt: skip
+def test_a_step_that_makes_floats_of_bytes_is_followed(tmp_path, how):
+    lime = callback()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "LimeCallback")
+        fit(tmp_path, lime, model=stepping(how), data=BYTES, epochs=1)
+    assert lime.explanation("spatial").coefficients.isfinite().all()
+
+
+@pytest.mark.parametrize("sanity", [0, 2])
+def test_steps_that_call_the_model_with_the_batch_are_not_mentioned_and_left_alone(tmp_path, sanity):
+    class Both(Classifier):
+        def forward(self, x):
+            return self.net((x - 0.1) / 3)
+
+        def validation_step(self, batch, index):
+            torch.nn.Flatten()(batch[0])
+            super().validation_step(batch, index)
+
+    states = []
+    for lime in ([callback()], []):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "LimeCallback")
+            _, model = fit(tmp_path, *lime, model=Both, data=Samples(16), epochs=2, num_sanity_val_steps=sanity)
+        assert not any(part._forward_pre_hooks for part in model.modules())
+        states.append(model.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))

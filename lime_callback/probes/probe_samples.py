@@ -14,7 +14,6 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.probes.batch_entries import (
     Key,
     batch_entry,
-    entry_code,
     inputs_at,
     key_text,
     labels_at,
@@ -104,17 +103,6 @@ class Probes:
             None if self.label_key is None else key_text(self.label_key), classes, tuple(self.passed_over.items()),
         )  # fmt: skip
 
-    def passed_over_text(self, wanted: int) -> str:
-        """Say that samples of other shapes were passed over, and how many of those ``wanted`` remain; or nothing."""
-        if not self.passed_over:
-            return ""
-        count, others = sum(self.passed_over.values()), ", ".join(map(str, list(self.passed_over)[:3]))
-        return (
-            f"explains {len(self)} of {wanted} samples, of shape {tuple(self.inputs.shape[1:])}, which most have. "
-            f"Passed over {count} of other shapes, such as {others}, since samples that share a forward share a shape; "
-            "let the dataset crop or resize them, or choose others by `probes=[...]`."
-        )
-
     def truth(self) -> Tensor | None:
         """Return the batch's labels, unchanged, on the CPU: one for each sample, or a row for each, ``[P, K]``.
 
@@ -142,16 +130,6 @@ class Probes:
             batch=batch_rows(self.batch, rows, len(self), place=place),
             numbers=None if self.numbers is None else tuple(self.numbers[i] for i in rows.tolist()),
             not_finite=tuple((~fine).nonzero().flatten().tolist()),
-        )
-
-    def not_finite_text(self, rest: Probes | None) -> str:
-        """Say which samples are left out for NaN or infinite values; the others are ``rest``."""
-        places = range(len(self)) if rest is None else rest.not_finite
-        which = [i if self.numbers is None else self.numbers[i] for i in places]
-        return (
-            f"explains {len(self) - len(places)} of {len(self)} samples. Left out for NaN or infinite values: "
-            f"{', '.join(map(str, which))}, counted from 0. Replace them in the dataset, or pass `input_key=lambda "
-            f"batch: torch.nan_to_num({entry_code(self.batch, self.key)})`."
         )
 
     def without_nan(self) -> Probes:

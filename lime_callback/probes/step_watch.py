@@ -134,11 +134,12 @@ class StepWatch:
         return first.is_floating_point() and _same(first, self._inputs.to(first.dtype))
 
     def _text(self, given: Tensor, seen: Tensor, where: str = "") -> str:
+        made = _made(self._named, given, seen)
         return (
             f"`validation_step` gives the model{where} another input than the batch has: {_numbers(seen)} instead of "
-            f"{_numbers(given)}. LimeCallback calls the model with the batch's, and so explains something "
-            f"else than what is validated. Pass `forward=`, which does what the step does, such as `forward=lambda module, "
-            f"batch: module({_made(self._named, given, seen)})`."
+            f"{_numbers(given)}. LimeCallback calls the model with the batch's, and so explains something else than "
+            "what is validated. Pass `forward=`, which does what the step does: "
+            f"`forward=lambda module, batch: module({made})`."
         )
 
 

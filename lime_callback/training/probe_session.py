@@ -11,6 +11,7 @@ from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_question import question_of
 from lime_callback.forwards.profiler_sections import profiled
 from lime_callback.forwards.stop_requests import StopExplaining, stoppable
+from lime_callback.probes.left_out_texts import not_finite_text, passed_over_text
 from lime_callback.publishing.explained_epoch import ExplainedEpoch
 from lime_callback.publishing.publisher import Publisher
 from lime_callback.publishing.run_place import Interrupted
@@ -266,14 +267,14 @@ class ProbeSession:
             probes = None if captured is None else captured.finite()
             ready = probes is not None
             if captured is not None and (probes is None or probes.not_finite):
-                self.console.once(captured.not_finite_text(probes), key="not finite")
+                self.console.once(not_finite_text(captured, probes), key="not finite")
             elif probes is None:
                 samples = trainer_facts.samples_text(trainer, self.config.choice.which)
                 self.console.remark(f"there are no {samples}, so none is explained.", key="none")
             if probes is not None:
                 self._pin(trainer, probes)
                 if probes.passed_over:
-                    self.console.once(probes.passed_over_text(self.config.probes), key="shapes")
+                    self.console.once(passed_over_text(probes, self.config.probes), key="shapes")
                 self.pinned.background = self.pinned.background or capture.background(probes)
         return ready
 

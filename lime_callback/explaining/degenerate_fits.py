@@ -6,12 +6,14 @@ Everything before reads nothing back, so that the host never waits for the devic
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.checks import extension_points
 from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.surrogates.fitting import fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +47,53 @@ def check_outputs(whole: Tensor, samples: Samples, kernel: Kernel) -> None:
     Raises:
         ValueError: if an output is NaN or infinite, or a weight is not finite and at least 0.
     """
-    raise_if_broken(broken_counts(whole, samples.outputs).tolist(), samples.outputs.shape[1])
+    _raise_if_broken(_broken(whole, samples.outputs).tolist(), samples.outputs.shape[1])
     extension_points.check_values(
         kernel, None, [[count] for count in extension_points.flaws(samples.weights)[0].tolist()]
     )
+
+
+def without_broken(samples: Samples, prediction: Tensor) -> tuple[Samples, Tensor]:
+    """The same with zeros for each input that has an output which is not finite; nothing is read back.
+
+    Args:
+        samples: the outputs for the perturbations, ``[B, n, T]``.
+        prediction: the explained outputs for the unperturbed inputs, ``[B, T]``.
+    """
+    fine = samples.outputs.isfinite().flatten(1).all(1) & prediction.isfinite().all(1)
+    outputs = torch.where(fine.view(-1, 1, 1), samples.outputs, 0.0)
+    return replace(samples, outputs=outputs), torch.where(fine.unsqueeze(1), prediction, 0.0)
+
+
+def broken_reasons(prediction: Tensor, samples: Samples) -> dict[int, str]:
+    """Say why inputs with outputs that are not finite explain nothing, by the input's number.
+
+    Args:
+        prediction: the explained outputs for the unperturbed inputs, ``[B, T]``.
+        samples: the outputs for the perturbations, ``[B, n, T]``.
+
+    Raises:
+        BrokenOutputsError: if all inputs have such outputs.
+    """
+    n = samples.outputs.shape[1]
+    broken = [[int(number) for number in row] for row in _broken(prediction, samples.outputs).tolist()]
+    if all(any(counts) for counts in broken):
+        _raise_if_broken(broken, n)
+    return {
+        b: f"the model's output is NaN or infinite for {count} of {n} perturbations"
+        + " and for the sample itself" * bool(itself)
+        for b, (count, itself) in enumerate(broken)
+        if count or itself
+    }
+
+
+def fit_checked(settings: Strategies, samples: Samples, prediction: Tensor) -> Fit:
+    """Fit a surrogate; where that fails, say first if outputs that are not finite may be why."""
+    try:
+        return fit(settings.surrogate, samples)
+    except Exception:
+        check_outputs(prediction, samples, settings.kernel)
+        raise
 
 
 def fit_problems(
@@ -75,12 +120,12 @@ def fit_problems(
     facts = (*flaws, constant, zero, features.present.sum(1), fitted.freedom, fitted.effective_rows)
     dtype = fitted.spread.dtype
     columns = [
-        broken_counts(whole, outputs).to(dtype),
+        _broken(whole, outputs).to(dtype),
         *(fact.to(dtype).expand(len(outputs)).unsqueeze(1) for fact in facts),
     ]
     read = torch.cat(columns, 1).tolist()
     n = outputs.shape[1]
-    raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
+    _raise_if_broken([[int(number) for number in row[:2]] for row in read], n)
     extension_points.check_values(settings.kernel, settings.surrogate, [row[2:5] for row in read])
     nothing: dict[int, str] = {}
     few: dict[int, tuple[float, float]] = {}  # number of features, number of effective rows
@@ -152,13 +197,13 @@ def _worst(n: int, inputs: Mapping[int, tuple[float, float]]) -> tuple[str, floa
     return f"its {n} perturbations{weighed}", d, rows
 
 
-def broken_counts(whole: Tensor, outputs: Tensor) -> Tensor:
+def _broken(whole: Tensor, outputs: Tensor) -> Tensor:
     """How many of an input's perturbations have outputs that are not finite, and whether it has itself, ``[B, 2]``."""
     return torch.stack([(~outputs.isfinite().all(-1)).sum(1), (~whole.isfinite().all(-1)).long()], 1)
 
 
-def raise_if_broken(broken: list[list[int]], n: int) -> None:
-    """Raise if some input has outputs that are not finite, by :func:`broken_counts` and perturbations ``n``."""
+def _raise_if_broken(broken: list[list[int]], n: int) -> None:
+    """Raise if some input has outputs that are not finite, by :func:`_broken` and perturbations ``n``."""
     b, (count, itself) = max(enumerate(broken), key=lambda of_input: sum(of_input[1]))
     if count or itself:
         raise BrokenOutputsError(

@@ -17,8 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.checks import extension_points
-from lime_callback.explaining.broken_outputs import broken_reasons, fit_checked, without_broken
-from lime_callback.explaining.degenerate_fits import degenerate_because, fit_problems
+from lime_callback.explaining.degenerate_fits import (
+    broken_reasons,
+    degenerate_because,
+    fit_checked,
+    fit_problems,
+    without_broken,
+)
 from lime_callback.explaining.deletion_insertion import area_beyond_chance, curve_rows, steps_for
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import attributes_of_fit

@@ -159,7 +159,7 @@ def _numbers(x: Tensor) -> str:
 
 def _made(batch: str, given: Tensor, seen: Tensor) -> str:
     """What makes the seen tensor of the given one, where that is a scale and an offset."""
-    if given.shape == seen.shape:
+    if given.shape == seen.shape and bool((given.isfinite() & seen.isfinite()).all()):
         x, y = given.double().flatten(), seen.double().flatten()
         spread = float(x.std()) if len(x) > 1 else 0.0
         if spread > 0:

@@ -124,7 +124,8 @@ class PinnedProbes:
 
     def watch_step(self, module: Any, batch: Any) -> None:
         """A validation step begins, of which the first is watched, unless the user says how the model is called."""
-        if self.config.forward is None and not self.ranks.lockstep:
+        told = self.config.forward is not None or callable(self.config.input_key)
+        if not told and not self.ranks.lockstep:
             self.watch.begin(module, batch)
 
     def step_difference(self, trainer: Any, module: Any) -> str:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from lime_callback.checks.entry_paths import Key
 
 
+_LONGEST = 200  # bytes of a name; file systems allow 255, and endings come behind it
+
+
 def check_flag(argument: str, value: Any) -> bool:
     """``True`` or ``False``.
 
@@ -167,7 +170,8 @@ def check_name(argument: str, value: Any) -> str:
 
     Raises:
         TypeError: if it is no string.
-        ValueError: if it is empty, or holds anything but letters, digits, spaces, ``-``, ``_`` and ``.``.
+        ValueError: if it is empty, too long for the name of a file, or holds anything but letters, digits, spaces,
+            ``-``, ``_`` and ``.``.
     """
     is_text = isinstance(value, str)
     if not is_text or not value.strip(" .") or not all(c.isalnum() or c in " -_." for c in value):
@@ -175,6 +179,11 @@ def check_name(argument: str, value: Any) -> str:
         raise kind(
             f"`{argument}` should be a name of letters, digits, spaces, '-', '_' and '.'. Found `{argument} = "
             f"{value!r}`."
+        )
+    if (size := len(value.encode(errors="surrogatepass"))) > _LONGEST:
+        raise ValueError(
+            f"`{argument}` should be a name of at most {_LONGEST} bytes, since files are named after it. Found one of "
+            f"{size}: {value[:40]!r}… ."
         )
     return str(value)
 

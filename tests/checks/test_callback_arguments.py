@@ -11,7 +11,7 @@ import torch
 from toys import SHAPE, WAVELENGTHS
 
 import lime_callback
-from lime_callback import LimeCallback
+from lime_callback import LimeCallback, Superpixels
 from lime_callback.following.callback_config import CallbackConfig
 from lime_callback.following.run_question import question_of
 from lime_callback.probes.probe_samples import Probes
@@ -125,3 +125,12 @@ def test_every_argument_is_compared_with_a_checkpoint_s_or_changes_no_explanatio
     arguments = {"views" if name.startswith("view ") else name for name in asked} | {"like"}  # by what it sets
     assert arguments.isdisjoint(NOT_ASKED)
     assert arguments | NOT_ASKED == SIGNATURE.keys()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 90])
+def test_a_view_has_no_name_that_is_too_long_for_a_file(name):
+    with pytest.raises(
+        ValueError, match="`name` should be a name of at most 200 bytes, since files are named after it"
+    ):
+        Superpixels(name=name)
+    assert Superpixels(name="x" * 200).name == "x" * 200

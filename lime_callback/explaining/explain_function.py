@@ -148,7 +148,7 @@ def explain(
     for text in _problems("uncertain", explained.weak):
         warnings.warn(text, UserWarning, stacklevel=2)
     if explained.unfolded:
-        _log.info("The model's stem is not folded, and perturbed inputs are made, since %s.", explained.unfolded)
+        _log.info("It took longer than it could, since %s. The explanation is the same.", explained.unfolded)
     for text in _problems("degenerate", explained.degenerate):
         warnings.warn(text, UserWarning, stacklevel=2)
     return explained.explanation

@@ -77,7 +77,7 @@ def _by_channel(
     """
     difference = x - baseline
     with torch.autocast(difference.device.type, enabled=False):
-        weight = stem.layer.weight.to(difference.dtype)
+        weight = stem.weight(difference.dtype)
         images = [
             convolve(stem.layer, difference[of_feature].unsqueeze(0), weight[:, of_feature]).flatten(1)
             for of_feature in channels

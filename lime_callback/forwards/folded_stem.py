@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from lime_callback.forwards.feature_images import image_maker
 from lime_callback.forwards.out_of_memory import is_out_of_memory
-from lime_callback.forwards.stem_layer import Stem
+from lime_callback.forwards.stem_layer import Stem, may_be_normalised, normalisation
 from lime_callback.forwards.torch_internals import is_compiled
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _WRITING = 8
 _ROOM = 1
 # Outputs with a folded stem may differ from the model's own by this share of the largest output.
 _CLOSE = 1e-4
+_FEW = 4  # samples that a layer receives, of which it is asked whether they are normalised alike
 
 
 class StemFinder:
@@ -63,19 +64,27 @@ class StemFinder:
         linear = [part for part in parts if type(part) in _LINEAR and type(part.weight) is nn.Parameter]
         self._layers = [] if self.compiled else linear
         self._stems: list[Stem] = []
-        self._model_input = torch.empty(0)
+        self._changed: list[tuple[Stem, Tensor]] = []  # and what the layer received for a few samples
+        self._model_input = self._few = torch.empty(0)
 
     @property
     def stem(self) -> Stem | None:
-        """The stem in the last watched forward; ``None`` if no layer, or more than one, received the input."""
-        return self._stems[0] if len(self._stems) == 1 else None
+        """The stem in the last watched forward; ``None`` if no layer, or more than one, received the input.
+
+        If none received it as it is, it is the only convolution that received it normalised channel by channel.
+        """
+        if self._stems:
+            return self._stems[0] if len(self._stems) == 1 else None
+        found = [(stem, normalisation(self._few, part)) for stem, part in self._changed]
+        stems = [stem.normalised_by(values) for stem, values in found if values is not None]
+        return stems[0] if len(stems) == 1 else None
 
     @contextmanager
     def looking(self, forward: Callable[[Tensor, Tensor], Any]) -> Iterator[Callable[[Tensor, Tensor], Any]]:
         """Yield a ``forward`` that watches the layers; remove the hooks at the end."""
 
         def watched(x: Tensor, rows: Tensor) -> Any:
-            self._stems, self._model_input = [], x
+            self._stems, self._changed, self._model_input, self._few = [], [], x, x[:_FEW].clone()
             return forward(x, rows)
 
         handles = [layer.register_forward_hook(self._look) for layer in self._layers]
@@ -99,6 +108,8 @@ class StemFinder:
         )
         if same and len(output) == len(x):
             self._stems.append(Stem(layer, tuple(part.shape[1:]), output))
+        elif part.shape == x.shape and part.dtype == x.dtype and len(output) == len(x) and may_be_normalised(layer, x):
+            self._changed.append((Stem(layer, tuple(part.shape[1:]), output), part[:_FEW].detach().clone()))
 
 
 class FoldedStem:
@@ -157,13 +168,30 @@ class FoldedStem:
             return forward(self._blank(stop - start), self.perturber.inputs_of(start, stop))
 
     def sample(self, forward: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return the outputs of ``forward`` for the first input, unperturbed, and for its first perturbation."""
+        """Return the outputs of ``forward`` for the first input: unperturbed, its first perturbation, and all hidden.
+
+        All is hidden only where the stem is normalised.
+        """
         _, first = self.perturber.design_of(0, 1)
+        design = torch.cat([torch.ones_like(first), first, *[torch.zeros_like(first)] * self._hides_all])
         choice = self._choice(0, 0, 1)
-        both = None if choice is None else choice.expand(2)
-        answers = self._answer(0, torch.cat([torch.ones_like(first), first]), both)
+        answers = self._answer(0, design, None if choice is None else choice.expand(len(design)))
         with self.stem.answering(answers):
-            return forward(self._blank(2), self.perturber.inputs_of(0, 1).expand(2))
+            return forward(self._blank(len(design)), self.perturber.inputs_of(0, 1).expand(len(design)))
+
+    def direct_sample(self, forward: Callable[[Tensor, Tensor], Tensor], known: Tensor) -> Tensor:
+        """Return the same by perturbed inputs; ``known`` is the output for the first input, unperturbed, ``[1, K]``."""
+        outputs = [known, self.perturber.evaluate(forward, 0, 1)]
+        if self._hides_all:
+            choice = self._choice(0, 0, 1)
+            emptied = self.perturber.nothing(0 if choice is None else int(choice[0]))
+            outputs.append(forward(emptied[:1], self.perturber.inputs_of(0, 1)))
+        return torch.cat(outputs)
+
+    @property
+    def _hides_all(self) -> bool:
+        """Whether the proof needs it: a scale by the input's largest value may not change with one perturbation."""
+        return self.stem.normalised is not None
 
     def _blank(self, rows: int) -> Tensor:
         """Inputs ``[rows, *dims]`` in which a layer other than the stem finds no number."""
@@ -215,7 +243,7 @@ def fold_stem(
 ) -> tuple[FoldedStem | None, str]:
     """Fold the model's stem, if that saves time and gives the same outputs.
 
-    The outputs are compared for the first input, unperturbed and with its first perturbation.
+    The outputs are compared for the first input, see :meth:`FoldedStem.sample`.
 
     Args:
         finder: the finder, which has watched a forward of the model.
@@ -232,11 +260,11 @@ def fold_stem(
         return None, "the model is compiled"
     stem = finder.stem
     if stem is None:
-        return None, "no linear layer receives the input as it is"
+        return None, "the model changes its input in another way than by a fixed mean and scale before its first layer"
     folded = FoldedStem(stem, perturber, batch_size)
     if not folded.pays():
         return None, ""
-    direct = torch.cat([known, perturber.evaluate(forward, 0, 1)])
+    direct = folded.direct_sample(forward, known)
     try:
         other = folded.sample(forward)
     except Exception as error:  # a model that uses its input elsewhere may fail in any way on NaN
@@ -245,5 +273,5 @@ def fold_stem(
     close = _CLOSE if stem.dtype in (torch.float32, torch.float64) else 100 * _CLOSE
     near = (other - direct).abs() <= close * direct.abs().amax().clamp(min=torch.finfo(direct.dtype).tiny)
     if not bool(near.all()):
-        return None, "the model uses its input elsewhere, too, or its first layer gives other outputs when it is folded"
+        return None, "the model uses its input elsewhere, too, or changes it by its own values before its first layer"
     return folded, ""

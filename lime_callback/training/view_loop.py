@@ -237,7 +237,9 @@ class ViewLoop:
         for reason in sorted(set(result.weak.values())):
             self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")
         if result.unfolded:
-            self.console.remark(f"perturbed inputs are made for view '{name}', since {result.unfolded}.")
+            self.console.remark(
+                f"view '{name}' takes longer than it could, since {result.unfolded}. The explanation is the same."
+            )
 
     def _ask_otherwise(self, followed: FollowedView, context: ExplainContext) -> None:
         """Once a run, say where another baseline finds the opposite."""

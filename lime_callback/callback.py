@@ -99,8 +99,8 @@ class LimeCallback(Hooks):
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or
             a linear regressor of scikit-learn.
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
-            ``"lime_image"``, ``"lime_tabular"``, ``"captum"`` or ``"meteors"``, see ``lime_callback.explaining``. Leave
-            out what it sets.
+            ``"lime_image"``, ``"lime_tabular"``, ``"captum"``, ``"meteors"``, or ``"kernel_shap"`` for Shapley values,
+            see ``lime_callback.explaining``. Leave out what it sets, but for the baseline of ``"kernel_shap"``.
         output: scale of the output. ``"auto"`` takes ``"centered"`` for logits of classes, if the labels are integers,
             ``"log_softmax"`` for classes of samples without pixels, such as vectors, and else ``"raw"``; with ``like=``
             it takes ``"raw"``. ``"centered"`` subtracts the mean of all logits, so that what is added to all of them

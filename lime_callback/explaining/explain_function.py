@@ -96,8 +96,8 @@ def explain(
             :class:`~lime_callback.surrogates.Surrogate`.
         like: sets design, baseline, kernel and surrogate as another package has them by default, to compare with it:
             ``"lime_image"``, ``"lime_tabular"``, ``"captum"``, ``"meteors"``, or ``"kernel_shap"`` for Shapley values,
-            see :mod:`lime_callback.explaining.package_presets`. What it sets has to be left out, but for the baseline of
-            ``"kernel_shap"``.
+            see :mod:`lime_callback.explaining.package_presets`. What it sets has to be left out, but for the baseline
+            of ``"kernel_shap"``.
         output: ``"raw"``, ``"centered"`` (less the mean of all outputs, so that what is added to all logits, which
             changes no probability, counts for nothing), ``"log_softmax"`` (the log-probability, at least that of
             1e-12; of outputs that are probabilities their logarithm), ``"softmax"``, ``"sigmoid"``, a function of what

@@ -42,11 +42,13 @@ from lime_callback.outputs.sklearn_forward import SklearnForward
 from lime_callback.pictures import draw_aggregate, draw_aggregate_spectra, draw_ensemble, draw_features, draw_stability
 from lime_callback.probes.probe_choices import Unsure
 from lime_callback.publishing.sinks import read_history
+from lime_callback.sampling import Coalitions, Kernel, ShapleyKernel
 from lime_callback.sampling.designs import Bernoulli
 from lime_callback.sampling.input_distance_kernel import InputCosine
 from lime_callback.sampling.locality_kernels import Cosine, Euclidean
 from lime_callback.summaries.seed_stability import stability
 from lime_callback.summaries.segmentation_ensemble import ensemble
+from lime_callback.surrogates import Efficient
 
 HYPERVIEW = np.linspace(462.08, 938.37, 150).tolist()  # nm
 SMALL = {"n_perturbations": 64, "baseline": "zero"}
@@ -476,6 +478,10 @@ def test_pictures_that_are_worth_a_look(tmp_path, probes):
         ),
         ("captum", {"design": "bernoulli", "baseline": "zero", "kernel": InputCosine(1.0), "surrogate": Lasso(0.01)}),
         ("meteors", {"design": "bernoulli", "baseline": "zero", "kernel": InputCosine(1.0), "surrogate": Lasso(0.08)}),
+        (
+            "kernel_shap",
+            {"design": Coalitions(), "baseline": "zero", "kernel": ShapleyKernel(), "surrogate": Efficient()},
+        ),
     ],
 )
 def test_the_same_as_with_another_package(like, spelled):
@@ -496,3 +502,17 @@ def test_the_same_as_with_another_package(like, spelled):
             x, feature_mask=features.mask.long().expand(x.shape), n_samples=90, return_input_shape=False
         )
         torch.testing.assert_close(found.coefficients[0, 0], theirs[0], atol=1e-4, rtol=0)
+
+
+def test_a_design_kernel_baseline_or_surrogate_of_ones_own():
+    """A kernel that counts rows of many features alone; of a linear model each finds the same."""
+
+    class Near(Kernel):
+        def __call__(self, design, present):
+            return (design.sum(-1) >= design.shape[-1] // 3).double()
+
+    x = pictures(channels=12, side=4)
+    features = Superbands(6).features(x)
+    found = explain(lambda v: v.sum((1, 2, 3)), x, features, kernel=Near(), **SMALL)
+    exact = torch.stack([x[(features.canonical == k).expand_as(x)].sum() for k in range(6)])
+    torch.testing.assert_close(found.coefficients[0, 0], exact, rtol=1e-4, atol=1e-4)

@@ -347,3 +347,26 @@ def test_a_smaller_step_of_someone_else_loses_nothing(offline):
     rows = history_of(place)
     assert [row["_step"] for row in rows] == list(range(len(rows)))
     assert len(own(rows)) == len({row.epoch for row in history}) == 2
+
+
+@pytest.mark.parametrize(
+    ("there", "key"),
+    [
+        ({}, "lime"),
+        ({"lime": {"rate": 0.1}}, "lime_callback"),
+        ({"lime": "green"}, "lime_callback"),
+        ({"lime": 1, "lime_callback": 2}, "lime_callback2"),
+        ({"lime": {"seed": 5, "n_perturbations": 8}}, "lime"),  # ours, of the run that is resumed
+    ],
+    ids=["none", "mapping", "text", "both", "ours"],
+)
+def test_an_entry_of_the_user_s_configuration_is_kept(there, key):
+    class Config(dict):
+        def update(self, values, allow_val_change):
+            super().update(values)
+
+    run = SimpleNamespace(config=Config(there), define_metric=lambda *_, **__: None)
+    settings = {"seed": 0, "n_perturbations": 64}
+    view = ViewData(("a",), 0.5, [], np.zeros(1), {"score": 0.5}, (), None, tuple)
+    WandbSink(None)._define(run, Report(1, 1, views={"lime/spectral": view}, settings=settings), {})
+    assert run.config == there | {key: settings}

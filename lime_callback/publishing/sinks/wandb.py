@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ class WandbSink(Sink):
 
     Each report is a row of the run's history. How many rows come before it depends on how long its pictures took to be
     drawn; so each row says its epoch and step, and W&B draws everything of ours over that step. Alarms become alerts.
-    The run's configuration holds the settings under the callback's name, and the summary holds the least, the largest
+    The run's configuration holds the settings under the callback's name (``lime_callback`` where the user has an entry
+    ``lime``), and the summary holds the least, the largest
     and the last value of each metric.
 
     Args:
@@ -97,7 +99,7 @@ class WandbSink(Sink):
         for name in sorted(media - self._defined):
             run.define_metric(name, step_metric=_STEP)
         if report.views and report.name not in self._defined:
-            run.config.update({report.name: dict(report.settings)}, allow_val_change=True)
+            run.config.update({_config_key(run.config, report): dict(report.settings)}, allow_val_change=True)
             self._defined.add(report.name)
         self._defined |= metrics | media
 
@@ -117,6 +119,16 @@ class WandbSink(Sink):
             for history_row in view.rows:
                 table.add_data(*history_row)
         return table
+
+
+def _config_key(config: Mapping[str, Any], report: Report) -> str:
+    """Return the name of the settings in the run's configuration: the callback's, unless the user has such an entry."""
+    for key in (report.name, *(f"{report.name}_callback{number}" for number in ("", *range(2, 100)))):
+        there = config.get(key)
+        ours = isinstance(there, Mapping) and there.keys() >= report.settings.keys()  # of a run that is resumed
+        if there is None or ours:
+            return key
+    return report.name
 
 
 def _view_of(tag: str) -> str:

@@ -40,7 +40,7 @@ class Hooks(Callback):
         self._validation = ProbeSession(self.config)
         self._outside: ProbeSession | None = None  # of the last `trainer.test` or `trainer.validate`
         self._latest = self._validation  # the session that explained last: the one that the user can ask
-        self._rehearsed = self._without_validation = False
+        self._rehearsed = self._without_validation = self._started = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out weak references, which cannot be copied or sent to another process."""
@@ -59,7 +59,7 @@ class Hooks(Callback):
         Going first, the callback explains the weights that were validated, before weight averaging puts others back,
         gets the probes as the loader gave them, and has its values there when monitors look.
         """
-        self._stage = stage
+        self._stage, self._started = stage, False
         goes_on = self._run is not None and self._run[0]() is trainer and self._run[1]() is pl_module
         if stage == "fit" and self._validation.probes is not None:
             if not goes_on:
@@ -73,9 +73,7 @@ class Hooks(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Where there was no sanity check, try everything once; where there is no validation, do without."""
-        self._validation.begin_lap()
-        self._validation.warn_of_impatience(trainer)
-        self._without_validation = not has_validation(trainer)
+        self._start(trainer)
         if not self._without_validation and self._validation.probes is None and not self._rehearsed:
             _try_out(self._validation, trainer, pl_module)
 
@@ -122,6 +120,8 @@ class Hooks(Callback):
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: begin to listen to training batches, if probes are wanted."""
+        if not self._started:
+            self._start(trainer)  # was appended to the callbacks of a training that runs
         if self._without_validation:
             self._validation.begin(trainer, pl_module)
 
@@ -136,6 +136,10 @@ class Hooks(Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: explain samples of the training set."""
+        if not self._started and not has_validation(trainer):
+            self._validation.console.remark(
+                "was appended within an epoch, without validation: explains from the next epoch on, if there is one."
+            )
         if self._without_validation:
             self._validation.explain(trainer, pl_module)
             self._log(self._validation, trainer, pl_module)
@@ -186,6 +190,12 @@ class Hooks(Callback):
         if self._validation.probes is not None:
             self._start_anew()  # what came after the checkpoint counts for nothing
         self._validation.restore(state_dict)
+
+    def _start(self, trainer: Any) -> None:
+        self._started = True
+        self._validation.begin_lap()
+        self._validation.warn_of_impatience(trainer)
+        self._without_validation = not has_validation(trainer)
 
     def _begin_outside(self, what: str, trainer: Any, pl_module: Any) -> None:
         self._outside = ProbeSession(replace(self.config, name=f"{self.config.name}/{what}"), self._validation)

@@ -405,3 +405,23 @@ def test_what_does_not_fit_the_data_raises_before_training(tmp_path, settings, m
     with pytest.raises(ValueError, match=message):
         fit(tmp_path, callback(on_error="warn", **settings), model=lambda: model, data=Samples(**data))
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_batch_end", "on_train_epoch_end"])
+def test_a_callback_that_is_appended_to_a_running_training_explains_without_validation(tmp_path, hook, caplog):
+    lime = callback([SPECTRAL], pictures=False)
+
+    class Appends(pl.Callback):
+        pass
+
+    def append(self, trainer, *_):
+        if trainer.current_epoch == 1 and lime not in trainer.callbacks:
+            trainer.callbacks.append(lime)
+
+    setattr(Appends, hook, append)
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, Appends(), epochs=4, limit_val_batches=0)
+    epochs = {row.epoch for row in read_history(tmp_path / "lime" / "history.csv")}
+    assert epochs == ({2, 3, 4} if hook == "on_train_epoch_start" else {3, 4})
+    said = "was appended within an epoch, without validation: explains from the next epoch on" in caplog.text
+    assert said == (hook == "on_train_batch_end")

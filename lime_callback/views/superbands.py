@@ -11,6 +11,7 @@ import torch
 
 from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import check_count, whole_number
+from lime_callback.checks.plain_values import plain
 from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.channels.assignment import NOT_INCLUDED, assign, equal_groups
 from lime_callback.views.channels.groups import Group, parse_group
@@ -62,6 +63,7 @@ class Superbands(View):
     show_not_included: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", plain(self.bands))
         check_name("name", self.name)
         check_flag("show_not_included", self.show_not_included)
         object.__setattr__(self, "wavelengths", check_wavelengths(self.wavelengths))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import is_number
+from lime_callback.checks.plain_values import plain
 from lime_callback.views.channels.groups import parse_group
 from lime_callback.views.user_masks import check_mask_of_run, check_user_mask, find_user_mask
 
@@ -57,6 +58,7 @@ class Watch:
     stop: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", plain(self.bands))
         if (self.bands is None) == (self.pixels is None):
             raise ValueError(
                 "`watch` takes either `bands` or `pixels`. Found " + ("neither." if self.bands is None else "both.")

@@ -227,6 +227,12 @@ class ProbeSession:
         """Where the run's folder is, see :mod:`lime_callback.publishing.run_place`."""
         run = self._beside or self
         place = trainer_facts.run_folder(trainer) / run.config.name
+        if place.parts[0] == trainer_facts.AWAY:
+            self.console.remark(
+                f"the run's folder is not on this machine: history, explanations and pictures are files in "
+                f"{place.absolute()}. Copy them from there.",
+                key="away",
+            )
         if self._beside is None:
             return place
         return run.publisher.folder(place) / self.config.name.removeprefix(f"{run.config.name}/")

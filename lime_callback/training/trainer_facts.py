@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+AWAY = "lime_files"  # in the working directory, for runs whose folder is on another machine
+_ADDRESS = re.compile(r"([A-Za-z][\w+.-]+):/+(.*)")  # Lightning makes `file:/` of `file://`; a drive has one letter
 
 
 def run_folder(trainer: Any) -> Path:
@@ -19,14 +23,26 @@ def run_folder(trainer: Any) -> Path:
     for logger in trainer.loggers:
         own = getattr(logger, "log_dir", None)
         if isinstance(own, (str, Path)):
-            return Path(own)
+            return local(own)
         if isinstance(getattr(logger, "save_dir", None), (str, Path)):
-            return Path(logger.save_dir) / str(logger.name) / _version(logger)
-    root = Path(trainer.default_root_dir)
+            return local(logger.save_dir) / str(logger.name) / _version(logger)
+    root = local(trainer.default_root_dir)
     for logger in trainer.loggers:
         if getattr(logger, "name", None) and getattr(logger, "version", None) not in (None, ""):
             return root / str(logger.name) / _version(logger)
     return root
+
+
+def local(where: str | Path) -> Path:
+    """A folder of this machine for a path or an address: of one like ``s3://bucket/run``, one below :data:`AWAY`.
+
+    Tables are appended to, replaced as a whole and waited for, which remote stores do not do.
+    """
+    address = _ADDRESS.fullmatch(str(where))
+    if address is None:
+        return Path(where)
+    scheme, rest = address.groups()
+    return Path("/", rest) if scheme in ("file", "local") else Path(AWAY, scheme, rest)
 
 
 def _version(logger: Any) -> str:

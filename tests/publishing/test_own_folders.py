@@ -127,3 +127,21 @@ def test_a_run_whose_file_another_one_goes_on_with_moves_out(tmp_path):
     assert {row[0] for row in rows(tmp_path / "lime_1")} == {2, 3}
     saved = Explanation.load(tmp_path / "lime_1" / "spectral.npz")
     assert torch.equal(saved.coefficients, lime.explanation("spectral").coefficients)
+
+
+@pytest.mark.parametrize("root", ["memory://bucket/runs", "s3://bucket/runs"])
+def test_a_remote_root_makes_no_folder_of_its_name_and_says_where_files_are(tmp_path, monkeypatch, caplog, root):
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO")
+    fit(root, callback(), epochs=2)
+    scheme = root.partition(":")[0]
+    folder = tmp_path / "lime_files" / scheme / "bucket" / "runs" / "lime"
+    assert {row[0] for row in rows(folder)} == {1, 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["lime_files"]
+    (said,) = [one.message for one in caplog.records if "not on this machine" in one.message]
+    assert str(folder) in said
+
+
+def test_a_file_s_address_is_its_path(tmp_path):
+    fit(f"file://{tmp_path}", callback(), epochs=1)
+    assert {row[0] for row in rows(tmp_path / "lime")} == {1}

@@ -31,7 +31,7 @@ def test_everything_is_taken_as_hydra_hands_it_over(tmp_path):
     ]  # fmt: skip
     assert all(type(value) in (list, tuple, dict) for value in (lime.config.class_names, lime.config.target))
     fit(tmp_path, lime, epochs=1)
-    assert lime.explanation("spectral").features.names[-2:] == ("first", "not_included")
+    assert "first" in lime.explanation("spectral").features.names
 
 
 def test_a_reference_for_each_view_is_taken(tmp_path):

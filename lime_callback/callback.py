@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks.entry_paths import Key as OutputKey
+from lime_callback.checks.plain_values import plain
 from lime_callback.comparing.drift import RELEVANT, Drift
 from lime_callback.comparing.reference import ReferenceRow
 from lime_callback.explaining.explanation import Explanation
@@ -197,7 +198,7 @@ class LimeCallback(Hooks):
         forward: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         # By their names and all at once: an argument is named here, where it is checked, and where it is used.
-        super().__init__(CallbackConfig.of(locals()))
+        super().__init__(CallbackConfig.of(plain(locals())))
 
     def explanation(self, view: str) -> Explanation | None:
         """The last explanation of a view, on the CPU; ``None`` before the first.

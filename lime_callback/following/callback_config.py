@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks import arguments as check
 from lime_callback.checks.numbers import check_count
-from lime_callback.checks.plain_values import plain
 from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.comparing.drift import check_relevant_change
 from lime_callback.comparing.reference import Reference
@@ -88,7 +87,6 @@ class CallbackConfig:
             ValueError: if an argument's value is out of range or an unknown name, or two do not fit each other.
             TypeError: if an argument is of another kind.
         """
-        given = {name: plain(value) for name, value in given.items()}
         wavelengths, layout = check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
         input_key = _input_key(given["input_key"], layout, wavelengths)
         usual = (

@@ -194,7 +194,8 @@ class Hooks(Callback):
     def _start(self, trainer: Any) -> None:
         self._started = True
         self._validation.begin_lap()
-        self._validation.warn_of_impatience(trainer)
+        for text in self._validation.pace.impatient(trainer):
+            self._validation.console.once(text)
         self._without_validation = not has_validation(trainer)
 
     def _begin_outside(self, what: str, trainer: Any, pl_module: Any) -> None:

@@ -41,6 +41,7 @@ class ProbeSession:
 
     Attributes:
         pinned: the samples that are explained, and those beside them.
+        pace: which validations are explained.
         costs: what the last explained epoch took: seconds, inputs that the model was run on in all processes, and
             perturbations of each probe and view.
     """
@@ -53,7 +54,7 @@ class ProbeSession:
         self.publisher = Publisher(self.console, config)
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._count = PerturbationCount(config, self.console)
-        self._pace = RunPace(config)
+        self.pace = RunPace(config)
         self._step = 0
         self._alarms: dict[str, str] = {}
         self._resumed: ResumedState | None = None
@@ -70,16 +71,11 @@ class ProbeSession:
         """A loop over batches begins, in all processes; for a rehearsal, one sample is enough."""
         self.deliver()
         self._began = time.perf_counter()
-        self.pinned.begin(trainer, module, rehearsal=rehearsal, due=self._pace.is_due(trainer.current_epoch))
+        self.pinned.begin(trainer, module, rehearsal=rehearsal, due=self.pace.is_due(trainer.current_epoch))
 
     def begin_lap(self) -> None:
         """Measure from now on the time that an explanation should stay below."""
         self._began = self._lap = time.perf_counter()
-
-    def warn_of_impatience(self, trainer: Any) -> None:
-        """Before a training, warn of what would end it without a cause."""
-        for text in self._pace.impatient(trainer):
-            self.console.once(text)
 
     def rehearse(self, trainer: Any, module: Any) -> None:
         """Try everything once on one sample, so that arguments that do not fit raise before training starts."""
@@ -101,7 +97,7 @@ class ProbeSession:
             return
         if self._draws_again and trainer.state.fn == "fit":
             self._draw_again(trainer, module, probes)
-        if not self._pace.take(trainer.current_epoch):
+        if not self.pace.take(trainer.current_epoch):
             return
         profile = trainer.profiler.profile
         with profile("[LimeCallback]explain"), profiled(profile):
@@ -183,8 +179,8 @@ class ProbeSession:
             "numbers": None if self.probes.numbers is None else list(self.probes.numbers),
             "choice": self.config.choice.key,
             "question": question_of(self.config),
-            "epoch": self._pace.epoch,
-            "passed": self._pace.passed,
+            "epoch": self.pace.epoch,
+            "passed": self.pace.passed,
             "step": self._step,
             "costs": dict(self.costs),
             "used": self._count.used,
@@ -206,7 +202,7 @@ class ProbeSession:
 
     def _go_on(self, before: ResumedState) -> None:
         self._resumed = before
-        self._pace.epoch, self._pace.passed = before.epoch, before.passed
+        self.pace.epoch, self.pace.passed = before.epoch, before.passed
         self._step, self._alarms = before.step, before.alarms
         self.costs |= before.costs
         if before.used is not None:
@@ -227,12 +223,8 @@ class ProbeSession:
         """Where the run's folder is, see :mod:`lime_callback.publishing.run_place`."""
         run = self._beside or self
         place = trainer_facts.run_folder(trainer) / run.config.name
-        if place.parts[0] == trainer_facts.AWAY:
-            self.console.remark(
-                f"the run's folder is not on this machine: history, explanations and pictures are files in "
-                f"{place.absolute()}. Copy them from there.",
-                key="away",
-            )
+        if away := trainer_facts.away_text(place):
+            self.console.remark(away, key="away")
         if self._beside is None:
             return place
         return run.publisher.folder(place) / self.config.name.removeprefix(f"{run.config.name}/")
@@ -251,8 +243,8 @@ class ProbeSession:
         """After a resume, draw the last explained epoch again: before it was seen, the run may have been killed."""
         self._draws_again = False
         views = self.loop.recall(self.pinned.context(self.pinned.model(trainer, module, probes)))
-        if views and self._pace.epoch is not None and self._writes(trainer):
-            explained = self._as_explained(trainer, self._pace.epoch + 1, probes, views)
+        if views and self.pace.epoch is not None and self._writes(trainer):
+            explained = self._as_explained(trainer, self.pace.epoch + 1, probes, views)
             self.publisher.forgotten = self.loop.forgotten
             self.publisher.show(trainer.loggers, self._place(trainer), explained)
 
@@ -294,7 +286,7 @@ class ProbeSession:
         self.pinned.probes = probes
         if first:  # others of a later epoch are found as these were
             samples = trainer_facts.samples_text(trainer, self.config.choice.which)
-            self.console.info(announcement(self.config, probes, samples, self._pace.text(trainer)))
+            self.console.info(announcement(self.config, probes, samples, self.pace.text(trainer)))
 
     def _check_resumed(self, probes: Probes) -> None:
         """Forget what a checkpoint says of probes that are not these."""

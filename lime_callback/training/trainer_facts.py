@@ -45,6 +45,16 @@ def local(where: str | Path) -> Path:
     return Path("/", rest) if scheme in ("file", "local") else Path(AWAY, scheme, rest)
 
 
+def away_text(folder: Path) -> str:
+    """Say where the files are of a run whose folder is on another machine; nothing for other folders."""
+    if folder.parts[0] != AWAY:
+        return ""
+    return (
+        "the run's folder is not on this machine: history, explanations and pictures are files in "
+        f"{folder.absolute()}. Copy them from there."
+    )
+
+
 def _version(logger: Any) -> str:
     return f"version_{logger.version}" if isinstance(logger.version, int) else str(logger.version)
 

@@ -29,6 +29,7 @@ NAMESAKES = {
     "KeptView.reliance": "what was measured",
     "FollowedView.reliance": "what was measured",
     "PinnedProbes.probes": "the samples",
+    "PinnedProbes.watch": "of what a validation step gives the model",
     "PinnedProbes.background": "the samples",
 }
 

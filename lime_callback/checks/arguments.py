@@ -50,10 +50,9 @@ def check_key(argument: str, value: Any) -> Key | None:
     Raises:
         TypeError: if ``value`` is none of these.
     """
-    steps = [_step(step) for step in (value if isinstance(value, tuple) else [value])]
-    path = tuple(step for step in steps if step is not None)
-    if value is None or (path and len(path) == len(steps)):
-        return None if value is None else path if isinstance(value, tuple) else path[0]
+    key = None if value is None else _as_key(value)
+    if key is not None or value is None:
+        return key
     raise TypeError(
         f"`{argument}` should be the name of an entry, its number, or a path such as 'head.logits' or ('head', "
         f"'logits'); or None to look for it. Found `{argument} = {value!r}`. Pass for example `{argument}='image'` or "
@@ -61,8 +60,12 @@ def check_key(argument: str, value: Any) -> Key | None:
     )
 
 
-def _step(value: Any) -> str | int | None:
-    return value if isinstance(value, str) else whole_number(value)
+def _as_key(value: Any) -> Key | None:
+    """Return a key or a path, whose steps may be tuples that are keys themselves; ``None`` for anything else."""
+    if not isinstance(value, tuple):
+        return value if isinstance(value, str) else whole_number(value)
+    steps = tuple(_as_key(step) for step in value)
+    return None if not steps or None in steps else steps
 
 
 def check_batch_key(argument: str, value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-Key = str | int | tuple[str | int, ...]
+Key = str | int | tuple[Any, ...]
 # What has attributes of its own, but no entries.
 _WHOLE = (Tensor, nn.Module, str, bytes, int, float, complex, type(None), type)
 _DEEPEST = 6  # structures may hold themselves

@@ -37,34 +37,43 @@ def output_tensor(output: Any, key: Key | None, rows: int) -> Tensor:
         found: Tensor = entry(output, key)
         return found
     inside = {} if isinstance(output, Tensor) else tensors(output)
-    place = _place(output, inside, rows) if key is None else None
-    if place is not None:
-        return inside[place]
+    prediction = _prediction(output, rows) if key is None else None
+    if prediction is not None:
+        return prediction
     raise ValueError(
         f"`output_key` should name the prediction in the model's output, a tensor. Found `output_key = {key!r}` and "
         f"an output of {describe(output)}. {_way_out(output, inside, rows)}"
     )
 
 
-def _place(output: Any, inside: Mapping[Key, Tensor], rows: int) -> Key | None:
-    """Return the key of the tensor that is the prediction; ``None`` if that cannot be told."""
-    named = {str(name).lower(): name for name in parts(output) if isinstance(name, str) and name in inside}
-    usual = next((named[name] for name in _NAMES if name in named), None)
-    if usual is not None:
-        return usual
-    if isinstance(output, (list, tuple)) and any(isinstance(part, Tensor) for part in output):
-        first: Key = next(name for name, part in parts(output).items() if isinstance(part, Tensor))
-        return first
+def _prediction(output: Any, rows: int) -> Tensor | None:
+    """Return the tensor that is the prediction; ``None`` if that cannot be told."""
+    if isinstance(output, Tensor):
+        return output
+    inside, direct = tensors(output), parts(output)
     fitting = _fitting(inside, rows)
+    holding = {name: part for name, part in direct.items() if not fitting or _fits(part, rows)}
+    named = {str(name).lower(): part for name, part in holding.items() if isinstance(name, str)}
+    holds = [name for name in _NAMES if name in named and (fitting or isinstance(named[name], Tensor))]
+    usual = named[holds[0]] if holds else None
+    if usual is None and isinstance(output, (list, tuple)):
+        usual = next((part for part in holding.values() if fitting or isinstance(part, Tensor)), None)
+    if usual is not None:
+        return _prediction(usual, rows)
     by_name = [key for key in fitting if _last(key) in _NAMES]
     only = fitting if len(fitting) == 1 else by_name
-    return only[0] if len(only) == 1 else None
+    return inside[only[0]] if len(only) == 1 else None
+
+
+def _fits(part: Any, rows: int) -> bool:
+    return bool(_fitting({"": part} if isinstance(part, Tensor) else tensors(part), rows))
 
 
 def _fitting(inside: Mapping[Key, Tensor], rows: int) -> list[Key]:
     """Return the keys of tensors of numbers with a row for each input, and a value for each class if there are such."""
     whole = [key for key, part in inside.items() if part.is_floating_point() and part.ndim and len(part) == rows]
-    return [key for key in whole if inside[key].ndim > 1] or whole
+    maps = [key for key, part in inside.items() if part.ndim > 2 and len(part) == rows]  # of class numbers
+    return [key for key in whole if inside[key].ndim > 1] or whole or maps
 
 
 def _last(key: Key) -> str:

@@ -17,6 +17,7 @@ from lime_callback.outputs.output_kinds import (
     scale_of,
     targets_of,
 )
+from lime_callback.outputs.probabilities_and_losses import check_class_labels
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
@@ -96,6 +97,8 @@ class PinnedView:
         """The features as the view cuts them, those that are cut at the watches' borders besides, and the watches."""
         inputs, config, layout = probes.inputs, self.config, self.config.layout
         layout.check(tuple(inputs.shape), "the validation batch")
+        if config.wavelengths is None:
+            layout.check_plausible(tuple(inputs.shape))
         check_inputs(inputs)
         batch = probes.batch
         whole = self.view.features(
@@ -122,6 +125,8 @@ class PinnedView:
             if self.scale == "ClassRegion()":
                 check_pixel_labels(probes.label_entry)
         if self.targets is None:
+            if config.target == "label" and isinstance(config.target, str):
+                check_class_labels(probes.label_entry, len(outputs))
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()
             scale = self.scale if config.auto_output else None

@@ -84,6 +84,28 @@ def true_classes(labels: Any, classes: int | None = None) -> Tensor:
     return classes_of_samples.long()
 
 
+def check_class_labels(labels: Any, samples: int) -> None:
+    """Raise a ``ValueError`` if the batch has labels, but no integer for each sample; say what they are."""
+    if labels is None or (isinstance(labels, Tensor) and not labels.is_floating_point() and labels.numel() == samples):
+        return
+    way_out = "pass `target='predicted'`, or an index"
+    if not isinstance(labels, Tensor):
+        texts = isinstance(labels, (list, tuple)) and labels and isinstance(labels[0], str)
+        found = f"texts, such as {labels[0]!r}" if texts else describe(labels)
+        way_out = f"let the dataset number its classes, or {way_out}"
+    elif labels.ndim == 2 and len(labels) == samples:
+        found = f"{labels.shape[1]} values for each, {str(labels.dtype).removeprefix('torch.')}"
+        way_out = f"pass `target='all'`, or {way_out}"
+    elif labels.numel() == samples:
+        found = f"floating-point numbers, {str(labels.dtype).removeprefix('torch.')}"
+        way_out = f"let the dataset convert classes by `.long()`, or {way_out}"
+    else:
+        found = f"labels of shape {tuple(labels.shape)}"
+    raise ValueError(
+        f"`target = 'label'` needs one integer label for each sample. Found {found}; {way_out}, or another `label_key`."
+    )
+
+
 def losses(outputs: Tensor, labels: Any, user_loss: Callable[[Tensor, Tensor], Any] | None = None) -> Tensor:
     """Return each sample's loss, ``[m]``.
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from lime_callback.forwards.no_trace_guard import guarded
+from lime_callback.outputs.contrast import Contrast
+from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.even_collector import EvenCollector
-from lime_callback.probes.probe_choices import Evenly, Numbered
+from lime_callback.probes.probe_choices import Evenly, HighestLoss, Numbered
 from lime_callback.probes.probe_samples import CapturedSamples, Shape, captured_batch, probes_of
 from lime_callback.probes.ranked_samples import RankedSamples, Seen
 
@@ -37,6 +40,7 @@ class Capture:
         model: returns a model that can be run on the given probes.
         background: the number of samples for the background, spread evenly over all batches; 0 takes none.
         keys: where in a batch the inputs and labels are.
+        output: the user's function of the model's output, by which choices rank, too; a scale changes no rank.
 
     Attributes:
         seconds: the time that capturing has taken in this process.
@@ -49,9 +53,11 @@ class Capture:
         model: Callable[[Probes], ModelWrapper],
         background: int = 0,
         keys: BatchKeys = _LOOKS,
+        output: Any = None,
     ) -> None:
         self.choice, self.ranks, self.model = choice, ranks, model
         self.keys = keys
+        self.output = output
         self.seconds = 0.0
         self._collector: EvenCollector | RankedSamples | None = None
         self._count = background
@@ -173,7 +179,12 @@ class Capture:
             model = self.model(probes)
             with guarded(model.module):
                 inputs = model.probes.inputs.clone()  # a model may write into it
-                return model(inputs, torch.arange(len(inputs), device=inputs.device))
+                raw = model(inputs, torch.arange(len(inputs), device=inputs.device))
+        # Losses are those of what the model returned, and differences of classes rank no classes.
+        reduced = isinstance(self.output, Reducer) and isinstance(self.choice, HighestLoss)
+        if not callable(self.output) or isinstance(self.output, Contrast) or reduced:
+            return raw
+        return scaled_outputs(raw, len(inputs), self.output)
 
     def _of_all(self, work: Callable[[], T]) -> list[T]:
         """Return each share's result of ``work``; raise if the capture or ``work`` failed in a process."""

@@ -86,7 +86,7 @@ class PinnedProbes:
         self.capture = self._marking = None
         again = self.recheck and trainer.validating
         model = partial(self.model, trainer, module)
-        capture = partial(Capture, ranks=self.ranks, model=model, keys=config.keys)
+        capture = partial(Capture, ranks=self.ranks, model=model, keys=config.keys, output=config.settings.output)
         if self.probes is None or again or (config.choice.anew and due and not rehearsal):
             choice = Evenly(1) if rehearsal else config.choice if again else self.choice
             besides = 0 if rehearsal or (self.background is not None and not again) else config.background

@@ -14,6 +14,26 @@ if TYPE_CHECKING:
 
 _CANONICAL = "CHW"
 _BY_RANK = {1: "C", 2: "HW", 3: "CHW", 4: "1CHW"}
+_FEW_CHANNELS = (1, 3, 4)
+_LEAST_SIDE = 16  # of pictures that are taken for such only by their shape
+
+
+def _way_out(sample: tuple[int, ...]) -> str:
+    """A layout that samples of this shape can have."""
+    many = [size for size in sample if size != 1]
+    if len(sample) > 1 and len(many) == 1:  # a spectrum among axes of size one
+        spectrum = "".join("1" if size == 1 else "C" for size in sample)
+        return f"Pass layout='{spectrum}' for spectra, or the order that your data has."
+    usual = _BY_RANK.get(len(sample), "")
+    if usual and (usual[0] != "1" or sample[0] == 1):
+        return f"Pass layout='{usual}', or the order that your data has."
+    if len(sample) == 4 and 1 in sample:
+        place = sample.index(1)
+        return f"Pass layout='{'CHW'[:place]}1{'CHW'[place:]}', or the order that your data has."
+    return (
+        "There are no letters for axes of time or depth: let the dataset give them as channels, such as "
+        "`image.flatten(0, 1)`, and the model take them apart again, with `layout='CHW'`."
+    )
 
 
 @dataclass(frozen=True)
@@ -69,11 +89,21 @@ class Layout:
         sample = tuple(shape[1:])
         singular = [size for size, axis in zip(sample, self.axes, strict=False) if axis == "1"]
         if len(sample) != len(self.axes) or any(size != 1 for size in singular):
-            usual = _BY_RANK.get(len(sample))
-            hint = f"layout='{usual}'" if usual else "a layout with a letter for each axis"
             raise ValueError(
                 f"`layout = {self.axes!r}` describes samples with {len(self.axes)} axes (1 stands for size one). Found "
-                f"`{argument}` with samples of shape {sample}. Pass {hint}, or the order that your data has."
+                f"`{argument}` with samples of shape {sample}. {_way_out(sample)}"
+            )
+
+    def check_plausible(self, shape: tuple[int, ...]) -> None:
+        """Raise a ``ValueError`` if samples of ``shape`` [B, *dims] make sense with the channels last alone."""
+        if self.axes != "CHW" or len(shape) != 4:
+            return
+        height, width, channels = shape[1:]
+        if channels in _FEW_CHANNELS and min(height, width) >= _LEAST_SIDE:
+            raise ValueError(
+                f"`layout = 'CHW'` takes samples of shape {tuple(shape[1:])} for {height} channels of {width} x "
+                f"{channels} pixels. Pass layout='HWC' for {channels} channels of {height} x {width} pixels; where the "
+                f"channels are {height} indeed, say so by `wavelengths`, one for each."
             )
 
     def canonical(self, x: Tensor) -> Tensor:

@@ -1,0 +1,76 @@
+"""Errors name what was found in the data, and a way that works."""
+
+import re
+
+import pytest
+import torch
+from toys import Classifier, Samples, fit
+
+from lime_callback import LimeCallback, Superpixels
+from lime_callback.probes import Unsure
+from lime_callback.views.layout import Layout
+
+
+def callback(**settings):
+    defaults = {"probes": 4, "n_perturbations": 16, "pictures": False, "on_error": "raise"}
+    return LimeCallback(Superpixels("grid", n_segments=4), **defaults | settings)
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (lambda y: torch.nn.functional.one_hot(y, 3), "Found 3 values for each, int64; pass `target='all'`"),
+        (lambda y: y.float() + 0.5, r"Found floating-point numbers, float32; let the dataset convert .*`.long\(\)`"),
+        (lambda y: "abc"[y], "Found texts, such as '[abc]'; let the dataset number its classes"),
+        (lambda y: y.expand(4, 4), r"Found labels of shape \(1, 4, 4\); pass `target='predicted'`"),
+    ],
+    ids=["multi-hot", "floats", "texts", "pixels"],
+)
+def test_labels_that_are_no_classes_are_named(tmp_path, label, message):
+    class Unlabelled(Classifier):
+        def loss(self, batch):
+            return self(batch["image"]).square().mean()
+
+    data = Samples(16, pack=lambda x, y, i: {"image": x, "label": label(y)})
+    with pytest.raises(ValueError, match=f"`target = 'label'` needs one integer label for each sample. {message}"):
+        fit(tmp_path, callback(target="label"), model=Unlabelled, data=data, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape"),
+    [
+        ("CHW", (5, 1, 200)), ("HW", (5, 200)), ("C", (5, 1, 200)), ("C", (5, 200, 1)), ("CHW", (5, 9, 9)),
+        ("CHW", (5, 1, 6, 9, 9)), ("CHW", (5, 6, 1, 9, 9)), ("CHW", (5, 64, 48, 3)), ("CHW", (5, 28, 28, 1)),
+    ],
+)  # fmt: skip
+def test_the_layout_that_an_error_names_fits(layout, shape):
+    def check(layout):
+        layout.check(shape)
+        layout.check_plausible(shape)
+
+    with pytest.raises(ValueError, match="Pass layout=") as error:
+        check(Layout(layout))
+    advised = re.search(r"Pass layout='(\w+)'", str(error.value)).group(1)
+    check(Layout(advised))
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 3, 64, 64), (5, 4, 8, 64, 64)])
+def test_times_and_depths_are_not_told_a_layout_that_cannot_fit(shape):
+    with pytest.raises(ValueError, match=r"no letters for axes of time or depth.*`image.flatten\(0, 1\)`"):
+        Layout("CHW").check(shape)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 64, 48), (5, 200, 5, 3), (5, 9, 9, 3), (5, 64, 48, 6)])
+def test_small_patches_of_many_channels_stay_what_they_are(shape):
+    Layout("CHW").check_plausible(shape)
+
+
+def test_choices_rank_what_is_explained(tmp_path):
+    """A function makes classes of tokens' outputs, of which probes are unsure."""
+    lime = callback(probes=Unsure(count=2, margin=1.1), output=lambda y: y.mean(2))
+
+    def model():
+        return Classifier(pack=lambda y: y[:, :, None].expand(-1, -1, 4), pick=lambda y: y.mean(2))
+
+    fit(tmp_path, lime, model=model, data=Samples(16), epochs=1)
+    assert lime.explanation("spatial") is not None

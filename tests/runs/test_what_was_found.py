@@ -1,13 +1,17 @@
 """Errors name what was found in the data, and a way that works."""
 
 import re
+from contextlib import nullcontext
 
 import pytest
 import torch
 from toys import Classifier, Samples, fit
 
 from lime_callback import LimeCallback, Superpixels
+from lime_callback.forwards.processes import ALONE
 from lime_callback.probes import Unsure
+from lime_callback.probes.capture import Capture
+from lime_callback.probes.model_wrapper import ModelWrapper
 from lime_callback.views.layout import Layout
 
 
@@ -65,12 +69,16 @@ def test_small_patches_of_many_channels_stay_what_they_are(shape):
     Layout("CHW").check_plausible(shape)
 
 
-def test_choices_rank_what_is_explained(tmp_path):
+def test_choices_rank_what_is_explained():
     """A function makes classes of tokens' outputs, of which probes are unsure."""
-    lime = callback(probes=Unsure(count=2, margin=1.1), output=lambda y: y.mean(2))
-
-    def model():
-        return Classifier(pack=lambda y: y[:, :, None].expand(-1, -1, 4), pick=lambda y: y.mean(2))
-
-    fit(tmp_path, lime, model=model, data=Samples(16), epochs=1)
-    assert lime.explanation("spatial") is not None
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 12), torch.nn.Unflatten(1, (3, 4)))
+    capture = Capture(
+        Unsure(count=2, margin=2.0), ALONE, lambda probes: ModelWrapper(net, nullcontext, probes),
+        output=lambda y: y.mean(2),
+    )  # fmt: skip
+    with torch.no_grad():
+        x = torch.randn(8, 4)
+        y = net(x).mean(2).topk(2).indices[:, 0]
+    capture.offer([1], (x, y), 0)
+    probes, _ = capture.taken()
+    assert len(probes) == 2

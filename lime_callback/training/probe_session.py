@@ -155,8 +155,7 @@ class ProbeSession:
     def _tell_difference(self, trainer: Any, module: Any) -> None:
         """Warn once where validation gives the model another input than the callback does."""
         with self.console.contained("the look at the validation step"):
-            text = self.pinned.step_difference(trainer, module)
-            if text:
+            if text := self.pinned.step_difference(trainer, module):
                 self.console.once(text, key="step")
 
     def deliver(self) -> None:

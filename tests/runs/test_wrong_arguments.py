@@ -519,7 +519,13 @@ def data_case(name, kind, message, /, *, model=None, data=None, **settings):
             forward=lambda batch: batch,
         ),
         data_case("forward of text", V, "`output_key` should name.*an output of a str", forward=lambda m, b: "cat"),
-        data_case("forward of images", V, r"`forward` should return \[m\] or \[m, K\]", forward=lambda m, b: b[0]),
+        data_case(
+            "forward of images",
+            V,
+            r"`forward` should return \[m\] or \[m, K\]",
+            forward=lambda m, b: b[0],
+            output="raw",
+        ),
         data_case("forward of NaN", V, "`forward` should return finite numbers", forward=lambda m, b: m(b[0]) / 0 * 0),
         data_case("output of text", T, "`output` should return a tensor.*Found a str", output=lambda y: "cat"),
         data_case(
@@ -567,7 +573,7 @@ def test_what_does_not_fit_raises_before_the_first_step(tmp_path, settings, kind
 
 
 def test_a_model_that_needs_more_than_an_image_is_told_of_forward(tmp_path):
-    message = r"'offset'[\s\S]*calls the model with the images alone. Pass `forward=`"
+    message = r"'offset'[\s\S]*calls the model with the images alone. Pass `forward=lambda"
     raises_before_training(tmp_path, {}, T, message, Needy(), Samples())
 
 

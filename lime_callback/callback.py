@@ -72,8 +72,11 @@ class LimeCallback(Hooks):
             Samples without pixels get ``Superbands()`` alone, named ``elements`` where there are no wavelengths.
             Several inputs get ``PerInput()``, a view each, and ``WholeInputs()``, a feature each.
         wavelengths: one for each channel, in nm, in any order; or by their unit, ``{"um": values}``,
-            ``{"angstrom": values}`` or ``{"cm-1": values}``, which become nm.
-        layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ...
+            ``{"angstrom": values}`` or ``{"cm-1": values}``, which become nm; or the key of a batch entry ``[C]`` or
+            ``[B, C]`` with them, in nm.
+        layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ... An axis of times,
+            ``"CTHW"``, or of depths, ``"CDHW"``, is explained as more channels, all of the first step first: superpixels
+            reach over all steps, ``Superbands(wavelengths)`` too, and ``WholeInputs()`` takes each step as a feature.
         probes: how many validation samples are explained. They are spread evenly over the validation set, and then
             stay. Or which samples: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``,
             ``"highest_loss"``, or an object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``.
@@ -163,7 +166,7 @@ class LimeCallback(Hooks):
         self,
         views: View | Sequence[View] | None = None,
         *,
-        wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+        wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | str | None = None,
         layout: str = "CHW",
         probes: int | list[int] | ChoiceName | Choice = 8,
         target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lime_callback.checks import arguments as check
 from lime_callback.checks.numbers import check_count
-from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.comparing.drift import check_relevant_change
 from lime_callback.comparing.reference import Reference
 from lime_callback.explaining.strategies import Strategies
@@ -18,11 +17,12 @@ from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.targets import check_output
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.probe_choices import resolve_choice
-from lime_callback.probes.several_inputs import SeveralInputs
+from lime_callback.probes.sensor import Sensor
+from lime_callback.probes.several_inputs import SeveralInputs, Steps
 from lime_callback.sampling.background_baselines import Background, Data
 from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.views import PerInput, Superbands, Superpixels, View, WholeInputs
-from lime_callback.views.layout import Layout
+from lime_callback.views.layout import Layout, without_steps
 from lime_callback.views.view import check_views
 from lime_callback.views.watch import check_watches
 
@@ -51,7 +51,7 @@ class CallbackConfig:
     """
 
     views: Sequence[View]
-    wavelengths: Sequence[float] | None
+    sensor: Sensor
     layout: Layout
     choice: Choice
     target: Any
@@ -87,11 +87,9 @@ class CallbackConfig:
             ValueError: if an argument's value is out of range or an unknown name, or two do not fit each other.
             TypeError: if an argument is of another kind.
         """
-        wavelengths, layout = check_wavelengths(given["wavelengths"]), Layout.of(given["layout"])
-        input_key = _input_key(given["input_key"], layout, wavelengths)
-        usual = (
-            [PerInput(), WholeInputs()] if isinstance(input_key, SeveralInputs) else _usual_views(layout, wavelengths)
-        )
+        sensor, (layout, steps) = Sensor(given["wavelengths"]), without_steps(given["layout"])
+        input_key = _input_key(given["input_key"], layout, steps, sensor)
+        usual = [PerInput(), WholeInputs()] if isinstance(input_key, SeveralInputs) else _usual_views(layout, sensor)
         views = check_views(given["views"], usual)
         watches = check_watches(given["watch"])
         for view in views:
@@ -105,7 +103,7 @@ class CallbackConfig:
         unset = isinstance(output, str) and output == "auto"
         return cls(
             views=views,
-            wavelengths=wavelengths,
+            sensor=sensor,
             layout=layout,
             choice=resolve_choice(given["probes"]),
             target=check.check_target(given["target"], "auto"),
@@ -165,9 +163,14 @@ class CallbackConfig:
             )
 
     @property
+    def wavelengths(self) -> Sequence[float] | None:
+        """One for each channel, in nm, as far as they are known yet; ``None`` if there are none."""
+        return self.sensor.wavelengths
+
+    @property
     def keys(self) -> BatchKeys:
         """Where in a batch the inputs and labels are; the layout and the channels' number help to find them."""
-        channels = None if self.wavelengths is None else len(self.wavelengths)
+        channels = None if self.wavelengths is None or self.sensor.in_batch else len(self.wavelengths)
         return BatchKeys(self.input_key, self.label_key, self.layout, channels)
 
     @property
@@ -181,22 +184,35 @@ class CallbackConfig:
         return self.choice.count
 
 
-def _input_key(value: Any, layout: Layout, wavelengths: Any) -> Any:
+def _input_key(value: Any, layout: Layout, steps: str, sensor: Sensor) -> Any:
     """Where the inputs are; a list names several, which the model takes together.
 
+    Args:
+        value: the argument.
+        layout: without an axis of steps.
+        steps: the layout with it; empty if there is none.
+        sensor: the argument ``wavelengths``.
+
     Raises:
-        ValueError: if a list holds fewer than two different keys, or wavelengths are given to all inputs.
+        ValueError: if a list holds fewer than two different keys, or wavelengths or an axis of steps are said of all
+            inputs.
         TypeError: if a key is of another kind.
     """
     if not isinstance(value, Sequence) or isinstance(value, (str, tuple)):
-        return check.check_batch_key("input_key", value)
+        key = check.check_batch_key("input_key", value)
+        return Steps(key, steps, layout) if steps else key
     keys = tuple(check.check_batch_key("input_key", key) for key in value)
     if len(keys) < 2 or len(set(keys)) < len(keys):
         raise ValueError(
             "`input_key` should name at least two different inputs where it is a list, such as ['hsi', 'lidar']. Found "
             f"`input_key = {list(value)!r}`; name one input without a list."
         )
-    if wavelengths is not None:
+    if steps:
+        raise ValueError(
+            f"`layout = {steps!r}` should be of one input where it has times or depths. Found `input_key = "
+            f"{list(value)!r}`; let the dataset give steps as channels, with `layout={layout.axes!r}`."
+        )
+    if sensor.given is not None:
         raise ValueError(
             "`wavelengths` should belong to an input where there are several. Found `wavelengths` beside `input_key = "
             f"{list(value)!r}`; give them to that input's view: "
@@ -205,9 +221,10 @@ def _input_key(value: Any, layout: Layout, wavelengths: Any) -> Any:
     return SeveralInputs(keys, layout)
 
 
-def _usual_views(layout: Layout, wavelengths: Sequence[float] | None) -> list[View]:
+def _usual_views(layout: Layout, sensor: Sensor) -> list[View]:
     """The views of ``views=None``; a superpixel of samples without pixels would be the whole of them."""
-    spectral = [] if wavelengths is None else [Superbands(min(20, len(wavelengths)))]
+    known = sensor.wavelengths
+    spectral = [] if sensor.given is None else [Superbands(None if known is None else min(20, len(known)))]
     if layout.has_pixels:
         return [Superpixels(), *spectral]
     return list[View](spectral) or [Superbands(None, name="elements")]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LONGEST = 80  # characters of a value; a longer one ends in its checksum
 _STRATEGIES = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "output")
 _ARGUMENTS = (
-    "target", "seed", "layout", "wavelengths", "background", "input_key", "label_key", "output_key", "forward",
+    "target", "seed", "layout", "background", "input_key", "label_key", "output_key", "forward",
 )  # fmt: skip
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -34,7 +34,8 @@ def question_of(config: CallbackConfig) -> dict[str, str]:
     asked: dict[str, Any] = {name: getattr(config.settings, name) for name in _STRATEGIES}
     if config.auto_output:
         asked["output"] = "auto"
-    asked |= {name: getattr(config, name) for name in _ARGUMENTS} | {"probes": config.choice}
+    asked |= {name: getattr(config, name) for name in _ARGUMENTS}
+    asked |= {"wavelengths": config.sensor.given, "probes": config.choice}
     asked |= {view_argument(view.name): view for view in config.views}
     return {name: _shortened(_text(value)) for name, value in asked.items()}
 

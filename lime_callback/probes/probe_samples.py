@@ -22,8 +22,7 @@ from lime_callback.probes.batch_entries import (
 )
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
-from lime_callback.probes.several_inputs import SeveralInputs
-from lime_callback.views.inputs.joined import split
+from lime_callback.probes.several_inputs import ComposedInputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -150,7 +149,7 @@ class Probes:
         Raises:
             ValueError: if the inputs are no entry of the batch.
         """
-        if isinstance(self.key, SeveralInputs):
+        if isinstance(self.key, ComposedInputs):
             return self.key.put(batch_rows(self.batch, rows, len(self)), x, self.parts)
         if callable(self.key):
             return with_entry(self.batch, self.key, x)
@@ -161,12 +160,12 @@ class Probes:
     @cached_property
     def parts(self) -> tuple[InputPart, ...]:
         """Where each of several inputs lies in ``inputs``, which join them; empty if there is one."""
-        return self.key.parts(self.batch) if isinstance(self.key, SeveralInputs) else ()
+        return self.key.parts(self.batch) if isinstance(self.key, ComposedInputs) else ()
 
     def arguments_with(self, x: Tensor) -> tuple[Any, ...]:
-        """Return ``x`` [m, *dims] as the module takes it: its only argument, or one for each of several inputs."""
-        if isinstance(self.key, SeveralInputs):
-            return tuple(split(x, self.parts, self.key.layout).values())
+        """Return ``x`` [m, *dims] as the module takes it: its only argument, or one for each of several."""
+        if isinstance(self.key, ComposedInputs):
+            return self.key.arguments(x, self.parts)
         return (self.inputs_with(x),)
 
     def inputs_with(self, x: Tensor) -> Any:

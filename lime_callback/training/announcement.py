@@ -46,6 +46,9 @@ def _inputs(config: CallbackConfig, probes: Probes) -> str:
     if pixels := " x ".join(str(sizes[axis]) for axis in "HW" if axis in sizes):
         read.append(f"{pixels} pixels")
     kind = f" of {facts.dtype}" if probes.integer is not None else ""
+    if probes.parts:
+        names = [part.name for part in probes.parts]
+        read.append(f"joined from {', '.join(names if len(names) < 5 else [*names[:2], '…', names[-1]])}")
     return f"{where}{numbers}, {list(facts.shape)}{kind} as {axes} ({', '.join(read)})"
 
 

@@ -138,6 +138,9 @@ class PinnedProbes:
         if capture is None:
             return None
         probes, largest = capture.taken(required)
+        if probes is not None:
+            with self.ranks.together():
+                self.config.sensor.read(probes)
         if self.probes is None:
             self.batch_size = self.config.max_batch_size or max(largest, _usual_rows(probes))
         return probes

@@ -30,10 +30,26 @@ def _way_out(sample: tuple[int, ...]) -> str:
     if len(sample) == 4 and 1 in sample:
         place = sample.index(1)
         return f"Pass layout='{'CHW'[:place]}1{'CHW'[place:]}', or the order that your data has."
-    return (
-        "There are no letters for axes of time or depth: let the dataset give them as channels, such as "
-        "`image.flatten(0, 1)`, and the model take them apart again, with `layout='CHW'`."
-    )
+    return "Pass a layout with a letter for each axis, such as layout='CTHW' with times or layout='CDHW' with depths."
+
+
+def without_steps(layout: str | Layout) -> tuple[Layout, str]:
+    """A layout without its axis of times, ``T``, or depths, ``D``, which the callback takes for more channels.
+
+    Returns:
+        The layout without it, and the letters with it; these are empty if there is no such axis.
+
+    Raises:
+        ValueError: if there are several, or none of the channels, or a letter is wrong.
+    """
+    if isinstance(layout, str) and (steps := [axis for axis in layout if axis in "TD"]):
+        if len(steps) > 1 or "C" not in layout:
+            raise ValueError(
+                "`layout` should have one axis of times, T, or of depths, D, beside the channels, C, as in 'CTHW'. "
+                f"Found `layout = {layout!r}`; let the dataset give one channel, or flatten one of the axes."
+            )
+        return Layout(layout.replace(steps[0], "")), layout
+    return Layout.of(layout), ""
 
 
 @dataclass(frozen=True)

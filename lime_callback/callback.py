@@ -75,7 +75,7 @@ class LimeCallback(Hooks):
             ``{"angstrom": values}`` or ``{"cm-1": values}``, which become nm; or the key of a batch entry ``[C]`` or
             ``[B, C]`` with them, in nm.
         layout: the axes of one sample: ``"CHW"``, ``"HWC"``, ``"CWH"``, ``"1CHW"``, ``"C"``, ... An axis of times,
-            ``"CTHW"``, or of depths, ``"CDHW"``, is explained as more channels, all of the first step first: superpixels
+            ``"CTHW"``, or of depths, ``"CDHW"``, is explained as more channels, the first step first: superpixels
             reach over all steps, ``Superbands(wavelengths)`` too, and ``WholeInputs()`` takes each step as a feature.
         probes: how many validation samples are explained. They are spread evenly over the validation set, and then
             stay. Or which samples: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``,

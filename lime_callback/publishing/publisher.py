@@ -191,6 +191,7 @@ class Publisher:
             if self.interrupted is None:
                 history.start()
             else:
-                history.go_on(self.interrupted.history, self.interrupted.step, self.forgotten)
+                before = self.interrupted
+                history.go_on(before.history, before.step, self.forgotten, before.epochs)
             self._history = history
         return self._history

@@ -89,7 +89,8 @@ class RunMetadata:
             if interrupted is None:
                 measures.start()
             else:
-                measures.go_on(interrupted.history.with_name("measures.csv"), interrupted.step, without)
+                path = interrupted.history.with_name(measures.path.name)
+                measures.go_on(path, interrupted.step, without, interrupted.epochs)
             self._measures, self._probes = measures, None
         return self._measures
 

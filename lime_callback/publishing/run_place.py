@@ -6,6 +6,7 @@ on keeps the folder of the run that it resumes.
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from itertools import chain, count
@@ -24,10 +25,12 @@ class Interrupted(NamedTuple):
     Attributes:
         history: the path of its history.
         step: the last step that counts.
+        epochs: the last count of epochs trained that counts; NaN if it is not known.
     """
 
     history: Path
     step: int
+    epochs: float = math.nan
 
 
 def claimed(place: Path) -> Path:

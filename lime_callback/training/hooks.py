@@ -118,6 +118,10 @@ class Hooks(Callback):
             self._validation.explain(trainer, pl_module)
             self._log(self._validation, trainer, pl_module)
 
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Publish what was explained, at the step at which Lightning has logged this validation's scalars."""
+        self._present(trainer)
+
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Without validation: begin to listen to training batches, if probes are wanted."""
         if not self._started:
@@ -135,7 +139,7 @@ class Hooks(Callback):
         self._validation.deliver()
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Without validation: explain samples of the training set."""
+        """Without validation: explain samples of the training set, at the step that its epoch's scalars get."""
         if not self._started and not has_validation(trainer):
             self._validation.console.remark(
                 "was appended within an epoch, without validation: explains from the next epoch on, if there is one."
@@ -143,6 +147,7 @@ class Hooks(Callback):
         if self._without_validation:
             self._validation.explain(trainer, pl_module)
             self._log(self._validation, trainer, pl_module)
+            self._validation.present()
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
@@ -159,6 +164,10 @@ class Hooks(Callback):
     def on_test_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Explain the test set's probes; their metrics, tags and files begin with ``<name>/test``."""
         self._explain_outside(trainer, pl_module)
+
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
+        """Publish what was explained of the test set."""
+        self._present(trainer)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Say when the explanations settled."""
@@ -207,6 +216,11 @@ class Hooks(Callback):
         if self._outside is not None:
             self._outside.explain(trainer, pl_module)
             self._log(self._outside, trainer, pl_module)
+
+    def _present(self, trainer: Any) -> None:
+        session = self._validation if trainer.state.fn == "fit" else self._outside
+        if session is not None:
+            session.present()
 
     def _log(self, session: ProbeSession, trainer: Any, pl_module: Any) -> None:
         """Log what a session has measured, and let monitors of the validation find a value of every metric."""

@@ -13,11 +13,11 @@ from lime_callback.forwards.profiler_sections import profiled
 from lime_callback.forwards.stop_requests import StopExplaining, stoppable
 from lime_callback.probes.left_out_texts import not_finite_text, passed_over_text
 from lime_callback.publishing.explained_epoch import ExplainedEpoch
-from lime_callback.publishing.publisher import Publisher
 from lime_callback.publishing.run_place import Interrupted
 from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
 from lime_callback.training.announcement import announcement
+from lime_callback.training.loop_report import LoopReport
 from lime_callback.training.perturbation_count import PerturbationCount
 from lime_callback.training.pinned_probes import PinnedProbes, same_samples
 from lime_callback.training.progress_bar import shown
@@ -42,8 +42,9 @@ class ProbeSession:
     Attributes:
         pinned: the samples that are explained, and those beside them.
         pace: which validations are explained.
-        costs: what the last explained epoch took: seconds, inputs that the model was run on in all processes, and
-            perturbations of each probe and view.
+        costs: what the last explained epoch took: seconds, with those of writing the one before, since this one is
+            written later; inputs that the model was run on in all processes; perturbations of each probe and view.
+        report: brings what was explained to the publisher when its loop ends.
     """
 
     def __init__(self, config: CallbackConfig, beside: ProbeSession | None = None) -> None:
@@ -51,15 +52,14 @@ class ProbeSession:
         self.console = Console(config.name, config.on_error)
         self.pinned = PinnedProbes(config)
         self.loop = ViewLoop(config, self.console)
-        self.publisher = Publisher(self.console, config)
+        self.report = LoopReport(config, self.console, None if beside is None else beside.report)
+        self.publisher = self.report.publisher
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._count = PerturbationCount(config, self.console)
         self.pace = RunPace(config)
-        self._step = 0
         self._alarms: dict[str, str] = {}
         self._resumed: ResumedState | None = None
         self._draws_again = False
-        self._beside = beside
         self._began = self._lap = time.perf_counter()
 
     @property
@@ -82,10 +82,10 @@ class ProbeSession:
         pinned = self.pinned
         capture, probes = pinned.capture, pinned.taken(required=False)
         if capture is not None and probes is not None:
-            self._tell_difference(trainer, module)
             probes = probes.without_nan()  # which are a matter of single samples, and not of arguments
             model = pinned.model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(pinned.context(model))
+            self._tell_difference(trainer, module)  # where arguments do not fit, their error says so by itself
             with pinned.ranks.together():
                 capture.rehearse(self.config.choice, probes, trainer_facts.validation_size(trainer))
 
@@ -123,14 +123,15 @@ class ProbeSession:
                 done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
                 self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
             n = self._count.used
-            self._step = trainer_facts.logging_step(trainer)
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
-            if self._writes(trainer):
-                explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), probes, views)
-                self.publisher.forgotten = self.loop.forgotten
-                self.publisher.publish(trainer.loggers, self._place(trainer), explained)
-            seconds, forwards = time.perf_counter() - started, float(sum(ranks.gather(self.pinned.forwards.inputs)))
+            step = trainer_facts.training_step(trainer)
+            explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), step, probes, views)
+            self.report.keep(trainer, explained, when)
+            seconds, forwards = (
+                time.perf_counter() - started + self.report.seconds,
+                float(sum(ranks.gather(self.pinned.forwards.inputs))),
+            )
             self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(n)}
             if allowed is not None and explaining:
                 # What was chosen once is not chosen again.
@@ -158,19 +159,26 @@ class ProbeSession:
             if text := self.pinned.step_difference(trainer, module):
                 self.console.once(text, key="step")
 
+    def present(self) -> None:
+        """The loop has ended, and all is logged: publish what it explained."""
+        self.report.present(ended=True)
+
     def deliver(self) -> None:
         """Finish the last report if that takes no waiting."""
+        self.report.present()
         if self.publisher.delivery.is_ready:
             self.publisher.delivery.finish()
 
     def close(self) -> None:
         """Wait for what is on its way to the loggers, and keep no thread or process for more."""
+        self.report.present()
         self.publisher.delivery.close()
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, in tensors and plain values; small, and without images."""
         if self.probes is None:
             return {} if self._resumed is None else self._resumed.whole
+        self.report.present()
         if self.config.choice.anew:  # the run that goes on has other probes, and cannot draw these again
             self.publisher.delivery.finish()
         return {
@@ -180,7 +188,8 @@ class ProbeSession:
             "question": question_of(self.config),
             "epoch": self.pace.epoch,
             "passed": self.pace.passed,
-            "step": self._step,
+            "step": self.report.step,
+            "epochs": self.report.epochs,
             "costs": dict(self.costs),
             "used": self._count.used,
             "alarms": dict(self._alarms),
@@ -202,7 +211,7 @@ class ProbeSession:
     def _go_on(self, before: ResumedState) -> None:
         self._resumed = before
         self.pace.epoch, self.pace.passed = before.epoch, before.passed
-        self._step, self._alarms = before.step, before.alarms
+        self.report.step, self.report.epochs, self._alarms = before.step, before.epochs, before.alarms
         self.costs |= before.costs
         if before.used is not None:
             self._count.used = min(before.used, self._count.used)
@@ -210,23 +219,13 @@ class ProbeSession:
         self.pinned.choice = before.chosen or self.pinned.choice
         self.console.said, self.loop.asked = before.said, before.asked
         if before.history is not None:
-            self.publisher.resume(Interrupted(Path(before.history), before.step))
+            self.publisher.resume(Interrupted(Path(before.history), before.step, before.epochs))
         for name, track in before.tracks.items():
             self.loop.views[name].restore(track)
         for name in before.forgotten:
             self.loop.views[name].forget()
         if before.changed:
             self.console.once(before.change)
-
-    def _place(self, trainer: Any) -> Path:
-        """Where the run's folder is, see :mod:`lime_callback.publishing.run_place`."""
-        run = self._beside or self
-        place = trainer_facts.run_folder(trainer) / run.config.name
-        if away := trainer_facts.away_text(place):
-            self.console.remark(away, key="away")
-        if self._beside is None:
-            return place
-        return run.publisher.folder(place) / self.config.name.removeprefix(f"{run.config.name}/")
 
     def _rely(self, trainer: Any, module: Any, budget: int) -> None:
         """Measure what hiding sets changes, if there is a background whose values can stand in for theirs."""
@@ -242,17 +241,16 @@ class ProbeSession:
         """After a resume, draw the last explained epoch again: before it was seen, the run may have been killed."""
         self._draws_again = False
         views = self.loop.recall(self.pinned.context(self.pinned.model(trainer, module, probes)))
-        if views and self.pace.epoch is not None and self._writes(trainer):
-            explained = self._as_explained(trainer, self.pace.epoch + 1, probes, views)
-            self.publisher.forgotten = self.loop.forgotten
-            self.publisher.show(trainer.loggers, self._place(trainer), explained)
+        if views and self.pace.epoch is not None:
+            explained = self._as_explained(trainer, self.pace.epoch + 1, self.report.step, probes, views)
+            self.report.show_again(trainer, explained)
 
-    def _as_explained(self, trainer: Any, epoch: int, probes: Probes, views: Sequence[FollowedView]) -> ExplainedEpoch:
+    def _as_explained(
+        self, trainer: Any, epoch: int, step: int, probes: Probes, views: Sequence[FollowedView]
+    ) -> ExplainedEpoch:
+        self.publisher.forgotten = self.loop.forgotten
         last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
-        return ExplainedEpoch(epoch, self._step, probes, views, self._alarms, last)
-
-    def _writes(self, trainer: Any) -> bool:
-        return bool(trainer.is_global_zero and not trainer.fast_dev_run)
+        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last)
 
     def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""

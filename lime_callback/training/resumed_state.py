@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ class ResumedState:
         epoch: the last explained epoch, counted from 0, or ``None``.
         passed: validations since then that were not explained.
         step: the last step that counts.
+        epochs: the epochs trained until then; NaN in a state of an earlier version.
         costs: of the last explanation.
         used: perturbations of each probe and view; ``None`` if another number was asked for.
         alarms: of the last explanation.
@@ -43,6 +45,7 @@ class ResumedState:
     epoch: int | None
     passed: int
     step: int
+    epochs: float
     costs: dict[str, float]
     used: int | None
     alarms: dict[str, str]
@@ -76,6 +79,7 @@ class ResumedState:
             epoch=None if state["epoch"] is None else int(state["epoch"]),
             passed=int(state.get("passed", 0)),
             step=int(state["step"]),
+            epochs=float(state.get("epochs", math.nan)),
             costs={name: float(cost) for name, cost in state["costs"].items()},
             used=count,
             alarms=dict(state.get("alarms", {})),

@@ -60,7 +60,22 @@ def _version(logger: Any) -> str:
 
 
 def logging_step(trainer: Any) -> int:
-    """The step under which Lightning logs scalars; with several optimizers ``global_step`` is another."""
+    """The step under which Lightning logs the scalars of the loop that ends: what the module has logged as ``"step"``.
+
+    That is the usual way to an axis of epochs. Where nothing is logged so, it is the training's step. To be called in
+    all processes, since it may gather the value from them.
+    """
+    results = trainer._results or {}
+    for logged in results.values():
+        meta = logged.meta
+        whole = meta.dataloader_idx is None or not meta.add_dataloader_idx  # with a loader's number it is another name
+        if not logged.has_reset and meta.logger and meta.on_epoch and whole and meta.forked_name(False) == "step":
+            return int(results._get_cache(logged, on_step=False))
+    return training_step(trainer)
+
+
+def training_step(trainer: Any) -> int:
+    """The batches that the training has stepped through; with several optimizers ``global_step`` is another."""
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import shutil
 from functools import lru_cache
@@ -94,7 +95,7 @@ class CsvTable(Generic[Row]):
         self._sound, self._size = True, 0
         return move_aside(self.path)
 
-    def rewind(self, step: int | None = None, without: Collection[str] = ()) -> Path | None:
+    def rewind(self, step: int | None = None, without: Collection[str] = (), epochs: float = math.nan) -> Path | None:
         """Continue a table after ``step``: drop later rows, and a last row that a crash has cut off.
 
         The file is replaced in one go, so that a crash meanwhile leaves the old file.
@@ -102,6 +103,8 @@ class CsvTable(Generic[Row]):
         Args:
             step: the last step whose rows are kept; ``None`` keeps all.
             without: names of views whose rows are dropped, too.
+            epochs: the last count of epochs trained whose rows are kept; it decides where it and the row's are known,
+                since several validations may be logged at one step. NaN: it is not known.
 
         Returns:
             If the file has the header of another table, the path to which `start` has moved it; otherwise ``None``.
@@ -111,7 +114,7 @@ class CsvTable(Generic[Row]):
         with self.path.open("rb") as file:
             header = next(records_of(file), b"")
         if columns := columns_of(header, self.kind):
-            self._keep_up_to(step, columns, without)
+            self._keep_up_to(step, columns, without, epochs)
         elif self._header.startswith(header):
             self.path.unlink()  # a crash cut off the header, so there are no rows to keep
         else:
@@ -119,7 +122,9 @@ class CsvTable(Generic[Row]):
         self._sound, self._size = True, self.path.stat().st_size if self.path.exists() else 0
         return None
 
-    def go_on(self, before: str | os.PathLike[str], step: int, without: Collection[str] = ()) -> Path | None:
+    def go_on(
+        self, before: str | os.PathLike[str], step: int, without: Collection[str] = (), epochs: float = math.nan
+    ) -> Path | None:
         """Continue the table of a run that was interrupted, see `rewind`.
 
         Args:
@@ -127,17 +132,18 @@ class CsvTable(Generic[Row]):
                 and itself stays unchanged. A file that is no such table is not touched.
             step: the last step whose rows are kept.
             without: names of views whose rows are not taken over.
+            epochs: the last count of epochs trained whose rows are kept, where it is known.
 
         Returns:
             If another file was in the way, the path to which `start` has moved it; otherwise ``None``.
         """
         before = Path(before)
         if before.absolute() == self.path.absolute() or not self._is_table(before):
-            return self.rewind(step, without)
+            return self.rewind(step, without, epochs)
         aside = self.start()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(before, self.path)
-        self.rewind(step, without)
+        self.rewind(step, without, epochs)
         return aside
 
     def append(self, rows: Iterable[Row]) -> None:
@@ -175,8 +181,8 @@ class CsvTable(Generic[Row]):
         with path.open("rb") as file:
             return columns_of(file.readline(_LONGEST), self.kind) > 0
 
-    def _keep_up_to(self, step: int | None, columns: int, without: Collection[str]) -> None:
-        at, view = map(fields_of(self.kind).index, ("step", "view"))
+    def _keep_up_to(self, step: int | None, columns: int, without: Collection[str], epochs: float) -> None:
+        at, view, trained = map(fields_of(self.kind).index, ("step", "view", "epochs"))
         with replacing(self.path) as file, self.path.open("rb") as old:
             records = records_of(old)
             next(records)
@@ -185,7 +191,11 @@ class CsvTable(Generic[Row]):
             for record in filter(is_whole, records):
                 row = parse(record, self.kind, columns)
                 # Somebody else wrote a row that cannot be read, so it stays.
-                if row is None or ((step is None or row[at] <= step) and row[view] not in without):
+                counted = row is not None and not math.isnan(row[trained] - epochs)
+                if row is None or (
+                    (step is None or (row[trained] <= epochs if counted else row[at] <= step))
+                    and row[view] not in without
+                ):
                     file.write(record if whole or row is None else _lines([row], self.kind))
             file.flush()
             os.fsync(file.fileno())

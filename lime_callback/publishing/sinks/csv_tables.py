@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 import shutil
 from functools import lru_cache
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
@@ -95,7 +95,7 @@ class CsvTable(Generic[Row]):
         self._sound, self._size = True, 0
         return move_aside(self.path)
 
-    def rewind(self, step: int | None = None, without: Collection[str] = (), epochs: float = math.nan) -> Path | None:
+    def rewind(self, step: int | None = None, without: Collection[str] = (), epochs: float = nan) -> Path | None:
         """Continue a table after ``step``: drop later rows, and a last row that a crash has cut off.
 
         The file is replaced in one go, so that a crash meanwhile leaves the old file.
@@ -103,8 +103,7 @@ class CsvTable(Generic[Row]):
         Args:
             step: the last step whose rows are kept; ``None`` keeps all.
             without: names of views whose rows are dropped, too.
-            epochs: the last count of epochs trained whose rows are kept; it decides where it and the row's are known,
-                since several validations may be logged at one step. NaN: it is not known.
+            epochs: the last count of epochs trained whose rows are kept; decides, where known, since steps may repeat.
 
         Returns:
             If the file has the header of another table, the path to which `start` has moved it; otherwise ``None``.
@@ -122,9 +121,7 @@ class CsvTable(Generic[Row]):
         self._sound, self._size = True, self.path.stat().st_size if self.path.exists() else 0
         return None
 
-    def go_on(
-        self, before: str | os.PathLike[str], step: int, without: Collection[str] = (), epochs: float = math.nan
-    ) -> Path | None:
+    def go_on(self, before: str | Path, step: int, without: Collection[str] = (), epochs: float = nan) -> Path | None:
         """Continue the table of a run that was interrupted, see `rewind`.
 
         Args:
@@ -191,11 +188,8 @@ class CsvTable(Generic[Row]):
             for record in filter(is_whole, records):
                 row = parse(record, self.kind, columns)
                 # Somebody else wrote a row that cannot be read, so it stays.
-                counted = row is not None and not math.isnan(row[trained] - epochs)
-                if row is None or (
-                    (step is None or (row[trained] <= epochs if counted else row[at] <= step))
-                    and row[view] not in without
-                ):
+                column, last = (at, step) if row is None or isnan(row[trained] - epochs) else (trained, epochs)
+                if row is None or ((step is None or row[column] <= last) and row[view] not in without):
                     file.write(record if whole or row is None else _lines([row], self.kind))
             file.flush()
             os.fsync(file.fileno())

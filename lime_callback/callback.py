@@ -204,12 +204,15 @@ class LimeCallback(Hooks):
         super().__init__(CallbackConfig.of(plain(locals())))
 
     def explanation(self, view: str) -> Explanation | None:
-        """The last explanation of a view, on the CPU; ``None`` before the first.
+        """The last explanation of a view, on the CPU; ``None`` before the first, and where others have made it.
+
+        With ``ddp_spawn`` and its like other processes train, and nothing of the callback comes back: a message then
+        says where its files are.
 
         Raises:
             ValueError: if there is no such view.
         """
-        return self._latest.loop.view(view).last
+        return self._asked(view).last
 
     def predictions(self, view: str) -> ProbePredictions | None:
         """The model's predictions for the probes at the last explanation, and the truth; ``None`` before the first.
@@ -217,7 +220,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._latest.loop.view(view).now
+        return self._asked(view).now
 
     def reliance(self, view: str) -> Reliance | None:
         """The last reliance on a view's watches and superbands, see :class:`~lime_callback.explaining.Reliance`.
@@ -227,7 +230,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view.
         """
-        return self._latest.loop.view(view).reliance
+        return self._asked(view).reliance
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.comparing.Drift`.
@@ -235,7 +238,7 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._latest.loop.view(view).drift_from_reference()
+        return self._asked(view).drift_from_reference()
 
     def reference_table(self, view: str) -> list[ReferenceRow]:
         """How each feature's coefficient has changed against the reference, as means over the probes.
@@ -246,4 +249,4 @@ class LimeCallback(Hooks):
         Raises:
             ValueError: if there is no such view, or no reference, or nothing was explained yet.
         """
-        return self._latest.loop.view(view).reference_table()
+        return self._asked(view).reference_table()

@@ -18,6 +18,7 @@ from lime_callback.training.trainer_facts import evaluated_batches
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
 
 
 class Hooks(Callback):
@@ -199,6 +200,24 @@ class Hooks(Callback):
         if self._validation.probes is not None:
             self._start_anew()  # what came after the checkpoint counts for nothing
         self._validation.restore(state_dict)
+
+    def _asked(self, view: str) -> FollowedView:
+        """What is known of a view; where no trainer has called this object, say where another one's results are.
+
+        Raises:
+            ValueError: if there is no such view.
+        """
+        asked = self._latest.loop.view(view)
+        if asked.last is None and self._run is None:
+            self._latest.console.once(
+                "nothing was explained in this process. Did others train, as with 'ddp_spawn', 'ddp_fork' or "
+                f"'ddp_notebook'? Their results are files: `Explanation.load('{self.config.name}/{view}.npz')` in the "
+                "run's folder, which is `trainer.log_dir`, or `trainer.default_root_dir` without a logger; `python -m "
+                "lime_callback report` shows them. Or explain the trained model here: "
+                "`Trainer(devices=1, callbacks=[callback]).validate(model, loader)`.",
+                key="elsewhere",
+            )
+        return asked
 
     def _start(self, trainer: Any) -> None:
         self._started = True

@@ -52,7 +52,7 @@ class ProbeSession:
         self.console = Console(config.name, config.on_error)
         self.pinned = PinnedProbes(config)
         self.loop = ViewLoop(config, self.console)
-        self.report = LoopReport(config, self.console, None if beside is None else beside.report)
+        self.report: LoopReport = LoopReport(config, self.console, None if beside is None else beside.report)
         self.publisher = self.report.publisher
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._count = PerturbationCount(config, self.console)

@@ -65,8 +65,8 @@ def logging_step(trainer: Any) -> int:
     That is the usual way to an axis of epochs. Where nothing is logged so, it is the training's step. To be called in
     all processes, since it may gather the value from them.
     """
-    results = trainer._results or {}
-    for logged in results.values():
+    results = trainer._results
+    for logged in (results or {}).values():
         meta = logged.meta
         whole = meta.dataloader_idx is None or not meta.add_dataloader_idx  # with a loader's number it is another name
         if not logged.has_reset and meta.logger and meta.on_epoch and whole and meta.forked_name(False) == "step":

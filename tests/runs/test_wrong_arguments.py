@@ -142,7 +142,7 @@ V, T = ValueError, TypeError
         case(
             "input_key float", T, "`input_key` should be the name of an entry.*Found `input_key = 1.0`", input_key=1.0
         ),
-        case("input_key list", T, r"`input_key` should be the name of an entry.*\['image'\]", input_key=["image"]),
+        case("input_key list of one", V, r"`input_key` should name at least two.*\['image'\]", input_key=["image"]),
         case("input_key boolean", T, "`input_key` should be the name of an entry.*True", input_key=True),
         case("label_key list", T, r"`label_key` should be the name of an entry.*\['label'\]", label_key=["label"]),
         case("output_key path", T, r"`output_key` should be the name.*path.*\('a', 1.5\)", output_key=("a", 1.5)),

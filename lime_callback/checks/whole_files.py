@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_PARTIAL = re.compile(r"\.[0-9a-f]{16}\.part$")
 
 
 @contextmanager
@@ -29,6 +33,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers of :func:`replacing` have left in a folder that is this process's alone."""
+    for path in folder.glob("*.part"):
+        if _PARTIAL.search(path.name) and stat.S_ISREG(path.lstat().st_mode):
+            path.unlink(missing_ok=True)
 
 
 def check_regular(path: Path, most: int | None = None) -> None:

@@ -6,7 +6,8 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from types import FunctionType
+from functools import partial
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from lime_callback.following.callback_config import CallbackConfig
 
+_DEEPEST = 6  # parts within parts
+_PLAIN = (bool, int, float, complex, str, bytes)
 _LONGEST = 80  # characters of a value; a longer one ends in its checksum
 _STRATEGIES = ("n_perturbations", "design", "baseline", "kernel", "surrogate", "output")
 _ARGUMENTS = (
@@ -50,21 +53,57 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, 
     return {name: f"from {before[name]} to {value}" for name, value in now.items() if before.get(name, value) != value}
 
 
-def _text(value: Any) -> str:
-    """Return a text that is the same in every process, and another for another value."""
+def _text(value: Any, within: tuple[int, ...] = ()) -> str:
+    """Return a text that is the same in every process, and another for another value.
+
+    Args:
+        value: the value.
+        within: what it is a part of, by ``id``: what holds itself is named once.
+    """
+    if id(value) in within or len(within) > _DEEPEST:
+        return "…"
+    _inner = partial(_text, within=(*within, id(value)))
     if isinstance(value, (torch.Tensor, np.ndarray)):
         array = np.ascontiguousarray(value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value)
         return f"{type(value).__name__}{list(array.shape)} ({zlib.crc32(array.tobytes()):08x})"
     if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__} ({zlib.crc32(_code(value.__code__).encode()):08x})"
+        held = [_settled(cell.cell_contents) for cell in value.__closure__ or () if _is_filled(cell)]
+        held += [_settled(default) for default in (value.__defaults__ or (), value.__kwdefaults__ or {})]
+        what = f"{_code(value.__code__)} {held}"
+        return f"{value.__module__}.{value.__qualname__} ({zlib.crc32(what.encode(errors='replace')):08x})"
     if is_dataclass(value) and not isinstance(value, type):
-        set_here = {part.name: _text(getattr(value, part.name)) for part in fields(value) if _is_set(value, part)}
+        set_here = {part.name: _inner(getattr(value, part.name)) for part in fields(value) if _is_set(value, part)}
         return f"{type(value).__name__}({', '.join(f'{name}={text}' for name, text in set_here.items())})"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name!r}: {_text(part)}" for name, part in value.items()) + "}"
+        return "{" + ", ".join(f"{name!r}: {_inner(part)}" for name, part in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return f"[{', '.join(map(_text, value))}]"
-    return _ADDRESS.sub("", " ".join(repr(value).split()))
+        return f"[{', '.join(map(_inner, value))}]"
+    if isinstance(value, partial):
+        return f"partial({_inner(value.func)}, {_inner(value.args)}, {_inner(value.keywords)})"
+    if isinstance(value, MethodType):
+        return f"{_inner(value.__self__)}.{_inner(value.__func__)}"
+    text = " ".join(repr(value).split())
+    own = hasattr(value, "__dict__") and not isinstance(value, (type, torch.nn.Module))  # whose weights are trained
+    if own and _ADDRESS.search(text):  # it says where it is, and not what
+        return f"{type(value).__qualname__}({_settled(vars(value))})"
+    return _ADDRESS.sub("", text)
+
+
+def _settled(value: Any) -> Any:
+    """Return what a function or an object holds and does not change by itself, such as numbers; nothing of the rest."""
+    if isinstance(value, dict):
+        return {name: _settled(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_settled, value))
+    return _text(value) if isinstance(value, (*_PLAIN, torch.Tensor, np.ndarray)) else None
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:  # of a name that has no value yet
+        return False
+    return True
 
 
 def _is_set(value: Any, part: Field[Any]) -> bool:

@@ -179,14 +179,16 @@ class FoldedStem:
         with self.stem.answering(answers):
             return forward(self._blank(len(design)), self.perturber.inputs_of(0, 1).expand(len(design)))
 
-    def direct_sample(self, forward: Callable[[Tensor, Tensor], Tensor], known: Tensor) -> Tensor:
-        """Return the same by perturbed inputs; ``known`` is the output for the first input, unperturbed, ``[1, K]``."""
-        outputs = [known, self.perturber.evaluate(forward, 0, 1)]
+    def direct_sample(self) -> list[Tensor]:
+        """Return the inputs of these outputs, but for the unperturbed one, each ``[1, *dims]``.
+
+        They are batches of their own, in which a scale by a batch's largest value shows itself.
+        """
+        inputs = [self.perturber.rows(0, 1)]
         if self._hides_all:
             choice = self._choice(0, 0, 1)
-            emptied = self.perturber.nothing(0 if choice is None else int(choice[0]))
-            outputs.append(forward(emptied[:1], self.perturber.inputs_of(0, 1)))
-        return torch.cat(outputs)
+            inputs.append(self.perturber.nothing(0 if choice is None else int(choice[0]))[:1])
+        return inputs
 
     @property
     def _hides_all(self) -> bool:
@@ -264,7 +266,8 @@ def fold_stem(
     folded = FoldedStem(stem, perturber, batch_size)
     if not folded.pays():
         return None, ""
-    direct = folded.direct_sample(forward, known)
+    first = perturber.inputs_of(0, 1)
+    direct = torch.cat([known, *(forward(x, first) for x in folded.direct_sample())])
     try:
         other = folded.sample(forward)
     except Exception as error:  # a model that uses its input elsewhere may fail in any way on NaN

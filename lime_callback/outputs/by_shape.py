@@ -22,7 +22,7 @@ class ByShape(Reducer):
 
     def pin(self, output: Any) -> Tensor | None:
         """Return the regions; ``None`` of outputs without pixels."""
-        return self.region.pin(output) if isinstance(output, Tensor) and output.ndim > 2 else None
+        return self.region.pin(output) if isinstance(output, Tensor) and output.shape[2:].numel() > 1 else None
 
     def pin_more(self, pinned: Tensor, output: Tensor) -> Tensor:
         """See :class:`Reducer`."""
@@ -38,4 +38,6 @@ class ByShape(Reducer):
 
     def __call__(self, output: Tensor, pinned: Tensor | None) -> Tensor:
         """See :class:`Reducer`."""
-        return output if pinned is None else self.region(output, pinned)
+        if pinned is None:  # a class of which a single value is kept, ``[m, K, 1, 1]``, has no pixels either
+            return output.flatten(1) if output.ndim > 2 and output.shape[2:].numel() == 1 else output
+        return self.region(output, pinned)

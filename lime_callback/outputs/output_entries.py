@@ -20,8 +20,8 @@ _NAMES = ("logits", "prediction", "predictions", "preds", "output", "outputs", "
 def output_tensor(output: Any, key: Key | None, rows: int) -> Tensor:
     """Return the prediction in a model's output.
 
-    Without a key it is the output itself, the first usual name of a mapping or an object, a sequence's first tensor, or
-    the only tensor that has a row for each input; nested ones count, too.
+    Without a key it is the output itself, the first usual name of a mapping or an object, a sequence's first tensor
+    where all that may be meant are alike, or the only tensor that has a row for each input; nested ones count, too.
 
     Args:
         output: the model's output for a batch.
@@ -57,6 +57,9 @@ def _prediction(output: Any, rows: int) -> Tensor | None:
     holds = [name for name in _NAMES if name in named and (fitting or isinstance(named[name], Tensor))]
     usual = named[holds[0]] if holds else None
     if usual is None and isinstance(output, (list, tuple)):
+        if len({inside[key].shape for key in fitting}) > 1:  # such as features beside logits
+            named_once = [key for key in fitting if _last(key) in _NAMES]
+            return inside[named_once[0]] if len(named_once) == 1 else None
         usual = next((part for part in holding.values() if fitting or isinstance(part, Tensor)), None)
     if usual is not None:
         return _prediction(usual, rows)

@@ -58,6 +58,7 @@ NOT_TOLD = {
     "charts": "changes no result",
     "on_error": "changes no result",
     "choice": "a field that is told as `probes`",
+    "sensor": "a field that is told as `wavelengths`",
     "auto_output": "a field that is told as `output`",
 }
 """Arguments of the callback that are not among its settings, and why; all others are."""

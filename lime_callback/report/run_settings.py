@@ -16,6 +16,8 @@ _MOST = 1 << 26  # bytes; the pictures of hundreds of probes
 _DEEPEST = 16  # levels of a setting; sound ones have three
 _NUMBERS = 1 << 53  # whole numbers from here on are not exact in a page's script
 
+_MAY_LACK = ("wavelengths", "class_names")  # a run says that there are none
+
 
 def read_settings(path: Path, notes: list[str]) -> dict[str, Any]:
     """Read ``run.json``; leave out entries of another shape, and add a note on each.
@@ -39,7 +41,7 @@ def read_settings(path: Path, notes: list[str]) -> dict[str, Any]:
     for name, value in about.items():
         if not _KNOWN.get(name, _is_plain)(value):
             notes.append(f"run.json is shown without {name[:40]!r}, which is not of the kind that a run writes.")
-        elif value is not None:
+        elif value is not None or name in _MAY_LACK:
             kept[name] = value
     return kept
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.forwards.profiler_sections import profiled
 from lime_callback.publishing.publisher import Publisher
 from lime_callback.training import trainer_facts
 
@@ -64,8 +65,10 @@ class LoopReport:
         if ended:  # in all processes, since the state of all of them is saved
             with self._console.contained("the step that was logged"):
                 self.step = trainer_facts.logging_step(trainer)
+        profile = trainer.profiler.profile
         if _writes(trainer):
-            self.publisher.publish(trainer.loggers, self._place(trainer), replace(explained, step=self.step))
+            with profile("[LimeCallback]explain"), profiled(profile):
+                self.publisher.publish(trainer.loggers, self._place(trainer), replace(explained, step=self.step))
         self.seconds = time.perf_counter() - began
 
     def show_again(self, trainer: Any, explained: ExplainedEpoch) -> None:

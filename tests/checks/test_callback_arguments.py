@@ -96,7 +96,7 @@ def test_every_argument_is_checked():
 
 
 def test_every_argument_is_told_or_it_is_said_why_not():
-    told, others = settings_of(LimeCallback().config).keys(), {"choice", "auto_output"}
+    told, others = settings_of(LimeCallback().config).keys(), {"choice", "auto_output", "sensor"}
     assert others <= {field.name for field in fields(CallbackConfig)}
     assert told.isdisjoint(NOT_TOLD)
     assert told | NOT_TOLD.keys() == SIGNATURE.keys() | others

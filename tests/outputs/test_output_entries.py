@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.output_entries import output_tensor
 
 Y, OTHER = torch.rand(4, 3), torch.rand(4, 8)
@@ -29,7 +30,7 @@ class ModelOutput:
     [
         (Y, None),
         ((Y, 1), None),
-        ([None, Y, OTHER], None),
+        ([None, Y, Y + 1], None),
         ({"logits": Y, "loss": torch.zeros(())}, None),
         ({"a": Y}, "a"),
         ({"a": Y}, None),
@@ -88,3 +89,23 @@ def test_a_key_of_a_tensor_is_left_out():
     with pytest.raises(ValueError, match="Leave `output_key` out"):
         output_tensor(Y, "main", 4)
     assert output_tensor(Y, None, 4) is Y
+
+
+def test_features_beside_logits_are_not_taken_for_them():
+    features, logits = torch.rand(4, 32), torch.rand(4, 3)
+
+    with pytest.raises(
+        ValueError, match=r"`output_key` should name the prediction .* Pass `output_key=0` or `output_key=1`"
+    ):
+        output_tensor((features, logits), None, 4)
+    assert output_tensor((features, logits), 1, 4) is logits
+    assert torch.equal(output_tensor((logits, logits + 1), None, 4), logits), "alike: the first"
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 1), (4, 3, 1, 1)])
+def test_classes_of_one_value_each_have_no_pixels(shape):
+    logits = torch.rand(shape)
+    reducer = ByShape()
+
+    assert reducer.pin(logits) is None
+    assert torch.equal(reducer(logits, None), logits.reshape(4, 3))

@@ -417,7 +417,11 @@ def test_fewer_samples_than_are_asked_for_are_told(tmp_path, caplog):
         ("misclassified", {"labels": False}, "`probes` that are chosen by their labels need one whole number"),
         ("highest_loss", {"labels": False}, "`probes` of the highest loss need.*no label in the batch"),
         (HighestLoss(loss=lambda y, t: nn.functional.mse_loss(y, y)), {}, "`loss` should return one number for each"),
-        ("unsure", {"maps": True}, r"`probes` by class need outputs \[m\] or \[m, K\]"),
+        (
+            "unsure",
+            {"maps": True},
+            r"`forward` should return \[m\] or \[m, K\].*of anything else, an `output=` function",
+        ),
     ],
 )
 def test_what_does_not_fit_the_data_raises_before_training(tmp_path, probes, settings, message):
@@ -438,7 +442,7 @@ def test_what_does_not_fit_the_data_raises_before_training(tmp_path, probes, set
 
     data = Samples() if settings.get("labels", True) else Samples(pack=lambda x, y, i: x)
     model = Odd()
-    output = {"output": lambda y: y[..., 0]} if settings.get("maps") else {}
+    output = {"output": lambda y: y} if settings.get("maps") else {}
     with pytest.raises(ValueError, match=message):
         fit(tmp_path, callback(probes, on_error="warn", **output), model=lambda: model, data=data, epochs=1)
     assert model.steps == 0

@@ -356,7 +356,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
         ({"on_error": "ignore"}, ValueError, "`on_error` should be one of 'warn', 'raise'"),
         ({"layout": "BCHW"}, ValueError, "`layout` should name the axes of one sample"),
         ({"name": "a/b"}, ValueError, "`name` should be a name of letters"),
-        ({"wavelengths": "visible"}, TypeError, "`wavelengths` should be a sequence of numbers in nm"),
+        ({"wavelengths": 550.0}, TypeError, "`wavelengths` should be a sequence of numbers in nm"),
         ({"wavelengths": [0.4, 0.5]}, ValueError, "`wavelengths` should be in nm.*micrometres"),
         ({"wavelengths": [400, -1]}, ValueError, r"`wavelengths` should be finite and above 0.*\[-1.0\]"),
         ({"design": "sobol"}, ValueError, "`design` should be one of 'bernoulli', 'paired'"),
@@ -372,6 +372,7 @@ def test_wrong_arguments_are_named_at_once(settings, kind, message):
     ("settings", "model", "data", "message"),
     [
         ({"wavelengths": [400.0, 500.0]}, {}, {}, "`wavelengths`.* 6 channels.*2"),
+        ({"wavelengths": "visible"}, {}, {}, "`wavelengths = 'visible'` should be the key of a batch entry"),
         ({"views": [Superbands(["R"])], "wavelengths": None}, {}, {}, "wavelengths"),
         ({"views": [Superpixels(mask=torch.zeros(5, 5, dtype=torch.long))]}, {}, {}, r"`mask`.*12.*\(5, 5\)"),
         ({"views": [Superpixels(mask=torch.full((12, 12), -1))]}, {}, {}, "no feature|at least one feature|no label"),
@@ -384,7 +385,7 @@ def test_wrong_arguments_are_named_at_once(settings, kind, message):
         ),
         (
             {},
-            {"pack": lambda y: y[:, :, None], "pick": lambda y: y[:, :, 0]},
+            {"pack": lambda y: y.mean(0), "pick": lambda y: y.expand(16, -1)},
             {},
             r"`forward` should return \[m\] or \[m, K\]",
         ),

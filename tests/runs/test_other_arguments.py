@@ -1,7 +1,10 @@
 """A run that is resumed with other arguments says so, takes them, and compares nothing with what was asked before."""
 
+from functools import partial
+
 import lightning.pytorch as pl
 import pytest
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toys import WAVELENGTHS, Classifier, fit, loader, trainer
 
@@ -135,3 +138,49 @@ def test_texts_tell_values_apart():
     assert differences(one, other).keys() == {"output"}
     same = [question_of(callback(output=shift, baseline=[0.0] * 6).config) for _ in range(2)]
     assert differences(*same) == {}
+
+
+def filled(value):
+    return lambda x: torch.full_like(x, value)
+
+
+class Filled:
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, x):
+        return torch.full_like(x, self.value)
+
+    def method(self, x):
+        return self(x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [filled, Filled, lambda v: Filled(v).method, lambda v: partial(torch.full_like, fill_value=v),
+     lambda v: lambda x, value=v: torch.full_like(x, value)],
+)  # fmt: skip
+def test_functions_differ_by_what_they_hold(make):
+    questions = [question_of(LimeCallback(baseline=make(value)).config)["baseline"] for value in (0.0, 0.0, 0.9)]
+
+    assert questions[0] == questions[1] != questions[2]
+
+
+def test_what_a_function_collects_makes_no_difference():
+    seen = []
+
+    def collects(x):
+        seen.append(len(x))
+        return torch.zeros_like(x)
+
+    before = question_of(LimeCallback(baseline=collects).config)
+    seen.append(3)
+
+    assert question_of(LimeCallback(baseline=collects).config) == before
+
+
+def test_what_holds_itself_has_a_text():
+    def itself(x):
+        return itself(x)
+
+    assert question_of(LimeCallback(baseline=itself).config)["baseline"]

@@ -83,3 +83,11 @@ def test_steps_that_call_the_model_with_the_batch_are_not_mentioned_and_left_alo
         assert not any(part._forward_pre_hooks for part in model.modules())
         states.append(model.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
+
+
+WARM = Samples(16, pack=lambda x, y, i: (300 + 0.25 * x, y))
+
+
+def test_a_flip_is_seen_where_images_vary_little_around_a_large_mean(tmp_path):
+    with pytest.warns(UserWarning, match="`validation_step` gives the model.*another input"):
+        fit(tmp_path, callback(), model=stepping(lambda m, x: m(x.flip(-1))), data=WARM, epochs=1)

@@ -329,7 +329,7 @@ def test_without_validation_and_in_a_test_there_is_a_background_too(tmp_path):
     one.fit(Classifier(), loader())
     assert len(lime._validation.pinned.background) == 5
     one.test(Classifier(), loader(), verbose=False)
-    assert len(lime._outside.background) == 5
+    assert len(lime._outside.pinned.background) == 5
 
 
 def test_no_background_is_kept_where_none_is_wanted(tmp_path):
@@ -413,7 +413,7 @@ def test_the_default_is_that_of_each_view(tmp_path):
     assert isinstance(lime.config.settings.baseline, DefaultBaseline)
     _, module = fit(tmp_path, lime, epochs=1)
     study = lime._validation
-    for view, baseline in (("spectral", study.background.inputs.mean((0, 2, 3))), ("spatial", "blur")):
+    for view, baseline in (("spectral", study.pinned.background.inputs.mean((0, 2, 3))), ("spatial", "blur")):
         found = lime.explanation(view)
         again = explain(
             module.eval(), study.probes.inputs, found.features, found.targets, n_perturbations=24, baseline=baseline,

@@ -86,3 +86,13 @@ def test_a_view_of_no_input_is_refused():
 def test_inputs_of_other_numbers_of_samples_are_refused():
     with pytest.raises(ValueError, match="Found 'hsi': 2, 'grid': 3 rows"):
         join({"hsi": torch.rand(2, 3, 4, 4), "grid": torch.rand(3, 2)}, CHW)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32])
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_integers_beside_half_precision_stay_exact(half, dtype):
+    inputs = {"half": torch.rand(2, 3, 4, 4).to(half), "whole": torch.randint(2049, 32000, (2, 1, 4, 4), dtype=dtype)}
+
+    joined, where = join(inputs, CHW)
+
+    assert all(torch.equal(split(joined, where, CHW)[name], x) for name, x in inputs.items())

@@ -17,7 +17,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Generic, TypeVar
 
-from lime_callback.checks.whole_files import check_regular, move_aside, replacing
+from lime_callback.checks.whole_files import check_regular, move_aside, replacing, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -108,6 +108,7 @@ class CsvTable(Generic[Row]):
         Returns:
             If the file has the header of another table, the path to which `start` has moved it; otherwise ``None``.
         """
+        sweep(self.path.parent)
         if not self.path.is_file():
             return self.start()
         with self.path.open("rb") as file:
@@ -250,10 +251,8 @@ def records_of(file: BinaryIO, longest: int = -1) -> Iterator[bytes]:
 
 
 def _whole(cell: str) -> int:
-    """Read a whole number that a page's script can tell from its neighbours."""
-    if len(cell) > 20 or abs(int(cell)) >= 1 << 53:
-        raise ValueError(f"{cell[:20]} is too large a number")
-    return int(cell)
+    """Read a whole number of 20 digits at most, as steps have; raise a ``ValueError`` otherwise."""
+    return int(cell if len(cell) <= 20 else "too large")
 
 
 def _lines(rows: Iterable[Row], kind: type[Row]) -> bytes:

@@ -8,6 +8,7 @@ known of one image, perturbations and baselines and pictures, holds for several 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -87,9 +88,9 @@ def join(inputs: Mapping[str, Tensor], layout: Layout) -> tuple[Tensor, tuple[In
         layouts[name].check(tuple(x.shape), f"input {name!r}")
     planes = {name: layouts[name].canonical(x) for name, x in inputs.items()}
     size = tuple(max(x.shape[axis] for x in planes.values()) for axis in (2, 3))
-    kind = next(iter(inputs.values())).dtype
-    for x in inputs.values():
-        kind = torch.promote_types(kind, x.dtype)
+    dtypes = {x.dtype for x in inputs.values()}
+    mixed = [_holding(dtype) if len(dtypes) > 1 else dtype for dtype in dtypes]
+    kind = reduce(torch.promote_types, mixed)
     parts, start = [], 0
     for name, x in planes.items():
         height, width = x.shape[2:]
@@ -111,6 +112,13 @@ def split(joined: Tensor, parts: Sequence[InputPart], layout: Layout) -> dict[st
     """The inputs that :func:`join` joined in this layout, by their names."""
     image = layout.canonical(joined)
     return {part.name: part.of(image) for part in parts}
+
+
+def _holding(dtype: torch.dtype) -> torch.dtype:
+    """The floating-point numbers that hold integers of this dtype exactly; other dtypes as they are."""
+    if dtype.is_floating_point or dtype is torch.bool or dtype.is_complex:
+        return dtype
+    return torch.float32 if dtype.itemsize <= 2 else torch.float64
 
 
 def _layout(x: Tensor, layout: Layout) -> Layout:

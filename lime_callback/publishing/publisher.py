@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from lime_callback.figures.figure_requests import Request
     from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.followed_view import FollowedView
     from lime_callback.publishing.explained_epoch import ExplainedEpoch
     from lime_callback.publishing.sinks.console import Console
     from lime_callback.publishing.sinks.history_csv import HistoryRow
@@ -75,6 +77,13 @@ class Publisher:
     def folder(self, place: Path) -> Path:
         """Return the folder that this run has for ``place``; before it has one, ``place``."""
         return self._place[1] if self._place is not None and self._place[0] == place else place
+
+    def expect(self, loggers: Sequence[Any], place: Path, views: Sequence[FollowedView]) -> None:
+        """Tell the loggers of the views' metrics, before Lightning logs them."""
+        metrics = {f"{self.config.name}/{followed.view.name}/{name}" for followed in views for name in followed.metrics}
+        with suppress(Exception):  # a logger that is away is told when a report is shown
+            for sink in sinks_for(loggers, place):
+                sink.expect(metrics)
 
     def publish(self, loggers: Sequence[Any], place: Path, explained: ExplainedEpoch) -> None:
         """Append to the history, save the last explanations, and begin to draw and to show them, see :meth:`show`.

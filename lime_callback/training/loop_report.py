@@ -51,6 +51,8 @@ class LoopReport:
             epochs: the epochs trained so far.
         """
         self.present()
+        if _writes(trainer):
+            self.publisher.expect(trainer.loggers, self._place(trainer), explained.views)
         self.step, self.epochs, self._waiting = explained.step, epochs, (trainer, explained)
 
     def present(self, ended: bool = False) -> None:

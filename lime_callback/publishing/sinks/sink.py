@@ -95,6 +95,9 @@ class Sink(ABC):
     def open(self) -> None:  # noqa: B027 - most have nothing to do
         """Let the logger create its run or file. The training's thread calls this before each report."""
 
+    def expect(self, metrics: set[str]) -> None:  # noqa: B027 (most loggers need no word before)
+        """Hear of metrics by their names, before Lightning logs them for the first time."""
+
     @abstractmethod
     def begin(self, report: Report) -> Callable[[], None] | None:
         """Show the report; any thread may call this.

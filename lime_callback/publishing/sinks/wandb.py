@@ -45,6 +45,15 @@ class WandbSink(Sink):
         """Create the run, if the logger has not done so."""
         _ = self.logger.experiment
 
+    def expect(self, metrics: set[str]) -> None:
+        """Tell W&B what its summary keeps of metrics: it does so for those alone that come after it was told."""
+        self._summarise(self.logger.experiment, metrics)
+
+    def _summarise(self, run: Any, metrics: set[str]) -> None:
+        for name in sorted(metrics - self._defined):
+            run.define_metric(name, summary="min,max,last", step_metric=_STEP)
+        self._defined |= metrics
+
     def begin(self, report: Report) -> Callable[[], None]:
         """Turn the report into a row of the run's history, and return the call that logs it.
 
@@ -93,8 +102,7 @@ class WandbSink(Sink):
     def _define(self, run: Any, report: Report, row: dict[str, Any]) -> None:
         """Tell W&B the step of all that is new, and what its summary keeps of metrics; store the settings."""
         metrics = {f"{tag}/{name}" for tag, view in report.views.items() for name in (*view.metrics, *view.later)}
-        for name in sorted(metrics - self._defined):
-            run.define_metric(name, summary="min,max,last", step_metric=_STEP)
+        self._summarise(run, metrics)
         media = row.keys() | ({f"{report.name}/epoch"} if row else set())
         for name in sorted(media - self._defined):
             run.define_metric(name, step_metric=_STEP)

@@ -50,6 +50,11 @@ def round_limit(least: float) -> float:
     return next(round(step * power, 12) for step in _ROUND if step * power >= least * (1 - 1e-9))
 
 
+def size_limit(largest: float, features: int) -> float:
+    """Return the end of a colour scale of mean sizes of effects: round, and at most 1, which no effect exceeds."""
+    return min(1.0, round_limit(max(largest, 4 / features)))
+
+
 def panels(
     explanation: Explanation,
     pictures: NDArray[np.uint8],

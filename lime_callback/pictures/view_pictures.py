@@ -17,7 +17,7 @@ from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
-from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, round_limit
+from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, size_limit
 from lime_callback.pictures.probe_texts import panel_texts, probe_rows
 from lime_callback.pictures.status_lines import WARNING, status
 from lime_callback.surrogates.confidence_intervals import critical_value
@@ -170,7 +170,7 @@ class _ViewPictures:
         return partial(
             waterfall, list(series.epochs), torch.where(labels >= 0, sizes[:, labels], torch.nan).numpy(),
             # A range that counts four times as much as each would if all were alike is dark at least.
-            wavelengths=self.wavelengths, limit=round_limit(max(series.largest, 4 / len(self.last.features))),
+            wavelengths=self.wavelengths, limit=size_limit(series.largest, len(self.last.features)),
             caption=self.caption, status=self.warnings,
             target=self.first_target(), quantity=SIZE,
             pale=None if gate is None else [score < gate for score in series.scores],

@@ -13,6 +13,7 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.probes.batch_entries import (
     Key,
     advice,
+    entry_code,
     has_names,
     inputs_at,
     key_of,
@@ -85,10 +86,24 @@ class BatchKeys:
         able = able or [place for place, value in leaves(batch) if place and numbers(value) is not None]
         found = "" if self.input is None else f"`input_key = {self.input!r}` and "
         several = ", of which several may be meant" if self.input is None and len(able) > 1 else ""
+        samples = self._of_samples(batch) if self.input is None else ""
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found {found}a batch of "
-            f"{describe(batch)}{several}. {advice('input_key', able, batch)}"
+            f"{describe(batch)}{several}. {samples or advice('input_key', able, batch)}"
         )
+
+    def _of_samples(self, batch: Any) -> str:
+        """Say how to stack the inputs of a batch that is a list of samples of one structure; nothing of any other."""
+        kinds = {(type(one), tuple(step for step, _ in entries(one))) for one in _rows(batch)}
+        if len(kinds) != 1 or len(batch) < 2:
+            return ""
+        first = batch[0]
+        one = BatchKeys(layout=self.layout, channels=self.channels)
+        fitting = [step for step, value in entries(first) if isinstance(value, Tensor) and one._fits(value[None])]
+        if len(fitting) != 1:
+            return ""
+        code = entry_code(first, fitting[0]).replace("batch", "sample", 1)
+        return f"Pass for example `input_key=lambda batch: torch.stack([{code} for sample in batch])`."
 
     def label_of(self, batch: Any) -> Key | None:
         """Return where the labels are; ``None`` if there are none.
@@ -150,6 +165,11 @@ class BatchKeys:
                 return False
         return True
 
+    def _inputs_shape(self, batch: Any) -> tuple[int, ...] | None:
+        with suppress(ValueError):
+            return tuple(getattr(inputs_at(batch, self.input_of(batch)), "shape", ())) or None
+        return None
+
     def _found_label(self, batch: Any) -> Key | None:
         key = self.input_of(batch)
         last = getattr(key, "last_place", None)  # of several inputs
@@ -157,7 +177,7 @@ class BatchKeys:
         # From the outermost level on, since the inputs may lie in a tuple of their own.
         for depth in range(max(1, len(place))):
             around = Place(place[:depth])
-            step = _label_beside(at_place(batch, around), place[depth] if place else None)
+            step = _label_beside(at_place(batch, around), place[depth] if place else None, self._inputs_shape(batch))
             if step is not None:
                 return key_of(Place((*around, step)))
         return None
@@ -169,10 +189,21 @@ def _first_image(batch: Any) -> int | None:
     return next((i for i, part in tensors if part.ndim > 1), tensors[0][0] if tensors else None)
 
 
-def _label_beside(batch: Any, step: Any) -> Any:
-    """Return the step to the labels of a structure in which ``step`` leads to the inputs; ``None`` if it has none."""
+def _rows(batch: Any) -> list[Any]:
+    """The samples of a batch that is a list of them, each with entries; nothing of any other batch."""
+    rows = list(batch) if isinstance(batch, (list, tuple)) else []
+    return rows if all(entries(one) and numbers(one) is None for one in rows) else []
+
+
+def _label_beside(batch: Any, step: Any, inputs: tuple[int, ...] | None) -> Any:
+    """Return the step to the labels of a structure in which ``step`` leads to the inputs; ``None`` if it has none.
+
+    Entries of the inputs' shape, such as a second image, are labels only where nothing else can be.
+    """
     if has_names(batch):
         return usual_name(batch, _LABELS, texts=True)
-    able = [i for i, part in entries(batch) if numbers(part) is not None and i != step]
+    found = {i: numbers(part) for i, part in entries(batch) if i != step}
+    able = [i for i, part in found.items() if part is not None]
+    able = [i for i in able if tuple(found[i].shape) != inputs] or able
     after = [i for i in able if step is not None and i > step]
     return after[0] if after else able[-1] if able and step is not None else None

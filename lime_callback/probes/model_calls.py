@@ -13,6 +13,8 @@ import torch
 
 from lime_callback.checks.entry_paths import entry, has_entry
 from lime_callback.outputs.output_entries import output_tensor
+from lime_callback.probes.batch_entries import batch_entry
+from lime_callback.probes.batch_structure import is_list_of_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +85,7 @@ def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: Outp
     """Return the prediction of a call; ``None`` if it fails."""
     try:
         # The text is made here, of the names of the module's parts and the batch's keys.
-        output = eval(text, {"module": module, "batch": batch})
+        output = eval(text, {"module": module, "batch": batch, "torch": torch})
         prediction = output_tensor(output, output_key, rows)
         return prediction if prediction.ndim and len(prediction) == rows else None
     except Exception:
@@ -92,6 +94,8 @@ def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: Outp
 
 def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
     image = _access(batch, key)
+    if key is not None and not callable(key) and is_list_of_tensors(batch_entry(batch, key)):
+        yield f"module(torch.stack(list({image})))"
     if isinstance(batch, Mapping):
         yield "module(**batch)"
     yield "module(batch)"

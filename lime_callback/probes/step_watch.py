@@ -5,6 +5,7 @@ Forward pre-hooks see the first batch, keep a copy of two samples, and are remov
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lime_callback.probes.batch_keys import BatchKeys
 
 _SAMPLES = 2
+_NOISE = 1e-2  # of what parts compute in batches of other sizes, in half precision
 
 
 class StepWatch:
@@ -43,7 +45,7 @@ class StepWatch:
         self._batch: Any = None
         self._inputs: Tensor | None = None
         self._size = 0
-        self._named = "batch"
+        self._named, self._call = "batch", "module({})"
         self._module: nn.Module | None = None
         self._root: Tensor | None = None
         self._parts: dict[nn.Module, Tensor] = {}
@@ -83,24 +85,35 @@ class StepWatch:
             return ""
         given = inputs.float() if self.as_float else inputs
         if root is not None:
+            given = given[: len(root)]  # a step may give it the batch in pieces
             return "" if _same(root, given) else self._text(given, root)
         own = self._inputs_of_parts(module, context, given, parts)
         common = next((part for part in parts if part in own), None)
-        if common is None or _same(parts[common], own[common]):
+        if common is None or _alike(parts[common], own[common][: len(parts[common])]):
             return ""
-        return self._text(own[common], parts[common], f" of its {type(common).__name__}")
+        if not _same(own[common], given):  # the module itself makes something else of the batch before this part
+            name = next(name for name, part in module.named_modules() if part is common)
+            self._call = f"module.{name}({{}})"
+        given = given[: len(parts[common])]
+        return self._text(given, parts[common], f" of its {type(common).__name__}", own[common])
 
     def _note(self, part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_explaining() or (len(args) == 2 and args[0] is self._batch):  # a strategy calls the step itself so
             return
-        x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
-        if x is None or not x.ndim or len(x) < self._size:
+        if self._inputs is None:
             return
-        rows = plain(x.detach())[: len(x) // self._size * min(_SAMPLES, self._size)].clone()
-        if part is self._module:
-            self._root = rows if self._root is None else self._root
-        else:
+        call, x = _first_tensor(args, kwargs, self._inputs.shape[1:])
+        if x is None or not x.ndim or not len(x):
+            return
+        a_piece = len(x) < self._size and x.ndim == self._inputs.ndim
+        if len(x) < self._size and not a_piece:
+            return
+        most = min(_SAMPLES, len(x)) if a_piece else len(x) // self._size * min(_SAMPLES, self._size)
+        rows = plain(x.detach())[:most].clone()
+        if part is not self._module:
             self._parts.setdefault(part, rows)
+        elif self._root is None:
+            self._root, self._call = rows, call
 
     def _inputs_of_parts(
         self,
@@ -113,9 +126,9 @@ class StepWatch:
         own: dict[nn.Module, Tensor] = {}
 
         def note(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+            x = _first_tensor(args, kwargs, given.shape[1:])[1]
             if x is not None:
-                own.setdefault(part, x.detach().clone())
+                own.setdefault(part, plain(x.detach()).clone())
 
         handles = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
         try:
@@ -132,14 +145,30 @@ class StepWatch:
             return False
         return first.is_floating_point() and _same(first, self._inputs.to(first.dtype))
 
-    def _text(self, given: Tensor, seen: Tensor, where: str = "") -> str:
-        made = _made(self._named, given, seen)
+    def _text(self, given: Tensor, seen: Tensor, where: str = "", own: Tensor | None = None) -> str:
+        made = self._call.format(_made(self._named, given, seen))
         return (
             f"`validation_step` gives the model{where} another input than the batch has: {_numbers(seen)} instead of "
-            f"{_numbers(given)}. LimeCallback calls the model with the batch's, and so explains something else than "
-            "what is validated. Pass `forward=`, which does what the step does: "
-            f"`forward=lambda module, batch: module({made})`."
+            f"{_numbers(given if own is None else own)}. LimeCallback calls the model with the batch's, and so "
+            "explains something else than what is validated. Pass `forward=`, which does what the step does: "
+            f"`forward=lambda module, batch: {made}`."
         )
+
+
+def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any], shape: torch.Size) -> tuple[str, Tensor | None]:
+    """Return a call's first tensor, after the code of the call with ``{}`` in its place.
+
+    Of the tensors in a mapping it is the only one whose rows have this shape.
+    """
+    for name, value in (*(("", value) for value in args), *kwargs.items()):
+        before = f"module({name}=" if name else "module("
+        if isinstance(value, Tensor):
+            return before + "{})", value
+        if isinstance(value, Mapping):
+            able = [key for key, part in value.items() if isinstance(part, Tensor) and part.shape[1:] == shape]
+            if len(able) == 1:
+                return before + "{{" + repr(able[0]) + ": {}}})", value[able[0]]
+    return "module({})", None
 
 
 def _same(seen: Tensor, given: Tensor) -> bool:
@@ -151,6 +180,15 @@ def _same(seen: Tensor, given: Tensor) -> bool:
     # As far apart as a change of dtype brings them, and no further: images may vary little around a large mean.
     eps = max(torch.finfo(x.dtype).eps for x in (seen, given))
     return torch.allclose(a, b, rtol=2 * eps, atol=1e-12, equal_nan=True)
+
+
+def _alike(seen: Tensor, own: Tensor) -> bool:
+    """Whether two inputs of a part are the same but for what the size of a batch does to their last digits."""
+    if seen.shape != own.shape:
+        return False
+    a, b = seen.double().cpu(), own.double().cpu()
+    spread = float(b[b.isfinite()].std(correction=0)) if bool(b.isfinite().any()) else 0.0
+    return torch.allclose(a, b, rtol=_NOISE, atol=_NOISE * spread, equal_nan=True)
 
 
 def _numbers(x: Tensor) -> str:
@@ -167,7 +205,9 @@ def _made(batch: str, given: Tensor, seen: Tensor) -> str:
         if spread > 0:
             a = float(((x - x.mean()) * (y - y.mean())).mean() / x.var(correction=0))
             b = float(y.mean() - a * x.mean())
-            if torch.allclose(a * x + b, y, atol=1e-3 * float(y.abs().max())):
+            # Relative to how far values lie apart: a few that were masked are as far off as the others are near.
+            apart = float((y - y.median()).abs().median())
+            if torch.allclose(a * x + b, y, rtol=0, atol=1e-3 * apart + 1e-6 * float(y.abs().max())):
                 return f"{batch} * {a:.6g} + {b:.6g}".replace("+ -", "- ")
     return f"preprocess({batch})"
 

@@ -41,12 +41,14 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
         The path.
 
     Raises:
-        ValueError: if there is no run.
+        ValueError: if there is no run, or ``path`` is a folder, a pipe or a device, which a file must not replace.
         OSError: if the file cannot be written.
     """
     if not runs:
         raise ValueError("`runs` should hold at least one run. Found none.")
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"`path` of the page should be a file's. Found {path}, which is no ordinary file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     text = page_text(runs)
     with replacing(path) as file:

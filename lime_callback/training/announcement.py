@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _CLASSES = 10  # that are counted by name
 _NUMBERS = 20  # samples that are named
-_AXES = {"T": "times", "C": "channels", "D": "slices"}
 
 
 def announcement(config: CallbackConfig, probes: Probes, samples: str, when: str) -> str:
@@ -42,7 +41,7 @@ def _inputs(config: CallbackConfig, probes: Probes) -> str:
         more = f", … {len(probes.numbers) - _NUMBERS} more" if len(probes.numbers) > _NUMBERS else ""
         numbers = f" (numbers {', '.join(map(str, probes.numbers[:_NUMBERS]))}{more})"
     sizes = dict(zip(axes, facts.shape, strict=False))
-    read = [f"{sizes[axis]} {name}" for axis, name in _AXES.items() if axis in sizes]
+    read = [f"{sizes['C']} channels"] if "C" in sizes else []
     if pixels := " x ".join(str(sizes[axis]) for axis in "HW" if axis in sizes):
         read.append(f"{pixels} pixels")
     kind = f" of {facts.dtype}" if probes.integer is not None else ""

@@ -7,6 +7,7 @@ from toys import WAVELENGTHS, Samples, fit, shown
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.figures import style
+from lime_callback.pictures.input_panels import size_limit
 from lime_callback.publishing.drawing_process import DrawingProcess
 
 
@@ -55,3 +56,10 @@ def test_panels_of_the_first_epoch_stand_as_at_all_later_ones(tmp_path, requeste
             lines = (top - first_top) / style.LINE
             assert lines == pytest.approx(round(lines)), name
             assert abs(lines) <= 2, name
+
+
+def test_no_scale_of_effects_ends_beyond_1():
+    """A feature that is all there is has the effect 1; four features alone asked for a scale up to 4 / 3 and more."""
+    assert size_limit(0.2, features=3) == 1
+    assert size_limit(0.99, features=20) == 1
+    assert size_limit(0.05, features=20) == 0.2

@@ -1,5 +1,6 @@
 """Batches of every structure: the inputs are found in them, their rows are cut, and the whole is put together again."""
 
+import re
 from collections import namedtuple
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -190,6 +191,24 @@ def test_a_loader_that_ends_before_others_is_passed_over():
 def test_errors_name_keys_that_exist(batch, keys, message):
     with pytest.raises(ValueError, match=message):
         keys.input_of(batch)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [lambda x, y: (x, y), lambda x, y: [y, x], lambda x, y: {"a": x, "y": int(y)}],
+    ids=["tuple", "list", "dict"],
+)
+def test_a_list_of_samples_is_told_how_to_stack_them(sample):
+    batch = [sample(x, y) for x, y in zip(X, Y, strict=True)]
+    with pytest.raises(ValueError, match="`input_key` should name") as told:
+        LOOKS.input_of(batch)
+    advised = eval(re.search(r"`input_key=(lambda .*)`[.]", str(told.value))[1], {"torch": torch})
+    assert torch.equal(BatchKeys(advised, layout=CHW).inputs(batch), X)
+
+
+def test_a_second_image_is_taken_for_labels_only_where_nothing_else_can_be():
+    assert LOOKS.label_of((X, X + 1, Y)) == 2
+    assert LOOKS.label_of((X, X + 1)) == 1
 
 
 def test_a_function_may_make_the_inputs_but_not_for_a_forward_of_ones_own():

@@ -237,3 +237,13 @@ def test_damaged_folders(run, tmp_path):
     """A short run of `benchmarks/report_fuzz.py`, which runs for ten minutes."""
     told = {number: report_fuzz.build(run / "lime", tmp_path / "work", 7, number) for number in range(60)}
     assert {number: wrong for number, wrong in told.items() if wrong[0]} == {}
+
+
+def test_a_page_does_not_take_the_place_of_a_pipe_or_a_device(tmp_path, capsys):
+    history(tmp_path / "run")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for output in (pipe, Path(os.devnull)):
+        assert main(["report", str(tmp_path / "run"), "--output", str(output)]) == 1
+        assert "`path` of the page should be a file's. Found" in capsys.readouterr().err
+    assert pipe.is_fifo()

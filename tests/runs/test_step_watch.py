@@ -5,7 +5,8 @@ import warnings
 
 import pytest
 import torch
-from toys import Classifier, Samples, fit
+from torch.utils.data import DataLoader
+from toys import Classifier, Samples, fit, trainer
 
 from lime_callback import LimeCallback, Superpixels
 
@@ -91,3 +92,76 @@ WARM = Samples(16, pack=lambda x, y, i: (300 + 0.25 * x, y))
 def test_a_flip_is_seen_where_images_vary_little_around_a_large_mean(tmp_path):
     with pytest.warns(UserWarning, match="`validation_step` gives the model.*another input"):
         fit(tmp_path, callback(), model=stepping(lambda m, x: m(x.flip(-1))), data=WARM, epochs=1)
+
+
+def nodata(x):
+    return torch.where(x < 70, torch.zeros_like(x), scaled(x))
+
+
+def advised_by(tmp_path, data, model, **names):
+    with pytest.warns(UserWarning, match="`validation_step` gives the model.*another input") as told:
+        fit(tmp_path, callback(), model=model, data=data, epochs=1)
+    text = next(str(one.message) for one in told if "validation_step" in str(one.message))
+    return eval(re.search(r"`forward=(lambda .*?)`[.]", text).group(1), {"torch": torch, **names})
+
+
+@pytest.mark.parametrize(
+    ("how", "right"),
+    [
+        (lambda m, x: torch.cat([m(part) for part in scaled(x).split(3)]), lambda m, x: m(scaled(x))),
+        (lambda m, x: m(nodata(x)), lambda m, x: m(nodata(x))),
+    ],
+    ids=["in pieces", "nodata is masked"],
+)
+def test_the_advice_does_what_the_step_does(tmp_path, how, right):
+    advised = advised_by(tmp_path, IMAGES, stepping(how), preprocess=lambda x: nodata(x))
+    found, wanted = callback(forward=advised), callback(forward=lambda m, batch: right(m, batch[0]))
+    for lime in (found, wanted):
+        fit(tmp_path, lime, model=stepping(how), data=IMAGES, epochs=1)
+    values = [one.explanation("spatial").coefficients for one in (found, wanted)]
+    assert torch.allclose(*values, atol=1e-3)
+
+
+def test_a_model_that_gets_a_mapping_is_called_so_in_the_advice(tmp_path):
+    class Steps(Classifier):
+        def forward(self, inputs):
+            return self.net(inputs["image"] if isinstance(inputs, dict) else inputs)
+
+        def loss(self, batch):
+            return torch.nn.functional.cross_entropy(self({"image": scaled(batch[0])}), batch[1])
+
+    advised = advised_by(tmp_path, IMAGES, Steps)
+    x = IMAGES.x[:2]
+    seen = []
+    advised(seen.append, [x])
+    torch.testing.assert_close(seen[0]["image"], scaled(x), atol=1e-4, rtol=0)
+
+
+def test_pieces_of_the_batch_itself_are_not_mentioned(tmp_path):
+    for how in (
+        lambda m, x: torch.cat([m(part) for part in x.split(3)]),
+        lambda m, x: torch.cat([m.net(part) for part in x.split(3)]),
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "LimeCallback")
+            fit(tmp_path, callback(), model=stepping(how), data=IMAGES, epochs=1)
+
+
+def test_images_in_a_list_that_the_step_stacks_are_advised_so(tmp_path):
+    class Steps(Classifier):
+        def loss(self, batch):
+            return torch.nn.functional.cross_entropy(self(torch.stack(batch[0])), batch[1])
+
+    def collate(samples):
+        return [x for x, _ in samples], torch.tensor([int(y) for _, y in samples])
+
+    def run(lime):
+        data = DataLoader(IMAGES, batch_size=8, collate_fn=collate)
+        trainer(tmp_path, lime, epochs=1).fit(Steps(), data, data)
+        return lime.explanation("spatial").coefficients
+
+    with pytest.raises(TypeError) as told:
+        run(callback())
+    text = "".join(told.value.__notes__)
+    advised = eval(re.search(r"`forward=(lambda .*?)`, which works", text).group(1), {"torch": torch})
+    assert run(callback(forward=advised)).isfinite().all()

@@ -6,6 +6,8 @@ input has, bool ``[B or 1, d]``, and absent features have coefficient 0. All res
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -77,31 +79,61 @@ def norm_change(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(longer > 0, (after - before) / longer, 0.0)
 
 
-def map_similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity of two attribution maps ``[..., H, W]``, from -1 to 1; 1 for equal maps.
+def map_similarity(a: Tensor, b: Tensor, regions: Tensor) -> Tensor:
+    """Structural similarity (SSIM) of two attribution maps, from -1 to 1; 1 for equal maps.
 
-    The window is 7 pixels wide, or as wide as a smaller map allows.
+    A map has one value in each region, so maps are never built: all that counts of a window are the shares of the
+    regions in it. A window is 7 pixels wide, or as wide as a smaller map allows. Along an axis with more than 64 places
+    for it, 64 evenly spaced ones stand for all.
+
+    Args:
+        a: a value for each of ``R`` regions, ``[B, T, R]``.
+        b: those of the other map.
+        regions: each pixel's region, int64 ``[B or 1, H, W]`` from 0 to ``R - 1``.
 
     Raises:
-        ValueError: if the maps are smaller than 3 x 3 pixels, or of different shapes.
+        ValueError: if the regions are smaller than 3 x 3 pixels, or the shapes do not fit.
 
     References:
         Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity",
         IEEE Transactions on Image Processing 13 (2004).
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    if a.shape != b.shape or a.ndim < 2 or min(a.shape[-2:]) < 3:
+    if a.shape != b.shape or a.ndim != 3 or regions.ndim != 3 or min(regions.shape[1:]) < 3:
         raise ValueError(
-            "`a` and `b` should be maps [..., H, W] of the same shape, at least 3 x 3. Found shapes "
-            f"{tuple(a.shape)} and {tuple(b.shape)}."
+            "`a` and `b` should be values [B, T, R] of the same shape, and `regions` [B or 1, H, W] at least 3 x 3. "
+            f"Found shapes {tuple(a.shape)}, {tuple(b.shape)} and {tuple(regions.shape)}."
         )
-    window = min(7, *(size - 1 + size % 2 for size in a.shape[-2:]))
-    flat = [part.reshape(-1, 1, *a.shape[-2:]) for part in (a, b)]
+    seen = torch.stack([torch.bincount(one.flatten(), minlength=a.shape[-1]) > 0 for one in regions])
+    a, b = (part.double() * seen.unsqueeze(1) for part in (a, b))
     # Maps have no range of their own: each pair takes the larger of its two spans.
-    span = torch.stack([part.amax((1, 2, 3)) - part.amin((1, 2, 3)) for part in flat]).amax(0)
-    scale = torch.where(span > 0, span, 1.0).view(-1, 1, 1, 1)
-    similarity = structural_similarity_index_measure(
-        flat[0] / scale, flat[1] / scale, gaussian_kernel=False, kernel_size=window, data_range=1.0, reduction="none"
-    )
-    return torch.as_tensor(similarity).reshape(a.shape[:-2])
+    unseen = torch.where(seen, 0.0, math.inf).unsqueeze(1)
+    span = torch.maximum(*((part - unseen).amax(-1) - (part + unseen).amin(-1) for part in (a, b)))
+    scale = torch.where(span > 0, span, 1.0).unsqueeze(-1)
+    a, b = a / scale, b / scale
+    shares = [_window_shares(one, a.shape[-1]) for one in regions]
+    shares = shares if len(shares) > 1 else shares * len(a)
+    moments = torch.stack([a, b, a * a, b * b, a * b], 1).flatten(1, 2)  # [B, 5 T, R]
+    means = torch.stack([torch.sparse.mm(share, one.mT) for share, one in zip(shares, moments, strict=True)])
+    mean_a, mean_b, square_a, square_b, product = means.mT.chunk(5, 1)  # [B, T, windows] each
+    varied = (square_a - mean_a**2).clamp(min=0) + (square_b - mean_b**2).clamp(min=0)
+    alike = (2 * mean_a * mean_b + _OF_MEANS) / (mean_a**2 + mean_b**2 + _OF_MEANS)
+    structure = (2 * (product - mean_a * mean_b) + _OF_SPREADS) / (varied + _OF_SPREADS)
+    similarity: Tensor = (alike * structure).mean(-1)
+    return similarity
+
+
+_OF_MEANS, _OF_SPREADS = 0.01**2, 0.03**2  # SSIM's constants, which keep it steady where both maps are even
+_WINDOW, _PLACES = 7, 64
+
+
+def _window_shares(regions: Tensor, count: int) -> Tensor:
+    """The share that each of ``count`` regions ``[H, W]`` has of each window, sparse float64 ``[windows, count]``."""
+    window = min(_WINDOW, *(size - 1 + size % 2 for size in regions.shape))
+    last = [size - window for size in regions.shape]
+    starts = [torch.linspace(0, end, min(end + 1, _PLACES)).round().long() for end in last]
+    y, x = (start.unsqueeze(-1) + torch.arange(window) for start in starts)
+    inside = regions[y[:, None, :, None], x[None, :, None, :]].flatten(0, 1).flatten(1)  # [windows, pixels]
+    number = torch.arange(len(inside)).unsqueeze(-1).expand_as(inside)
+    places = torch.stack([number.flatten(), inside.flatten()])
+    share = torch.full((inside.numel(),), 1 / inside.shape[1], dtype=torch.float64)
+    return torch.sparse_coo_tensor(places, share, (len(inside), count), check_invariants=True).coalesce()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+import torch.nn.functional as F
+
 from lime_callback.comparing.coefficient_similarity import map_similarity
 from lime_callback.comparing.drift import mean_over_inputs
 from lime_callback.comparing.watch_shares import mean_share, shares
@@ -58,10 +61,21 @@ def watched_shares(
 
 def similarity(before: Explanation, after: Explanation) -> dict[str, float]:
     """Structural similarity of the attribution maps, for views that are cut in space and large enough to have one."""
-    height, width = before.features.canonical.shape[2:]
+    features = before.features
+    _, channels, height, width = features.canonical.shape
     if min(height, width) < 3:
         return {}
-    layout = before.features.layout
-    elements = [explanation.on_elements(explanation.coefficients).flatten(0, 1) for explanation in (before, after)]
-    maps = [layout.canonical(values).mean(1).double() for values in elements]
-    return {"similarity": float(map_similarity(*maps).mean())}
+    if channels == 1:  # what is never hidden is a region of value 0
+        regions = features.canonical[:, 0].long() + 1
+        first, second = (F.pad(explanation.coefficients, (1, 0)) for explanation in (before, after))
+    else:  # a map of means over the channels, where each pixel is a region
+        regions = torch.arange(height * width).view(1, height, width)
+        first, second = (_means_over_channels(explanation) for explanation in (before, after))
+    return {"similarity": float(map_similarity(first, second, regions).mean())}
+
+
+def _means_over_channels(explanation: Explanation) -> Tensor:
+    """The coefficients on the pixels, ``[B, T, H * W]``."""
+    elements = explanation.on_elements(explanation.coefficients)
+    maps = explanation.features.layout.canonical(elements.flatten(0, 1)).mean(1)
+    return maps.reshape(*elements.shape[:2], -1)

@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import scipy.stats
 import torch
 from interactions import explained, interacting
 
-from lime_callback import Features, Superbands, Superpixels, explain
+from lime_callback import Cubes, Features, Superbands, Superpixels, explain
 from lime_callback.comparing.coefficient_similarity import (
     cosine_distance,
     map_similarity,
@@ -22,6 +23,7 @@ from lime_callback.comparing.coefficient_similarity import (
 from lime_callback.comparing.drift import check_comparable, compare
 from lime_callback.comparing.significance import discoveries, p_values
 from lime_callback.explaining import explanation
+from lime_callback.following.epoch_metrics import similarity
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 D = 12
@@ -176,18 +178,69 @@ def test_p_values_are_those_of_students_t():
 
 
 def test_map_similarity():
-    a, b = torch.randn(2, 3, 2, 16, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    torch.testing.assert_close(map_similarity(a, a), torch.ones(3, 2, dtype=torch.float64))
-    torch.testing.assert_close(map_similarity(7 * a, 7 * b), map_similarity(a, b))
-    assert (map_similarity(a, b).abs() < 0.3).all()
-    assert (map_similarity(a, a + 0.1 * b) > 0.9).all()
+    a, b = torch.randn(2, 3, 2, 16, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64).flatten(3)
+    pixels = torch.arange(16 * 12).view(1, 16, 12)
+    of_maps = partial(map_similarity, regions=pixels)
+    torch.testing.assert_close(of_maps(a, a), torch.ones(3, 2, dtype=torch.float64))
+    torch.testing.assert_close(of_maps(7 * a, 7 * b), of_maps(a, b))
+    assert (of_maps(a, b).abs() < 0.3).all()
+    assert (of_maps(a, a + 0.1 * b) > 0.9).all()
+    for one in range(3):
+        for t in range(2):
+            expected = whole_similarity(a[one, t].view(16, 12), b[one, t].view(16, 12))
+            assert float(of_maps(a, b)[one, t]) == pytest.approx(expected, abs=1e-12)
+    with pytest.raises(ValueError, match="`a` and `b` should be values"):
+        of_maps(a, b[..., :5])
+
+
+@pytest.mark.parametrize(
+    ("size", "bound"), [((3, 5), 1e-12), ((40, 69), 1e-12), ((224, 224), 0.01), ((512, 300), 0.01)]
+)
+def test_similarity_of_regions_is_that_of_their_maps(size, bound):
+    rng = torch.Generator().manual_seed(1)
+    segments = torch.stack([waves(size, 6, seed=seed) for seed in range(2)])  # as crooked as superpixels
+    a, b = torch.randn(2, 2, 3, 9, generator=rng, dtype=torch.float64)
+    a[..., 7:], b[..., 7:] = 1e3, -1e3  # regions that no pixel has do not count for the range
+    found = map_similarity(a, b, segments)
+    for one in range(2):
+        maps = [part[one, 0][segments[one]] for part in (a, b)]
+        assert float(found[one, 0]) == pytest.approx(whole_similarity(*maps), abs=bound)
+    assert torch.equal(map_similarity(a[:1], b[:1], segments[:1]), found[:1])
+    shared = map_similarity(a, b, segments[:1])
+    torch.testing.assert_close(shared[1:], map_similarity(a[1:], b[1:], segments[:1]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("view", [Superpixels("grid", 9), Cubes(Superpixels("grid", 9), Superbands(2))])
+def test_similarity_of_explanations_is_that_of_their_mean_maps(view):
+    x = images()
+    valid = torch.ones(8, 8, dtype=torch.bool)
+    valid[:2, :3] = False  # never hidden: a region without a coefficient
+    view = replace(view, valid=valid) if isinstance(view, Superpixels) else view
+    one, two = (explain(partial(lines, seed), x, view.features(x), n_perturbations=64) for seed in range(2))
+    maps = [part.heatmap().mean(2) for part in (one, two)]
+    expected = [whole_similarity(maps[0][b, t], maps[1][b, t]) for b in range(2) for t in range(3)]
+    assert similarity(one, two)["similarity"] == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def lines(seed, x):
+    """Three linear functions of the inputs."""
+    return x.flatten(1) @ torch.randn(x[0].numel(), 3, generator=torch.Generator().manual_seed(seed))
+
+
+def whole_similarity(a, b):
+    """scikit-image's SSIM over all windows."""
     from skimage.metrics import structural_similarity
 
-    span = max(float(a[0, 0].max() - a[0, 0].min()), float(b[0, 0].max() - b[0, 0].min()))
-    expected = structural_similarity(a[0, 0].numpy(), b[0, 0].numpy(), data_range=span, use_sample_covariance=False)
-    assert float(map_similarity(a, b)[0, 0]) == pytest.approx(expected, abs=0.02)
-    with pytest.raises(ValueError, match="`a` and `b` should be maps"):
-        map_similarity(a, b[..., :5])
+    a, b = a.numpy(), b.numpy()
+    span = max(np.ptp(a), np.ptp(b))
+    window = min(7, *(size - 1 + size % 2 for size in a.shape))
+    return structural_similarity(a, b, data_range=span, win_size=window, use_sample_covariance=False)
+
+
+def waves(size, count, seed):
+    """Regions with crooked borders: where each of some smooth pictures is the largest."""
+    noise = torch.randn(1, count + 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(noise, size, mode="bicubic")[0].argmax(0)
 
 
 def images(seed=0):

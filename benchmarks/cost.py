@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 STAGES = ("capture", "features", "forwards", "fit", "drift", "reliance", "drawing", "logging", "waiting")
 WAYS: Mapping[str, dict[str, object]] = {
-    "every epoch": {},
-    "every epoch, pictures=False": {"pictures": False},
+    "every epoch": {"every_n_epochs": 1},
+    "every epoch, pictures=False": {"every_n_epochs": 1, "pictures": False},
     "every fourth epoch": {"every_n_epochs": 4},
 }
 

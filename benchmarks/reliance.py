@@ -92,7 +92,7 @@ def run(kind: str, seed: int, *, plant: bool) -> tuple[bool, bool, float, float,
     case = (spectral if kind in BANDS else spatial)(kind, seed, plant=plant)
     is_bands = kind in BANDS
     view = Superbands(20) if is_bands else Superpixels("grid", n_segments=16)
-    lime = LimeCallback(view, watch=case.sets, pictures=False, layout="CHW", seed=seed)
+    lime = LimeCallback(view, watch=case.sets, every_n_epochs=1, pictures=False, layout="CHW", seed=seed)
     model = Network(case.x.shape[1], int(case.y.max()) + 1, bands=is_bands)
     folder = tempfile.TemporaryDirectory()  # for the history, which nobody reads
     trainer = make_trainer(EPOCHS, False, lime, default_root_dir=folder.name, num_sanity_val_steps=0)

@@ -54,7 +54,7 @@ def make_run(folder: Path) -> Path:
 
     lime = LimeCallback(
         [Superpixels("grid", 9), Superbands(6)], wavelengths=WAVELENGTHS, n_perturbations=64, probes=3,
-        class_names=["one", "two", "three"], watch={"green": (500.0, 600.0)}, pictures=False,
+        every_n_epochs=1, class_names=["one", "two", "three"], watch={"green": (500.0, 600.0)}, pictures=False,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -85,7 +85,7 @@ def train(folder: Path, make: Callable[[Path], Logger], epochs: int, *, pictures
     pl.seed_everything(0, verbose=False)
     lime = LimeCallback(
         [Superpixels(n_segments=25), Superbands(6)], wavelengths=WAVELENGTHS, probes=PROBES, n_perturbations=64,
-        pictures=pictures, on_error="raise",
+        pictures=pictures, every_n_epochs=1, on_error="raise",
     )  # fmt: skip
     spent = Spent()
     trainer = quiet_trainer(str(folder), max_epochs=epochs, callbacks=[lime, spent], logger=make(folder))

@@ -100,7 +100,7 @@ def soak(folder: str, count: int, *, alone: bool) -> list[Reading]:
     pl.seed_everything(0, verbose=False)
     watching = LoggersAlone() if alone else LimeCallback(
         [Superpixels("grid", n_segments=9), Superbands(4)], wavelengths=WAVELENGTHS, probes=4, n_perturbations=64,
-        on_error="raise",
+        every_n_epochs=1, on_error="raise",
     )  # fmt: skip
     read = Read()
     trainer = quiet_trainer(

@@ -48,6 +48,7 @@ def main() -> None:
         Superbands(20),
         wavelengths=wavelengths(),
         target="label",
+        every_n_epochs=1,
         baseline="zero",  # the scene's mean, for normalised patches
         class_names=CLASS_NAMES,
         reference=checkpoint,

@@ -64,6 +64,7 @@ def watcher(*, pictures: bool = True) -> LimeCallback:
     return LimeCallback(
         Superbands(20),
         wavelengths=wavelengths(),
+        every_n_epochs=1,
         n_perturbations=128,
         # The patches are normalised, so 0 is the scene's mean. A channel's own mean over the patch would keep what is
         # planted: an offset of the whole patch.

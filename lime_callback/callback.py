@@ -86,7 +86,9 @@ class LimeCallback(Hooks):
             ``"label"`` and ``"all"`` are what they say. An index, a list of indices, or a function of the outputs such
             as ``TopLabels(3)``, which is asked once, choose others.
         every_n_epochs: explain at the first validation, and again at the first one after this many epochs; 1 explains
-            at each validation, also where there are several in an epoch.
+            at each validation, also where there are several in an epoch. ``"auto"`` explains the first two, measures
+            what the second took, and chooses once how many validations are left out from then on, so that explanations
+            take a tenth of the run's time; the run's last validation is explained. A resumed run keeps the choice.
         every_n_validations: instead, explain at the first validation and at every n-th one after it, for runs that
             validate several times in an epoch, or count steps.
         n_perturbations: how many perturbations each probe gets in each view.
@@ -170,7 +172,7 @@ class LimeCallback(Hooks):
         layout: str = "CHW",
         probes: int | list[int] | ChoiceName | Choice = 8,
         target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",
-        every_n_epochs: int = 1,
+        every_n_epochs: int | Literal["auto"] = "auto",
         every_n_validations: int | None = None,
         n_perturbations: int = 256,
         design: DesignName | Design | None = None,

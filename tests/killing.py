@@ -58,7 +58,7 @@ def train(folder, epochs, tell, pictures=True):
     pl.seed_everything(0, verbose=False)
     lime = LimeCallback(
         [Superpixels("grid", n_segments=4), Superbands(3)], wavelengths=WAVELENGTHS, probes=2, n_perturbations=24,
-        pictures=pictures, on_error="raise", forward=forward,
+        pictures=pictures, on_error="raise", forward=forward, every_n_epochs=1,
     )  # fmt: skip
     saving = ModelCheckpoint(folder / "kept", filename="{epoch}", save_top_k=-1)
     logger = TensorBoardLogger(folder, version=0)

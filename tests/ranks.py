@@ -125,7 +125,7 @@ def main(folder, strategy, kind):
     lime = None if kind == "without" else LimeCallback(
         [superpixels("grid", n_segments=4), Superbands(bands=3)], wavelengths=WAVELENGTHS, probes=probes,
         baseline=unable if kind == "baseline" else None,
-        n_perturbations=64 if kind == "few" else 24, design="paired",
+        n_perturbations=64 if kind == "few" else 24, design="paired", every_n_epochs=1,
         max_batch_size=None if kind == "memory" else 7,
         time_budget=1e-6 if kind == "few" else None,
     )  # fmt: skip

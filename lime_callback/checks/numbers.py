@@ -19,8 +19,14 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
-def check_count(argument: str, value: Any, least: int = 1) -> int:
+def check_count(argument: str, value: Any, least: int = 1, other: str = "") -> int:
     """``value`` as an int of at least ``least``.
+
+    Args:
+        argument: name of the user's argument, for the errors.
+        value: what the user gave.
+        least: the smallest that is taken.
+        other: what the argument may be besides, for the errors, such as ``"'auto', or "``.
 
     Raises:
         TypeError: if it is no whole number.
@@ -29,7 +35,7 @@ def check_count(argument: str, value: Any, least: int = 1) -> int:
     count = whole_number(value)
     if count is None or count < least:
         kind = TypeError if count is None else ValueError
-        raise kind(f"`{argument}` should be a whole number of at least {least}. Found `{argument} = {value!r}`.")
+        raise kind(f"`{argument}` should be {other}a whole number of at least {least}. Found `{argument} = {value!r}`.")
     return count
 
 

@@ -55,7 +55,7 @@ class CallbackConfig:
     layout: Layout
     choice: Choice
     target: Any
-    every_n_epochs: int
+    every_n_epochs: int | Literal["auto"]
     every_n_validations: int | None
     settings: Strategies
     auto_output: bool
@@ -107,7 +107,7 @@ class CallbackConfig:
             layout=layout,
             choice=resolve_choice(given["probes"]),
             target=check.check_target(given["target"], "auto"),
-            every_n_epochs=check_count("every_n_epochs", given["every_n_epochs"]),
+            every_n_epochs=_often(given["every_n_epochs"]),
             every_n_validations=None if thin is None else check_count("every_n_validations", thin),
             settings=Strategies(
                 **{name: given[name] for name in ("n_perturbations", "design", "baseline", "kernel", "surrogate")},
@@ -145,7 +145,7 @@ class CallbackConfig:
 
     def __post_init__(self) -> None:
         """Raise a ``ValueError`` if arguments do not fit each other."""
-        if self.every_n_validations is not None and self.every_n_epochs != 1:
+        if self.every_n_validations is not None and self.every_n_epochs not in ("auto", 1):
             raise ValueError(
                 "`every_n_validations` and `every_n_epochs` both say how often to explain. Found "
                 f"`every_n_validations = {self.every_n_validations}` and `every_n_epochs = {self.every_n_epochs}`; "
@@ -182,6 +182,13 @@ class CallbackConfig:
     def probes(self) -> int:
         """How many samples are explained, at most."""
         return self.choice.count
+
+
+def _often(value: Any) -> int | Literal["auto"]:
+    """How many epochs lie between explained ones, or ``"auto"``."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    return check_count("every_n_epochs", value, other="'auto', or ")
 
 
 def _input_key(value: Any, layout: Layout, steps: str, sensor: Sensor) -> Any:

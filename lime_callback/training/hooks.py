@@ -150,6 +150,22 @@ class Hooks(Callback):
             self._log(self._validation, trainer, pl_module)
             self._validation.present()
 
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Explain the last validation, if it was left out and only now is known to have been the last.
+
+        Lightning takes no values here any more, so they go to the loggers themselves.
+        """
+        if not self._validation.pace.is_owed(trainer):
+            return
+        self._validation.explain(trainer, pl_module)
+        self._validation.present()
+        metrics = measured_metrics(self.config.name, self._validation.loop.views, self._validation.costs)
+        for logger in trainer.loggers:
+            with self._validation.console.contained("the last epoch's metrics"):
+                logger.log_metrics(dict(metrics), step=self._validation.report.step)
+        values = metrics | stand_ins(self.config.name, self._validation.loop.views)
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
+
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to listen, with probes of their own."""
         self._begin_outside("test", trainer, pl_module)

@@ -71,7 +71,7 @@ class ProbeSession:
         """A loop over batches begins, in all processes; for a rehearsal, one sample is enough."""
         self.deliver()
         self._began = time.perf_counter()
-        self.pinned.begin(trainer, module, rehearsal=rehearsal, due=self.pace.is_due(trainer.current_epoch))
+        self.pinned.begin(trainer, module, rehearsal=rehearsal, due=self.pace.is_due(trainer))
 
     def begin_lap(self) -> None:
         """Measure from now on the time that an explanation should stay below."""
@@ -97,7 +97,7 @@ class ProbeSession:
             return
         if self._draws_again and trainer.state.fn == "fit":
             self._draw_again(trainer, module, probes)
-        if not self.pace.take(trainer.current_epoch):
+        if not self.pace.take(trainer):
             return
         profile = trainer.profiler.profile
         with profile("[LimeCallback]explain"), profiled(profile):
@@ -122,23 +122,26 @@ class ProbeSession:
             except StopExplaining:
                 done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
                 self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
-            n = self._count.used
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             step = trainer_facts.training_step(trainer)
             explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), step, probes, views)
             self.report.keep(trainer, explained, when)
-            seconds, forwards = (
-                time.perf_counter() - started + self.report.seconds,
-                float(sum(ranks.gather(self.pinned.forwards.inputs))),
-            )
-            self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(n)}
+            seconds = time.perf_counter() - started + self.report.seconds
+            forwards = float(sum(ranks.gather(self.pinned.forwards.inputs)))
+            self.costs = {"seconds": seconds, "forwards": forwards, "perturbations": float(self._count.used)}
             if allowed is not None and explaining:
                 # What was chosen once is not chosen again.
                 rest = seconds - explaining - (0.0 if config.choice.anew else choosing)
-                self._count.keep(max(ranks.gather(rest)), max(ranks.gather(explaining)) / n, allowed)
-            else:
+                self._count.keep(max(ranks.gather(rest)), max(ranks.gather(explaining)) / self._count.used, allowed)
+            elif not self.pace.is_automatic:
                 self._count.compare(seconds, started - self._lap)
+            if self.pace.is_open and trainer.state.fn == "fit":
+                share = seconds / max(started - self._lap - self.report.seconds, 1e-9)
+                if text := self.pace.choose(max(ranks.gather(share))):
+                    self.console.info(text)
+                    for impatient in self.pace.impatient(trainer):
+                        self.console.once(impatient)
             self.begin_lap()
 
     def sees_other_set(self) -> bool:
@@ -188,6 +191,7 @@ class ProbeSession:
             "question": question_of(self.config),
             "epoch": self.pace.epoch,
             "passed": self.pace.passed,
+            "pace": self.pace.chosen,
             "step": self.report.step,
             "epochs": self.report.epochs,
             "costs": dict(self.costs),
@@ -210,7 +214,7 @@ class ProbeSession:
 
     def _go_on(self, before: ResumedState) -> None:
         self._resumed = before
-        self.pace.epoch, self.pace.passed = before.epoch, before.passed
+        self.pace.epoch, self.pace.passed, self.pace.chosen = before.epoch, before.passed, before.pace
         self.report.step, self.report.epochs, self._alarms = before.step, before.epochs, before.alarms
         self.costs |= before.costs
         if before.used is not None:

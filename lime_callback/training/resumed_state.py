@@ -26,6 +26,7 @@ class ResumedState:
         chosen: the probes' numbers, where the same samples are to be explained again; ``None``: they are chosen anew.
         epoch: the last explained epoch, counted from 0, or ``None``.
         passed: validations since then that were not explained.
+        pace: with ``every_n_epochs="auto"``, one of how many validations is explained; ``None`` before it was known.
         step: the last step that counts.
         epochs: the epochs trained until then; NaN in a state of an earlier version.
         costs: of the last explanation.
@@ -44,6 +45,7 @@ class ResumedState:
     chosen: Numbered | None
     epoch: int | None
     passed: int
+    pace: int | None
     step: int
     epochs: float
     costs: dict[str, float]
@@ -78,6 +80,7 @@ class ResumedState:
             chosen=Numbered(state["numbers"]) if state.get("numbers") and same_choice else None,
             epoch=None if state["epoch"] is None else int(state["epoch"]),
             passed=int(state.get("passed", 0)),
+            pace=None if state.get("pace") is None else int(state["pace"]),
             step=int(state["step"]),
             epochs=float(state.get("epochs", math.nan)),
             costs={name: float(cost) for name, cost in state["costs"].items()},

@@ -6,10 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.training import trainer_facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lime_callback.following.callback_config import CallbackConfig
+
+SHARE = 0.1
+"""Of a run's time, what explanations take at most where the callback decides how often to explain."""
+_WARM = 2  # explanations, before what one takes is known: the first one also starts and compiles what others find ready
 
 
 @dataclass
@@ -17,7 +23,8 @@ class RunPace:
     """Decides when it is time to explain; in a run without validation, ends of training epochs stand for validations.
 
     The first validation is explained. Then each one is, or one of every ``every_n_validations``, or the first one
-    after ``every_n_epochs``.
+    after ``every_n_epochs``. With ``"auto"`` the second is explained, too; what that took decides once how many are
+    left out from then on, and the last one of the run is explained.
 
     Args:
         config: the user's arguments.
@@ -25,34 +32,78 @@ class RunPace:
     Attributes:
         epoch: the last explained epoch, counted from 0; ``None`` before the first.
         passed: validations that were not explained since the last one that was.
+        explained: how many were explained in this process since the run began or was resumed.
+        chosen: with ``"auto"``, one of how many validations is explained; ``None`` before it is known.
     """
 
     config: CallbackConfig
     epoch: int | None = None
     passed: int = 0
+    explained: int = 0
+    chosen: int | None = None
 
-    def is_due(self, epoch: int) -> bool:
-        """Return whether a validation in this epoch, counted from 0, is explained."""
-        every, validations = self.config.every_n_epochs, self.config.every_n_validations
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the callback decides how often to explain."""
+        return self.config.every_n_epochs == "auto" and self.config.every_n_validations is None
+
+    def is_due(self, trainer: Any) -> bool:
+        """Return whether the validation that runs, or has just ended, is explained."""
+        every, validations, epoch = self.config.every_n_epochs, self.config.every_n_validations, trainer.current_epoch
         if self.epoch is None:
             return True
-        if validations is not None:
-            return self.passed + 1 >= validations
+        if self.is_automatic:
+            return self.passed + 1 >= (self.chosen or 1) or trainer_facts.is_last_validation(trainer)
+        if validations is not None or every == "auto":
+            return self.passed + 1 >= (validations or 1)
         return every == 1 or epoch - self.epoch >= every
 
-    def take(self, epoch: int) -> bool:
+    def take(self, trainer: Any) -> bool:
         """Count a validation at its end, and return whether it is explained."""
-        due = self.is_due(epoch)
-        self.epoch, self.passed = (epoch, 0) if due else (self.epoch, self.passed + 1)
-        return due
+        if not self.is_due(trainer):
+            self.passed += 1
+            return False
+        self.epoch, self.passed = trainer_facts.epoch_number(trainer) - 1, 0
+        self.explained += 1
+        return True
+
+    def is_owed(self, trainer: Any) -> bool:
+        """At the training's end: whether its last validation was left out, since others were expected after it.
+
+        So it is after ``EarlyStopping``, which decides when the validation's explanation is over.
+        """
+        return self.is_automatic and self.passed > 0 and trainer.state.fn == "fit"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what the last explanation took decides how often there is one."""
+        return self.is_automatic and self.chosen is None and self.explained >= _WARM
+
+    def choose(self, share: float) -> str:
+        """Choose how many validations are left out, and return what is to be said of it; nothing where it is none.
+
+        Args:
+            share: what an explanation takes, as a multiple of the time from one validation to the next.
+        """
+        self.chosen = max(1, math.ceil(share * (1 - SHARE) / SHARE)) if share < math.inf else 1
+        if self.chosen == 1:
+            return ""
+        return (
+            f"an explanation takes {share:.2g} times as long as the training between two validations, so one "
+            f"validation in {self.chosen} is explained from now on, and the last one: that is {SHARE:.0%} of the run's "
+            "time. `every_n_epochs=1` explains each; fewer `probes`, `views` or `n_perturbations` explain more often."
+        )
 
     def text(self, trainer: Any) -> str:
         """Say when explanations are made; nothing outside of a training, where there is one."""
-        every, validations = self.config.every_n_epochs, self.config.every_n_validations or 1
         if trainer.state.fn != "fit":
             return ""
         loop = "epoch" if trainer.training else "validation"
-        often = f"{every} epochs" if every > 1 else f"{validations} {loop}s" if validations > 1 else loop
+        if self.is_automatic and (self.chosen or 2) > 1:
+            return f" at the end of every {loop}, or of fewer where they take more than {SHARE:.0%} of the run's time"
+        every, validations = self.config.every_n_epochs, self.config.every_n_validations or 1
+        several = isinstance(every, int) and every > 1
+        often = f"{every} epochs" if several else f"{validations} {loop}s" if validations > 1 else loop
         return f" at the end of every {often}"
 
     def impatient(self, trainer: Any) -> Iterator[str]:
@@ -69,10 +120,13 @@ class RunPace:
                 )
 
     def _validations_between(self, trainer: Any) -> int:
+        every = self.config.every_n_epochs
         if self.config.every_n_validations is not None:
             return self.config.every_n_validations
-        if self.config.every_n_epochs == 1:
+        if every == "auto":
+            return self.chosen or 1
+        if every == 1:
             return 1
         batches, interval = trainer.num_training_batches, getattr(trainer, "val_check_batch", math.inf)
         inside = batches // interval if 0 < interval <= batches < math.inf else 1
-        return int(max(1, self.config.every_n_epochs * inside // (trainer.check_val_every_n_epoch or 1)))
+        return int(max(1, every * inside // (trainer.check_val_every_n_epoch or 1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,14 +82,20 @@ def training_step(trainer: Any) -> int:
 def epoch_number(trainer: Any) -> int:
     """The epoch's number, counted from 1.
 
-    Lightning counts from 0, and outside of ``fit`` has counted the last epoch already.
+    Lightning counts from 0, and outside of ``fit``, and at its end, has counted the last epoch already.
     """
-    return int(trainer.current_epoch + (trainer.state.fn == "fit"))
+    return int(trainer.current_epoch + _runs(trainer))
+
+
+def _runs(trainer: Any) -> bool:
+    """Whether an epoch of the training has begun and not ended."""
+    progress = trainer.fit_loop.epoch_progress.current
+    return bool(trainer.state.fn == "fit" and progress.ready > progress.completed)
 
 
 def epochs_trained(trainer: Any) -> float:
     """How far the training has come, in epochs; with fractions where validation runs within an epoch."""
-    if trainer.state.fn != "fit":  # the epoch has ended, and the count of its batches is still there
+    if not _runs(trainer):  # the epoch has ended, and the count of its batches is still there
         return float(trainer.current_epoch)
     total = trainer.num_training_batches
     done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
@@ -97,18 +103,33 @@ def epochs_trained(trainer: Any) -> float:
     return float(trainer.current_epoch) + part
 
 
-def is_last_explained(trainer: Any, epoch: int, every_n_epochs: int) -> bool:
+def is_last_explained(trainer: Any, epoch: int, every_n_epochs: int | Literal["auto"]) -> bool:
     """Whether no epoch after this one will be explained, as far as the trainer knows.
 
     Args:
         trainer: the trainer.
         epoch: the explained epoch, counted from 1.
-        every_n_epochs: how many epochs lie between explained ones.
+        every_n_epochs: how many epochs lie between explained ones; with ``"auto"`` the last one is explained.
     """
     if trainer.state.fn != "fit" or trainer.should_stop:
         return True
     most = -1 if trainer.max_epochs is None else trainer.max_epochs
-    return bool(0 <= most < epoch + every_n_epochs)
+    return bool(0 <= most < epoch + (1 if every_n_epochs == "auto" else every_n_epochs))
+
+
+def is_last_validation(trainer: Any) -> bool:
+    """Whether no validation comes after the one that runs, or has just ended, as far as the trainer knows.
+
+    Without validation: whether no epoch comes after this one.
+    """
+    if trainer.state.fn != "fit" or trainer.should_stop or 0 <= trainer.max_steps <= trainer.global_step:
+        return True
+    most = -1 if trainer.max_epochs is None else trainer.max_epochs
+    if most < 0 or trainer.current_epoch + (trainer.check_val_every_n_epoch or 1) < most:
+        return False
+    done, batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready, trainer.num_training_batches
+    interval = getattr(trainer, "val_check_batch", None) or math.inf  # none without validation
+    return not (interval < math.inf and done + interval <= batches)
 
 
 def evaluated_batches(trainer: Any, counts: Sequence[float]) -> list[float]:

@@ -33,6 +33,7 @@ def plain(tmp_path_factory):
     return one.callback_metrics
 
 
+@pytest.mark.own_pace
 def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
     photos = Samples(shape=(3, 16, 16))
     with caplog.at_level(logging.INFO):
@@ -40,9 +41,10 @@ def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
     said, *_ = [record.message for record in caplog.records if "LimeCallback" in record.message]
     # Of each sample 256 perturbations, itself, all of it hidden, and four curves of four steps.
     assert said == (
-        "LimeCallback 'lime': explains 8 validation samples at the end of every validation: batch entry 0, [3, 16, 16] "
-        "as CHW (3 channels, 16 x 16 pixels), labels in entry 1 (class 0: 1, class 1: 4, class 2: 3); by 'spatial', "
-        "256 perturbations each (at most 2192 forward passes of one sample)."
+        "LimeCallback 'lime': explains 8 validation samples at the end of every validation, or of fewer where they "
+        "take more than 10% of the run's time: batch entry 0, [3, 16, 16] as CHW (3 channels, 16 x 16 pixels), labels "
+        "in entry 1 (class 0: 1, class 1: 4, class 2: 3); by 'spatial', 256 perturbations each (at most 2192 forward "
+        "passes of one sample)."
     )
     assert one.callback_metrics["lime/spatial/score"] > 0.1
     assert (tmp_path / "lime" / "history.csv").exists()
@@ -344,7 +346,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path):
     ("settings", "kind", "message"),
     [
         ({"probes": 0}, ValueError, "`probes` should be a whole number of at least 1. Found `probes = 0`"),
-        ({"every_n_epochs": 0}, ValueError, "`every_n_epochs` should be a whole number of at least 1"),
+        ({"every_n_epochs": 0}, ValueError, "`every_n_epochs` should be 'auto', or a whole number of at least 1"),
         ({"n_perturbations": 1}, ValueError, "`n_perturbations` should be a whole number of at least 2"),
         ({"max_batch_size": 0}, ValueError, "`max_batch_size` should be a whole number of at least 1"),
         ({"views": []}, ValueError, "`views` should hold at least one view"),

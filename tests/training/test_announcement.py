@@ -14,6 +14,7 @@ def announced(caplog):
 
 def callback(**settings):
     usual = {"views": Superpixels("grid", 4), "n_perturbations": 8, "pictures": False, "background": 0}
+    usual |= {"every_n_epochs": 1}
     return LimeCallback(**usual | settings)
 
 

@@ -1,6 +1,9 @@
 """Which validations are explained, and what monitors make of it."""
 
+from types import SimpleNamespace
+
 import pytest
+import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from toys import WAVELENGTHS, Classifier, fit, loader, trainer
 
@@ -14,15 +17,22 @@ def callback(**settings):
     return LimeCallback(Superbands(3), **usual | settings)
 
 
+def in_epoch(epoch):
+    """What a pace asks of a trainer within an epoch, counted from 0."""
+    progress = SimpleNamespace(current=SimpleNamespace(ready=epoch + 1, completed=epoch))
+    loop = SimpleNamespace(epoch_progress=progress)
+    return SimpleNamespace(current_epoch=epoch, fit_loop=loop, state=SimpleNamespace(fn="fit"))
+
+
 def explained(settings, epochs, per_epoch):
     """The validations that are explained, as epochs from 0 and numbers within them."""
     pace = RunPace(callback(**settings).config)
-    return [(epoch, i) for epoch in range(epochs) for i in range(per_epoch) if pace.take(epoch)]
+    return [(epoch, i) for epoch in range(epochs) for i in range(per_epoch) if pace.take(in_epoch(epoch))]
 
 
 def test_an_epoch_that_is_due_is_explained_once():
     assert explained({"every_n_epochs": 3}, 7, 4) == [(0, 0), (3, 0), (6, 0)]
-    assert explained({}, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert explained({"every_n_epochs": 1}, 2, 2) == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_validations_are_thinned():
@@ -59,3 +69,108 @@ def test_a_patience_that_repeated_values_use_up_is_warned_of(tmp_path, settings,
 def test_a_patience_that_suffices_is_not_warned_of(tmp_path):
     others = EarlyStopping("val_loss", patience=1), EarlyStopping("lime/spectral/score", patience=5, mode="max")
     trainer(tmp_path, *others, callback(every_n_epochs=5), epochs=1).fit(Classifier(), loader(), loader())
+
+
+@pytest.fixture
+def takes(monkeypatch):
+    """Sets what an explanation takes, as a multiple of the time between two validations."""
+
+    def one(share):
+        choose = RunPace.choose
+        monkeypatch.setattr(RunPace, "choose", lambda pace, measured: choose(pace, share))
+
+    return one
+
+
+def epochs_of(folder):
+    (path,) = folder.rglob("history.csv")
+    return sorted({row.epoch for row in read_history(path)})
+
+
+own_pace = pytest.mark.own_pace
+FAST = {"limit_train_batches": 1, "limit_val_batches": 1}
+
+
+@own_pace
+@pytest.mark.parametrize(("share", "explained"), [(0.4, [1, 2, 6, 10, 12]), (0.05, list(range(1, 13)))])
+def test_as_many_validations_are_left_out_as_keep_a_tenth_of_the_time(tmp_path, takes, caplog, share, explained):
+    takes(share)
+    fit(tmp_path, callback(), epochs=12, **FAST)
+    assert epochs_of(tmp_path) == explained
+    said = [text for text in caplog.messages if "explained from now on" in text]
+    assert len(said) == (share == 0.4)
+    assert all(
+        "one validation in 4 is explained" in text and "`every_n_epochs=1` explains each" in text for text in said
+    )
+
+
+@own_pace
+def test_the_choice_is_kept_over_a_resume(tmp_path, takes, caplog):
+    takes(0.4)
+    one, model = fit(tmp_path, callback(), epochs=4, **FAST)
+    assert epochs_of(tmp_path) == [1, 2, 4]
+    one.save_checkpoint(tmp_path / "last.ckpt")
+    caplog.clear()
+    takes(7.0)  # nothing is measured again
+    trainer(tmp_path, callback(), epochs=10, **FAST).fit(model, loader(), loader(), ckpt_path=tmp_path / "last.ckpt")
+    assert epochs_of(tmp_path) == [1, 2, 4, 8, 10]
+    assert not any("explained from now on" in text for text in caplog.messages)
+
+
+@own_pace
+def test_the_last_epoch_is_explained_though_early_stopping_decides_after_its_validation(tmp_path, takes):
+    class Worse(Classifier):
+        def validation_step(self, batch, index):
+            self.log("worse", float(self.current_epoch))
+
+    takes(0.4)
+    lime = callback()
+    one, _ = fit(tmp_path, lime, EarlyStopping("worse", patience=3), model=Worse, epochs=30, **FAST)
+    assert one.current_epoch == 4
+    assert epochs_of(tmp_path) == [1, 2, 4]
+    assert one.callback_metrics["lime/spectral/score"] == pytest.approx(
+        lime.explanation("spectral").score.mean().item()
+    )
+
+
+@own_pace
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"val_check_interval": 1, "limit_train_batches": 3, "epochs": 3}, [0, 1, 5, 8]),
+        ({"max_steps": 5, "limit_train_batches": 1, "epochs": -1}, [0, 1, 4]),
+        ({"check_val_every_n_epoch": 2, "limit_train_batches": 1, "epochs": 9}, [1, 3, 7]),
+        ({"limit_val_batches": 0, "limit_train_batches": 1, "epochs": 4}, [1, 2, 4]),
+    ],
+    ids=["inside an epoch", "steps", "every other epoch", "no validation"],
+)
+def test_the_runs_last_validation_is_explained(tmp_path, takes, settings, steps):
+    takes(0.4)
+    fit(tmp_path, callback(), **settings)
+    (path,) = tmp_path.rglob("history.csv")
+    assert sorted({row.step for row in read_history(path)}) == steps
+
+
+@own_pace
+def test_a_patience_that_the_choice_uses_up_is_warned_of(tmp_path, takes):
+    takes(0.4)
+    stopping = EarlyStopping("lime/spectral/score", patience=3, mode="max")
+    with pytest.warns(UserWarning, match="once in 4 validations, .* Pass `patience=12`"):
+        fit(tmp_path, callback(), stopping, epochs=3, **FAST)
+
+
+@own_pace
+def test_a_run_that_explains_by_itself_trains_the_same(tmp_path, takes):
+    takes(0.4)
+    _, explained = fit(tmp_path, callback(), epochs=5)
+    _, plain = fit(tmp_path, epochs=5)
+    assert all(torch.equal(a, b) for a, b in zip(explained.parameters(), plain.parameters(), strict=True))
+
+
+def test_only_numbers_and_auto_say_how_often(tmp_path):
+    with pytest.raises(TypeError, match=r"`every_n_epochs` should be 'auto', or a whole number of at least 1[.] Found"):
+        callback(every_n_epochs="often")
+    with pytest.raises(
+        ValueError, match=r"`every_n_epochs` should be 'auto', or a whole number of at least 1[.] Found"
+    ):
+        callback(every_n_epochs=0)

@@ -81,7 +81,11 @@ def profiled(case: Case, epochs: int, n: int) -> list[dict[str, float]]:
     vit = ViT(3, case.size, case.patch, layers=4)
     vit.head = nn.Linear(vit.head.in_features, outputs)
     lime = LimeCallback(
-        target="all" if case.targets > 1 else "predicted", n_perturbations=n, max_batch_size=16, on_error="raise"
+        target="all" if case.targets > 1 else "predicted",
+        n_perturbations=n,
+        max_batch_size=16,
+        every_n_epochs=1,
+        on_error="raise",
     )
     splits = Splits()
     with tempfile.TemporaryDirectory() as folder:

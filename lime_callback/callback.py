@@ -132,7 +132,8 @@ class LimeCallback(Hooks):
             for ``scale * input + offset``, with one number each or one for each channel; or a function of inputs
             ``[P, *dims]`` that returns the same shape. ``None`` shows inputs as the model gets them.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has, and at least 32
-            where these take no more than 64 MB. Where memory does not suffice, the callback tries half as many.
+            where these take no more than 64 MB; on an accelerator as many as make a row cheaper, found out before the
+            first explanation. Where memory does not suffice, the callback tries half as many.
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
             keep it, the callback uses the first half, quarter, ... of each design; ``perturbations`` says how many
             those are.

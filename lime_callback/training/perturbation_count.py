@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from lime_callback.following.time_budget import affordable
-from lime_callback.forwards.batched_forwards import Batches
-from lime_callback.forwards.no_trace_guard import guarded
-from lime_callback.outputs.targets import scaled_outputs
+from lime_callback.training.batch_growth import seconds_per_row
 
 if TYPE_CHECKING:
     from lime_callback.following.callback_config import CallbackConfig
@@ -87,27 +82,3 @@ class PerturbationCount:
                 "would make it cheaper.",
                 key="cost",
             )
-
-
-def seconds_per_row(context: ExplainContext, output: Any) -> float:
-    """What a perturbed input costs in a forward, measured: the slowest process counts.
-
-    Args:
-        context: how to explain, and the probes.
-        output: the outputs' scale.
-    """
-    model, batch_size, ranks = context.model, context.batch_size, context.ranks
-    inputs = model.probes.inputs
-    rows = torch.arange(batch_size, device=inputs.device) % len(inputs)
-    x, took = inputs[rows], 0.0
-    with guarded(model.module):
-        for _ in range(2):  # the first one warms up
-            with ranks.together():
-                batches = Batches(0, len(x), len(x), ranks)
-                while batches.left:
-                    with batches.next() as (start, stop):
-                        started = time.perf_counter()
-                        outputs = scaled_outputs(model(x[start:stop].clone(), rows[start:stop]), stop - start, output)
-                        float(outputs.sum())  # waits for the device
-                        took = (time.perf_counter() - started) / (stop - start)
-    return max(ranks.gather(took))

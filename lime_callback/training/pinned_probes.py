@@ -15,6 +15,7 @@ from lime_callback.probes.capture import Capture
 from lime_callback.probes.model_wrapper import ForwardCount, ModelWrapper
 from lime_callback.probes.probe_choices import Evenly
 from lime_callback.probes.step_watch import StepWatch
+from lime_callback.training.batch_growth import grown_batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ class PinnedProbes:
         self.capture: Capture | None = None
         self.ranks = ALONE
         self.forwards = ForwardCount()
-        self.batch_size = 1
+        self.batch_size, self._grown = 1, False
         self.recheck = False
         self._mark: Tensor | None = None  # the fingerprint of a few samples of the validation set
         self._marking: Capture | None = None
@@ -142,12 +143,20 @@ class PinnedProbes:
             with self.ranks.together():
                 self.config.sensor.read(probes)
         if self.probes is None:
+            self._grown = False
             self.batch_size = self.config.max_batch_size or max(largest, _usual_rows(probes))
         return probes
 
     def context(self, model: ModelWrapper) -> ExplainContext:
-        """How to explain by a model, and what."""
-        return ExplainContext(model, self.batch_size, self.ranks)
+        """How to explain by a model, and what; the first explanation finds out how many rows a forward should get."""
+        context = ExplainContext(model, self.batch_size, self.ranks)
+        if self.probes is None or self._grown:
+            return context
+        self._grown = True
+        if self.config.max_batch_size is None:
+            rows = len(self.probes) * self.config.settings.n_perturbations
+            self.batch_size = grown_batch(context, self.config.asked.output, rows)
+        return replace(context, batch_size=self.batch_size)
 
     def model(self, trainer: Any, module: Any, probes: Probes, background: Probes | None = None) -> ModelWrapper:
         """The model with probes on its device, and with the background."""

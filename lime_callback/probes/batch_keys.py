@@ -202,8 +202,8 @@ def _label_beside(batch: Any, step: Any, inputs: tuple[int, ...] | None) -> Any:
     """
     if has_names(batch):
         return usual_name(batch, _LABELS, texts=True)
-    found = {i: numbers(part) for i, part in entries(batch) if i != step}
-    able = [i for i, part in found.items() if part is not None]
-    able = [i for i in able if tuple(found[i].shape) != inputs] or able
+    values = [(i, numbers(part)) for i, part in entries(batch) if i != step]
+    shapes = {i: tuple(value.shape) for i, value in values if value is not None}
+    able = [i for i, shape in shapes.items() if shape != inputs] or list(shapes)
     after = [i for i in able if step is not None and i > step]
     return after[0] if after else able[-1] if able and step is not None else None

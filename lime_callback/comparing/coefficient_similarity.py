@@ -45,10 +45,12 @@ def rank_correlation(a: Tensor, b: Tensor, present: Tensor) -> Tensor:
 
 def _ranks(a: Tensor, present: Tensor) -> Tensor:
     """Centred ranks, 0 for absent features; equal values share their mean rank."""
-    among = present.unsqueeze(1).to(a.dtype)
-    above = ((a.unsqueeze(-1) > a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
-    below = ((a.unsqueeze(-1) < a.unsqueeze(-2)) * among.unsqueeze(-2)).sum(-1)
-    return (above - below) * among
+    among = present.unsqueeze(1).expand(a.shape)
+    ordered = a.masked_fill(~among, math.inf).sort(-1).values  # absent ones come last
+    a = a.contiguous()
+    below = torch.searchsorted(ordered, a)
+    above = among.sum(-1, keepdim=True) - torch.searchsorted(ordered, a, right=True)
+    return (below - above) * among.to(a.dtype)
 
 
 def top_overlap(a: Tensor, b: Tensor, present: Tensor, k: int) -> Tensor:

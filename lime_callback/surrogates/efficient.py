@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.surrogates.linear_models import Problem, Surrogate, centred_problem, least_squares
+from lime_callback.surrogates.linear_models import Problem, Surrogate, centred_problem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ class Efficient(Surrogate):
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`~lime_callback.surrogates.Surrogate`."""
-        return least_squares(problem, problem.weights.new_zeros(1, 1))
+        return problem.least_squares()
 
 
 def posed_problem(samples: Samples) -> Problem:
@@ -64,18 +64,15 @@ def _tied_problem(samples: Samples) -> Problem:
     whole = y[:, :1] - nothing
     size = z.sum(-1, keepdim=True) / count
     x, rest = root * (z - size * present), root * (y - nothing - size * whole)
-    gram = x.mT @ x
     # No row tells anything along the vector of ones, and nothing is asked there; this keeps the solution unique.
-    scale = gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
-    gram = gram + scale / count * present.mT @ present
+    scale = x.square().sum(1).mean(-1)[:, None, None]
     return Problem(
         x=x,
         y=rest,
         weights=samples.weights,
-        gram=gram,
-        cross=x.mT @ rest,
         direction=torch.zeros_like(samples.weights),
         z_mean=torch.zeros_like(present),
         y_mean=nothing,
         shift=present.mT / count @ whole,
+        silent=(scale / count).sqrt() * present,
     )

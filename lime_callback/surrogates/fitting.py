@@ -15,7 +15,7 @@ from lime_callback.checks import extension_points
 from lime_callback.sampling.designs import is_exhaustive
 from lime_callback.surrogates.averaged_rows import averaged
 from lime_callback.surrogates.efficient import posed_problem
-from lime_callback.surrogates.linear_models import centred_problem, least_squares, penalised_gram
+from lime_callback.surrogates.linear_models import centred_problem
 from lime_callback.surrogates.predictive_score import (
     least_freedom,
     score_of_left_out_rows,
@@ -60,8 +60,8 @@ def fit(surrogate: Surrogate, samples: Samples) -> Fit:
         samples = averaged(samples)
         problem = posed_problem(samples)
         beta = extension_points.coefficients(surrogate, surrogate.solve(problem), tuple(problem.cross.shape))
-        unshrunk = least_squares(problem, problem.weights.new_zeros(1, 1)) if surrogate.shrinks else beta
-        leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
+        unshrunk = problem.least_squares() if surrogate.shrinks else beta
+        leverage = Leverage(problem.x, problem.direction, problem.solution(), samples.group)
         adjusted = leverage.adjusted(problem.y - problem.x @ unshrunk)
         errors = leverage.standard_errors(adjusted)
         freedom, exhaustive = degrees_of_freedom(problem, samples)
@@ -111,8 +111,7 @@ def degrees_of_freedom(problem: Problem, samples: Samples) -> tuple[Tensor, Tens
     """
     present = samples.design.any(1).sum(1)
     spare = effective_groups(samples.weights, samples.group) - present - 1
-    rank = torch.linalg.matrix_rank(problem.gram, hermitian=True)
-    enough = (spare >= least_freedom(present)) & (rank >= present)
+    enough = (spare >= least_freedom(present)) & (problem.rank >= present)
     exhaustive = _is_exhaustive(samples)
     return torch.where(exhaustive, math.inf, torch.where(enough, spare, 0.0)), exhaustive
 
@@ -136,7 +135,7 @@ def coefficient_influences(coefficients: Tensor, samples: Samples) -> Tensor:
     samples = averaged(samples)
     problem = posed_problem(samples)
     residuals = problem.y - problem.x @ coefficients.to(problem.x.dtype).mT
-    leverage = Leverage(problem.x, problem.direction, penalised_gram(problem.gram), samples.group)
+    leverage = Leverage(problem.x, problem.direction, problem.solution(), samples.group)
     influences = leverage.influences(leverage.adjusted(residuals))
     return torch.where(_is_exhaustive(samples)[:, None, None, None], 0.0, influences)
 

@@ -3,13 +3,17 @@
 Letters: ``B`` problems, ``n`` rows, ``d`` features, ``T`` targets. A problem is centred, which removes the intercept,
 and its rows are multiplied by the root of their weight. If all problems share one design, tensors that depend on the
 design alone have size 1 in place of B. Everything is float64 (float32 on devices without it), also under autocast.
+
+With fewer rows than features, everything is computed from the kernel matrix ``x xᵀ``, n x n, instead of the Gram matrix
+``xᵀ x``, d x d: ``(xᵀx + c I)⁻¹ xᵀ = xᵀ (xxᵀ + c I)⁻¹``.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,18 +25,113 @@ if TYPE_CHECKING:
     from lime_callback.surrogates.fitted_rows import Samples
 
 
-class Problem(NamedTuple):
-    """Centred and weighted least-squares problems."""
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Centred and weighted least-squares problems.
 
-    x: Tensor  # [B or 1, n, d] rows minus their weighted mean, times the root of the weight
-    y: Tensor  # [B, n, T] outputs, likewise
-    weights: Tensor  # [B or 1, n]
-    gram: Tensor  # [B or 1, d, d]
-    cross: Tensor  # [B, d, T]
-    direction: Tensor  # [B or 1, n] the intercept's direction, of length 1
-    z_mean: Tensor  # [B or 1, 1, d]
-    y_mean: Tensor  # [B, 1, T]
-    shift: Tensor | None = None  # [B, d, T] what is added to the solved coefficients, see `surrogates.efficient`
+    Args:
+        x: rows minus their weighted mean, times the root of the weight, ``[B or 1, n, d]``.
+        y: outputs, likewise, ``[B, n, T]``.
+        weights: ``[B or 1, n]``.
+        direction: the intercept's direction, of length 1, ``[B or 1, n]``.
+        z_mean: ``[B or 1, 1, d]``.
+        y_mean: ``[B, 1, T]``.
+        shift: what is added to the solved coefficients, ``[B, d, T]``, see :mod:`lime_callback.surrogates.efficient`.
+        silent: a row of output 0 that keeps the solution unique, ``[B or 1, 1, d]``; ``None``: none is needed.
+    """
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor
+    direction: Tensor
+    z_mean: Tensor
+    y_mean: Tensor
+    shift: Tensor | None = None
+    silent: Tensor | None = None
+
+    @cached_property
+    def gram(self) -> Tensor:
+        """The Gram matrix ``xᵀx``, ``[B or 1, d, d]``: large where there are thousands of features."""
+        return self._rows.mT @ self._rows
+
+    @cached_property
+    def cross(self) -> Tensor:
+        """``xᵀy``, ``[B, d, T]``."""
+        return self.x.mT @ self.y
+
+    @property
+    def _rows(self) -> Tensor:
+        return self.x if self.silent is None else torch.cat([self.x, self.silent], 1)
+
+    @property
+    def _is_wide(self) -> bool:
+        _, n, d = self.x.shape
+        return n < d
+
+    def least_squares(self, penalty: Tensor | float = 0.0) -> Tensor:
+        """Coefficients ``[B, d, T]`` of least squares with ``penalty`` ``[B or 1, 1]`` times their squares."""
+        if not self._is_wide:
+            return torch.cholesky_solve(self.cross, self._factor(penalty))
+        inverse = self._inverse_kernel(penalty)[:, :, : self.y.shape[1]]  # a silent row's output is 0
+        coefficients: Tensor = self._rows.mT @ (inverse @ self.y)
+        return coefficients
+
+    def solution(self, penalty: Tensor | float = 0.0) -> Tensor:
+        """How each row's output enters each coefficient of :meth:`least_squares`, ``[B or 1, n, d]``."""
+        if not self._is_wide:
+            return torch.cholesky_solve(self.x.mT, self._factor(penalty)).mT
+        solution: Tensor = self._inverse_kernel(penalty)[:, : self.x.shape[1]] @ self._rows
+        return solution
+
+    @property
+    def rank(self) -> Tensor:
+        """The number of directions that the rows tell apart, ``[B or 1]``."""
+        rank: Tensor = (
+            self._told_apart.sum(-1) if self._is_wide else torch.linalg.matrix_rank(self.gram, hermitian=True)
+        )
+        return rank
+
+    def _factor(self, penalty: Tensor | float) -> Tensor:
+        """The Cholesky factor of the Gram matrix with a penalty on its diagonal."""
+        diagonal = self.gram.diagonal(dim1=-2, dim2=-1)
+        extra = penalty + _least_penalty(diagonal.mean(-1, keepdim=True))
+        # Without a check, for which the host would wait: a penalised matrix has an inverse.
+        factor: Tensor = torch.linalg.cholesky_ex(self.gram + torch.diag_embed(extra.expand_as(diagonal))).L
+        return factor
+
+    @cached_property
+    def _spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues ``[B or 1, n]`` and eigenvectors of the kernel matrix."""
+        values, vectors = torch.linalg.eigh(self._rows @ self._rows.mT)
+        return values, vectors
+
+    @property
+    def _told_apart(self) -> Tensor:
+        """Which eigenvalues are above rounding, by the bound for the Gram matrix's rank, ``[B or 1, n]``."""
+        values, _ = self._spectrum
+        rounding = self.x.shape[-1] * torch.finfo(values.dtype).eps
+        above: Tensor = values > rounding * values[:, -1:]
+        return above
+
+    def _inverse_kernel(self, penalty: Tensor | float) -> Tensor:
+        """The inverse of the kernel matrix with a penalty on its diagonal, ``[B or 1, n, n]``.
+
+        Where the rows tell nothing apart it is 0: features have no part in these directions but by rounding, which a
+        small penalty's inverse would enlarge.
+        """
+        values, vectors = self._spectrum
+        # The trace is the Gram matrix's, too.
+        extra = penalty + _least_penalty(values.sum(-1, keepdim=True) / self.x.shape[-1])
+        inverse = torch.where(self._told_apart, 1 / (values + extra), 0.0)
+        kernel: Tensor = (vectors * inverse.unsqueeze(-2)) @ vectors.mT
+        return kernel
+
+
+def _least_penalty(diagonal: Tensor) -> Tensor:
+    """A little on the Gram matrix's diagonal, of that mean, keeps it regular if a feature never varies."""
+    share = 1e-10 if diagonal.dtype == torch.float64 else 1e-6
+    least: Tensor = diagonal * share + float(torch.finfo(diagonal.dtype).tiny) ** 0.5
+    return least
 
 
 class Surrogate(ABC):
@@ -102,12 +201,11 @@ class Ridge(Surrogate):
 
     def solve(self, problem: Problem) -> Tensor:
         """See :class:`Surrogate`."""
-        return least_squares(problem, self._penalty(problem))
+        return problem.least_squares(self._penalty(problem))
 
     def kept(self, problem: Problem, beta: Tensor) -> Tensor:
         """See :meth:`Surrogate.kept`."""
-        factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, self._penalty(problem)))
-        return torch.cholesky_solve(problem.gram, factor).diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
+        return (problem.solution(self._penalty(problem)) * problem.x).sum(1).unsqueeze(-1)
 
     def _penalty(self, problem: Problem) -> Tensor:
         total = problem.weights.sum(-1, keepdim=True)
@@ -192,20 +290,6 @@ def _is_free_to_read(values: Tensor) -> bool:
 _NO_PENALTY = 1e-4
 
 
-def least_squares(problem: Problem, penalty: Tensor) -> Tensor:
-    """Least squares with ``penalty`` ``[B or 1, 1]`` on the Gram matrix's diagonal, ``[B, d, T]``."""
-    factor, _ = torch.linalg.cholesky_ex(penalised_gram(problem.gram, penalty))
-    return torch.cholesky_solve(problem.cross, factor)
-
-
-def penalised_gram(gram: Tensor, penalty: Tensor | float = 0.0) -> Tensor:
-    """Add ``penalty`` to the Gram matrix's diagonal, and a little that keeps it regular if a feature never varies."""
-    diagonal = gram.diagonal(dim1=-2, dim2=-1)
-    tiny = 1e-10 if gram.dtype == torch.float64 else 1e-6
-    extra = penalty + tiny * diagonal.mean(-1, keepdim=True) + torch.finfo(gram.dtype).tiny ** 0.5
-    return gram + torch.diag_embed(extra.expand_as(diagonal))
-
-
 def centred_problem(samples: Samples) -> Problem:
     """Centre and weight the rows of the samples."""
     z, y = samples.design.to(samples.weights.dtype), samples.outputs.to(samples.weights.dtype)
@@ -213,4 +297,4 @@ def centred_problem(samples: Samples) -> Problem:
     share = weights / weights.sum(1, keepdim=True)
     z_mean, y_mean = (share * z).sum(1, keepdim=True), (share * y).sum(1, keepdim=True)
     x, y = weights.sqrt() * (z - z_mean), weights.sqrt() * (y - y_mean)
-    return Problem(x, y, samples.weights, x.mT @ x, x.mT @ y, share.sqrt().squeeze(-1), z_mean, y_mean)
+    return Problem(x, y, samples.weights, share.sqrt().squeeze(-1), z_mean, y_mean)

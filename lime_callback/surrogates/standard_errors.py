@@ -9,8 +9,8 @@ This is written by hand: statsmodels has no CR2, tells no influences, and fits o
 
 Letters: ``B`` problems, ``n`` rows in ``G`` groups, ``d`` features, ``T`` targets. ``x`` [B, n, d] are rows minus their
 weighted mean, times the root of the weight; ``e`` [B, n, T] residuals, times the root of the weight; ``u`` [B, n] is
-the intercept's direction, of length 1; ``gram`` [B, d, d] is ``xᵀx`` plus the penalty. All but ``e`` may have size 1 in
-place of B if the problems share a design.
+the intercept's direction, of length 1; ``m`` [B, n, d] is ``x (xᵀx + penalty)⁻¹``: how each row's output enters each
+coefficient. All but ``e`` may have size 1 in place of B if the problems share a design.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Leverage:
     Args:
         x: weighted, centred rows ``[B, n, d]``.
         u: the intercept's direction ``[B, n]``.
-        gram: Gram matrix ``[B, d, d]``.
+        m: how each row's output enters each coefficient, ``[B, n, d]``.
         group: number of neighbouring rows that were drawn together.
 
     References:
@@ -35,12 +35,9 @@ class Leverage:
         noise is of one size.
     """
 
-    def __init__(self, x: Tensor, u: Tensor, gram: Tensor, group: int) -> None:
+    def __init__(self, x: Tensor, u: Tensor, m: Tensor, group: int) -> None:
         self.group, self.missing = group, -x.shape[1] % group
-        x, u = self._grouped(x, u.unsqueeze(-1))
-        # Without a check, for which the host would wait: a penalised matrix has an inverse.
-        factor, _ = torch.linalg.cholesky_ex(gram)
-        self.m = torch.cholesky_solve(x.flatten(1, 2).mT, factor).mT.reshape(len(gram), -1, group, x.shape[-1])
+        x, u, self.m = self._grouped(x, u.unsqueeze(-1), m)
         values, self.vectors = torch.linalg.eigh(self.m @ x.mT + u @ u.mT)
         # A row that alone decides a coefficient has leverage 1 and an unknown noise; the clamp keeps it finite.
         self.scale = (1 - values).clamp(min=1e-9).rsqrt().unsqueeze(-1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.checks.arguments import check_class_names_fit
 from lime_callback.comparing.drift import check_comparable
 from lime_callback.comparing.reference import check_fits, load_weights, weights_of
-from lime_callback.explaining.degenerate_fits import BrokenOutputsError
+from lime_callback.explaining.degenerate_fits import BrokenOutputsError, few_rows_advice
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.following import second_baseline
 from lime_callback.following.followed_view import FollowedView
@@ -94,6 +94,7 @@ class ViewLoop:
             with guarded(context.model.module):
                 with stage("features"), self.console.heard(f"view '{name}'"):
                     followed.pin(context)
+                self._advise(followed)
                 try:
                     result = followed.explain(context)
                 except BrokenOutputsError as error:
@@ -227,6 +228,13 @@ class ViewLoop:
         if not same:
             name = followed.view.name
             self.console.once(f"the features of view '{name}' are not those of the checkpoint: its drift begins anew.")
+
+    def _advise(self, followed: FollowedView) -> None:
+        """Say before the run that perturbations are few, by the sample that is tried."""
+        assert followed.features is not None, "the view is pinned"
+        name, n = followed.view.name, self.config.settings.n_perturbations
+        if advice := few_rows_advice(n, followed.features.most):
+            self.console.remark(f"view '{name}': {advice}.", key=f"{name}: few rows")
 
     def _say(self, followed: FollowedView, result: ExplainedBatch) -> None:
         """Say what is explained, and what is wrong with the fits."""

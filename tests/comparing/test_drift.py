@@ -177,6 +177,29 @@ def test_p_values_are_those_of_students_t():
     np.testing.assert_allclose(p_values(change, error, 10), expected)
 
 
+@pytest.mark.parametrize("d", [1, 7, 40])
+def test_rank_correlation_is_scipys_with_ties_and_absent_features(d):
+    rng = torch.Generator().manual_seed(0)
+    a, b = torch.randint(-3, 4, (2, 3, 2, d + 2), generator=rng).double()  # many ties
+    present = torch.ones(3, d + 2, dtype=torch.bool)
+    present[:, 1], present[0, 0] = False, False
+    a, b = (part.masked_fill(~present.unsqueeze(1), 0.0) for part in (a, b))
+    found = rank_correlation(a, b, present)
+    for one in range(3):
+        for t in range(2):
+            pair = [part[one, t][present[one]] for part in (a, b)]
+            spreads = [int(len(part.unique()) > 1) for part in pair]
+            expected = scipy.stats.spearmanr(*pair).statistic if all(spreads) else float(not any(spreads))
+            assert float(found[one, t]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_rank_correlation_of_many_features_compares_no_pairs():
+    a, b = torch.randn(2, 1, 1, 200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    present = torch.ones(1, 200_000, dtype=torch.bool)  # their pairs would take 40 GB
+    assert float(rank_correlation(a, a, present)) == pytest.approx(1, abs=1e-12)
+    assert abs(float(rank_correlation(a, b, present))) < 0.01
+
+
 def test_map_similarity():
     a, b = torch.randn(2, 3, 2, 16, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64).flatten(3)
     pixels = torch.arange(16 * 12).view(1, 16, 12)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import WAVELENGTHS, Classifier, Samples, fit
 
-from lime_callback import LimeCallback, Superbands, explain, is_explaining
+from lime_callback import LimeCallback, Superbands, Superpixels, explain, is_explaining
 from lime_callback.publishing.sinks.console import Console
 
 
@@ -47,6 +47,33 @@ def test_a_view_that_warns_is_explained_where_warnings_are_errors(tmp_path, capl
     fit(tmp_path, lime, epochs=1)
     assert lime.explanation("spectral").features.names[0] == "green"
     assert len(told(caplog, "view 'spectral': spectral: 'swir' is left out")) == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (36, "for 36 features, 36 perturbations are too few to tell them apart, and no intervals are stated"),
+        (71, "for 36 features, 71 perturbations are few, so that intervals are long"),
+        (72, None),
+    ],
+)
+def test_few_perturbations_are_told_before_the_training(tmp_path, caplog, n, said):
+    begun = []
+
+    class Noting(Classifier):
+        def on_train_epoch_start(self):
+            begun.append(len(told(caplog, "for 36 features")))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as of fits without intervals
+        caplog.set_level(logging.INFO)
+        fit(tmp_path, limes(views=Superpixels("grid", 36), n_perturbations=n), model=Noting, epochs=1)
+    records = told(caplog, "for 36 features")
+    assert begun == [0 if said is None else 1]
+    if said is not None:
+        assert said in records[0].getMessage()
+        assert "pass `n_perturbations=72` or more" in records[0].getMessage()
+        assert not told(caplog, "few for 36 features")  # which the fit says of its rows
 
 
 def test_a_message_shows_no_line_of_code():

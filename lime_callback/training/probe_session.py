@@ -138,7 +138,7 @@ class ProbeSession:
                 self._count.compare(seconds, started - self._lap)
             if self.pace.is_open and trainer.state.fn == "fit":
                 share = seconds / max(started - self._lap - self.report.seconds, 1e-9)
-                if text := self.pace.choose(max(ranks.gather(share))):
+                if text := self.pace.choose(max(ranks.gather(share)), trainer_facts.validations_left(trainer)):
                     self.console.info(text)
                     for impatient in self.pace.impatient(trainer):
                         self.console.once(impatient)

@@ -79,13 +79,17 @@ class RunPace:
         """Whether what the last explanation took decides how often there is one."""
         return self.is_automatic and self.chosen is None and self.explained >= _WARM
 
-    def choose(self, share: float) -> str:
+    def choose(self, share: float, left: int | None) -> str:
         """Choose how many validations are left out, and return what is to be said of it; nothing where it is none.
 
         Args:
             share: what an explanation takes, as a multiple of the time from one validation to the next.
+            left: how many validations are still to come, if that is known: the last of them is explained, too.
         """
-        self.chosen = max(1, math.ceil(share * (1 - SHARE) / SHARE)) if share < math.inf else 1
+        between = share * (1 - SHARE) / SHARE
+        self.chosen = max(1, math.ceil(between))
+        if left is not None and self.chosen > 1 and (affordable := int(left / between)):
+            self.chosen = max(self.chosen, math.ceil(left / affordable))
         if self.chosen == 1:
             return ""
         return (

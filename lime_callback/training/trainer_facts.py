@@ -132,6 +132,19 @@ def is_last_validation(trainer: Any) -> bool:
     return not (interval < math.inf and done + interval <= batches)
 
 
+def validations_left(trainer: Any) -> int | None:
+    """How many validations come after the one that runs, or has just ended, as far as that is known."""
+    most = -1 if trainer.max_epochs is None else trainer.max_epochs
+    if most < 0:
+        return None
+    every = trainer.check_val_every_n_epoch or 1
+    done, batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready, trainer.num_training_batches
+    interval = getattr(trainer, "val_check_batch", None) or math.inf  # none without validation
+    inside = batches // interval if interval <= batches < math.inf else 1
+    left = inside - done // interval if inside > 1 else 0
+    return int((most // every - epoch_number(trainer) // every) * inside + left)
+
+
 def evaluated_batches(trainer: Any, counts: Sequence[float]) -> list[float]:
     """How many batches each loader of a validation or test gives: ``counts``, unless loaders give batches together.
 

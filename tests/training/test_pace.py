@@ -1,15 +1,18 @@
 """Which validations are explained, and what monitors make of it."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from toys import WAVELENGTHS, Classifier, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands
 from lime_callback.publishing.sinks import read_history
+from lime_callback.training import run_pace
 from lime_callback.training.run_pace import RunPace
+from lime_callback.training.trainer_facts import validations_left
 
 
 def callback(**settings):
@@ -77,7 +80,7 @@ def takes(monkeypatch):
 
     def one(share):
         choose = RunPace.choose
-        monkeypatch.setattr(RunPace, "choose", lambda pace, measured: choose(pace, share))
+        monkeypatch.setattr(RunPace, "choose", lambda pace, measured, left: choose(pace, share, left))
 
     return one
 
@@ -92,7 +95,7 @@ FAST = {"limit_train_batches": 1, "limit_val_batches": 1}
 
 
 @own_pace
-@pytest.mark.parametrize(("share", "explained"), [(0.4, [1, 2, 6, 10, 12]), (0.05, list(range(1, 13)))])
+@pytest.mark.parametrize(("share", "explained"), [(0.4, [1, 2, 7, 12]), (0.05, list(range(1, 13)))])
 def test_as_many_validations_are_left_out_as_keep_a_tenth_of_the_time(tmp_path, takes, caplog, share, explained):
     takes(share)
     fit(tmp_path, callback(), epochs=12, **FAST)
@@ -100,7 +103,7 @@ def test_as_many_validations_are_left_out_as_keep_a_tenth_of_the_time(tmp_path, 
     said = [text for text in caplog.messages if "explained from now on" in text]
     assert len(said) == (share == 0.4)
     assert all(
-        "one validation in 4 is explained" in text and "`every_n_epochs=1` explains each" in text for text in said
+        "one validation in 5 is explained" in text and "`every_n_epochs=1` explains each" in text for text in said
     )
 
 
@@ -137,7 +140,7 @@ def test_the_last_epoch_is_explained_though_early_stopping_decides_after_its_val
 @pytest.mark.parametrize(
     ("settings", "steps"),
     [
-        ({"val_check_interval": 1, "limit_train_batches": 3, "epochs": 3}, [0, 1, 5, 8]),
+        ({"val_check_interval": 1, "limit_train_batches": 3, "epochs": 3}, [0, 1, 8]),
         ({"max_steps": 5, "limit_train_batches": 1, "epochs": -1}, [0, 1, 4]),
         ({"check_val_every_n_epoch": 2, "limit_train_batches": 1, "epochs": 9}, [1, 3, 7]),
         ({"limit_val_batches": 0, "limit_train_batches": 1, "epochs": 4}, [1, 2, 4]),
@@ -174,3 +177,42 @@ def test_only_numbers_and_auto_say_how_often(tmp_path):
         ValueError, match=r"`every_n_epochs` should be 'auto', or a whole number of at least 1[.] Found"
     ):
         callback(every_n_epochs=0)
+
+
+@pytest.mark.parametrize("left", [3, 10, 37, 100, None])
+@pytest.mark.parametrize("share", [0.01, 0.11, 0.2, 1.0, 5.0])
+def test_explanations_take_a_tenth_of_the_time_with_the_last_one_among_them(share, left, monkeypatch):
+    monkeypatch.setattr(run_pace, "SHARE", 0.1)
+    pace = RunPace(callback().config)
+    pace.choose(share, left)
+    validations = left or 10_000
+    explained = math.ceil(validations / pace.chosen) if left else validations // pace.chosen
+    if explained > 1:
+        assert explained * share <= 0.1 * (validations + explained * share) + 1e-9
+    assert pace.chosen == 1 or (pace.chosen - 1) * 0.1 < share or left is not None
+
+
+@own_pace
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"epochs": 6}, [5, 4]),
+        ({"epochs": 7, "check_val_every_n_epoch": 2}, [2, 1]),
+        ({"epochs": 2, "val_check_interval": 1, "limit_train_batches": 3}, [5, 4]),
+        ({"epochs": 4, "limit_val_batches": 0}, [3, 2]),
+        ({"epochs": -1, "max_steps": 6}, [None, None]),
+    ],
+)
+def test_what_is_left_of_a_run_is_counted(tmp_path, settings, left):
+    counted = []
+
+    class Counts(Callback):
+        def on_validation_end(self, trainer, module):
+            counted.append(validations_left(trainer))
+
+        def on_train_epoch_end(self, trainer, module):
+            if settings.get("limit_val_batches") == 0:
+                counted.append(validations_left(trainer))
+
+    fit(tmp_path, Counts(), **{"limit_train_batches": 2, "num_sanity_val_steps": 0} | settings)
+    assert counted[:2] == left

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.checks.numbers import check_count
+from lime_callback.views.large_pictures import reduced, reduction, refined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,8 @@ def segment(
     """Segments of a picture by one of ``METHODS``.
 
     Where the method finds a single segment, as on an even picture or a line of pixels, the picture is cut into a grid.
+    A picture of more than 512 x 512 pixels is segmented as a smaller one, unless there are options, see
+    :mod:`lime_callback.views.large_pictures`.
 
     Args:
         method: its name.
@@ -66,6 +69,11 @@ def segment(
     height, width, _ = picture.shape
     count = int(valid.sum())
     few = n_segments or N_SEGMENTS
+    # Options are in pixels of the picture as it is.
+    side = reduction(height, width, few) if options is None else 1
+    if side > 1:
+        small, inside = reduced(picture, valid, side)
+        return _compact(refined(segment(method, small, inside, n_segments), picture, valid, side))
     most = count if n_segments is None and options is not None and method != "slic" else few
     labels: Labels = np.full((height, width), -1, dtype=np.int64)
     if count and min(height, width) > 1:

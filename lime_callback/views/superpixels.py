@@ -36,7 +36,8 @@ class Superpixels(View):
 
     The methods of scikit-image follow what is in the picture, each input for itself. An input of more than three
     channels is segmented on its RGB composite where its wavelengths cover 490 to 665 nm, else on its first three
-    principal components. An even picture, or a line of pixels, is cut into a grid.
+    principal components. An even picture, or a line of pixels, is cut into a grid. Of more than 512 x 512 pixels a
+    reduced picture is segmented, and its borders are drawn anew at full resolution, but with ``exact`` or ``options``.
 
     A mask has the axes of one input without the channels, in the order of the layout: ``[H, W]``, shared by all inputs,
     or ``[B, H, W]``; ``[W, H]`` where the layout is ``"CWH"``. It may come as a tensor or array, under the key of a
@@ -58,8 +59,9 @@ class Superpixels(View):
         name: of the view, in metrics and pictures.
         exact: whether the segments are exactly those that scikit-image's function makes of the inputs as they are, with
             all their channels, by ``n_segments`` (of ``"slic"`` alone) and ``options``, and by its own defaults where
-            these are left out. Otherwise planes are stretched to their percentiles before, small segments are merged
-            where there are more than ``n_segments``, and an even picture is cut into a grid.
+            these are left out. Otherwise planes are stretched to their percentiles before, large pictures are
+            reduced, small segments are merged where there are more than ``n_segments``, and an even picture is cut into
+            a grid.
         classes: whether a mask for each input has the same numbers for the same things, as a land-cover map has and
             a segmentation of each input has not. Means over inputs can be taken then, by feature.
 

@@ -6,7 +6,8 @@
 The unit is plain forward passes: the model runs on as many rows, in the same batches, and nothing else is done. The
 benchmark explains an input of small vision transformers with random weights by superbands (20, or the 3 channels) and
 by superpixels, which are the patches that the model embeds. "direct" (`stem="off"`) writes every perturbed input.
-"folded" (`stem="auto"`) replaces the first layer by precomputed images of the features. Other packages explain the same
+"folded" (`stem="auto"`) replaces the first layer by precomputed images of the features. "absent" (`baseline="absent"`)
+leaves the tokens of hidden patches out. Other packages explain the same
 features with as many perturbations in the same batches. This package and lime explain four outputs at once. Captum and
 meteors explain an output at a time, so that four outputs cost four calls, of which one is timed. Other packages are not
 timed on the deepest model, and not if they are not installed.
@@ -23,8 +24,8 @@ from timing import Quartiles, parser, ratio, rounds, told
 if TYPE_CHECKING:
     from torch import Tensor
 
-METHODS = ("direct", "folded", "captum, 1 target", "captum, 4 targets", "lime, 4 targets", "meteors, 1 target",
-           "meteors, 4 targets")  # fmt: skip
+METHODS = ("direct", "folded", "absent", "captum, 1 target", "captum, 4 targets", "lime, 4 targets",
+           "meteors, 1 target", "meteors, 4 targets")  # fmt: skip
 
 ROWS = (
     Row(200, 32, 4, 4, True),
@@ -103,16 +104,17 @@ def far(values: Tensor, other: Tensor) -> float:
 
 
 def times_ours(quartiles: Quartiles, ratios: dict[str, Quartiles]) -> str:
-    """Return as a text how many times as long as the faster of this package's paths."""
-    return f"   {quartiles[1] / min(ratios['direct'][1], ratios['folded'][1]):6.1f} times ours"
+    """Return as a text how many times as long as the faster of this package's paths, and as its path without tokens."""
+    text = f"   {quartiles[1] / min(ratios['direct'][1], ratios['folded'][1]):6.1f} times ours"
+    return text + (f", {quartiles[1] / ratios['absent'][1]:.1f} times absent" if "absent" in ratios else "")
 
 
 def draw(measured: dict[str, dict[str, Quartiles]], path: str, about: str) -> None:
     """Draw bars of the medians with their quartiles, in a colour for each method."""
     from matplotlib.figure import Figure
 
-    colours = dict(zip(METHODS, ("#4477aa", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#66ccee", "#bbbbbb"),
-                       strict=True))  # fmt: skip
+    shades = ("#4477aa", "#228833", "#882255", "#ccbb44", "#ee6677", "#aa3377", "#66ccee", "#bbbbbb")
+    colours = dict(zip(METHODS, shades, strict=True))
     bars = sum(len(ratios) + 1 for ratios in measured.values())
     figure = Figure(figsize=(9, 1.2 + 0.27 * bars), layout="constrained")
     axes = figure.subplots()

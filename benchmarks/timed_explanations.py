@@ -102,6 +102,8 @@ def methods(task: Task, row: Row, view: str, missing: list[str]) -> dict[str, Ca
         "direct": partial(ours, task, "off"),
         "folded": partial(ours, task, "auto"),
     }
+    if "patches" in view:
+        calls["absent"] = partial(ours, task, baseline="absent")
     if not row.others:
         return calls
     if row.channels == 3 and "patches" in view and "lime" not in missing:
@@ -121,9 +123,18 @@ def plain(task: Task) -> None:
         task.model(rows[: task.n - start])
 
 
-def ours(task: Task, stem: str) -> Explanation:
+def ours(task: Task, stem: str = "auto", baseline: str = "mean") -> Explanation:
     """Explain four outputs with this package."""
-    return explain(task.model, task.x, task.features, TARGETS, n_perturbations=task.n, batch_size=task.batch, stem=stem)
+    return explain(
+        task.model,
+        task.x,
+        task.features,
+        TARGETS,
+        n_perturbations=task.n,
+        baseline=baseline,
+        batch_size=task.batch,
+        stem=stem,
+    )
 
 
 def by_captum(task: Task) -> Callable[[], object]:

@@ -9,7 +9,8 @@ Letters: ``B`` inputs, ``K`` outputs, ``T`` targets, ``n`` perturbations, ``d`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,12 +29,19 @@ from lime_callback.explaining.deletion_insertion import area_beyond_chance, curv
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.explanation_from_fit import attributes_of_fit
 from lime_callback.explaining.input_checks import fingerprint
-from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
-from lime_callback.forwards.folded_stem import StemFinder, fold_stem
+from lime_callback.forwards.batched_forwards import (
+    all_hidden_outputs,
+    outputs_like,
+    perturbed_outputs,
+    unperturbed_outputs,
+)
+from lime_callback.forwards.folded_stem import FoldedStem, StemFinder, fold_stem
 from lime_callback.forwards.perturbed_inputs import PerturbedInputs
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
-from lime_callback.outputs.targets import Target, scaled_outputs, select_targets
+from lime_callback.forwards.tokens.absent_rows import AbsentRows, absent_rows
+from lime_callback.outputs.targets import Target, select_targets
+from lime_callback.sampling.absent import Absent
 from lime_callback.sampling.designs import draw_designs, used_rows
 from lime_callback.sampling.hidden_values import hidden_in_rows, row_weights
 from lime_callback.surrogates.averaged_rows import RowCounts, repeated_rows, rows_to_ask
@@ -62,6 +70,7 @@ class ExplainedBatch(NamedTuple):
         unfolded: why the model's stem could not be folded, where that was asked for.
         faithfulness: how much sooner the first output falls and rises than by chance, ``[B]``, see
             :mod:`lime_callback.explaining.deletion_insertion`; ``None`` where it was not asked for.
+        remarks: what there is to say of how features were hidden.
         forwards: how many times the model was asked about each input: its perturbations, of which a design may have
             fewer than were asked for, itself, itself with everything hidden, and the curves of the faithfulness.
     """
@@ -75,6 +84,7 @@ class ExplainedBatch(NamedTuple):
     unfolded: str = ""
     faithfulness: Tensor | None = None
     forwards: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +107,15 @@ class Perturbations:
         perturber: makes the perturbed inputs.
         group: rows that were drawn together stand together, this many at a time.
         period: after so many rows the design begins again.
+        unknown: rows to which the model has no answer, bool ``[B, n]``; ``None`` if it has one to all.
+        remark: what there is to say of these.
     """
 
     perturber: PerturbedInputs
     group: int
     period: int
+    unknown: Tensor | None = None
+    remark: str = ""
 
 
 def explain_batch(
@@ -148,7 +162,7 @@ def explain_batch(
     settings = settings.for_inputs(features.layout, inputs.shape)
     batch = _Batch(inputs, features, settings, seeds, used, background)
     # With sharded weights each process would have to decide alike.
-    foldable = module is not None and settings.stem != "off" and not ranks.lockstep
+    foldable = module is not None and settings.folds and not ranks.lockstep
     finder = StemFinder(module if foldable else None)
     with torch.no_grad():
         with stage("forwards"):
@@ -159,26 +173,36 @@ def explain_batch(
                 whole, pinned = asked.outputs, asked.pinned
             with ranks.together():
                 targets = select_targets(target, whole)
-            with ranks.together():
                 rows = perturbations(batch)
-            hidden = _outputs_with_all_hidden(forward, rows.perturber, settings, batch_size, ranks, pinned)
-            evaluate = partial(_evaluate, forward, settings, whole, pinned)
-            stem, unfolded = None, ""
+            evaluate = partial(outputs_like, whole, forward, settings.output, pinned)
+            run: PerturbedInputs | FoldedStem | AbsentRows = rows.perturber
+            unfolded, remarks = "", tuple[str, ...]()
+            if isinstance(settings.baseline, Absent):
+                with ranks.together():
+                    run, remarks = absent_rows(
+                        module, evaluate, rows.perturber, batch_size, whole, ranks, ends=settings.surrogate.efficient
+                    )
+                rows = replace(rows, unknown=run.unknown, remark=run.left_out)
+                hidden = _outputs_with_all_absent(evaluate, run, whole, batch_size, ranks)
+            else:
+                hidden = all_hidden_outputs(forward, rows.perturber, settings.output, batch_size, ranks, pinned)
             if foldable:
                 with ranks.together():
                     stem, unfolded = fold_stem(finder, evaluate, rows.perturber, batch_size, whole[:1])
-            outputs, sufficed = perturbed_outputs(evaluate, stem or rows.perturber, targets, batch_size, ranks)
+                run = stem or run
+            outputs, sufficed = perturbed_outputs(evaluate, run, targets, batch_size, ranks)
         with stage("fit"), ranks.together():
             explained = _conclude(batch, rows, targets, whole, hidden, outputs, leaves_out)
             reasons = degenerate_because(explained.degenerate, asked, targets, settings.output)
-        explained = explained._replace(degenerate=reasons, pinned=pinned, batch_size=sufficed, unfolded=unfolded)
+        explained = explained._replace(
+            degenerate=reasons, pinned=pinned, batch_size=sufficed, unfolded=unfolded, remarks=remarks
+        )
         if checked and (steps := steps_for(rows.perturber.per_input)):
             with ranks.together():
-                curves = rows.perturber.other(curve_rows(explained.explanation, steps, seeds))
+                perturber = rows.perturber.other(curve_rows(explained.explanation, steps, seeds))
+                curves = perturber if isinstance(run, PerturbedInputs) else run.other(perturber)
             with stage("forwards"), progress_unheard():
-                along, _ = perturbed_outputs(
-                    evaluate, curves if stem is None else stem.other(curves), targets[:, :1], sufficed, ranks
-                )
+                along, _ = perturbed_outputs(evaluate, curves, targets[:, :1], sufficed, ranks)
             spread = outputs.view(len(inputs), -1, outputs.shape[1])[..., 0].std(1)
             area = area_beyond_chance(along.view(len(inputs), -1), spread)
             asked_more = along.numel() // len(inputs)
@@ -208,39 +232,16 @@ def _asked(settings: Strategies, baseline: Baseline, features: Features) -> RowC
     return rows_to_ask(settings.design, settings.kernel, n, features.most, baseline.grounds)
 
 
-def _outputs_with_all_hidden(
-    forward: RowForward,
-    perturber: PerturbedInputs,
-    settings: Strategies,
-    batch_size: int,
-    ranks: Ranks,
-    pinned: Tensor | None,
+def _outputs_with_all_absent(
+    forward: RowForward, rows: AbsentRows, whole: Tensor, batch_size: int, ranks: Ranks
 ) -> Tensor:
-    """The outputs with every feature hidden, as the mean over the samples that hide them, ``[B, K]``."""
-    outputs = []
-    for k in range(perturber.grounds):
-        with ranks.together():
-            emptied = perturber.nothing(k)
-        with ranks.together():
-            outputs.append(unperturbed_outputs(forward, emptied, settings.output, batch_size, ranks, pinned).outputs)
-    return torch.stack(outputs).mean(0)
-
-
-def _evaluate(
-    forward: RowForward, settings: Strategies, whole: Tensor, pinned: Tensor | None, x: Tensor, rows: Tensor
-) -> Tensor:
-    """The model's outputs ``[m, K]`` for rows ``x`` [m, *dims] that were made of the inputs of these numbers.
-
-    Raises:
-        ValueError: if there are not as many as for the unperturbed inputs, or they are of another dtype.
-    """
-    outputs = scaled_outputs(forward(x, rows), len(x), settings.output, None if pinned is None else pinned[rows])
-    if outputs.shape[1] != whole.shape[1] or outputs.dtype != whole.dtype:
-        raise ValueError(
-            f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
-            f"input, {whole.dtype}, and then {outputs.shape[1]}, {outputs.dtype}."
-        )
-    return outputs
+    """The outputs with every feature hidden, ``[B, K]``; NaN where no token is left then."""
+    with ranks.together():
+        nothing = rows.nothing()
+    every = torch.arange(whole.shape[1], device=whole.device).expand(whole.shape)
+    with progress_unheard():
+        outputs, _ = perturbed_outputs(forward, nothing, every, batch_size, ranks)
+    return torch.where(nothing.unknown, math.nan, outputs)
 
 
 def _conclude(
@@ -264,6 +265,7 @@ def _conclude(
         leaves_out: see :func:`explain_batch`.
     """
     perturber, features, prediction = rows.perturber, batch.features, whole.gather(1, targets)
+    design, baseline, *others = batch.settings.texts
     given = weighted_samples(batch.settings, rows, outputs)
     samples, said = without_broken(given, prediction) if leaves_out else (given, prediction)
     fitted = fit_checked(batch.settings, samples, said)
@@ -280,7 +282,7 @@ def _conclude(
         n_perturbations=perturber.per_input,
         shape=tuple(batch.inputs.shape[1:]),
         samples=samples,
-        strategies=batch.settings.texts,
+        strategies=(design, ", ".join(filter(None, (baseline, rows.remark))), *others),
     )
     return ExplainedBatch(explanation, whole, degenerate, weak, 0, forwards=perturber.per_input + 1 + perturber.grounds)
 
@@ -291,6 +293,8 @@ def weighted_samples(settings: Strategies, rows: Perturbations, outputs: Tensor)
     design, n = perturber.design, perturber.per_input
     weights = row_weights(settings.kernel, perturber.inputs, perturber.hidden, perturber.features, design)
     outputs = outputs.view(len(perturber.inputs), n, -1)
+    if rows.unknown is not None:
+        weights = torch.where(rows.unknown, 0.0, weights)
     some = perturber.grounds > 1 and n < period * perturber.grounds  # not all samples for each row
     again = period if period < n else None
     return Samples(design, weights, outputs, rows.group, some, again, settings.surrogate.efficient)

@@ -22,9 +22,11 @@ from lime_callback.explaining.input_checks import check_background, check_inputs
 from lime_callback.explaining.strategies import Strategies, StrategyArguments
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.forwards.profiler_sections import progress_heard
+from lime_callback.forwards.tokens.patch_grid import patches_of
 from lime_callback.outputs.contrast import Contrast
 from lime_callback.outputs.output_entries import output_tensor
 from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.sampling.absent import Absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lime_callback.sampling.designs import Design
     from lime_callback.sampling.locality_kernels import Kernel
     from lime_callback.views.features import Features
+    from lime_callback.views.layout import Layout
 
     Forward = Callable[[Tensor], Any]
 
@@ -90,7 +93,8 @@ def explain(
         baseline: what hidden elements become: ``"mean"`` of the input by channel (if ``None`` and there is no
             background), ``"zero"``, ``"segment_mean"``, ``"blur"``, a number, a tensor, a function of the inputs, or a
             :class:`~lime_callback.sampling.Baseline`; with a background also ``"data"`` (if ``None``) or
-            ``"background"``.
+            ``"background"``. ``"absent"`` leaves the tokens of hidden patches out of a vision transformer, see
+            :class:`~lime_callback.sampling.Absent`.
         kernel: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"``, or a :class:`~lime_callback.sampling.Kernel`.
         surrogate: ``"ridge"`` (if ``None``), ``"lasso"``, a scikit-learn linear regressor, or a
             :class:`~lime_callback.surrogates.Surrogate`.
@@ -150,6 +154,8 @@ def explain(
         warnings.warn(text, UserWarning, stacklevel=2)
     if explained.unfolded:
         _log.info("It took longer than it could, since %s. The explanation is the same.", explained.unfolded)
+    for remark in explained.remarks:
+        _log.info("Of the patches, %s.", remark)
     for text in _problems("degenerate", explained.degenerate):
         warnings.warn(text, UserWarning, stacklevel=2)
     return explained.explanation
@@ -249,6 +255,15 @@ class ExplainArguments:
             return returned
         return output_tensor(returned, self.output_key, len(x))
 
+    def patches(self, inputs: Tensor, layout: Layout) -> Tensor:
+        """The patches that the model sees as tokens, see :func:`~lime_callback.forwards.model_patches`.
+
+        Raises:
+            AbsentError: if there are none.
+        """
+        with self.no_trace():
+            return patches_of(self.module, self.row_forward, inputs[:1], layout)
+
     def explain(
         self, inputs: Tensor, features: Features, target: Target, seeds: Sequence[int], pinned: Tensor | None = None
     ) -> ExplainedBatch:
@@ -263,6 +278,7 @@ class ExplainArguments:
         """
         if pinned is None and isinstance(self.settings.output, Reducer):
             pinned = self.settings.output.given(None)
+        absent = isinstance(self.settings.baseline, Absent)  # whose blocks a method's module has, too
         return explain_batch(
             self.row_forward,
             inputs,
@@ -271,7 +287,7 @@ class ExplainArguments:
             settings=self.settings,
             batch_size=self.batch_size,
             seeds=seeds,
-            module=self.forward if isinstance(self.forward, nn.Module) else None,
+            module=self.module if absent or isinstance(self.forward, nn.Module) else None,
             pinned=pinned,
             background=self.background,
         )

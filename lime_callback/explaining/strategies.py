@@ -12,6 +12,7 @@ from lime_callback.checks.strategy_names import resolve_strategy
 from lime_callback.explaining.package_presets import PRESETS, Like
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import Output, check_output
+from lime_callback.sampling.absent import Absent
 from lime_callback.sampling.baselines import Baseline, resolve_baseline
 from lime_callback.sampling.designs import DESIGNS, Design
 from lime_callback.sampling.locality_kernels import KERNELS, Kernel
@@ -97,6 +98,11 @@ class Strategies:
             return self
         pixels = tuple(size for axis, size in zip(layout.axes, shape[1:], strict=True) if axis in "DHW")
         return replace(self, output=self.output.for_pixels(pixels))
+
+    @property
+    def folds(self) -> bool:
+        """Whether the model's stem may be folded; where tokens are left out, it runs once an input anyway."""
+        return self.stem != "off" and not isinstance(self.baseline, Absent)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lime_callback.forwards.processes import ALONE, Ranks
+from lime_callback.forwards.tokens.patch_grid import patches_of
+from lime_callback.forwards.tokens.token_blocks import AbsentError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from lime_callback.probes.model_wrapper import ModelWrapper
+    from lime_callback.views.layout import Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,3 +29,17 @@ class ExplainContext:
     model: ModelWrapper
     batch_size: int
     ranks: Ranks = ALONE
+
+    def patches(self, layout: Layout) -> Tensor:
+        """The patches that the model sees as tokens, see :func:`~lime_callback.forwards.model_patches`.
+
+        Args:
+            layout: the axes of one probe.
+
+        Raises:
+            AbsentError: if it has no such tokens, or its weights are sharded.
+        """
+        if self.ranks.lockstep:
+            raise AbsentError("the model's weights are sharded over processes")
+        model = self.model
+        return patches_of(model.module, model, model.probes.inputs[:1], layout)

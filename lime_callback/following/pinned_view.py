@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from lime_callback.explaining.explain_batch import ExplainedBatch, explain_batch
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
+from lime_callback.forwards.tokens.token_blocks import AbsentError
+from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.output_kinds import (
     Kind,
     Scale,
@@ -19,6 +22,7 @@ from lime_callback.outputs.output_kinds import (
 )
 from lime_callback.outputs.probabilities_and_losses import check_class_labels
 from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
 from lime_callback.views.watch_borders import cut_at_watches
@@ -51,6 +55,8 @@ class PinnedView:
         asked: one sentence that says what is explained; empty where that was said before.
         truth: the probes' labels, on the CPU, or ``None``.
         whole: the features as the view cuts them; ``features`` are cut at the watches' borders besides.
+        hides: why hidden elements get values where the user asked for none, see
+            :class:`~lime_callback.sampling.Absent`; empty where they do not.
         watched: for each watch that this view can follow, where its set lies among the features.
     """
 
@@ -66,6 +72,7 @@ class PinnedView:
     truth: Tensor | None = None
     whole: Features | None = None
     watched: dict[str, WatchOverlap] = field(default_factory=dict)
+    hides: str = ""
 
     def pin(self, context: ExplainContext) -> None:
         """Cut the probes into features, and choose the targets: both stay for the run. All processes do so together.
@@ -79,7 +86,7 @@ class PinnedView:
         # The cut may fail in one process alone. It ends before the forwards begin, in which processes may wait for each
         # other.
         with ranks.together():
-            whole, features, watched = self._cut(probes)
+            whole, features, watched = self._cut(context)
         self.whole, self.watched, self.truth = whole, watched, probes.truth()
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
             output = config.asked.for_inputs(config.layout, probes.inputs.shape).output
@@ -93,16 +100,22 @@ class PinnedView:
                 self._choose(outputs, pinned, probes)
         self.features = features
 
-    def _cut(self, probes: Probes) -> tuple[Features, Features, dict[str, WatchOverlap]]:
+    def _cut(self, context: ExplainContext) -> tuple[Features, Features, dict[str, WatchOverlap]]:
         """The features as the view cuts them, those that are cut at the watches' borders besides, and the watches."""
-        inputs, config, layout = probes.inputs, self.config, self.config.layout
+        probes, config, layout = context.model.probes, self.config, self.config.layout
+        inputs = probes.inputs
         layout.check(tuple(inputs.shape), "the validation batch")
         if config.wavelengths is None:
             layout.check_plausible(tuple(inputs.shape))
         check_inputs(inputs)
         batch = probes.batch
         whole = self.view.features(
-            inputs, layout=layout, wavelengths=config.wavelengths, batch=batch, parts=probes.parts
+            inputs,
+            layout=layout,
+            wavelengths=config.wavelengths,
+            batch=batch,
+            parts=probes.parts,
+            patches=partial(context.patches, layout),
         ).to("cpu")
         whole.check(tuple(inputs.shape))
         own = getattr(self.view, "wavelengths", None)
@@ -138,9 +151,13 @@ class PinnedView:
     def settings(self) -> Strategies:
         """How this view is explained: on the outputs' scale that was chosen where the user left it open."""
         chosen = self.config.settings
+        if self.hides:
+            chosen = replace(chosen, baseline=DefaultBaseline())
         if not self.config.auto_output or self.scale is None:
             return chosen
-        return self.config.asked if self.scale == "ClassRegion()" else replace(chosen, output=self.scale)
+        return (
+            replace(chosen, output=ByShape()) if self.scale == "ClassRegion()" else replace(chosen, output=self.scale)
+        )
 
     def explain(self, context: ExplainContext, used: int | None = None, *, checked: bool = False) -> ExplainedBatch:
         """Explain the probes, by the same perturbations each time; the explanation is on the CPU.
@@ -153,23 +170,24 @@ class PinnedView:
         """
         assert self.features is not None, "pin comes first"
         model, inputs = context.model, context.model.probes.inputs
-        result = explain_batch(
-            model,
-            inputs,
-            self.features.to(inputs.device),
-            self.targets,
-            settings=self.settings,
-            batch_size=context.batch_size,
-            seeds=[seed_for(self.config.seed, probe, self.view.name) for probe in range(len(inputs))],
-            used=used,
-            ranks=context.ranks,
-            module=model.module,
-            pinned=None if self.pinned is None else self.pinned.to(inputs.device),
-            pins_more=checked,  # an explanation by other weights is not the run's own
-            background=model.background,
-            checked=checked,
-            leaves_out=True,
-        )
+        arguments: dict[str, Any] = {
+            "batch_size": context.batch_size,
+            "seeds": [seed_for(self.config.seed, probe, self.view.name) for probe in range(len(inputs))],
+            "used": used,
+            "ranks": context.ranks,
+            "module": model.module,
+            "pinned": None if self.pinned is None else self.pinned.to(inputs.device),
+            "pins_more": checked,  # an explanation by other weights is not the run's own
+            "background": model.background,
+            "checked": checked,
+            "leaves_out": True,
+        }
+        features = self.features.to(inputs.device)
+        try:
+            result = explain_batch(model, inputs, features, self.targets, settings=self.settings, **arguments)
+        except AbsentError as error:
+            self.hides = error.reason
+            result = explain_batch(model, inputs, features, self.targets, settings=self.settings, **arguments)
         if checked and result.pinned is not None:
             self.pinned = result.pinned.cpu()
         return result._replace(explanation=result.explanation.to("cpu"))

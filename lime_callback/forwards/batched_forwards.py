@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -18,9 +18,7 @@ from lime_callback.outputs.targets import scaled_outputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lime_callback.forwards.folded_stem import FoldedStem
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
-    from lime_callback.sampling.value_swaps import SwappedInputs
 
 # How a batch ended; a higher number is worse.
 _WELL, _NO_MEMORY, _FAILED, _STOPPED = 0, 1, 2, 3
@@ -164,9 +162,62 @@ def _unperturbed(
     return Unperturbed(scaled_outputs(raw, len(x), output, pinned), pinned, getattr(raw, "dtype", None))
 
 
+class Rows(Protocol):
+    """Perturbations by the numbers of their rows, ``n`` of each input.
+
+    Where they run in another order, ``order`` has the numbers of the rows as they run, int64 ``[B n]``.
+    """
+
+    @property
+    def per_input(self) -> int:
+        """The number of rows of each input, n."""
+
+    def evaluate(self, forward: Callable[[Tensor, Tensor], Tensor], start: int, stop: int) -> Tensor:
+        """Return the outputs of the rows ``start`` to ``stop - 1``."""
+
+    def release(self) -> None:
+        """Free memory before the next try."""
+
+
+def all_hidden_outputs(
+    forward: Callable[[Tensor, Tensor], Any],
+    perturber: PerturbedInputs,
+    output: Any,
+    batch_size: int,
+    ranks: Ranks,
+    pinned: Tensor | None,
+) -> Tensor:
+    """Compute the outputs with every feature hidden, as the mean over the samples that hide them, ``[B, K]``."""
+    outputs = []
+    for k in range(perturber.grounds):
+        with ranks.together():
+            emptied = perturber.nothing(k)
+        with ranks.together():
+            outputs.append(unperturbed_outputs(forward, emptied, output, batch_size, ranks, pinned).outputs)
+    return torch.stack(outputs).mean(0)
+
+
+def outputs_like(
+    whole: Tensor, forward: Callable[[Tensor, Tensor], Any], output: Any, pinned: Tensor | None, x: Tensor, rows: Tensor
+) -> Tensor:
+    """Compute the outputs ``[m, K]`` for rows ``x`` [m, *dims] that were made of the inputs of these numbers.
+
+    Raises:
+        ValueError: if there are not as many as in ``whole`` [B, K], those of the unperturbed inputs, or they are of
+            another dtype.
+    """
+    outputs = scaled_outputs(forward(x, rows), len(x), output, None if pinned is None else pinned[rows])
+    if outputs.shape[1] != whole.shape[1] or outputs.dtype != whole.dtype:
+        raise ValueError(
+            f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
+            f"input, {whole.dtype}, and then {outputs.shape[1]}, {outputs.dtype}."
+        )
+    return outputs
+
+
 def perturbed_outputs(
     forward: Callable[[Tensor, Tensor], Tensor],
-    rows: PerturbedInputs | FoldedStem | SwappedInputs,
+    rows: Rows,
     targets: Tensor,
     batch_size: int,
     ranks: Ranks = ALONE,
@@ -183,13 +234,15 @@ def perturbed_outputs(
         ranks: the processes.
 
     Returns:
-        The outputs ``[B n, T]``, the same in all processes, and the batch size that sufficed in all of them.
+        The outputs ``[B n, T]`` by the rows' numbers, the same in all processes, and the batch size that sufficed in
+        all of them.
 
     Raises:
         Exception: whatever the forwards raise, see :func:`in_batches`.
         RankError: if a forward failed in another process.
     """
     total, each = len(targets) * rows.per_input, rows.per_input
+    order: Tensor | None = getattr(rows, "order", None)  # of those that run in another order than their numbers'
     size = -(-total // ranks.shares)
     starts = [min(share * size, total - size) for share in range(ranks.shares)]
     first = starts[ranks.share]
@@ -198,26 +251,30 @@ def perturbed_outputs(
     with ranks.together():
         batches = Batches(first, first + size, batch_size, ranks, rows.release)
         while batches.left:
-            with batches.next() as (start, stop), _noted(start // each, (stop - 1) // each):
-                asked = targets[torch.arange(start, stop, device=targets.device) // each]
+            with batches.next() as (start, stop), _noted(start, stop, each, order):
+                numbers = torch.arange(start, stop, device=targets.device) if order is None else order[start:stop]
+                asked = targets[numbers // each]
                 answers = rows.evaluate(forward, start, stop).gather(1, asked)
                 own = answers.new_empty(size, targets.shape[1]) if own is None else own
                 own[start - first : stop - first] = answers
                 report_progress(min((stop - first) * ranks.shares, total), total)
     assert own is not None, "there are rows"
-    if ranks.shares == 1:
-        return own, batches.size
-    outputs = own.new_empty(total, targets.shape[1])
-    for start, part in zip(starts, ranks.gather_rows(own), strict=True):
-        outputs[start : start + size] = part
-    return outputs, min(ranks.gather(batches.size))
+    outputs = own
+    if ranks.shares > 1:
+        outputs = own.new_empty(total, targets.shape[1])
+        for start, part in zip(starts, ranks.gather_rows(own), strict=True):
+            outputs[start : start + size] = part
+    if order is not None:
+        outputs = torch.empty_like(outputs).index_copy_(0, order, outputs)
+    return outputs, batches.size if ranks.shares == 1 else min(ranks.gather(batches.size))
 
 
 @contextmanager
-def _noted(first: int, last: int) -> Iterator[None]:
-    """Say in a failure of which inputs' perturbations it is."""
+def _noted(start: int, stop: int, each: int, order: Tensor | None) -> Iterator[None]:
+    """Say in a failure of which inputs' perturbations it is, where rows stand input by input."""
     try:
         yield
     except Exception as error:
-        error.add_note(f"In perturbations of the inputs {first} to {last}.")
+        if order is None:
+            error.add_note(f"In perturbations of the inputs {start // each} to {(stop - 1) // each}.")
         raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.forwards.replaced_forward import replaced_forward
 from lime_callback.forwards.torch_internals import convolve
 
 if TYPE_CHECKING:
@@ -98,15 +99,8 @@ class Stem:
     def answering(self, images: Tensor) -> Iterator[None]:
         """Make the layer return ``images`` [m, o], whatever its input, until the end of the context."""
         answer = images.view(len(images), *self.output_shape).to(self.dtype)
-        replaced = vars(self.layer).get("forward")
-        self.layer.forward = lambda *_: answer
-        try:
+        with replaced_forward(self.layer, lambda *_: answer):
             yield
-        finally:
-            if replaced is None:
-                del self.layer.forward
-            else:
-                self.layer.forward = replaced
 
 
 def may_be_normalised(layer: Any, x: Tensor) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from lime_callback.sampling.absent import Absent
     from lime_callback.sampling.background_baselines import Background, Data
     from lime_callback.sampling.baselines import Blur, Constant, Mean, SegmentMean
     from lime_callback.sampling.designs import Bernoulli, Design, Orthogonal, Paired
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lime_callback.sampling.shapley_coalitions import Coalitions, ShapleyKernel
 
 __all__ = [
+    "Absent",
     "Background",
     "Baseline",
     "Bernoulli",
@@ -46,6 +48,7 @@ __getattr__, __dir__ = lazily(
         "locality_kernels": ["Cosine", "Euclidean", "Kernel", "Uniform"],
         "input_distance_kernel": ["InputCosine"],
         "hidden_values": ["Baseline"],
+        "absent": ["Absent"],
         "baselines": ["Blur", "Constant", "Mean", "SegmentMean"],
         "background_baselines": ["Background", "Data"],
         "shapley_coalitions": ["Coalitions", "ShapleyKernel"],

@@ -18,6 +18,7 @@ from torch import Tensor
 from lime_callback.checks.arguments import check_function
 from lime_callback.checks.numbers import check_number, is_number
 from lime_callback.checks.strategy_names import resolve_strategy
+from lime_callback.sampling.absent import Absent as Absent
 from lime_callback.sampling.background_baselines import Background as Background
 from lime_callback.sampling.background_baselines import Data as Data
 from lime_callback.sampling.hidden_values import Baseline as Baseline
@@ -204,7 +205,7 @@ def _check_values(values: Tensor) -> None:
         raise ValueError(f"`baseline` should be finite and real. Found {found}.")
 
 
-BaselineName = Literal["zero", "mean", "segment_mean", "blur", "data", "background"]
+BaselineName = Literal["zero", "mean", "segment_mean", "blur", "data", "background", "absent"]
 BASELINES: dict[str, Callable[[], Baseline]] = {
     "zero": Constant,
     "mean": Mean,
@@ -231,4 +232,5 @@ def resolve_baseline(value: Any) -> Baseline:
         return Given(_numbers(list(value)))
     if isinstance(value, Tensor) or (callable(value) and not isinstance(value, (Baseline, type))):
         return Given(value)
-    return resolve_strategy("baseline", value, BASELINES, Baseline, "a number, a tensor, a function of the inputs")
+    known = {**BASELINES, "absent": Absent}  # which has no values
+    return resolve_strategy("baseline", value, known, Baseline, "a number, a tensor, a function of the inputs")

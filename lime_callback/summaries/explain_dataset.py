@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import torch
@@ -106,7 +107,13 @@ def explain_all(
             arguments = replace(arguments, forward=_in_their_dtype(forward, samples))
         layout.check(tuple(samples.inputs.shape), "the loader's batch")
         arguments.check_inputs(samples.inputs)
-        features = view.features(samples.inputs, layout=layout, wavelengths=wavelengths, batch=samples.batch)
+        features = view.features(
+            samples.inputs,
+            layout=layout,
+            wavelengths=wavelengths,
+            batch=samples.batch,
+            patches=partial(arguments.patches, samples.inputs, layout),
+        )
         aggregate.check(features)
         settings = arguments.settings.for_inputs(layout, samples.inputs.shape)
         given = settings.output.given(samples.batch) if isinstance(settings.output, Reducer) else None

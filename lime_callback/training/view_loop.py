@@ -244,6 +244,7 @@ class ViewLoop:
         self.console.degenerate(name, result.degenerate)
         for reason in sorted(set(result.weak.values())):
             self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")
+        self.console.hiding(name, followed.hides, result.remarks)
         if result.unfolded:
             self.console.remark(
                 f"view '{name}' takes longer than it could, since {result.unfolded}. The explanation is the same."

@@ -19,6 +19,7 @@ from lime_callback.views.segmentation import (
     check_exact,
     check_options,
     grid,
+    patch_groups,
     segment,
     segment_exactly,
 )
@@ -26,7 +27,7 @@ from lime_callback.views.user_masks import check_mask_of_run, check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
-Method = Literal["slic", "grid", "quickshift", "felzenszwalb"]
+Method = Literal["slic", "grid", "quickshift", "felzenszwalb", "tokens"]
 _METHOD: Method = "slic"
 
 
@@ -45,7 +46,8 @@ class Superpixels(View):
 
     Args:
         method: ``"slic"``, ``"quickshift"``, ``"felzenszwalb"``, or ``"grid"`` for near-square patches, the same for
-            all inputs.
+            all inputs. ``"tokens"`` makes near-square groups of the patches that a vision transformer sees as tokens,
+            which ``baseline="absent"`` leaves out as a whole.
         n_segments: about so many segments, never more; fewer where there are fewer pixels, and where the picture is
             plain. ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
         options: arguments of scikit-image's function, such as ``{"kernel_size": 4, "max_dist": 200, "ratio": 0.2}``
@@ -129,6 +131,8 @@ class Superpixels(View):
             labels, shared = given.user_mask("mask", self.mask)
         elif self.method == "grid":
             labels = grid(images.shape[2], images.shape[3], self.n_segments or N_SEGMENTS).unsqueeze(0)
+        elif self.method == "tokens":
+            labels = patch_groups(given.model_patches(), self.n_segments or N_SEGMENTS).unsqueeze(0)
         else:
             labels = self._segments(images, nm, valid)
         if valid is not None:
@@ -146,7 +150,7 @@ class Superpixels(View):
             raise ValueError(
                 f"{cause} should leave pixels that can be hidden. Found none in any input, so there is no feature."
             )
-        shared |= self.classes or (not own and self.method == "grid" and valid is None)
+        shared |= self.classes or (not own and self.method in ("grid", "tokens") and valid is None)
         names = [f"superpixel {number}" for number in numbers]
         return given.labelled(labels.unsqueeze(1), names, per_input=not shared, numbers=numbers)
 

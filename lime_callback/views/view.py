@@ -12,7 +12,7 @@ from lime_callback.views.layout import Layout
 from lime_callback.views.view_inputs import ViewInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
@@ -37,6 +37,7 @@ class View(ABC):
         wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
         batch: Mapping[str, Any] | Sequence[Any] | None = None,
         parts: tuple[InputPart, ...] = (),
+        patches: Tensor | Callable[[], Tensor] | None = None,
     ) -> Features:
         """Cut ``inputs`` into features.
 
@@ -47,6 +48,8 @@ class View(ABC):
             batch: further entries of the batch that the inputs come from, one row an input, for masks named by their
                 key, or by their place in a tuple or a list.
             parts: where each of several inputs lies in ``inputs``, which join them.
+            patches: for views along a model's patches, what ``lime_callback.forwards.model_patches`` returns: the
+                number of each pixel's patch, row by row, ``[H, W]``; or a function that returns it.
 
         Returns:
             Features on the inputs' device.
@@ -55,7 +58,7 @@ class View(ABC):
             ValueError: if the inputs and the view's settings do not fit.
             TypeError: if the inputs are no tensor.
         """
-        return self.cut(ViewInputs(inputs, Layout.of(layout), wavelengths, batch, parts))
+        return self.cut(ViewInputs(inputs, Layout.of(layout), wavelengths, batch, parts, patches))
 
     def cut(self, given: ViewInputs) -> Features:
         """The view's own part of :meth:`features`.

@@ -33,6 +33,7 @@ class ViewInputs:
         wavelengths: those given to the callback, as they came.
         batch: further entries of the batch.
         parts: where each of several inputs lies in the joined one, see :mod:`~lime_callback.views.inputs.joined`.
+        patches: the model's patches, int64 ``[H, W]``, or a function that returns them; ``None`` if they are unknown.
 
     Raises:
         TypeError: if the inputs are no tensor.
@@ -44,6 +45,7 @@ class ViewInputs:
     wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | None
     batch: Mapping[str, Any] | Sequence[Any] | None
     parts: tuple[InputPart, ...] = ()
+    patches: Tensor | Callable[[], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.inputs, Tensor):
@@ -82,10 +84,35 @@ class ViewInputs:
         """A mask of the user's, see :func:`~lime_callback.views.user_masks.find_user_mask`."""
         return find_user_mask(argument, value, self.inputs, self.layout, self.batch)
 
+    def model_patches(self) -> Tensor:
+        """The number of each pixel's patch, row by row, int64 ``[H, W]`` on the CPU; below 0 for pixels of none.
+
+        Raises:
+            ValueError: if the patches are unknown, or are not of these pixels.
+        """
+        found = self.patches() if callable(self.patches) else self.patches
+        if found is None:
+            raise ValueError(
+                "`method = 'tokens'` cuts along the model's patches. Found none; pass `patches=`, which "
+                "`lime_callback.forwards.model_patches(model, inputs)` returns, to the view's `features`."
+            )
+        patches: Tensor = torch.as_tensor(found).cpu().long()
+        if patches.shape != self.images.shape[2:]:
+            raise ValueError(
+                f"`patches` should have the shape of the pixels, {tuple(self.images.shape[2:])}. Found "
+                f"{tuple(patches.shape)}."
+            )
+        return patches
+
     def cut_by(self, features: Callable[..., Features]) -> Features:
         """What another view's ``features`` gives for the same inputs."""
         return features(
-            self.inputs, layout=self.layout, wavelengths=self.wavelengths, batch=self.batch, parts=self.parts
+            self.inputs,
+            layout=self.layout,
+            wavelengths=self.wavelengths,
+            batch=self.batch,
+            parts=self.parts,
+            patches=self.patches,
         )
 
     def labelled(

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from toys import SHAPE, Classifier, trainer
 from traits import Broken, Data, Stream, TwoLoaders, batches, equal, limes
 
-from lime_callback import LimeCallback, Superbands, is_explaining
+from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
 from lime_callback.probes.probe_choices import HighestLoss, Misclassified, Unsure
 
 
@@ -252,6 +252,24 @@ class Manual(Classifier):
         return [first, second], [torch.optim.lr_scheduler.StepLR(first, 1)]
 
 
+class Patched(Classifier):
+    """A vision transformer, whose tokens can be left out; what it writes is written on the way to them, and behind."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True)
+        self.embed, self.position = nn.Conv2d(6, 8, 4, 4), nn.Parameter(torch.randn(9, 8))
+        self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+        self.register_buffer("calls", torch.zeros(()))
+        self.sizes = []
+
+    def forward(self, x):
+        self.calls += 1
+        y = self.encoder(self.embed(x).flatten(2).mT + self.position)
+        self.sizes.append(len(y))
+        return self.head(y.mean(1))
+
+
 class Quiet(Classifier):
     """Logs nothing in its steps: Lightning's ``log`` cannot be compiled with every version of torch."""
 
@@ -352,6 +370,8 @@ ROWS = [
         "probes chosen anew, weight averaging", after=lambda: [Averaging()], lime={"probes": HighestLoss(3, anew=True)}
     ),
     row("one probe of each class", lime={"probes": "one_per_class"}, val=lambda: batches("numpy")),
+    row("tokens left out", Patched, lime={"baseline": "absent", "views": [Superpixels("tokens"), Superbands(bands=3)]}),
+    row("nothing to leave out", Buffers, lime={"baseline": "absent"}),
     row("two callbacks", after=lambda: [limes(name="second")]),
 ]
 

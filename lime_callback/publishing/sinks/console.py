@@ -19,7 +19,7 @@ from tqdm import tqdm
 from lime_callback.forwards.stop_requests import StopExplaining
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PACKAGE = Path(__file__).parents[2]
 _LISTED = 8  # probes that a message names
@@ -98,6 +98,20 @@ class Console:
             text = f"the explanations of probes {', '.join(which[:_LISTED])}{more} by view '{view}' are degenerate"
             # Numbers of features and rows may change from one epoch to the next, and the cause is the same.
             self.once(f"{text}: {reason}.", key=f"{view}: {_NUMBER.sub('#', reason)}")
+
+    def hiding(self, view: str, instead: str, remarks: Sequence[str]) -> None:
+        """Say how a view hides features.
+
+        Args:
+            view: its name.
+            instead: why it does so by values where tokens should have been left out; empty where that is not so.
+            remarks: what else there is to say.
+        """
+        if instead:
+            text = f"view '{view}' hides by values, as without `baseline='absent'`, since {instead}."
+            self.once(text, key=f"{view}: absent")
+        for remark in remarks:
+            self.remark(f"view '{view}': {remark}.")
 
     @contextmanager
     def heard(self, work: str) -> Iterator[None]:

@@ -164,7 +164,12 @@ def entry_code(batch: Any, key: Key | None) -> str:
 def advice(argument: str, places: Sequence[Place], batch: Any) -> str:
     """Return what the user may pass instead, of what the batch has."""
     if places:
-        return f"Pass for example {' or '.join(f'`{argument}={place_text(place)}`' for place in places[:_MOST_NAMED])}."
+        return advised(argument, [place_text(place) for place in places])
     if isinstance(batch, (Tensor, np.ndarray)):
         return f"Leave `{argument}` out."
     return f"Pass for example `{argument}=lambda batch: ...`, a function that returns it."
+
+
+def advised(argument: str, codes: Sequence[str]) -> str:
+    """Return what the user may pass instead, of the code of several values."""
+    return f"Pass for example {' or '.join(f'`{argument}={code}`' for code in codes[:_MOST_NAMED])}."

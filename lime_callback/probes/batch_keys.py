@@ -13,6 +13,7 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.probes.batch_entries import (
     Key,
     advice,
+    advised,
     entry_code,
     has_names,
     inputs_at,
@@ -21,7 +22,15 @@ from lime_callback.probes.batch_entries import (
     resolved,
     usual_name,
 )
-from lime_callback.probes.batch_structure import Place, at_place, entries, is_list_of_tensors, leaves, numbers
+from lime_callback.probes.batch_structure import (
+    Place,
+    at_place,
+    entries,
+    is_list_of_tensors,
+    leaves,
+    numbers,
+    place_text,
+)
 
 if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
@@ -53,57 +62,81 @@ class BatchKeys:
         label: the user's key; ``None`` looks for the labels.
         layout: the axes of one input, by which it is found among entries of no usual name; ``None`` if it is unknown.
         channels: how many channels an input has; ``None`` if it is unknown.
+        steps: the layout's letters with an axis of times or depths, such as ``"CTHW"``; empty if there is none.
     """
 
     input: Key | None = None
     label: Key | None = None
     layout: Layout | None = None
     channels: int | None = None
+    steps: str = ""
 
     def pinned(self, batch: Any) -> BatchKeys:
         """The same for a structure as the batch's, in which the inputs stay where they are in this one."""
-        return replace(self, input=self.input_of(batch))
+        key = self.input_of(batch)
+        steps = getattr(key, "pinned", None)  # of an input with times or depths
+        return replace(self, input=steps(batch) if steps else key)
 
     @property
     def place(self) -> Place | None:
         """Where the inputs are, of pinned keys; ``None`` if a function makes them."""
-        return None if callable(self.input) else place_of(self.input)
+        return getattr(self.input, "place", None) if callable(self.input) else place_of(self.input)
 
     def input_of(self, batch: Any) -> Key | None:
-        """Return where the inputs are; ``None`` if the batch is the input itself.
+        """Return where the inputs are; ``None`` if the batch is the input itself, or a list of an image a sample.
 
         An entry of a usual name, or a sequence's first tensor, is taken if it fits the layout; else the one that does.
 
         Raises:
             ValueError: if there is no such entry, or several may be meant.
         """
-        if self.input is None and isinstance(batch, (Tensor, np.ndarray)):
+        if self.input is None and (isinstance(batch, (Tensor, np.ndarray)) or self._is_images(batch)):
             return None
-        key = self._found_input(batch) if self.input is None else resolved(batch, self.input)
+        samples = self._of_samples(batch) if self.input is None else ""
+        key = None if samples else self._found_input(batch) if self.input is None else resolved(batch, self.input)
         if key is not None:
             return key
-        able = [place for place, value in leaves(batch) if place and self._fits(value)]
-        able = able or [place for place, value in leaves(batch) if place and numbers(value) is not None]
+        able = self._able(batch)
         found = "" if self.input is None else f"`input_key = {self.input!r}` and "
         several = ", of which several may be meant" if self.input is None and len(able) > 1 else ""
-        samples = self._of_samples(batch) if self.input is None else ""
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found {found}a batch of "
             f"{describe(batch)}{several}. {samples or advice('input_key', able, batch)}"
         )
 
+    @property
+    def _axes(self) -> str:
+        return self.steps or ("" if self.layout is None else self.layout.axes)
+
+    def _able(self, batch: Any) -> list[Place]:
+        """Where the inputs may be: entries that fit, or else all with rows of numbers, those of the most axes first."""
+        found = [(place, shape) for place, value in leaves(batch) if place and (shape := _shape(value))]
+        fitting = [place for place, shape in found if self._fits_shape(shape[1:])]
+        return fitting or [place for place, _ in sorted(found, key=lambda one: -len(one[1]))]
+
+    def _is_images(self, batch: Any) -> bool:
+        """Whether a batch is itself a list of an image a sample, rather than of entries."""
+        alike = is_list_of_tensors(batch) and len({one.dtype for one in batch}) == 1
+        return alike and len(self._axes) > 1 and self._fits(batch)
+
     def _of_samples(self, batch: Any) -> str:
         """Say how to stack the inputs of a batch that is a list of samples of one structure; nothing of any other."""
-        kinds = {(type(one), tuple(step for step, _ in entries(one))) for one in _rows(batch)}
-        if len(kinds) != 1 or len(batch) < 2:
+        rows = _rows(batch)
+        if not rows:
             return ""
-        first = batch[0]
-        one = BatchKeys(layout=self.layout, channels=self.channels)
-        fitting = [step for step, value in entries(first) if isinstance(value, Tensor) and one._fits(value[None])]
-        if len(fitting) != 1:
+        whole = [(place, value) for place, value in leaves(rows[0]) if isinstance(value, (Tensor, np.ndarray))]
+        found = [(place, value, shape) for place, value in whole if (shape := _shape(value))]
+        fitting = [one for one in found if self._fits_shape(one[2])]
+        batched = any(self._fits_shape(shape[1:]) for _, _, shape in found)
+        # Such a list may also hold a batch of each of several loaders, whose entries have as many rows as each other.
+        alone = len(found) == 1 and any(not _shape(value) for _, value in whole)
+        same_rows = len({shape[0] for _, _, shape in found}) == 1
+        of_loaders = same_rows or not fitting if batched else same_rows and not fitting and len(found) > 1
+        if of_loaders and not alone:
             return ""
-        code = entry_code(first, fitting[0]).replace("batch", "sample", 1)
-        return f"Pass for example `input_key=lambda batch: torch.stack([{code} for sample in batch])`."
+        able = sorted(found, key=lambda one: (not self._fits_shape(one[2]), -len(one[2])))
+        ways = [_stacked(rows[0], place, value) for place, value, _ in able]
+        return advised("input_key", ways) if ways else ""
 
     def label_of(self, batch: Any) -> Key | None:
         """Return where the labels are; ``None`` if there are none.
@@ -138,9 +171,13 @@ class BatchKeys:
 
     def _found_input(self, batch: Any) -> Key | None:
         usual = usual_name(batch, _INPUTS) if has_names(batch) else _first_image(batch)
-        if self.layout is None or (usual is not None and self._fits(at_place(batch, place_of(usual)))):
+        if usual is not None and len(_shape(at_place(batch, place_of(usual)))) == 1 and other_inputs(batch, usual):
+            usual = None  # a number a sample, such as a label, is no image where something else may be one
+        if not self._axes or (usual is not None and self._fits(at_place(batch, place_of(usual)))):
             return usual
-        fitting = [place for place, value in leaves(batch) if place and self._fits(value)]
+        able = [(place, value) for place, value in leaves(batch) if place and self._fits(value)]
+        tensors = [place for place, value in able if not is_list_of_tensors(value)]
+        fitting = tensors or [place for place, _ in able]  # a few entries of a sample each may look like images
         if not fitting:
             return usual
         named = [place for place in fitting if str(place[-1]).lower() in _INPUTS]
@@ -153,17 +190,19 @@ class BatchKeys:
 
     def _fits(self, value: Any) -> bool:
         """Whether an entry may be inputs of this layout: a tensor, or a list of a tensor a sample."""
-        listed = is_list_of_tensors(value)
-        shapes = [tuple(one.shape) for one in value] if listed else [tuple(getattr(value, "shape", ()))[1:]]
-        if not listed and (not isinstance(value, (Tensor, np.ndarray)) or numbers(value) is None):
+        if is_list_of_tensors(value):
+            return all(self._fits_shape(tuple(one.shape)) for one in value)
+        shape = _shape(value)
+        return bool(shape) and self._fits_shape(shape[1:])
+
+    def _fits_shape(self, shape: tuple[int, ...]) -> bool:
+        """Whether a sample of this shape may be an input; where no layout is known, one with any axis."""
+        axes = self._axes
+        if not axes:
+            return bool(shape)
+        if len(shape) != len(axes) or any(size != 1 for size, axis in zip(shape, axes, strict=True) if axis == "1"):
             return False
-        axes = "" if self.layout is None else self.layout.axes
-        for shape in shapes:
-            if len(shape) != len(axes) or any(size != 1 for size, axis in zip(shape, axes, strict=True) if axis == "1"):
-                return False
-            if self.channels is not None and "C" in axes and shape[axes.index("C")] != self.channels:
-                return False
-        return True
+        return self.channels is None or "C" not in axes or shape[axes.index("C")] == self.channels
 
     def _inputs_shape(self, batch: Any) -> tuple[int, ...] | None:
         with suppress(ValueError):
@@ -184,15 +223,51 @@ class BatchKeys:
 
 
 def _first_image(batch: Any) -> int | None:
-    """Return the place in a sequence of the first tensor with more than a number a sample, or of the first at all."""
-    tensors = [(i, part) for i, part in entries(batch) if isinstance(part, (Tensor, np.ndarray))]
-    return next((i for i, part in tensors if part.ndim > 1), tensors[0][0] if tensors else None)
+    """Return the place in a sequence of the first entry with more than a number a sample, or of the first at all."""
+    ranks = [(i, len(shape)) for i, part in entries(batch) if (shape := _shape(part))]
+    return next((i for i, rank in ranks if rank > 1), ranks[0][0] if ranks else None)
+
+
+def other_inputs(batch: Any, key: Key | None) -> list[str]:
+    """Return the code of ``input_key`` for other entries than ``key`` that may be inputs, those of most axes first."""
+    own = None if callable(key) else place_of(key)
+    found = [(place, shape) for place, value in leaves(batch) if place and len(shape := _shape(value)) > 1]
+    codes = [place_text(place) for place, _ in sorted(found, key=lambda one: -len(one[1])) if place != own]
+    alike = own and is_list_of_tensors(batch) and len({(one.shape, one.dtype) for one in batch}) == 1
+    tensors = [
+        (place, value) for row in _rows(batch)[:1] for place, value in leaves(row) if getattr(value, "ndim", 0) > 1
+    ]
+    stacked = [_stacked(batch[0], place, value) for place, value in sorted(tensors, key=lambda one: -one[1].ndim)]
+    return ["lambda batch: torch.stack(list(batch))"] * bool(alike) + stacked + codes
 
 
 def _rows(batch: Any) -> list[Any]:
-    """The samples of a batch that is a list of them, each with entries; nothing of any other batch."""
+    """The parts of a list of structures that are alike, such as samples; nothing of any other batch."""
     rows = list(batch) if isinstance(batch, (list, tuple)) else []
-    return rows if all(entries(one) and numbers(one) is None for one in rows) else []
+    kinds = {
+        (type(one), *((step, type(part), getattr(part, "ndim", 0)) for step, part in entries(one))) for one in rows
+    }
+    inside = entries(rows[0]) if len(kinds) == 1 else []
+    # A row of tensors of one shape is a list of images itself, as of several views, unless it is a tensor alone.
+    return rows if len(inside) == 1 or (inside and numbers(rows[0]) is None) else []
+
+
+def _stacked(row: Any, place: Place, value: Any) -> str:
+    """The code of a function that stacks an entry of samples, of which this row is the first."""
+    code = entry_code(row, key_of(place)).replace("batch", "sample", 1)
+    code = code if isinstance(value, Tensor) else f"torch.as_tensor({code})"
+    return f"lambda batch: torch.stack([{code} for sample in batch])"
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of an entry with rows of numbers, ``[B, ...]``; of a list of a tensor a sample with its first one's.
+
+    It is empty for anything else.
+    """
+    if is_list_of_tensors(value):
+        return (len(value), *value[0].shape) if len({one.ndim for one in value}) == 1 else ()
+    known = isinstance(value, (Tensor, np.ndarray)) and numbers(value) is not None
+    return tuple(value.shape) if known else ()
 
 
 def _label_beside(batch: Any, step: Any, inputs: tuple[int, ...] | None) -> Any:

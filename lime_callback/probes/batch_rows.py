@@ -91,7 +91,11 @@ def is_per_sample(part: Any, size: int, *, are_inputs: bool = False) -> bool:
     """Whether a list holds something for each of ``size`` samples, and is no list of entries with so many rows."""
     if not isinstance(part, (list, tuple)) or hasattr(part, "_fields") or len(part) != size or not part:
         return False
-    return are_inputs or not all(_has_rows(one, size) for one in part)
+    rows = [_has_rows(one, size) for one in part]
+    # Arrays with rows, beside numbers and others without, are entries as well.
+    beside = any(has and isinstance(one, (Tensor, np.ndarray)) for has, one in zip(rows, part, strict=True))
+    atoms = any(not isinstance(one, (Tensor, np.ndarray)) or not one.ndim for one in part)
+    return are_inputs or not (all(rows) or (beside and atoms))
 
 
 def _tensor(part: Any) -> Any:
@@ -103,7 +107,9 @@ def _tensor(part: Any) -> Any:
 def _has_rows(one: Any, size: int) -> bool:
     if isinstance(one, (Tensor, np.ndarray)):
         return one.ndim > 0 and len(one) == size
-    return isinstance(one, (list, tuple)) and len(one) == size
+    # What differs in kind are the entries of a sample, and no rows.
+    alike = isinstance(one, (list, tuple)) and len({(type(row), getattr(row, "ndim", None)) for row in one}) == 1
+    return alike and len(one) == size
 
 
 def _copied(part: Any, device: torch.device | None) -> Any:

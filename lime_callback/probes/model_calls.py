@@ -13,8 +13,10 @@ import torch
 
 from lime_callback.checks.entry_paths import entry, has_entry
 from lime_callback.outputs.output_entries import output_tensor
-from lime_callback.probes.batch_entries import batch_entry
+from lime_callback.probes.batch_entries import advised, batch_entry, inputs_at, key_text
+from lime_callback.probes.batch_keys import other_inputs
 from lime_callback.probes.batch_structure import is_list_of_tensors
+from lime_callback.probes.several_inputs import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 # What a call with the wrong arguments raises, at once or when the model uses them.
-WRONG_CALL = (TypeError, NotImplementedError, AttributeError, IndexError, KeyError, ValueError)
+WRONG_CALL = (TypeError, NotImplementedError, AttributeError, IndexError, KeyError, ValueError, RuntimeError)
 
 
 def call_of(module: nn.Module, batch: Any, key: Key | None) -> Call | None:
@@ -67,18 +69,32 @@ def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key
         rows: the number of inputs, m.
         output_key: the user's key of the prediction.
     """
+    key = key.keys.input_of(batch) if isinstance(key, Steps) else key
     alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    others = [] if callable(key) else other_inputs(batch, key)
+    elsewhere = (
+        f"The images were taken from batch entry {key_text(key)}. {advised('input_key', others)}" if others else ""
+    )
     for text in _ways(module, batch, key) if alone else ():
         found = _tried(text, module, batch, rows, output_key)
         if found is not None:
             return (
                 f"Pass `forward=lambda module, batch: {text}`, which works for this batch and returns "
-                f"{tuple(found.shape)}, if that is the prediction."
-            )
+                f"{tuple(found.shape)}, if that is the prediction. {elsewhere}"
+            ).rstrip()
+    if elsewhere:
+        return elsewhere
     return (
         "Pass `forward=`, a function of the module and a batch, for a model that needs more, for example "
         f"`forward=lambda module, batch: module({_access(batch, key)}, ...)`."
     )
+
+
+def function_advice(module: nn.Module, inputs: Tensor, output_key: OutputKey | None) -> str:
+    """Return a sentence on the user's function that made the inputs ``[m, *dims]``, on which the model has failed."""
+    if _tried("module(batch.float())", module, inputs, len(inputs), output_key) is not None:
+        return "Let the function `input_key` return floats, by `.float()`, which the model takes."
+    return "Let the function `input_key` return what the model takes."
 
 
 def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: OutputKey | None) -> Tensor | None:
@@ -94,8 +110,12 @@ def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: Outp
 
 def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
     image = _access(batch, key)
-    if key is not None and not callable(key) and is_list_of_tensors(batch_entry(batch, key)):
-        yield f"module(torch.stack(list({image})))"
+    if not callable(key) and is_list_of_tensors(batch_entry(batch, key)):
+        yield f"module({image})"
+        image = f"torch.stack(list({image}))"
+        yield f"module({image})"
+    if not callable(key) and inputs_at(batch, key).dtype != torch.float32:
+        yield f"module({image}.float())"
     if isinstance(batch, Mapping):
         yield "module(**batch)"
     yield "module(batch)"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.checks.descriptions import describe
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.outputs.output_entries import output_tensor
-from lime_callback.probes.model_calls import WRONG_CALL, advice, call_of
+from lime_callback.probes.model_calls import WRONG_CALL, advice, call_of, function_advice
+from lime_callback.probes.several_inputs import ComposedInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,12 @@ class ModelWrapper:
             return _WITH
         way = ""
         if isinstance(error, WRONG_CALL) and not is_out_of_memory(error):
-            batch = self.probes.batch_with(x, rows)
-            way = " " + advice(self.module, batch, self.probes.key, len(x), self.output_key)
+            way = " " + self._way(x, rows)
         return f"{_WITHOUT if call is None else _NATURAL}{way}"
+
+    def _way(self, x: Tensor, rows: Tensor) -> str:
+        """Return what to pass where the model has failed on inputs ``[m, *dims]``."""
+        key = self.probes.key
+        if callable(key) and not isinstance(key, ComposedInputs):
+            return function_advice(self.module, x, self.output_key)
+        return advice(self.module, self.probes.batch_with(x, rows), key, len(x), self.output_key)

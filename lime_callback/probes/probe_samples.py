@@ -121,7 +121,7 @@ class Probes:
         rows = fine.nonzero().flatten()
         if not len(rows):
             return None
-        place = None if callable(self.key) else place_of(self.key)
+        place = BatchKeys(self.key).place
         return replace(
             self,
             inputs=self.inputs[rows],
@@ -139,7 +139,7 @@ class Probes:
         """Return the same probes on another device."""
         everything = torch.arange(len(self), device=device)
         labels = None if self.labels is None else self.labels.to(device)
-        place = None if callable(self.key) else place_of(self.key)
+        place = BatchKeys(self.key).place
         batch = batch_rows(self.batch, everything, len(self), device, place)
         return replace(self, inputs=self.inputs.to(device), labels=labels, batch=batch)
 

@@ -6,10 +6,10 @@ They are read out of batches, joined along the channels, and put back as the mod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.probes.batch_entries import inputs_at, key_text, place_of, with_entry
+from lime_callback.probes.batch_entries import batch_entry, inputs_at, key_text, place_of, with_entry
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.views.inputs.joined import join, split
 from lime_callback.views.inputs.steps import joined_steps, parted_steps, step_axis
@@ -49,8 +49,9 @@ class ComposedInputs(ABC):
         """Where the last of the inputs is; labels stand beside it, or after it."""
 
 
-def _tensor_at(batch: Any, key: Any) -> Tensor:
-    x: Tensor = inputs_at(batch, BatchKeys(input=key).input_of(batch))
+def _tensor_at(batch: Any, keys: BatchKeys) -> Tensor:
+    key = keys.input_of(batch)
+    x: Tensor = inputs_at(batch, key)
     if isinstance(x, list):
         where = "its inputs" if key is None else key_text(key)
         raise ValueError(
@@ -58,6 +59,11 @@ def _tensor_at(batch: Any, key: Any) -> Tensor:
             "or resize the images."
         )
     return x
+
+
+def _place(key: Any) -> Any:
+    """Where a key leads, which is nowhere for a function that makes the input."""
+    return place_of(None) if callable(key) else place_of(key)
 
 
 @dataclass(frozen=True)
@@ -97,10 +103,13 @@ class SeveralInputs(ComposedInputs):
 
     def last_place(self, batch: Any) -> Any:
         """See :class:`ComposedInputs`."""
-        return place_of(BatchKeys(input=self.keys[-1]).input_of(batch))
+        return _place(BatchKeys(input=self.keys[-1]).input_of(batch))
 
     def _inputs(self, batch: Any) -> dict[str, Tensor]:
-        return {str(key) if isinstance(key, (str, int)) else key_text(key): _tensor_at(batch, key) for key in self.keys}
+        return {
+            str(key) if isinstance(key, (str, int)) else key_text(key): _tensor_at(batch, BatchKeys(key))
+            for key in self.keys
+        }
 
 
 @dataclass(frozen=True)
@@ -118,17 +127,31 @@ class Steps(ComposedInputs):
     layout: Layout
 
     @property
+    def keys(self) -> BatchKeys:
+        """Where in a batch the input is, with its steps."""
+        return BatchKeys(self.key, layout=self.layout, steps=self.axes)
+
+    @property
+    def place(self) -> Any:
+        """Where the input is, of a pinned key; ``None`` if a function makes it."""
+        return None if callable(self.key) else place_of(self.key)
+
+    def pinned(self, batch: Any) -> Steps:
+        """The same for a structure as the batch's, in which the input stays where it is in this one."""
+        return replace(self, key=self.keys.input_of(batch))
+
+    @property
     def __name__(self) -> str:
         """The key, as the user may write it."""
         return "the inputs" if self.key is None else key_text(self.key)
 
     def __call__(self, batch: Any) -> Tensor:
         """See :class:`ComposedInputs`."""
-        return joined_steps(_tensor_at(batch, self.key), self.axes, self.layout)[0]
+        return joined_steps(_tensor_at(batch, self.keys), self.axes, self.layout)[0]
 
     def parts(self, batch: Any) -> tuple[InputPart, ...]:
         """See :class:`ComposedInputs`."""
-        return joined_steps(_tensor_at(batch, self.key), self.axes, self.layout)[1]
+        return joined_steps(_tensor_at(batch, self.keys), self.axes, self.layout)[1]
 
     def arguments(self, image: Tensor, parts: tuple[InputPart, ...]) -> tuple[Tensor, ...]:
         """See :class:`ComposedInputs`."""
@@ -136,8 +159,10 @@ class Steps(ComposedInputs):
 
     def put(self, batch: Any, image: Tensor, parts: tuple[InputPart, ...]) -> Any:
         """See :class:`ComposedInputs`."""
-        return with_entry(batch, BatchKeys(input=self.key).input_of(batch), *self.arguments(image, parts))
+        key, (x,) = self.keys.input_of(batch), self.arguments(image, parts)
+        listed = not callable(key) and isinstance(batch_entry(batch, key), (list, tuple))
+        return with_entry(batch, key, list(x) if listed else x)
 
     def last_place(self, batch: Any) -> Any:
         """See :class:`ComposedInputs`."""
-        return place_of(BatchKeys(input=self.key).input_of(batch))
+        return _place(self.keys.input_of(batch))

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lime_callback.checks.descriptions import describe
 from lime_callback.forwards.no_trace_guard import guarded, is_explaining
-from lime_callback.probes.batch_entries import entry_code
-from lime_callback.probes.batch_structure import plain
+from lime_callback.probes.batch_entries import advised, entry_code
+from lime_callback.probes.batch_structure import leaves, numbers, place_text, plain
+from lime_callback.probes.several_inputs import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class StepWatch:
         self._inputs: Tensor | None = None
         self._size = 0
         self._named, self._call = "batch", "module({})"
+        self._others: dict[str, Tensor] = {}  # the same samples in other entries of the batch, by the entries' places
         self._module: nn.Module | None = None
         self._root: Tensor | None = None
         self._parts: dict[nn.Module, Tensor] = {}
@@ -55,11 +57,17 @@ class StepWatch:
         if self._done or self._handles or _is_compiled(module):
             return
         with suppress(Exception):  # what is wrong with the batch is said when probes are captured
-            inputs = self.keys.inputs(batch)
+            keys = self.keys.input.keys if isinstance(self.keys.input, Steps) else self.keys
+            inputs = keys.inputs(batch)
             if not isinstance(inputs, Tensor) or not len(inputs):
                 return
             self._batch, self._size = batch, len(inputs)
-            self._named = entry_code(batch, self.keys.pinned(batch).input)
+            self._named = entry_code(batch, keys.pinned(batch).input)
+            self._others = {
+                place_text(place): other[:_SAMPLES].detach().clone()
+                for place, value in leaves(batch)
+                if place and (other := numbers(value)) is not None and other.shape == inputs.shape
+            }
             self._inputs = inputs[:_SAMPLES].detach().clone()
             scripted = torch.jit.ScriptModule
             self._handles = [
@@ -79,14 +87,17 @@ class StepWatch:
 
     def difference(self, module: nn.Module, context: Callable[[], AbstractContextManager[Any]]) -> str:
         """Say once what differs, and what to pass; nothing if that is the same or cannot be told."""
-        inputs, root, parts = self._inputs, self._root, self._parts
-        self._inputs, self._root, self._parts = None, None, {}
+        inputs, root, parts, others = self._inputs, self._root, self._parts, self._others
+        self._inputs, self._root, self._parts, self._others = None, None, {}, {}
         if not self._done or inputs is None:
             return ""
         given = inputs.float() if self.as_float else inputs
         if root is not None:
             given = given[: len(root)]  # a step may give it the batch in pieces
-            return "" if _same(root, given) else self._text(given, root)
+            if _same(root, given):
+                return ""
+            meant = [text for text, other in others.items() if _same(root, other[: len(root)])]
+            return _another_entry(meant) if meant else self._text(given, root)
         own = self._inputs_of_parts(module, context, given, parts)
         common = next((part for part in parts if part in own), None)
         if common is None or _alike(parts[common], own[common][: len(parts[common])]):
@@ -155,6 +166,13 @@ class StepWatch:
         )
 
 
+def _another_entry(places: list[str]) -> str:
+    return (
+        f"`validation_step` gives the model another entry of the batch than the one that LimeCallback explains. "
+        f"{advised('input_key', places)}"
+    )
+
+
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any], shape: torch.Size) -> tuple[str, Tensor | None]:
     """Return a call's first tensor, after the code of the call with ``{}`` in its place.
 
@@ -165,9 +183,10 @@ def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any], shape: torch.Si
         if isinstance(value, Tensor):
             return before + "{})", value
         if isinstance(value, Mapping):
-            able = [key for key, part in value.items() if isinstance(part, Tensor) and part.shape[1:] == shape]
-            if len(able) == 1:
-                return before + "{{" + repr(able[0]) + ": {}}})", value[able[0]]
+            inside = [(place, numbers(part)) for place, part in leaves(value)]
+            able = [place for place, part in inside if part is not None and part.shape[1:] == shape]
+            if len(able) == 1 and len(able[0]) == 1 and isinstance(value[able[0][0]], Tensor):
+                return before + "{{" + repr(able[0][0]) + ": {}}})", value[able[0][0]]
     return "module({})", None
 
 

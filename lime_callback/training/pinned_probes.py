@@ -14,6 +14,7 @@ from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.probes.capture import Capture
 from lime_callback.probes.model_wrapper import ForwardCount, ModelWrapper
 from lime_callback.probes.probe_choices import Evenly
+from lime_callback.probes.several_inputs import Steps
 from lime_callback.probes.step_watch import StepWatch
 from lime_callback.training.batch_growth import grown_batch
 
@@ -125,7 +126,10 @@ class PinnedProbes:
 
     def watch_step(self, module: Any, batch: Any) -> None:
         """A validation step begins, of which the first is watched, unless the user says how the model is called."""
-        told = self.config.forward is not None or callable(self.config.input_key)
+        key = self.config.input_key
+        told = self.config.forward is not None or (
+            callable(key) and not (isinstance(key, Steps) and not callable(key.key))
+        )
         if not told and not self.ranks.lockstep:
             self.watch.begin(module, batch)
 

@@ -15,6 +15,7 @@ from lime_callback.probes.batch_rows import batch_rows
 from lime_callback.probes.batch_structure import Place
 from lime_callback.probes.even_collector import EvenCollector
 from lime_callback.probes.probe_samples import captured_batch, probes_of
+from lime_callback.probes.several_inputs import Steps
 from lime_callback.views.layout import Layout
 
 CHW = Layout("CHW")
@@ -89,6 +90,7 @@ FOUND = {
     "attributes": (SimpleNamespace(image=X, label=Y), LOOKS, "image", "label"),
     "namedtuple": (Rich(torch.arange(4), X, Y), LOOKS, 1, 2),
     "list of images": ((list(X), list(BOXES)), LOOKS, 0, None),
+    "images alone": ([*X], LOOKS, None, None),
     "loaders by name": ({"a": (X, Y)}, LOOKS, Place(("a", 0)), Place(("a", 1))),
     "loaders": ([(X, Y), (X + 1, Y)], LOOKS, Place((0, 0)), Place((0, 1))),
     "array": ({"image": X.numpy(), "label": Y.numpy()}, LOOKS, "image", "label"),
@@ -186,6 +188,7 @@ def test_a_loader_that_ends_before_others_is_passed_over():
         ([[X, X], Y], BatchKeys((0, 5), layout=CHW), r"`input_key=\(0, 0\)` or `input_key=\(0, 1\)`[.]"),
         ({"names": NAMES}, LOOKS, "`input_key=lambda batch: ...`, a function"),
         (X, BatchKeys(0), "Leave `input_key` out"),
+        ({"n": Y[0], "y": Y, "at": META}, BatchKeys("image"), "Pass for example `input_key='at'`[.]"),
     ],
 )
 def test_errors_name_keys_that_exist(batch, keys, message):
@@ -204,6 +207,54 @@ def test_a_list_of_samples_is_told_how_to_stack_them(sample):
         LOOKS.input_of(batch)
     advised = eval(re.search(r"`input_key=(lambda .*)`[.]", str(told.value))[1], {"torch": torch})
     assert torch.equal(BatchKeys(advised, layout=CHW).inputs(batch), X)
+
+
+def ways(error):
+    """The values that an error advises for `input_key`."""
+    return [eval(code, {"torch": torch}) for code in re.findall(r"`input_key=(.*?)`(?: or|[.])", str(error))]
+
+
+def test_samples_of_which_nothing_fits_are_told_all_ways_to_stack_them_those_of_most_axes_first():
+    """Advised were `(0, 'scene')` and numbers without a row, of samples, and the only entry that fits by chance."""
+    batch = [
+        {"kind": y, "meta": {"place": m}, "scene": x[None, None].numpy()} for x, y, m in zip(X, Y, META, strict=True)
+    ]
+    for of in (batch, batch[:1]):
+        with pytest.raises(ValueError, match="`input_key` should name") as told:
+            LOOKS.input_of(of)
+        image, meta = ways(told.value)
+        assert torch.equal(BatchKeys(image).inputs(of), X[: len(of), None, None])
+        assert torch.equal(BatchKeys(meta).inputs(of), META[: len(of)])
+
+
+def test_inputs_with_steps_are_found_by_all_their_axes():
+    """They were searched without a layout: an error among entries of no usual name, or the first tensor of a tuple."""
+    x = torch.stack([X, X + 1], 1)
+    steps = Steps(None, "TCHW", CHW)
+    for batch in ({"scene": x, "kind": Y, "smaller": X}, (META, X, x, Y), (torch.tensor(1.0), x)):
+        assert torch.equal(steps(batch), x.flatten(1, 2))
+        assert torch.equal(
+            inputs_at(steps.put(batch, x.flatten(1, 2) + 5, steps.parts(batch)), steps.keys.input_of(batch)), x + 5
+        )
+    batch = {"scene": list(x), "kind": Y}
+    assert isinstance(steps.put(batch, steps(batch), steps.parts(batch))["scene"], list)
+    assert BatchKeys(Steps(lambda batch: batch["scene"] + 0, "TCHW", CHW)).label_of({"scene": x, "label": Y}) == "label"
+
+
+def test_labels_are_not_taken_for_images_where_a_list_of_images_is():
+    """Of a list of vectors beside labels, the labels were: their error advised a layout with times."""
+    assert LOOKS.input_of((Y, list(META))) == 1
+
+
+def test_the_entries_of_a_batch_and_of_samples_are_no_rows_where_they_are_as_many_as_samples():
+    """With a function for `input_key` nothing else says what is a list of samples."""
+    rows = torch.tensor([2])
+    image, label, number, meta = batch_rows((X, Y, 3, {"at": META}), rows, 4)
+    assert (image.shape, label.tolist(), number, meta["at"].shape) == ((1, 3, 5, 5), [2], 3, (1, 2))
+    samples = [(x, y, name, META[0]) for x, y, name in zip(X, Y, NAMES, strict=True)]
+    (one,) = batch_rows(samples, rows, 4)
+    assert torch.equal(one[0], X[2])
+    assert one[1:3] == (2, "c")
 
 
 def test_a_second_image_is_taken_for_labels_only_where_nothing_else_can_be():

@@ -131,3 +131,41 @@ def test_where_nothing_works_the_error_says_what_to_write(tmp_path):
         TypeError, match=r"'depth'[\s\S]*`forward=lambda module, batch: module\(batch\['image'\], ...\)`"
     ):
         explained(tmp_path, Needy, lambda x, y, i: {"image": x, "name": str(int(i))})
+
+
+class Strict(Base):
+    """Takes floats of six channels alone, and says so as layers do."""
+
+    def forward(self, x):
+        if x.dtype != torch.float32 or x.shape[1] != 6:
+            raise RuntimeError(f"expected 6 channels of Float, but found {tuple(x.shape)} of {x.dtype}")
+        return self.net(x)
+
+
+def refused(tmp_path, data, **settings):
+    lime = LimeCallback(GRID, probes=2, n_perturbations=16, pictures=False, on_error="raise", background=2, **settings)
+    with pytest.raises(RuntimeError, match="expected 6 channels") as told:
+        fit(tmp_path, lime, model=Strict, data=data, epochs=1)
+    return " ".join(told.value.__notes__)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8, torch.int16])
+def test_images_of_another_dtype_than_the_models_are_told_how_to_give_them(tmp_path, dtype):
+    data = Samples(16, pack=lambda x, y, i: {"image": (x * 10 + 50).to(dtype), "label": y})
+    text = refused(tmp_path / "first", data)
+    forward = eval(re.search(r"`forward=(lambda .*?)`", text)[1])
+    assert "module(batch['image'].float())" in text
+    lime = LimeCallback(GRID, probes=2, n_perturbations=16, pictures=False, on_error="raise", forward=forward)
+    fit(tmp_path, lime, model=Strict, data=data, epochs=1)
+    assert lime.explanation("spatial").score.min() > 0.2
+    text = refused(tmp_path / "second", data, input_key=lambda batch: batch["image"] + 0)
+    assert "Let the function `input_key` return floats" in text
+
+
+def test_a_model_that_refuses_what_was_taken_for_its_images_is_told_the_other_entries(tmp_path):
+    data = Samples(16, pack=lambda x, y, i: (x[:2], y, x))
+    text = refused(tmp_path / "first", data)
+    assert "The images were taken from batch entry 0. Pass for example `input_key=2`." in text
+    lime = LimeCallback(GRID, probes=2, n_perturbations=16, pictures=False, on_error="raise", input_key=2)
+    fit(tmp_path, lime, model=Strict, data=data, epochs=1)
+    assert lime._validation.probes.inputs.shape[1] == 6

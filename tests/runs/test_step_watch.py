@@ -165,3 +165,24 @@ def test_images_in_a_list_that_the_step_stacks_are_advised_so(tmp_path):
     text = "".join(told.value.__notes__)
     advised = eval(re.search(r"`forward=(lambda .*?)`, which works", text).group(1), {"torch": torch})
     assert run(callback(forward=advised)).isfinite().all()
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_step_that_takes_another_entry_of_the_batch_is_told_by_its_key(tmp_path, steps):
+    """It was told to preprocess the first; inputs with times were not watched at all."""
+    add = (lambda x: torch.stack([x, x])) if steps else lambda x: x
+    data = Samples(16, pack=lambda x, y, i: (add(x), add(x).flip(-1), y))
+
+    class Second(Classifier):
+        def forward(self, x):
+            return super().forward(x[:, 0] if steps else x)
+
+        def loss(self, batch):
+            return torch.nn.functional.cross_entropy(self(batch[1]), batch[2])
+
+    layout = {"layout": "TCHW"} if steps else {}
+    with pytest.warns(UserWarning, match=r"another entry of the batch.*Pass for example `input_key=1`[.]"):
+        fit(tmp_path / "first", callback(**layout), model=Second, data=data, epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "LimeCallback")
+        fit(tmp_path, callback(**layout, input_key=1), model=Second, data=data, epochs=1)

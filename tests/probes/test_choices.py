@@ -401,7 +401,7 @@ def test_a_choice_that_finds_nothing_explains_nothing_and_tries_again(tmp_path, 
 
 def test_fewer_samples_than_are_asked_for_are_told(tmp_path, caplog):
     with caplog.at_level("INFO"):
-        fit(tmp_path, callback(OnePerClass()), epochs=1)
+        fit(tmp_path, callback(OnePerClass(), every_n_epochs=1), epochs=1)
     said = [record.message for record in caplog.records if "LimeCallback" in record.message]
     assert said[0].startswith(
         "LimeCallback 'lime': explains 3 validation samples, one of each class, (16 were asked for) at the end of "

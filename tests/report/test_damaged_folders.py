@@ -1,5 +1,6 @@
 """A run's folder that somebody else has written, or damaged: a note or an error each, and no harm."""
 
+import codecs
 import io
 import json
 import os
@@ -247,3 +248,10 @@ def test_a_page_does_not_take_the_place_of_a_pipe_or_a_device(tmp_path, capsys):
         assert main(["report", str(tmp_path / "run"), "--output", str(output)]) == 1
         assert "`path` of the page should be a file's. Found" in capsys.readouterr().err
     assert pipe.is_fifo()
+
+
+def test_a_history_that_a_spreadsheet_has_saved_again_is_read(tmp_path):
+    rows = history(tmp_path)
+    path = tmp_path / "history.csv"
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert HistoryFile.read(path) == rows

@@ -220,6 +220,35 @@ def test_where_looking_would_wait_the_lasso_does_not_look(monkeypatch):
     assert some["_local_scalar_dense"] > none["_local_scalar_dense"]
 
 
+class TwoBlocks(nn.Module):
+    """A transformer of four patches, whose tokens can be left out."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.embed, self.position = nn.Conv2d(SHAPE[0], 8, 4, stride=4), nn.Parameter(torch.randn(5, 8))
+        self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, OUTPUTS)
+
+    def forward(self, x):
+        tokens = nn.functional.pad(self.embed(x).flatten(2).mT, (0, 0, 1, 0)) + self.position
+        return self.head(self.encoder(tokens)[:, 0])
+
+
+def test_rows_without_tokens_read_no_more_in_more_batches():
+    x, one = images(), TwoBlocks().double().eval()
+    settings = Strategies(n_perturbations=64, baseline="absent")
+    features = Superpixels("grid", n_segments=4).features(x)
+    found = []
+    for batch_size in (192, 7):
+        with counted() as of_this:
+            explain_batch.explain_batch(
+                lambda x, _: one(x), x, features, None, settings=settings, batch_size=batch_size, seeds=[0] * B,
+                module=one,
+            )  # fmt: skip
+        found.append(of_this)
+    assert found[0] == found[1]
+
+
 class Patches(nn.Module):
     """Begins with a layer that is linear in the input."""
 

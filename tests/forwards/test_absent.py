@@ -24,6 +24,10 @@ from torch import nn
 from lime_callback import Features, Superbands, Superpixels, explain
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.forwards import AbsentError, model_patches
+from lime_callback.forwards.batched_forwards import perturbed_outputs
+from lime_callback.forwards.perturbed_inputs import PerturbedInputs
+from lime_callback.forwards.processes import ALONE, Ranks
+from lime_callback.forwards.tokens.absent_rows import absent_rows
 from lime_callback.sampling import Absent, Coalitions, Paired
 from lime_callback.surrogates.fitting import fit
 
@@ -412,3 +416,27 @@ def test_its_name_and_its_class_are_the_same():
     assert Strategies(baseline="absent").baseline == Absent()
     x = images(1)
     assert (Absent()(x, patches()) == 0).all()
+
+
+@pytest.mark.parametrize("shares", [2, 3])
+@torch.no_grad()
+def test_processes_share_the_rows(shares, monkeypatch):
+    """Each process runs its share of the sorted rows; the answers of all stand where they belong."""
+    model, x = made(Tokens), images()
+    alone = explain(model, x, patches(), n_perturbations=64, baseline="absent")
+    perturber = PerturbedInputs(x, torch.zeros(1, 1, 1, 1).double(), patches(), alone.samples.design)
+    forward = lambda x, _: model(x)  # noqa: E731
+    rows, _ = absent_rows(model, forward, perturber, 16, model(x), ALONE)
+    targets = torch.arange(CLASSES).expand(2, -1)
+    own = []
+
+    def gather(ranks, part):
+        own.append(part)
+        return own if len(own) == shares else [part] * shares
+
+    monkeypatch.setattr(Ranks, "gather_rows", gather)
+    monkeypatch.setattr(Ranks, "gather", lambda ranks, value: [value])
+    for share in range(shares):  # the last one has the answers of all
+        ranks = Ranks(share, tuple(range(shares)))
+        outputs, _ = perturbed_outputs(forward, rows, targets, 16, ranks)
+    torch.testing.assert_close(outputs.view(2, -1, CLASSES), alone.samples.outputs, rtol=0, atol=1e-9)

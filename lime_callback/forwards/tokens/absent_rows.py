@@ -59,13 +59,16 @@ class TokenModel:
         return outputs
 
 
-def token_model(module: nn.Module | None, forward: Forward, perturber: PerturbedInputs, known: Tensor) -> TokenModel:
+def token_model(
+    module: nn.Module | None, forward: Forward, perturber: PerturbedInputs, batch_size: int, known: Tensor
+) -> TokenModel:
     """Find where a model's tokens come in and what they are made of, and prove that they can be left out.
 
     Args:
         module: the model.
         forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the outputs ``[m, K]``.
         perturber: the perturbed inputs, of which the first input is used.
+        batch_size: rows a forward at most.
         known: the output for it as it is, ``[1, K]``.
 
     Raises:
@@ -73,7 +76,7 @@ def token_model(module: nn.Module | None, forward: Forward, perturber: Perturbed
     """
     x, layout = perturber.inputs[:1], perturber.features.layout
     reasons = []
-    for block, cells in blocks_with_cells(module, forward, x, layout):
+    for block, cells in blocks_with_cells(module, forward, x, layout, batch_size):
         model, first = TokenModel(block, cells), torch.zeros(1, dtype=torch.long, device=x.device)
         tokens = block.tokens(forward, x.clone(), first)
         try:
@@ -253,7 +256,7 @@ def absent_rows(
     """
     if ranks.lockstep:
         raise AbsentError("the model's weights are sharded over processes")
-    model = token_model(module, forward, perturber, whole[:1])
+    model = token_model(module, forward, perturber, batch_size, whole[:1])
     if ends and not model.answers_nothing:
         raise AbsentError("the model has no output where no patch is left, which the surrogate goes through")
     shares = model.cells.shares(perturber.features)

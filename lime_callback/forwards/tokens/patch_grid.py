@@ -53,7 +53,11 @@ def patches_of(module: nn.Module | None, forward: Callable[[Tensor, Tensor], Any
 
 
 def blocks_with_cells(
-    module: nn.Module | None, forward: Callable[[Tensor, Tensor], Any], x: Tensor, layout: Layout
+    module: nn.Module | None,
+    forward: Callable[[Tensor, Tensor], Any],
+    x: Tensor,
+    layout: Layout,
+    batch_size: int = 1,
 ) -> Iterator[tuple[TokenBlock, Cells]]:
     """Yield the blocks where tokens may come in, with the elements that make each token.
 
@@ -62,6 +66,7 @@ def blocks_with_cells(
         forward: runs it on inputs and the number of what each was made of.
         x: an input, ``[1, *dims]``.
         layout: the axes of one input.
+        batch_size: the largest number of inputs at a time.
 
     Raises:
         AbsentError: if there is none.
@@ -76,7 +81,7 @@ def blocks_with_cells(
             return block.tokens(forward, inputs.clone(), torch.zeros(len(inputs), dtype=torch.long, device=x.device))
 
         try:
-            cells = find_cells(tokens_of, x, layout)
+            cells = find_cells(tokens_of, x, layout, batch_size)
         except AbsentError as error:
             reasons.append(error)
         else:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
 
 _CHANGED = 1e-4  # a token has changed by at least this share of the largest change
-_BOXES, _SUBSETS = 6, 3  # parts of the input that grids are compared by, and random subsets of cells that prove one
+_BOXES, _SUBSETS = 4, 3  # parts of the input that grids are compared by, and random subsets of cells that prove one
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +64,14 @@ class Cells:
         return sums / sums.sum(1, keepdim=True)
 
 
-def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout) -> Cells:
+def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout, batch_size: int) -> Cells:
     """Find which elements of an input make which token.
 
     Args:
         tokens_of: returns the tokens of inputs ``[m, *dims]``, ``[m, N, width]``.
         x: an input, ``[1, *dims]``.
         layout: its axes.
+        batch_size: the largest number of inputs at a time.
 
     Raises:
         AbsentError: if the tokens that elements make are no regular grid.
@@ -79,16 +80,24 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout)
     image = layout.canonical(x)
     sizes: tuple[int, ...] = tuple(image.shape[1:])
     spread = image.std() if image.numel() > 1 else image.abs().mean()
-    noise = torch.randn(image.shape, generator=generator).to(image) * torch.where(spread > 0, spread, 1.0)
-    before = tokens_of(x)
+    noise = torch.randn(image.shape, generator=generator).to(image)
+    other = image + noise * torch.where(spread > 0, spread, 1.0)
 
-    def changes(parts: Sequence[Tensor]) -> Tensor:
-        """How far each token changes with each part, bool ``[C, H, W]``; ``[parts, N]`` on the CPU."""
-        others = (layout.restore(torch.where(part.to(x.device), image + noise, image)).contiguous() for part in parts)
-        return torch.cat([(tokens_of(other) - before).abs().amax(-1) for other in others]).float().cpu()
+    def tokens_with(parts: Sequence[Tensor]) -> Tensor:
+        """The tokens where parts of the input are changed, bool ``[C, H, W]``; ``[parts, N, width]``."""
+        batches = (torch.stack(list(parts[i : i + batch_size])) for i in range(0, len(parts), batch_size))
+        changed = (torch.where(batch.to(x.device), other, image) for batch in batches)
+        return torch.cat([tokens_of(layout.restore(images).contiguous()) for images in changed])
+
+    def changes(tokens: Tensor) -> Tensor:
+        """How far tokens are from those of the input, ``[parts, N]`` on the CPU."""
+        change: Tensor = (tokens - before).abs().amax(-1)
+        return change.float().cpu()
 
     boxes = [_random_box(sizes, generator) for _ in range(_BOXES)]
-    whole, *by_boxes = changes([torch.ones(sizes, dtype=torch.bool), *(_within(box, sizes) for box in boxes)])
+    nothing, everything = (torch.full(sizes, value) for value in (False, True))
+    before, *tokens = tokens_with([nothing, everything, *(_within(box, sizes) for box in boxes)])
+    whole, *by_boxes = changes(torch.stack(tokens))
     least = _CHANGED * whole.amax()
     places = (whole > least).nonzero().flatten()
     for grid in _grids(len(places), sizes):
@@ -100,7 +109,8 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout)
         labels = grid.labels()
         subsets = [torch.rand(len(places), generator=generator) < 0.5 for _ in range(_SUBSETS)]
         # What makes no token is changed, too: no token may change with it.
-        by_subsets = changes([torch.cat([subset, torch.tensor([True])])[labels].expand(sizes) for subset in subsets])
+        parts = [torch.cat([subset, torch.tensor([True])])[labels].expand(sizes) for subset in subsets]
+        by_subsets = changes(tokens_with(parts))
         if torch.equal(torch.stack(subsets), by_subsets[:, places] > least):
             prefix = (whole <= least).nonzero().flatten()
             return Cells(*(part.to(x.device) for part in (labels, grid.pixels(), places, prefix)))

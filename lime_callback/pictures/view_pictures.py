@@ -10,14 +10,13 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
-from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, size_limit
+from lime_callback.pictures.probe_pictures import pictures_of, spectra_of
 from lime_callback.pictures.probe_texts import panel_texts, probe_rows
 from lime_callback.pictures.status_lines import WARNING, status
 from lime_callback.surrogates.confidence_intervals import critical_value
@@ -25,6 +24,7 @@ from lime_callback.surrogates.confidence_intervals import critical_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lime_callback.following.epoch_series import Means
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
+    from lime_callback.views.layout import Layout
 
 _PANELS = 8  # more would make a picture that nobody can take in
 _WHOLE = 1.0  # the effect of a feature that holds the whole attribution
@@ -237,24 +238,22 @@ class _ViewPictures:
             parts.append(f"first {_PANELS} of {targets} targets")
         return " · ".join(parts)
 
-    @cached_property
+    @property
     def images(self) -> NDArray[np.uint8] | None:
         """The probes' pictures, uint8 ``[P, H, W, 3]``; ``None`` if they are spectra of a single pixel."""
-        from lime_callback.figures import composite
+        if self.spectral and self.layout.canonical(self.probes.inputs).shape[2:] == (1, 1):
+            return None
+        return pictures_of(self.probes, self.layout, self.track.config.to_physical, self.wavelengths)
 
-        return (
-            None if self.spectral and self.physical.shape[2:] == (1, 1) else composite(self.physical, self.wavelengths)
-        )
+    @property
+    def layout(self) -> Layout:
+        """The axes of a probe."""
+        return self.last.features.layout
 
-    @cached_property
-    def physical(self) -> Tensor:
-        """The probes in physical units, if the user said how to get there, ``[P, C, H, W]``."""
-        return physical(self.probes.inputs, self.last.features.layout, self.track.config.to_physical)
-
-    @cached_property
+    @property
     def spectra(self) -> NDArray[np.floating[Any]]:
-        """The probes' mean spectra, ``[P, C]``."""
-        return np.stack([sample.float().mean((1, 2)).numpy() for sample in self.physical])
+        """The probes' mean spectra in physical units, if the user said how to get there, ``[P, C]``."""
+        return spectra_of(self.probes, self.layout, self.track.config.to_physical)
 
     def texts(self, explanation: Explanation, probe: int, t: int) -> dict[str, Any]:
         return panel_texts(self.track, self.probes, self.class_names, explanation, probe, t)

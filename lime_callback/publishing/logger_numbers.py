@@ -10,6 +10,7 @@ import torch
 from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
+from lime_callback.pictures.probe_pictures import pictures_of
 from lime_callback.publishing.sinks.view_data import Means, Segmented, ViewData
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -110,9 +111,7 @@ def _segmented(
     wavelengths: Sequence[float] | None, class_names: Sequence[str] | None,
 ) -> list[Segmented]:  # fmt: skip
     """Return each probe with the regions of its picture, and their effects for its first target."""
-    from lime_callback.figures import composite
-
-    images = composite(last.features.layout.canonical(probes.inputs), wavelengths)
+    images = pictures_of(probes, last.features.layout, None, wavelengths)
     segments = last.features.canonical[:, 0].expand(images.shape[:3]).numpy()
     present = last.features.present.expand(len(images), -1)
     order = torch.where(present, first.effects[:, 0].abs(), -1.0).argsort(descending=True, stable=True)

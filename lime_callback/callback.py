@@ -138,7 +138,7 @@ class LimeCallback(Hooks):
             first explanation. Where memory does not suffice, the callback tries half as many.
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
             keep it, the callback uses the first half, quarter, ... of each design; ``perturbations`` says how many
-            those are.
+            those are. Where it is used up all the same, a second baseline, reliance and pictures are left out.
         stem: ``"auto"`` computes what the model's first layer makes of each feature, where that layer is linear and
             where this is cheaper than to make perturbed inputs; ``"off"`` makes them.
         background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation

@@ -152,13 +152,13 @@ def fit_problems(
     return nothing, {}
 
 
-def few_rows_advice(n: int, d: int) -> str | None:
-    """Say before anything is explained that perturbations are few; ``None`` where ``n`` are enough for ``d`` features.
+def few_rows_advice(n: int, d: int) -> str:
+    """Say before anything is explained that perturbations are few; nothing where ``n`` are enough for ``d`` features.
 
     After a fit :func:`fit_problems` knows more: how much the rows count under the kernel.
     """
     if n >= 2 * d:
-        return None
+        return ""
     lack = "too few to tell them apart, and no intervals are stated" if n <= d else "few, so that intervals are long"
     return (
         f"for {d} features, {n} perturbations are {lack}; pass `n_perturbations={2 * d}` or more, or let features be "

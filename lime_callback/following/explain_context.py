@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,17 @@ class ExplainContext:
         model: the model with the probes.
         batch_size: perturbed inputs a forward at most.
         ranks: the processes that share the forwards.
+        ends: when the epoch's time budget is used up, by ``time.perf_counter``; ``None`` where there is no budget.
     """
 
     model: ModelWrapper
     batch_size: int
     ranks: Ranks = ALONE
+    ends: float | None = None
+
+    def is_late(self) -> bool:
+        """Whether the time budget is used up in any process, on which all agree."""
+        return self.ends is not None and max(self.ranks.gather(time.perf_counter() - self.ends)) > 0
 
     def patches(self, layout: Layout) -> Tensor:
         """The patches that the model sees as tokens, see :func:`~lime_callback.forwards.model_patches`.

@@ -24,6 +24,7 @@ class ExplainedEpoch:
         alarms: the texts of new alarms, by their place, such as ``"lime/spectral/watch/water"``.
         is_last: whether no later epoch will be explained, as far as is known. Its pictures then are full; those of
             other epochs are compact, which take half the space.
+        pictures: whether there is time to draw any.
     """
 
     epoch: int
@@ -32,3 +33,4 @@ class ExplainedEpoch:
     views: Sequence[FollowedView]
     alarms: Mapping[str, str]
     is_last: bool = True
+    pictures: bool = True

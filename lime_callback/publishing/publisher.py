@@ -130,8 +130,9 @@ class Publisher:
             name = followed.view.name
             tag = f"{config.name}/{name}"
             with stage("drawing"), self.console.contained(f"the pictures of view '{name}'"):
-                pictures = requests(followed, probes, config.wavelengths, config.class_names)
-                requests_of_views[name] = {f"{tag}/{figure}": request for figure, request in pictures.items()}
+                if explained.pictures:
+                    pictures = requests(followed, probes, config.wavelengths, config.class_names)
+                    requests_of_views[name] = {f"{tag}/{figure}": request for figure, request in pictures.items()}
             with stage("logging"), self.console.contained(f"the numbers of view '{name}' for the loggers"):
                 views[tag] = view_data(followed, probes, rows.get(name, []), config.wavelengths, config.class_names)
         texts = {f"{place}/alarm": text for place, text in explained.alarms.items()}

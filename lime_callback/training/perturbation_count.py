@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 FELT = 1.0  # seconds
 
 
+def is_late(context: ExplainContext, console: Console) -> bool:
+    """Whether the time budget is used up before an explained epoch is done; says once what is left out then."""
+    late = context.is_late()
+    if late:
+        console.remark(
+            "the time budget is used up before all is done. What comes then is left out, in this order: the look for a "
+            "second baseline, reliance, and pictures, but for those of the last epoch.",
+            key="time budget: late",
+        )
+    return late
+
+
 @dataclass
 class PerturbationCount:
     """Uses fewer perturbations where time is short, and says so.

@@ -151,9 +151,9 @@ class PinnedProbes:
             self.batch_size = self.config.max_batch_size or max(largest, _usual_rows(probes))
         return probes
 
-    def context(self, model: ModelWrapper) -> ExplainContext:
+    def context(self, model: ModelWrapper, ends: float | None = None) -> ExplainContext:
         """How to explain by a model, and what; the first explanation finds out how many rows a forward should get."""
-        context = ExplainContext(model, self.batch_size, self.ranks)
+        context = ExplainContext(model, self.batch_size, self.ranks, ends)
         if self.probes is None or self._grown:
             return context
         self._grown = True

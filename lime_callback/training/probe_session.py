@@ -18,7 +18,7 @@ from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
 from lime_callback.training.announcement import announcement
 from lime_callback.training.loop_report import LoopReport
-from lime_callback.training.perturbation_count import PerturbationCount
+from lime_callback.training.perturbation_count import PerturbationCount, is_late
 from lime_callback.training.pinned_probes import PinnedProbes, same_samples
 from lime_callback.training.progress_bar import shown
 from lime_callback.training.resumed_state import ResumedState
@@ -99,15 +99,14 @@ class ProbeSession:
             self._draw_again(trainer, module, probes)
         if not self.pace.take(trainer):
             return
-        profile = trainer.profiler.profile
-        with profile("[LimeCallback]explain"), profiled(profile):
+        with trainer.profiler.profile("[LimeCallback]explain"), profiled(trainer.profiler.profile):
             choosing = 0.0 if capture is None else capture.seconds
             started = time.perf_counter() - choosing
-            context = self.pinned.context(self.pinned.model(trainer, module, probes))
             allowed = None if config.time_budget is None else config.time_budget.allowed(started - self._began)
+            ends = None if allowed is None else started + allowed
+            context = self.pinned.context(self.pinned.model(trainer, module, probes), ends)
             self._tell_difference(trainer, module)
-            when, views = trainer_facts.epochs_trained(trainer), list[FollowedView]()
-            explaining = 0.0
+            when, views, explaining = trainer_facts.epochs_trained(trainer), list[FollowedView](), 0.0
             try:
                 with stoppable(lambda: trainer_facts.ends_soon(trainer)):
                     if allowed is not None and not self._count.begun:
@@ -118,14 +117,15 @@ class ProbeSession:
                         self.pinned.batch_size = self.loop.explain(context, n, when, views)
                     explaining = time.perf_counter() - began
                     if views:
-                        self._rely(trainer, module, len(probes) * n)
+                        self._rely(trainer, module, len(probes) * n, ends)
             except StopExplaining:
                 done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
                 self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
             self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
             trainer.should_stop = trainer.should_stop or stop
             step = trainer_facts.training_step(trainer)
-            explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), step, probes, views)
+            late = is_late(context, self.console)
+            explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), step, probes, views, late)
             self.report.keep(trainer, explained, when)
             seconds = time.perf_counter() - started + self.report.seconds
             forwards = float(sum(ranks.gather(self.pinned.forwards.inputs)))
@@ -231,7 +231,7 @@ class ProbeSession:
         if before.changed:
             self.console.once(before.change)
 
-    def _rely(self, trainer: Any, module: Any, budget: int) -> None:
+    def _rely(self, trainer: Any, module: Any, budget: int, ends: float | None) -> None:
         """Measure what hiding sets changes, if there is a background whose values can stand in for theirs."""
         pinned, background = self.pinned, self.pinned.background
         if background is None or not self.loop.relying.sets(self.loop.views):
@@ -239,7 +239,7 @@ class ProbeSession:
         # Rows of a large one are moved to the device batch by batch, where nothing else of it is asked for.
         small = self.config.forward is not None or len(background) <= 2 * pinned.batch_size
         here = background.to(module.device) if small else background
-        self.loop.rely(pinned.context(pinned.wrapped(trainer, module, here)), here, budget, module.device)
+        self.loop.rely(pinned.context(pinned.wrapped(trainer, module, here), ends), here, budget, module.device)
 
     def _draw_again(self, trainer: Any, module: Any, probes: Probes) -> None:
         """After a resume, draw the last explained epoch again: before it was seen, the run may have been killed."""
@@ -250,11 +250,11 @@ class ProbeSession:
             self.report.show_again(trainer, explained)
 
     def _as_explained(
-        self, trainer: Any, epoch: int, step: int, probes: Probes, views: Sequence[FollowedView]
+        self, trainer: Any, epoch: int, step: int, probes: Probes, views: Sequence[FollowedView], late: bool = False
     ) -> ExplainedEpoch:
         self.publisher.forgotten = self.loop.forgotten
         last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
-        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last)
+        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last, pictures=last or not late)
 
     def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""

@@ -17,6 +17,7 @@ from lime_callback.following.watch_alarms import beside, level, questions, relia
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
 from lime_callback.forwards.stop_requests import stop_if_asked
+from lime_callback.training.perturbation_count import is_late
 from lime_callback.views.watch import check_followed
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class ViewLoop:
             with guarded(context.model.module):
                 with stage("features"), self.console.heard(f"view '{name}'"):
                     followed.pin(context)
-                self._advise(followed)
+                assert followed.features is not None, "the view is pinned"
+                advice = few_rows_advice(config.settings.n_perturbations, followed.features.most)
+                if advice:
+                    self.console.remark(f"view '{name}': {advice}.", key=f"{name}: few rows")
                 try:
                     result = followed.explain(context)
                 except BrokenOutputsError as error:
@@ -167,6 +171,10 @@ class ViewLoop:
         """
         if not self.relying.sets(self.views):
             return
+        if is_late(context, self.console):
+            for followed in self.views.values():
+                followed.rely(None)
+            return
         with self.console.contained("the measurement of reliance"), guarded(context.model.module), stage("reliance"):
             self.relying.measure(context, background, self.views, budget, device)
         if self.relying.impossible:
@@ -229,13 +237,6 @@ class ViewLoop:
             name = followed.view.name
             self.console.once(f"the features of view '{name}' are not those of the checkpoint: its drift begins anew.")
 
-    def _advise(self, followed: FollowedView) -> None:
-        """Say before the run that perturbations are few, by the sample that is tried."""
-        assert followed.features is not None, "the view is pinned"
-        name, n = followed.view.name, self.config.settings.n_perturbations
-        if advice := few_rows_advice(n, followed.features.most):
-            self.console.remark(f"view '{name}': {advice}.", key=f"{name}: few rows")
-
     def _say(self, followed: FollowedView, result: ExplainedBatch) -> None:
         """Say what is explained, and what is wrong with the fits."""
         name = followed.view.name
@@ -253,7 +254,7 @@ class ViewLoop:
     def _ask_otherwise(self, followed: FollowedView, context: ExplainContext) -> None:
         """Once a run, say where another baseline finds the opposite."""
         asked = f"{followed.view.name}: baselines"
-        if context.model.background is None or asked in self.console.said:
+        if context.model.background is None or asked in self.console.said or is_late(context, self.console):
             return
         self.console.said.append(asked)  # also where it fails
         with progress_unheard():

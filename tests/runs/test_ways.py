@@ -307,7 +307,7 @@ def test_a_half_of_pairs_is_compared_with_the_same_rows_of_all():
 def test_an_explanation_longer_than_training_says_so_once(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(perturbation_count, "FELT", 0.0)
     with caplog.at_level(logging.INFO):
-        fit(tmp_path, limes(n_perturbations=512), epochs=3)
+        fit(tmp_path, limes(n_perturbations=512, every_n_epochs=1), epochs=3)
     said = [record.message for record in caplog.records if "longer than" in record.message]
     assert len(said) == 1
     assert "`every_n_epochs`" in said[0]

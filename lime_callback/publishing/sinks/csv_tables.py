@@ -8,7 +8,6 @@ rows are counted from 1 when they are read, and a resumed run writes them anew.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -212,8 +211,8 @@ def columns_of(header: bytes, kind: type[Row]) -> int:
 
     A table of an earlier version lacks the last columns, which came later and have defaults.
     """
-    header = header.removeprefix(codecs.BOM_UTF8)  # which spreadsheets write before it
-    names, columns = fields_of(kind), header.rstrip(b"\r\n").decode(errors="replace").split(",")
+    # Spreadsheets write a byte order mark, which this encoding leaves out.
+    names, columns = fields_of(kind), header.rstrip(b"\r\n").decode("utf-8-sig", errors="replace").split(",")
     needed = len(names) - len(getattr(kind, "_field_defaults", {}))
     fits = is_whole(header) and len(columns) >= needed and tuple(columns) == names[: len(columns)]
     return len(columns) if fits else 0

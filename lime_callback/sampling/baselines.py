@@ -214,6 +214,8 @@ BASELINES: dict[str, Callable[[], Baseline]] = {
     "data": Data,
     "background": Background,
 }
+"""The baselines that have values for hidden elements, by their names."""
+NAMED_BASELINES: dict[str, Callable[[], Baseline]] = {**BASELINES, "absent": Absent}
 
 
 def resolve_baseline(value: Any) -> Baseline:
@@ -232,5 +234,5 @@ def resolve_baseline(value: Any) -> Baseline:
         return Given(_numbers(list(value)))
     if isinstance(value, Tensor) or (callable(value) and not isinstance(value, (Baseline, type))):
         return Given(value)
-    known = {**BASELINES, "absent": Absent}  # which has no values
-    return resolve_strategy("baseline", value, known, Baseline, "a number, a tensor, a function of the inputs")
+    besides = "a number, a tensor, a function of the inputs"
+    return resolve_strategy("baseline", value, NAMED_BASELINES, Baseline, besides)

@@ -20,7 +20,7 @@ from lime_callback.following.time_budget import TimeBudget
 from lime_callback.outputs.segmentation_reducers import ClassRegion, PixelCount
 from lime_callback.probes import probe_choices
 from lime_callback.publishing.sinks import read_history
-from lime_callback.sampling.baselines import BASELINES, BaselineName, Blur, Constant, Given, Mean
+from lime_callback.sampling.baselines import NAMED_BASELINES, BaselineName, Blur, Constant, Given, Mean
 from lime_callback.sampling.designs import DESIGNS, Bernoulli, DesignName, Paired
 from lime_callback.sampling.locality_kernels import KERNELS, Euclidean, KernelName, Uniform
 from lime_callback.surrogates.sklearn_regressor import SklearnSurrogate
@@ -284,7 +284,7 @@ def test_masks_are_keys_or_functions():
 
 @pytest.mark.parametrize(
     ("names", "known"),
-    [(DesignName, DESIGNS), (KernelName, KERNELS), (BaselineName, BASELINES), (SurrogateName, SURROGATES)],
+    [(DesignName, DESIGNS), (KernelName, KERNELS), (BaselineName, NAMED_BASELINES), (SurrogateName, SURROGATES)],
 )
 def test_names_of_the_annotations_are_those_that_are_known(names, known):
     assert names.__args__ == tuple(known)

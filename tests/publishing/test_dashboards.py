@@ -20,8 +20,6 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import Report, sinks_for
 from lime_callback.publishing.sinks.tensorboard_layout import layout_there
 
-pytestmark = pytest.mark.xdist_group("dashboards")  # one process makes the run that its tests share
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -16,8 +16,6 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import MLflowSink, Report, read_history, sinks_for
 from lime_callback.views.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # one process makes the run that its tests share
-
 EPOCHS = 3
 pytestmark = [  # MLflow's own use of SQLAlchemy and pandas
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),

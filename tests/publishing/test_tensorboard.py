@@ -17,8 +17,6 @@ from lime_callback.publishing.sinks import read_history
 from lime_callback.publishing.sinks.tensorboard_layout import layout_there, layout_with
 from lime_callback.surrogates.confidence_intervals import critical_value
 
-pytestmark = pytest.mark.xdist_group("tensorboard")  # one process makes the run that its tests share
-
 CONFIG = "custom_scalars__config__"
 EPOCHS = 3
 MANY = [400.0 + 10 * i for i in range(40)]

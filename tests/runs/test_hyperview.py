@@ -22,7 +22,6 @@ try:
 finally:
     sys.path.pop(0)
 
-pytestmark = pytest.mark.xdist_group("hyperview")  # one process trains, once
 INSIDE = np.zeros((6, 9), dtype=bool)  # a mask that is false everywhere: no pixel is outside
 
 

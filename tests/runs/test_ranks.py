@@ -13,7 +13,6 @@ from toys import events
 from lime_callback.publishing.sinks import read_history
 
 LIMIT = 250  # seconds, many times what a run takes; a process that waits for another one waits for half an hour
-pytestmark = pytest.mark.xdist_group("ranks")  # runs are shared
 
 
 def start(folder, strategy, kind="plain"):

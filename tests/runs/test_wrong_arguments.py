@@ -85,8 +85,12 @@ V, T = ValueError, TypeError
         case("target nested", T, r"`target` should be .*Found `target = \[\[1\], \[2\]\]`", target=[[1], [2]]),
         case("target set", T, r"`target` should be .*Found `target = \{1\}`", target={1}),
         case("target None", T, "`target` should be .*Found `target = None`", target=None),
-        case("every_n_epochs negative", V, "`every_n_epochs` should be 'auto', or a whole number.*-1", every_n_epochs=-1),
-        case("every_n_epochs float", T, "`every_n_epochs` should be 'auto', or a whole number.*1.5", every_n_epochs=1.5),
+        case(
+            "every_n_epochs negative", V, "`every_n_epochs` should be 'auto', or a whole number.*-1", every_n_epochs=-1
+        ),
+        case(
+            "every_n_epochs float", T, "`every_n_epochs` should be 'auto', or a whole number.*1.5", every_n_epochs=1.5
+        ),
         case("n_perturbations NaN", T, "`n_perturbations` should be a whole number.*nan", n_perturbations=NAN),
         case("design as a class", T, "`design` should be one of.*the class Paired; make an object", design=Paired),
         case("design number", T, "`design` should be one of.*Found a float", design=0.5),

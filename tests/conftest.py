@@ -18,6 +18,22 @@ if "PYTEST_XDIST_WORKER" in os.environ and "OMP_NUM_THREADS" not in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 
+# A file is tested by one process. Those that take longest come first, so that none is left alone at the end.
+LONGEST = (
+    "test_ranks.py",
+    "test_dashboards.py",
+    "test_hyperview.py",
+    "test_killed.py",
+    "test_mlflow.py",
+    "test_photo.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
     """W&B without a network, and with all that it writes in a temporary folder."""

@@ -1,8 +1,10 @@
-"""Runs a training in two processes on the CPU; started by ``test_ranks.py`` once a process.
+"""Runs trainings in two processes on the CPU, one after the other; started by ``test_ranks.py`` once a process.
 
-Usage: python ranks.py FOLDER STRATEGY KIND, with the environment that ``torchrun`` would set.
+Usage: python ranks.py FOLDER STRATEGY KIND ..., with the environment that ``torchrun`` would set. Each kind has its own
+folder.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -49,6 +51,7 @@ class Still(Classifier):
         return torch.optim.SGD(self.parameters(), 1e-4)
 
 
+ROOM = PerturbedInputs._room
 COUNTS: dict[int, int] = {}
 INPUTS: dict[int, int] = {}
 NOW = {"epoch": -1, "rank": 0}  # of the validation that runs
@@ -76,12 +79,11 @@ def unable(inputs):
 
 def without_room():
     """On its bad day, the second process has no memory for more than four perturbed inputs: no forward of a batch."""
-    room = PerturbedInputs._room
 
     def some(self, count):
         if has_a_bad_day() and count > 4:
             raise RuntimeError("CUDA error: out of memory")
-        return room(self, count)
+        return ROOM(self, count)
 
     PerturbedInputs._room = some
 
@@ -115,7 +117,9 @@ class Tell(pl.Callback):
 
 
 def main(folder, strategy, kind):
-    torch.set_num_threads(1)
+    COUNTS.clear()
+    INPUTS.clear()
+    PerturbedInputs._room = ROOM
     devices = 1 if strategy == "one" else 2
     anew = HighestLoss(5, anew=True)
     probes = {"few": 1, "chosen": anew, "view": anew}.get(kind, 5)
@@ -141,10 +145,25 @@ def main(folder, strategy, kind):
     )  # fmt: skip
     data, size = Samples(size=46 if kind == "ragged" else 48), 16 if strategy == "one" else 8
     one.fit(Still(kind), loader(data, batch_size=size), loader(data, batch_size=size))
-    if devices > 1:
-        # Lightning leaves the group be, and a process that ends with it may be aborted by one of gloo's threads.
-        torch.distributed.destroy_process_group()
+
+
+def speak_into(path):
+    """Let all that this process says from now on go into a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with path.open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    torch.set_num_threads(1)
+    where, how, *kinds = sys.argv[1:]
+    for one_kind in kinds:
+        own = Path(where) / one_kind
+        own.mkdir(exist_ok=True)
+        speak_into(own / f"said{os.environ.get('RANK', 0)}.txt")
+        main(str(own), how, one_kind)
+    if how != "one":
+        # Lightning leaves the group be, and a process that ends with it may be aborted by one of gloo's threads.
+        torch.distributed.destroy_process_group()

@@ -12,12 +12,17 @@ from toys import events
 
 from lime_callback.publishing.sinks import read_history
 
-LIMIT = 250  # seconds, many times what a run takes; a process that waits for another one waits for half an hour
+LIMIT = 280  # seconds, many times what the runs take; a process that waits for another one waits for half an hour
+# What is run with each strategy, one after the other, since a process takes longer to start than to train.
+KINDS = {
+    "one": ("plain", "chosen"),
+    "ddp": ("plain", "error", "few", "ragged", "without", "chosen"),
+    "fsdp": ("plain", "error", "view", "baseline", "room", "memory", "without", "chosen"),
+}
 
 
-def start(folder, strategy, kind="plain"):
-    """What each process has seen, and what it said."""
-    folder.mkdir(parents=True, exist_ok=True)
+def start(folder, strategy):
+    """What each process has seen of each kind, what it said, and the kind's folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -34,16 +39,23 @@ def start(folder, strategy, kind="plain"):
         ranks = {} if world == 1 else rendezvous | {"RANK": str(rank), "LOCAL_RANK": str(rank), "NODE_RANK": "0"}
         ranks |= {"GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "test", "LOCAL_WORLD_SIZE": "2"} if world > 1 else {}
         with (folder / f"said{rank}.txt").open("w") as said:
-            command = [sys.executable, str(script), str(folder), strategy, kind]
+            command = [sys.executable, str(script), str(folder), strategy, *KINDS[strategy]]
             processes.append(subprocess.Popen(command, env=os.environ | ranks, stdout=said, stderr=subprocess.STDOUT))
     try:
         codes = [process.wait(LIMIT) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    said = [(folder / f"said{rank}.txt").read_text() for rank in range(world)]
+    said = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("said*.txt"))}
     assert codes == [0] * world, said
-    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(world)], said
+    return {
+        kind: (
+            [torch.load(folder / kind / f"rank{rank}.pt", weights_only=True) for rank in range(world)],
+            [said[f"{kind}/said{rank}.txt"] for rank in range(world)],
+            folder / kind,
+        )
+        for kind in KINDS[strategy]
+    }
 
 
 def same(a, b, **tolerance):
@@ -53,14 +65,13 @@ def same(a, b, **tolerance):
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """A run of a strategy and a kind, once: what each process has seen, what it said, and the folder."""
+    """A run of a strategy and a kind: what each process has seen, what it said, and the folder."""
     runs = {}
 
     def run(strategy, kind="plain"):
-        if (strategy, kind) not in runs:
-            folder = tmp_path_factory.mktemp(f"{strategy}_{kind}")
-            runs[strategy, kind] = *start(folder, strategy, kind), folder
-        return runs[strategy, kind]
+        if strategy not in runs:
+            runs[strategy] = start(tmp_path_factory.mktemp(strategy), strategy)
+        return runs[strategy][kind]
 
     return run
 

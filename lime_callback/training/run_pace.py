@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.1
 """Of a run's time, what explanations take at most where the callback decides how often to explain."""
+CAUTION = 0.8  # of that share is aimed at, since later explanations may take longer than the one that is measured
 _WARM = 2  # explanations, before what one takes is known: the first one also starts and compiles what others find ready
 
 
@@ -86,7 +87,8 @@ class RunPace:
             share: what an explanation takes, as a multiple of the time from one validation to the next.
             left: how many validations are still to come, if that is known: the last of them is explained, too.
         """
-        between = share * (1 - SHARE) / SHARE
+        aim = CAUTION * SHARE
+        between = share * (1 - aim) / aim
         self.chosen = max(1, math.ceil(between))
         if left is not None and self.chosen > 1 and (affordable := int(left / between)):
             self.chosen = max(self.chosen, math.ceil(left / affordable))
@@ -94,8 +96,9 @@ class RunPace:
             return ""
         return (
             f"an explanation takes {share:.2g} times as long as the training between two validations, so one "
-            f"validation in {self.chosen} is explained from now on, and the last one: that is {SHARE:.0%} of the run's "
-            "time. `every_n_epochs=1` explains each; fewer `probes`, `views` or `n_perturbations` explain more often."
+            f"validation in {self.chosen} is explained from now on, and the last one: that is at most {SHARE:.0%} "
+            "of the run's time. `every_n_epochs=1` explains each; with fewer `probes`, `views` or `n_perturbations` more "
+            "are."
         )
 
     def text(self, trainer: Any) -> str:

@@ -97,8 +97,7 @@ class RunPace:
         return (
             f"an explanation takes {share:.2g} times as long as the training between two validations, so one "
             f"validation in {self.chosen} is explained from now on, and the last one: that is at most {SHARE:.0%} "
-            "of the run's time. `every_n_epochs=1` explains each; with fewer `probes`, `views` or `n_perturbations` more "
-            "are."
+            "of the run's time. `every_n_epochs=1` explains each; fewer `probes`, `views` or `n_perturbations` take less."
         )
 
     def text(self, trainer: Any) -> str:

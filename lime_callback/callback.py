@@ -89,6 +89,7 @@ class LimeCallback(Hooks):
             at each validation, also where there are several in an epoch. ``"auto"`` explains the first two, measures
             what the second took, and chooses once how many validations are left out from then on, so that explanations
             take a tenth of the run's time; the run's last validation is explained. A resumed run keeps the choice.
+            Where ``EarlyStopping`` waits for one of the metrics, each validation is explained.
         every_n_validations: instead, explain at the first validation and at every n-th one after it, for runs that
             validate several times in an epoch, or count steps.
         n_perturbations: how many perturbations each probe gets in each view.

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.checks.dense_tensors import is_dense
 from lime_callback.forwards.feature_images import image_maker
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.stem_layer import Stem, may_be_normalised, normalisation
@@ -97,7 +98,7 @@ class StemFinder:
 
     def _look(self, layer: Any, layer_inputs: tuple[Any, ...], output: Any) -> None:
         part, x = layer_inputs[0] if layer_inputs else None, self._model_input
-        if not isinstance(part, Tensor) or not isinstance(output, Tensor):
+        if not is_dense(part) or not is_dense(output):
             return
         same = (
             part.data_ptr() == x.data_ptr()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.checks.dense_tensors import is_dense
 from lime_callback.checks.descriptions import describe
 from lime_callback.forwards.no_trace_guard import guarded, is_explaining
 from lime_callback.probes.batch_entries import advised, entry_code
@@ -109,6 +110,10 @@ class StepWatch:
         return self._text(given, parts[common], f" of its {type(common).__name__}", own[common])
 
     def _note(self, part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        with suppress(Exception):  # what cannot be looked at is not compared: this runs within the user's own step
+            self._look(part, args, kwargs)
+
+    def _look(self, part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_explaining() or (len(args) == 2 and args[0] is self._batch):  # a strategy calls the step itself so
             return
         if self._inputs is None:
@@ -180,7 +185,7 @@ def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any], shape: torch.Si
     """
     for name, value in (*(("", value) for value in args), *kwargs.items()):
         before = f"module({name}=" if name else "module("
-        if isinstance(value, Tensor):
+        if is_dense(value):
             return before + "{})", value
         if isinstance(value, Mapping):
             inside = [(place, numbers(part)) for place, part in leaves(value)]

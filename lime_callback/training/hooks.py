@@ -238,6 +238,7 @@ class Hooks(Callback):
     def _start(self, trainer: Any) -> None:
         self._started = True
         self._validation.begin_lap()
+        self._validation.pace.serve(trainer)
         for text in self._validation.pace.impatient(trainer):
             self._validation.console.once(text)
         self._without_validation = not has_validation(trainer)

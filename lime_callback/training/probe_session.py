@@ -140,8 +140,6 @@ class ProbeSession:
                 share = seconds / max(started - self._lap - self.report.seconds, 1e-9)
                 if text := self.pace.choose(max(ranks.gather(share)), trainer_facts.validations_left(trainer)):
                     self.console.info(text)
-                    for impatient in self.pace.impatient(trainer):
-                        self.console.once(impatient)
             self.begin_lap()
 
     def sees_other_set(self) -> bool:

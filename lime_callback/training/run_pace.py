@@ -97,7 +97,7 @@ class RunPace:
         return (
             f"an explanation takes {share:.2g} times as long as the training between two validations, so one "
             f"validation in {self.chosen} is explained from now on, and the last one: that is at most {SHARE:.0%} "
-            "of the run's time. `every_n_epochs=1` explains each; fewer `probes`, `views` or `n_perturbations` take less."
+            "of the run's time. `every_n_epochs=1` explains each; fewer `probes` or `n_perturbations` take less."
         )
 
     def text(self, trainer: Any) -> str:
@@ -115,23 +115,31 @@ class RunPace:
     def impatient(self, trainer: Any) -> Iterator[str]:
         """Yield a sentence for each ``EarlyStopping`` that would stop on values which were only not measured anew."""
         between = self._validations_between(trainer)
-        for callback in trainer.callbacks:
-            monitor, patience = getattr(callback, "monitor", None), getattr(callback, "patience", None)
-            ours = isinstance(monitor, str) and monitor.startswith(f"{self.config.name}/")
-            if ours and isinstance(patience, int) and patience < between:
+        for monitor, patience in self._waiting(trainer):
+            if patience < between:
                 yield (
                     f"`EarlyStopping({monitor!r}, patience={patience})` sees a new value only once in {between} "
                     f"validations, and would stop on repeated ones. Pass `patience={patience * between}` to wait for "
                     f"{patience} explanations, or explain more often."
                 )
 
+    def serve(self, trainer: Any) -> None:
+        """With ``"auto"``, explain each validation where ``EarlyStopping`` or its like waits for new values."""
+        if self.is_automatic and any(self._waiting(trainer)):
+            self.chosen = 1
+
+    def _waiting(self, trainer: Any) -> Iterator[tuple[str, int]]:
+        """Yield the metric and the patience of each callback that waits for one of ours."""
+        for callback in trainer.callbacks:
+            monitor, patience = getattr(callback, "monitor", None), getattr(callback, "patience", None)
+            if isinstance(monitor, str) and monitor.startswith(f"{self.config.name}/") and isinstance(patience, int):
+                yield monitor, patience
+
     def _validations_between(self, trainer: Any) -> int:
         every = self.config.every_n_epochs
         if self.config.every_n_validations is not None:
             return self.config.every_n_validations
-        if every == "auto":
-            return self.chosen or 1
-        if every == 1:
+        if every == "auto" or every == 1:
             return 1
         batches, interval = trainer.num_training_batches, getattr(trainer, "val_check_batch", math.inf)
         inside = batches // interval if 0 < interval <= batches < math.inf else 1

@@ -440,3 +440,79 @@ def test_processes_share_the_rows(shares, monkeypatch):
         ranks = Ranks(share, tuple(range(shares)))
         outputs, _ = perturbed_outputs(forward, rows, targets, 16, ranks)
     torch.testing.assert_close(outputs.view(2, -1, CLASSES), alone.samples.outputs, rtol=0, atol=1e-9)
+
+
+class MasksNodata(nn.Module):
+    """Its blocks do not look at patches without data, which it finds in each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 4, 4)
+        self.blocks = nn.ModuleList(nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True) for _ in range(2))
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        valid = nn.functional.max_pool2d((x != 0).float().amax(1, keepdim=True), 4).flatten(2).mT
+        tokens = self.embed(x).flatten(2).mT
+        for block in self.blocks:
+            tokens = block(tokens) * valid
+        return self.head(tokens.mean(1))
+
+
+def test_every_input_is_asked_and_not_the_first_alone():
+    """The first image has no pixel without data, so that masking it changes nothing."""
+    torch.manual_seed(0)
+    model, x = MasksNodata().double().eval(), torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    x[1, :, :8] = 0
+    patches = torch.arange(16).view(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    for order in ([0, 1], [1, 0]):
+        with pytest.raises(AbsentError, match="Here it cannot, since the model"):
+            explain(model, x[order], patches, baseline="absent", n_perturbations=64)
+
+
+class NeedsSix(nn.Module):
+    """Takes the six largest tokens of all that there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 4, 4)
+        self.blocks = nn.ModuleList(nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True) for _ in range(2))
+
+    def forward(self, x):
+        tokens = self.embed(x).flatten(2).mT
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens.topk(6, 1).values.mean(1)
+
+
+def test_a_model_that_needs_more_tokens_than_are_left_is_refused():
+    torch.manual_seed(0)
+    patches = torch.arange(16).view(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    x = torch.randn(1, 3, 16, 16)
+    with pytest.raises(AbsentError, match=r"does not run on [0-5] tokens, as many as the fewest that are left"):
+        explain(NeedsSix().eval(), x, patches, 0, baseline="absent", n_perturbations=256, design="bernoulli")
+
+
+class Masked(nn.Module):
+    """Torch's own encoder makes a nested tensor of its tokens where a mask is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Conv2d(3, 16, 4, 4), nn.Linear(16, 4)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True), 2)
+
+    def forward(self, x):
+        tokens = self.embed(x).flatten(2).mT
+        mask = torch.zeros(tokens.shape[:2], dtype=torch.bool)
+        return self.head(self.encoder(tokens, src_key_padding_mask=mask).mean(1))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+def test_nested_tensors_are_left_alone():
+    torch.manual_seed(0)
+    model, x = Masked().eval(), torch.randn(1, 3, 16, 16)
+    patches = torch.arange(16).view(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    found = [explain(model, x, patches, stem=stem, n_perturbations=64).coefficients for stem in ("auto", "off")]
+    torch.testing.assert_close(*found, atol=1e-4, rtol=0)
+    with pytest.raises(AbsentError):
+        explain(model, x, patches, baseline="absent", n_perturbations=64)

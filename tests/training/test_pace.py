@@ -155,11 +155,11 @@ def test_the_runs_last_validation_is_explained(tmp_path, takes, settings, steps)
 
 
 @own_pace
-def test_a_patience_that_the_choice_uses_up_is_warned_of(tmp_path, takes):
+def test_each_validation_is_explained_where_early_stopping_waits_for_new_values(tmp_path, takes):
     takes(0.4)
     stopping = EarlyStopping("lime/spectral/score", patience=3, mode="max")
-    with pytest.warns(UserWarning, match="once in 5 validations, .* Pass `patience=15`"):
-        fit(tmp_path, callback(), stopping, epochs=3, **FAST)
+    one, _ = fit(tmp_path, callback(), stopping, epochs=6, **FAST)
+    assert epochs_of(tmp_path) == list(range(1, one.current_epoch + 1))
 
 
 @own_pace

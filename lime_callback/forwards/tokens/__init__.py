@@ -1,7 +1,8 @@
 """Tokens: hides patches of a transformer's input by leaving their tokens out.
 
 Begin with :mod:`~lime_callback.forwards.tokens.token_blocks`, which finds the block where tokens come in. Then
-:mod:`~lime_callback.forwards.tokens.token_cells` finds which elements of an input make which token, and
+:mod:`~lime_callback.forwards.tokens.token_cells` finds which elements of an input make which token,
+:mod:`~lime_callback.forwards.tokens.token_model` proves that tokens can be left out, and
 :mod:`~lime_callback.forwards.tokens.absent_rows` runs the model on the tokens that each perturbation leaves.
 """
 

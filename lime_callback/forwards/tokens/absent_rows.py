@@ -10,9 +10,7 @@ that are left of them, ``P`` patches.
 
 from __future__ import annotations
 
-import math
 from copy import copy
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,126 +18,19 @@ from torch import Tensor, nn
 
 from lime_callback.forwards.batched_forwards import Batches
 from lime_callback.forwards.out_of_memory import is_out_of_memory
-from lime_callback.forwards.tokens.patch_grid import blocks_with_cells
 from lime_callback.forwards.tokens.token_blocks import AbsentError
+from lime_callback.forwards.tokens.token_model import apart, token_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
     from lime_callback.forwards.processes import Ranks
-    from lime_callback.forwards.tokens.token_blocks import TokenBlock
-    from lime_callback.forwards.tokens.token_cells import Cells
+    from lime_callback.forwards.tokens.token_model import TokenModel
 
     Forward = Callable[[Tensor, Tensor], Tensor]
 
-# Outputs for tokens in another order may differ by this share of the largest output.
-_CLOSE = 1e-4
 _NEAR_HALF = 1e-6  # shares of a patch are sums of rounded numbers
-
-
-@dataclass(frozen=True, eq=False)
-class TokenModel:
-    """A model whose patches become tokens.
-
-    Attributes:
-        block: where tokens come in.
-        cells: which elements make which token.
-        answers_nothing: whether it has an output where no patch is left, but class tokens and the like.
-    """
-
-    block: TokenBlock
-    cells: Cells
-    answers_nothing: bool = False
-
-    def run(self, forward: Forward, tokens: Tensor, like: Tensor, rows: Tensor) -> Tensor:
-        """Return the outputs ``[m, K]`` for tokens ``[m, L, width]`` of inputs that are like ``like`` [1, *dims]."""
-        blank = like.new_full((1,) * like.ndim, math.nan).expand(len(tokens), *like.shape[1:])
-        outputs: Tensor = self.block.run(forward, tokens, blank, rows)
-        return outputs
-
-
-def token_model(
-    module: nn.Module | None, forward: Forward, perturber: PerturbedInputs, batch_size: int, known: Tensor
-) -> TokenModel:
-    """Find where a model's tokens come in and what they are made of, and prove that they can be left out.
-
-    Args:
-        module: the model.
-        forward: takes rows ``[m, *dims]`` and the number of each row's input; returns the outputs ``[m, K]``.
-        perturber: the perturbed inputs, of which the first input is used.
-        batch_size: rows a forward at most.
-        known: the output for it as it is, ``[1, K]``.
-
-    Raises:
-        AbsentError: if they cannot.
-    """
-    x, layout = perturber.inputs[:1], perturber.features.layout
-    reasons = []
-    for block, cells in blocks_with_cells(module, forward, x, layout, batch_size):
-        model, first = TokenModel(block, cells), torch.zeros(1, dtype=torch.long, device=x.device)
-        tokens = block.tokens(forward, x.clone(), first)
-        try:
-            _prove(model, forward, tokens, x, known)
-        except AbsentError as error:
-            reasons.append(error)
-        else:
-            return replace(model, answers_nothing=_answers_nothing(model, forward, tokens, x))
-    raise reasons[0]
-
-
-def _prove(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor, known: Tensor) -> None:
-    """Raise an :class:`AbsentError` if the output depends on more than which tokens there are."""
-    places = model.cells.places.cpu()
-    generator = torch.Generator().manual_seed(0)
-    shuffled = torch.arange(tokens.shape[1])
-    shuffled[places] = places[torch.randperm(len(places), generator=generator)]
-    kept = torch.ones(tokens.shape[1], dtype=torch.bool)
-    kept[places[torch.randperm(len(places), generator=generator)[: len(places) // 2]]] = False
-    half, half_shuffled = kept.nonzero().flatten(), shuffled[kept[shuffled]]
-    close = _CLOSE if tokens.dtype in (torch.float32, torch.float64) else 100 * _CLOSE
-
-    def outputs(orders: list[Tensor], reason: str) -> Tensor:
-        order = torch.stack(orders).to(tokens.device)
-        try:
-            answers = model.run(
-                forward, tokens[0][order], x, torch.zeros(len(order), dtype=torch.long, device=x.device)
-            )
-        except Exception as error:  # a model that is none of this kind may fail in any way
-            if is_out_of_memory(error):
-                raise
-            raise AbsentError(reason) from error
-        if not bool(answers.isfinite().all()):
-            raise AbsentError(reason)
-        return answers
-
-    def apart(answers: Tensor, other: Tensor) -> bool:
-        least = other.abs().amax().clamp(min=torch.finfo(other.dtype).tiny)
-        return bool(((answers - other).abs() > close * least).any())
-
-    whole = outputs([torch.arange(len(shuffled)), shuffled], "the model uses its input beside its tokens, too")
-    if apart(whole[:1], known):
-        raise AbsentError("the model uses its input beside its tokens, too")
-    order = "the model's output depends on the places of the tokens in their row, as with windows and convolutions"
-    if apart(whole[1:], known):
-        raise AbsentError(order)
-    fewer = outputs([half, half_shuffled], "the model runs on no other number of tokens")
-    if apart(fewer[1:], fewer[:1]):
-        raise AbsentError(order)
-
-
-def _answers_nothing(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor) -> bool:
-    """Return whether the model has an output where no patch is left; one that takes the patches' mean has none."""
-    prefix = tokens[:, model.cells.prefix]
-    if not prefix.shape[1]:
-        return False
-    try:
-        output = model.run(forward, prefix, x, torch.zeros(1, dtype=torch.long, device=x.device))
-    except Exception as error:  # a model may fail in any way on what it was not made for
-        if is_out_of_memory(error):
-            raise
-        return False
-    return bool(output.isfinite().all())
 
 
 class AbsentRows:
@@ -209,6 +100,30 @@ class AbsentRows:
             start = last
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def prove(self, forward: Forward, batch_size: int) -> None:
+        """Raise an :class:`AbsentError` if the model does not answer to each input's tokens as to the input itself.
+
+        One of the inputs may have what the first one has not, such as pixels that the model masks. Rows with the fewest
+        tokens are tried, too.
+        """
+        for start in range(0, len(self.embedded), batch_size):
+            rows = torch.arange(start, min(start + batch_size, len(self.embedded)), device=self.embedded.device)
+            answers = self.model.run(forward, self.embedded[rows], self.perturber.inputs[:1], rows)
+            if apart(answers, self.whole[rows]):
+                raise AbsentError("the model uses its input beside its tokens, too")
+        first = self._lengths.count(self._least)
+        if first == len(self._lengths):
+            return
+        reason = f"the model does not run on {self._lengths[first]} tokens, as many as the fewest that are left"
+        try:
+            finite = bool(self.evaluate(forward, first, first + 1).isfinite().all())
+        except Exception as error:  # a model may fail in any way on what it was not made for
+            if is_out_of_memory(error):
+                raise
+            raise AbsentError(reason) from error
+        if not finite:
+            raise AbsentError(reason)
+
     def _outputs(self, forward: Forward, rows: Tensor, length: int) -> Tensor:
         """Return the outputs for rows with the same number of tokens."""
         inputs = rows // self.per_input
@@ -274,6 +189,7 @@ def absent_rows(
         with batches.next() as (start, stop):
             embedded[start] = model.block.tokens(forward, inputs[start:stop].clone(), numbers[start:stop])
     rows = AbsentRows(model, perturber, torch.cat(list(embedded.values())), shares, whole)
+    rows.prove(forward, batch_size)
     said = []
     if several:
         said.append(f"{several:.0%} of the model's patches hold several features; they stay where half of them is on")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lime_callback.checks.dense_tensors import is_dense
 from lime_callback.forwards.replaced_forward import replaced_forward
 from lime_callback.forwards.torch_internals import is_compiled
 
@@ -197,7 +198,7 @@ class _Call:
         """Where the first tensor is, if it may hold tokens."""
         for place, value in self.arguments.items():
             if isinstance(value, Tensor):
-                fits = value.ndim == 3 and value.is_floating_point() and _ROWS in value.shape[:2]
+                fits = is_dense(value) and value.ndim == 3 and value.is_floating_point() and _ROWS in value.shape[:2]
                 return place if fits else None
         return None
 
@@ -223,7 +224,7 @@ def _is_row_of_blocks(part: nn.Module) -> bool:
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
     for value in values:
-        if isinstance(value, Tensor):
+        if is_dense(value):
             yield value
         elif isinstance(value, (tuple, list)):
             yield from _tensors(value)
@@ -252,4 +253,4 @@ def _ended_before(
 
 
 def _is_of_rows(output: Any) -> bool:
-    return isinstance(output, Tensor) and output.is_floating_point() and output.ndim > 0 and len(output) == _ROWS
+    return is_dense(output) and output.is_floating_point() and output.ndim > 0 and len(output) == _ROWS

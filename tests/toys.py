@@ -35,6 +35,22 @@ class Samples(Dataset):
         return self.pack(self.x[i], self.y[i], i)
 
 
+class ByName:
+    """Indexes by name, and is no mapping."""
+
+    def __init__(self, **entries):
+        self._entries = entries
+
+    def keys(self):
+        return self._entries.keys()
+
+    def __getitem__(self, name):
+        return self._entries[name]
+
+    def __setitem__(self, name, value):
+        self._entries = {**self._entries, name: value}
+
+
 def classifier(base):
     """The small network as a module of either Lightning package."""
 

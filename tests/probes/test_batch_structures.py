@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from toys import ByName
 
 from lime_callback.probes.batch_entries import inputs_at, labels_at, with_entry
 from lime_callback.probes.batch_keys import BatchKeys
@@ -41,22 +42,6 @@ class ImageBatch:
 class Frozen:
     scene: torch.Tensor
     y: torch.Tensor
-
-
-class ByName:
-    """Indexes by name, and is no mapping."""
-
-    def __init__(self, **entries):
-        self._entries = entries
-
-    def keys(self):
-        return self._entries.keys()
-
-    def __getitem__(self, name):
-        return self._entries[name]
-
-    def __setitem__(self, name, value):
-        self._entries = {**self._entries, name: value}
 
 
 class Meta(torch.Tensor):

@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
-from toys import trainer
+from toys import ByName, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.probes.batch_entries import inputs_at, labels_at
@@ -32,22 +32,6 @@ DTYPES = [torch.float32] * 4 + [
 ]  # fmt: skip
 LABELS = ["int", "int", "int", "column", "float", "one-hot", "multi-hot", "texts", "mask", "none"]
 OTHERS = ["index", "names", "meta", "metas", "smaller", "same", "scalar", "none", "number", "vector"]
-
-
-class ByName:
-    """Indexes by name, and is no mapping."""
-
-    def __init__(self, **entries):
-        self._entries = entries
-
-    def keys(self):
-        return self._entries.keys()
-
-    def __getitem__(self, name):
-        return self._entries[name]
-
-    def __setitem__(self, name, value):
-        self._entries = {**self._entries, name: value}
 
 
 @lru_cache

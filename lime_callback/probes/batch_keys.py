@@ -241,6 +241,13 @@ def other_inputs(batch: Any, key: Key | None) -> list[str]:
     return ["lambda batch: torch.stack(list(batch))"] * bool(alike) + stacked + codes
 
 
+def alike_inputs(batch: Any, key: Key | None) -> list[str]:
+    """Return the code of ``input_key`` for the other entries with a batch's inputs' shape, such as a second image."""
+    own = place_of(key)
+    shape = _shape(at_place(batch, own))
+    return [place_text(place) for place, value in leaves(batch) if place and place != own and _shape(value) == shape]
+
+
 def _rows(batch: Any) -> list[Any]:
     """The parts of a list of structures that are alike, such as samples; nothing of any other batch."""
     rows = list(batch) if isinstance(batch, (list, tuple)) else []

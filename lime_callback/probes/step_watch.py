@@ -17,6 +17,7 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.forwards.no_trace_guard import guarded, is_explaining
 from lime_callback.probes.batch_entries import advised, entry_code
 from lime_callback.probes.batch_structure import leaves, numbers, place_text, plain
+from lime_callback.probes.model_calls import call_of
 from lime_callback.probes.several_inputs import Steps
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class StepWatch:
             inputs = keys.inputs(batch)
             if not isinstance(inputs, Tensor) or not len(inputs):
                 return
+            if call_of(module, batch, keys.pinned(batch).input) is not None:
+                return  # the callback gives it more of the batch than the inputs
             self._batch, self._size = batch, len(inputs)
             self._named = entry_code(batch, keys.pinned(batch).input)
             self._others = {

@@ -139,7 +139,7 @@ class ViewLoop:
                     self._pin(followed, context)
                 result = followed.explain(context, used, checked=True)
                 followed.know(result.outputs)
-                self._say(followed, result)
+                self._say(followed, result, context.model)
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(followed, context, result.explanation)
                 with stage("drift"), ranks.together():
@@ -237,12 +237,12 @@ class ViewLoop:
             name = followed.view.name
             self.console.once(f"the features of view '{name}' are not those of the checkpoint: its drift begins anew.")
 
-    def _say(self, followed: FollowedView, result: ExplainedBatch) -> None:
+    def _say(self, followed: FollowedView, result: ExplainedBatch, model: ModelWrapper) -> None:
         """Say what is explained, and what is wrong with the fits."""
         name = followed.view.name
         if followed.asked:
             self.console.remark(followed.asked, key="asked")
-        self.console.degenerate(name, result.degenerate)
+        self.console.degenerate(name, result.degenerate, model.elsewhere)
         for reason in sorted(set(result.weak.values())):
             self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")
         self.console.hiding(name, followed.hides, result.remarks)

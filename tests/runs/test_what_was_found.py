@@ -82,3 +82,27 @@ def test_choices_rank_what_is_explained():
     capture.offer([1], (x, y), 0)
     probes, _ = capture.taken()
     assert len(probes) == 2
+
+
+class ReadsTheSecond(Classifier):
+    """Takes the whole batch, and reads its second image."""
+
+    def forward(self, batch):
+        return self.net(batch[1])
+
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self(batch), batch[2])
+
+
+def test_a_model_that_reads_another_image_of_the_batch_is_told_where_else_images_are(tmp_path):
+    pairs = Samples(16, pack=lambda x, y, i: (x.flip(-1), x, y))
+
+    def run(how):
+        lime = callback(probes=2, n_perturbations=16, baseline="zero", reliance=False, **how)
+        fit(tmp_path, lime, model=ReadsTheSecond, data=pairs, epochs=1)
+        return lime.explanation("spatial").coefficients
+
+    with pytest.warns(UserWarning, match="are degenerate: .* others have their shape. Pass for example") as told:
+        assert not run({}).any()
+    said = next(str(one.message) for one in told if "degenerate" in str(one.message))
+    assert run({"input_key": eval(re.search(r"`input_key=(.*?)`", said)[1])}).any()

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from lime_callback.forwards.stop_requests import StopExplaining
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _PACKAGE = Path(__file__).parents[2]
 _LISTED = 8  # probes that a message names
@@ -90,14 +90,20 @@ class Console:
             place = f"{work}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
             self.once(f"{work} failed and is left out; training goes on. Cause: {cause}", key=place)
 
-    def degenerate(self, view: str, reasons: Mapping[int, str]) -> None:
-        """Warn of degenerate explanations by a view, once for each cause; ``reasons`` maps probes to texts."""
+    def degenerate(self, view: str, reasons: Mapping[int, str], way: Callable[[], str]) -> None:
+        """Warn of degenerate explanations by a view, once for each cause.
+
+        Args:
+            view: its name.
+            reasons: texts by the probes' numbers.
+            way: returns a sentence on what may be passed instead, or nothing.
+        """
         for reason in sorted(set(reasons.values())):
             which = [str(probe) for probe, why in reasons.items() if why == reason]
             more = f" and {len(which) - _LISTED} more" if len(which) > _LISTED else ""
             text = f"the explanations of probes {', '.join(which[:_LISTED])}{more} by view '{view}' are degenerate"
             # Numbers of features and rows may change from one epoch to the next, and the cause is the same.
-            self.once(f"{text}: {reason}.", key=f"{view}: {_NUMBER.sub('#', reason)}")
+            self.once(f"{text}: {reason}. {way()}".rstrip(), key=f"{view}: {_NUMBER.sub('#', reason)}")
 
     def hiding(self, view: str, instead: str, remarks: Sequence[str]) -> None:
         """Say how a view hides features.

@@ -14,7 +14,6 @@ from lime_callback.probes.batch_entries import (
     Key,
     advice,
     advised,
-    entry_code,
     has_names,
     inputs_at,
     key_of,
@@ -29,8 +28,8 @@ from lime_callback.probes.batch_structure import (
     is_list_of_tensors,
     leaves,
     numbers,
-    place_text,
 )
+from lime_callback.probes.other_entries import other_inputs, rows_shape, sample_rows, stacked_code
 
 if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
@@ -110,32 +109,33 @@ class BatchKeys:
 
     def _able(self, batch: Any) -> list[Place]:
         """Where the inputs may be: entries that fit, or else all with rows of numbers, those of the most axes first."""
-        found = [(place, shape) for place, value in leaves(batch) if place and (shape := _shape(value))]
+        found = [(place, shape) for place, value in leaves(batch) if place and (shape := rows_shape(value))]
         fitting = [place for place, shape in found if self._fits_shape(shape[1:])]
         return fitting or [place for place, _ in sorted(found, key=lambda one: -len(one[1]))]
 
     def _is_images(self, batch: Any) -> bool:
         """Whether a batch is itself a list of an image a sample, rather than of entries."""
         alike = is_list_of_tensors(batch) and len({one.dtype for one in batch}) == 1
-        return alike and len(self._axes) > 1 and self._fits(batch)
+        return alike and bool(self._axes) and self._fits(batch)
 
     def _of_samples(self, batch: Any) -> str:
         """Say how to stack the inputs of a batch that is a list of samples of one structure; nothing of any other."""
-        rows = _rows(batch)
-        if not rows:
+        rows = sample_rows(batch)
+        # One sample of images alone is an entry with an image a sample as well, which is read without a word.
+        if not rows or (len(rows) == 1 and is_list_of_tensors(rows[0]) and self._fits(rows[0])):
             return ""
         whole = [(place, value) for place, value in leaves(rows[0]) if isinstance(value, (Tensor, np.ndarray))]
-        found = [(place, value, shape) for place, value in whole if (shape := _shape(value))]
+        found = [(place, value, shape) for place, value in whole if (shape := rows_shape(value))]
         fitting = [one for one in found if self._fits_shape(one[2])]
         batched = any(self._fits_shape(shape[1:]) for _, _, shape in found)
         # Such a list may also hold a batch of each of several loaders, whose entries have as many rows as each other.
-        alone = len(found) == 1 and any(not _shape(value) for _, value in whole)
+        alone = len(found) == 1 and any(not rows_shape(value) for _, value in whole)
         same_rows = len({shape[0] for _, _, shape in found}) == 1
         of_loaders = same_rows or not fitting if batched else same_rows and not fitting and len(found) > 1
         if of_loaders and not alone:
             return ""
         able = sorted(found, key=lambda one: (not self._fits_shape(one[2]), -len(one[2])))
-        ways = [_stacked(rows[0], place, value) for place, value, _ in able]
+        ways = [stacked_code(rows[0], place, value) for place, value, _ in able]
         return advised("input_key", ways) if ways else ""
 
     def label_of(self, batch: Any) -> Key | None:
@@ -171,7 +171,7 @@ class BatchKeys:
 
     def _found_input(self, batch: Any) -> Key | None:
         usual = usual_name(batch, _INPUTS) if has_names(batch) else _first_image(batch)
-        if usual is not None and len(_shape(at_place(batch, place_of(usual)))) == 1 and other_inputs(batch, usual):
+        if usual is not None and len(rows_shape(at_place(batch, place_of(usual)))) == 1 and other_inputs(batch, usual):
             usual = None  # a number a sample, such as a label, is no image where something else may be one
         if not self._axes or (usual is not None and self._fits(at_place(batch, place_of(usual)))):
             return usual
@@ -192,7 +192,7 @@ class BatchKeys:
         """Whether an entry may be inputs of this layout: a tensor, or a list of a tensor a sample."""
         if is_list_of_tensors(value):
             return all(self._fits_shape(tuple(one.shape)) for one in value)
-        shape = _shape(value)
+        shape = rows_shape(value)
         return bool(shape) and self._fits_shape(shape[1:])
 
     def _fits_shape(self, shape: tuple[int, ...]) -> bool:
@@ -224,57 +224,8 @@ class BatchKeys:
 
 def _first_image(batch: Any) -> int | None:
     """Return the place in a sequence of the first entry with more than a number a sample, or of the first at all."""
-    ranks = [(i, len(shape)) for i, part in entries(batch) if (shape := _shape(part))]
+    ranks = [(i, len(shape)) for i, part in entries(batch) if (shape := rows_shape(part))]
     return next((i for i, rank in ranks if rank > 1), ranks[0][0] if ranks else None)
-
-
-def other_inputs(batch: Any, key: Key | None) -> list[str]:
-    """Return the code of ``input_key`` for other entries than ``key`` that may be inputs, those of most axes first."""
-    own = None if callable(key) else place_of(key)
-    found = [(place, shape) for place, value in leaves(batch) if place and len(shape := _shape(value)) > 1]
-    codes = [place_text(place) for place, _ in sorted(found, key=lambda one: -len(one[1])) if place != own]
-    alike = own and is_list_of_tensors(batch) and len({(one.shape, one.dtype) for one in batch}) == 1
-    tensors = [
-        (place, value) for row in _rows(batch)[:1] for place, value in leaves(row) if getattr(value, "ndim", 0) > 1
-    ]
-    stacked = [_stacked(batch[0], place, value) for place, value in sorted(tensors, key=lambda one: -one[1].ndim)]
-    return ["lambda batch: torch.stack(list(batch))"] * bool(alike) + stacked + codes
-
-
-def alike_inputs(batch: Any, key: Key | None) -> list[str]:
-    """Return the code of ``input_key`` for the other entries with a batch's inputs' shape, such as a second image."""
-    own = place_of(key)
-    shape = _shape(at_place(batch, own))
-    return [place_text(place) for place, value in leaves(batch) if place and place != own and _shape(value) == shape]
-
-
-def _rows(batch: Any) -> list[Any]:
-    """The parts of a list of structures that are alike, such as samples; nothing of any other batch."""
-    rows = list(batch) if isinstance(batch, (list, tuple)) else []
-    kinds = {
-        (type(one), *((step, type(part), getattr(part, "ndim", 0)) for step, part in entries(one))) for one in rows
-    }
-    inside = entries(rows[0]) if len(kinds) == 1 else []
-    # A row of tensors of one shape is a list of images itself, as of several views, unless it is a tensor alone.
-    return rows if len(inside) == 1 or (inside and numbers(rows[0]) is None) else []
-
-
-def _stacked(row: Any, place: Place, value: Any) -> str:
-    """The code of a function that stacks an entry of samples, of which this row is the first."""
-    code = entry_code(row, key_of(place)).replace("batch", "sample", 1)
-    code = code if isinstance(value, Tensor) else f"torch.as_tensor({code})"
-    return f"lambda batch: torch.stack([{code} for sample in batch])"
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    """The shape of an entry with rows of numbers, ``[B, ...]``; of a list of a tensor a sample with its first one's.
-
-    It is empty for anything else.
-    """
-    if is_list_of_tensors(value):
-        return (len(value), *value[0].shape) if len({one.ndim for one in value}) == 1 else ()
-    known = isinstance(value, (Tensor, np.ndarray)) and numbers(value) is not None
-    return tuple(value.shape) if known else ()
 
 
 def _label_beside(batch: Any, step: Any, inputs: tuple[int, ...] | None) -> Any:

@@ -14,9 +14,10 @@ from lime_callback.outputs.contrast import Contrast
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, captured_batch
 from lime_callback.probes.even_collector import EvenCollector
 from lime_callback.probes.probe_choices import Evenly, HighestLoss, Numbered
-from lime_callback.probes.probe_samples import CapturedSamples, Shape, captured_batch, probes_of
+from lime_callback.probes.probe_samples import probes_of
 from lime_callback.probes.ranked_samples import RankedSamples, Seen
 
 if TYPE_CHECKING:

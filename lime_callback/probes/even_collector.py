@@ -11,7 +11,7 @@ import torch
 
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
-from lime_callback.probes.probe_samples import CapturedSamples, Shape, shapes_of
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, made_inputs, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,8 @@ class EvenCollector:
         for shape, picked in by_shape.items():
             rows, places = zip(*picked, strict=True)
             own = batch_rows(batch, torch.tensor(rows), len(inputs), _CPU, self.keys.place)
-            self.captured.add(own, shape, places)
+            made = made_inputs(self.keys, inputs, rows)
+            self.captured.add(own, shape, places, None if made is None else made.cpu())
 
     def _rows(self, shapes: list[Shape], wanted: int, missing: int) -> list[int]:
         """Return the rows to take of all processes' batches together, for inputs of these shapes in this one."""

@@ -14,8 +14,8 @@ import torch
 from lime_callback.checks.entry_paths import entry, has_entry
 from lime_callback.outputs.output_entries import output_tensor
 from lime_callback.probes.batch_entries import advised, batch_entry, inputs_at, key_text
-from lime_callback.probes.batch_keys import other_inputs
 from lime_callback.probes.batch_structure import is_list_of_tensors
+from lime_callback.probes.other_entries import other_inputs
 from lime_callback.probes.several_inputs import Steps
 
 if TYPE_CHECKING:

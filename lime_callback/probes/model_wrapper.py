@@ -9,8 +9,8 @@ from lime_callback.checks.descriptions import describe
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.outputs.output_entries import output_tensor
 from lime_callback.probes.batch_entries import advised, key_text
-from lime_callback.probes.batch_keys import alike_inputs
 from lime_callback.probes.model_calls import WRONG_CALL, advice, call_of, function_advice
+from lime_callback.probes.other_entries import alike_inputs
 from lime_callback.probes.several_inputs import ComposedInputs
 
 if TYPE_CHECKING:
@@ -94,13 +94,15 @@ class ModelWrapper:
         return f"{_WITHOUT if call is None else _NATURAL}{way}"
 
     def elsewhere(self) -> str:
-        """Say which other entries of the batch may be the images; nothing where none has their shape."""
+        """Say which other entries of the batch may be the images; nothing where none has as many axes."""
         key, batch = self.probes.key, self.probes.batch
         alike = [] if callable(key) else alike_inputs(batch, key)
         if not alike:
             return ""
         taken = key_text(key)
-        return f"The images were taken from batch entry {taken}; others have their shape. {advised('input_key', alike)}"
+        return (
+            f"The images were taken from batch entry {taken}; others have as many axes. {advised('input_key', alike)}"
+        )
 
     def _way(self, x: Tensor, rows: Tensor) -> str:
         """Return what to pass where the model has failed on inputs ``[m, *dims]``."""

@@ -22,14 +22,14 @@ from lime_callback.probes.batch_entries import (
 )
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
+from lime_callback.probes.captured_samples import CapturedSamples, Shape
 from lime_callback.probes.several_inputs import ComposedInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from lime_callback.views.inputs.joined import InputPart
 
-Shape = tuple[int, ...]
 _LOOKS = BatchKeys()
 _EXACT = 2  # bytes of integers that float32 holds exactly
 
@@ -183,46 +183,6 @@ class Probes:
         return x.round().clamp(bounds.min, bounds.max).to(self.integer)
 
 
-@dataclass(frozen=True, eq=False)
-class CapturedSamples:
-    """The samples that a process has captured.
-
-    Attributes:
-        batches: batches of a few samples each.
-        sizes: the number of samples in each of the batches.
-        places: for each sample, in the order of the batches, its place among the samples of all processes.
-        shapes: for each of the batches the shape that all of its samples have.
-    """
-
-    batches: list[Any] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
-
-    def add(self, batch: Any, shape: Shape, places: Sequence[int]) -> None:
-        """Add samples of one batch."""
-        self.batches.append(batch)
-        self.sizes.append(len(places))
-        self.places.extend(places)
-        self.shapes.append(shape)
-
-
-def captured_batch(batch: Any, keys: BatchKeys = _LOOKS) -> CapturedSamples:
-    """All samples of a batch, which share a shape.
-
-    Raises:
-        ValueError: if the batch holds no inputs, or they differ in shape.
-    """
-    shapes = shapes_of(inputs_at(batch, keys.input_of(batch)))
-    if len(set(shapes)) > 1:
-        raise ValueError(
-            f"A batch's inputs should share a shape. Found {sorted(set(shapes))}; let the dataset crop or resize them."
-        )
-    captured = CapturedSamples()
-    captured.add(batch, shapes[0], range(len(shapes)))
-    return captured
-
-
 def probes_of(
     captured: Sequence[CapturedSamples],
     keys: BatchKeys = _LOOKS,
@@ -253,16 +213,17 @@ def probes_of(
             "`probes` are taken from validation batches. Found no batch with any sample in this validation."
         )
     shape = sizes.most_common(1)[0][0] if shape is None else shape
-    pieces = [piece for part in captured for piece in _pieces(part) if piece[2] == shape]
+    pieces = [piece for part in captured for piece in part.pieces() if piece[2] == shape]
     if not pieces:
         raise ValueError(f"`probes` should have the shape {shape}. Found samples of {', '.join(map(str, sizes))}.")
-    batches, each, _ = zip(*pieces, strict=True)
+    batches, each, _, made = zip(*pieces, strict=True)
     keys = keys.pinned(batches[0])
     place = keys.place
     places = torch.tensor([place for own in each for place in own])
     batch = joined_batches(batches, [len(own) for own in each], place)
-    batch = batch_rows(batch, places.argsort(stable=True)[:count], len(places), place=place)
-    inputs = inputs_at(batch, keys.input)
+    order = places.argsort(stable=True)[:count]
+    batch = batch_rows(batch, order, len(places), place=place)
+    inputs = torch.cat(made)[order] if made[0] is not None else inputs_at(batch, keys.input)
     integer = None if inputs.is_floating_point() else inputs.dtype
     if integer is torch.bool or inputs.is_complex():
         raise ValueError(
@@ -284,16 +245,3 @@ def probes_of(
         integer,
         {other: size for other, size in sizes.items() if other != shape},
     )
-
-
-def shapes_of(inputs: Any) -> list[Shape]:
-    """Return each sample's shape, of inputs ``[B, *dims]`` or a list of a tensor a sample."""
-    return [tuple(inputs.shape[1:])] * len(inputs) if isinstance(inputs, Tensor) else [tuple(x.shape) for x in inputs]
-
-
-def _pieces(part: CapturedSamples) -> Iterator[tuple[Any, list[int], Shape]]:
-    """Yield a process's batches, each with its samples' places and their shape."""
-    at = 0
-    for batch, size, shape in zip(part.batches, part.sizes, part.shapes, strict=True):
-        yield batch, part.places[at : at + size], shape
-        at += size

@@ -17,11 +17,13 @@ import torch
 from lime_callback.probes.batch_entries import labels_at
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, made_inputs, shapes_of
 from lime_callback.probes.even_collector import samples_per_batch
-from lime_callback.probes.probe_samples import CapturedSamples, Shape, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor
 
 NEVER = float("inf")
 """The rank of a sample that is not wanted."""
@@ -119,7 +121,7 @@ class RankedSamples:
     lockstep: bool = False
     largest: int = field(default=0, init=False)
     forwards: int = field(default=0, init=False)
-    _kept: dict[Ranked, Any] = field(default_factory=dict, init=False)
+    _kept: dict[Ranked, tuple[Any, Tensor | None]] = field(default_factory=dict, init=False)
     _passed: int = field(default=0, init=False)
     _left: float = field(default=math.inf, init=False)
     _planned: dict[tuple[int, int], int] | None = field(default=None, init=False)
@@ -168,7 +170,7 @@ class RankedSamples:
         if are_candidates:
             seen = Seen(numbers, labels_at(picked, self.keys.label_of(batch)), outputs)
             row_of = dict(zip(zip(self.choice.rank(seen), numbers, strict=True), range(len(rows)), strict=True))
-            self._take(row_of, picked, len(rows), shape)
+            self._take(row_of, picked, len(rows), shape, made_inputs(self.keys, inputs, rows))
 
     def standing(self) -> list[Ranked]:
         """Return the kept samples, (rank, number) each."""
@@ -179,7 +181,8 @@ class RankedSamples:
         captured = CapturedSamples()
         for place, sample in enumerate(chosen):
             if sample in self._kept:
-                captured.add(self._kept[sample], self._shape or (), [place])
+                batch, made = self._kept[sample]
+                captured.add(batch, self._shape or (), [place], made)
         return captured
 
     @property
@@ -187,12 +190,14 @@ class RankedSamples:
         """How many candidates were left out since they have another shape than those before, by their shapes."""
         return dict(self._passed_over)
 
-    def _take(self, row_of: dict[Ranked, int], picked: Any, size: int, shape: Shape) -> None:
-        kept: dict[Ranked, Any] = {}
+    def _take(self, row_of: dict[Ranked, int], picked: Any, size: int, shape: Shape, made: Tensor | None) -> None:
+        kept: dict[Ranked, tuple[Any, Tensor | None]] = {}
         for sample in self.choice.leading([*self._kept, *row_of]):
             own = self._kept.get(sample)
             if own is None:
-                own = batch_rows(picked, torch.tensor([row_of[sample]]), size, _CPU, self.keys.place)
+                row = row_of[sample]
+                batch = batch_rows(picked, torch.tensor([row]), size, _CPU, self.keys.place)
+                own = batch, None if made is None else made[row : row + 1].cpu()
             kept[sample] = own
         self._kept = kept
         self._shape = shape if kept else self._shape

@@ -19,7 +19,8 @@ from lime_callback.forwards.batched_forwards import unperturbed_outputs
 from lime_callback.outputs.segmentation_reducers import Reducer
 from lime_callback.outputs.targets import pinned_targets
 from lime_callback.probes.batch_keys import BatchKeys
-from lime_callback.probes.probe_samples import captured_batch, probes_of
+from lime_callback.probes.captured_samples import captured_batch
+from lime_callback.probes.probe_samples import probes_of
 from lime_callback.summaries.aggregate import Aggregate
 from lime_callback.views import View
 from lime_callback.views.layout import Layout

@@ -14,8 +14,9 @@ from lime_callback.probes.batch_entries import inputs_at, labels_at, with_entry
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
 from lime_callback.probes.batch_structure import Place
+from lime_callback.probes.captured_samples import captured_batch
 from lime_callback.probes.even_collector import EvenCollector
-from lime_callback.probes.probe_samples import captured_batch, probes_of
+from lime_callback.probes.probe_samples import probes_of
 from lime_callback.probes.several_inputs import Steps
 from lime_callback.views.layout import Layout
 

@@ -355,12 +355,12 @@ def followed(case, how, text):
             return {"input_key": lambda batch, before=how["input_key"]: before(batch).float()}
         if name == "input_key":
             key = eval(code, {"torch": torch})
+            right = case.image(batch)
             try:
                 values = inputs_at(batch, BatchKeys(key).input_of(batch))
-            except RuntimeError:  # entries of samples that cannot be stacked
+                values, right = (torch.stack(one) if isinstance(one, list) else one for one in (values, right))
+            except RuntimeError:  # entries that cannot be stacked
                 continue
-            right = case.image(batch)
-            values, right = (torch.stack(one) if isinstance(one, list) else one for one in (values, right))
             if values.shape == right.shape and torch.equal(values, right):
                 return {"input_key": key}
         if name == "label_key" and torch.equal(labels_at(batch, eval(code)), case.labels[: case.size]):
@@ -400,3 +400,20 @@ def follow(case, folder):
 def test_a_batch_is_read_as_it_is_meant_or_a_message_says_how(tmp_path_factory, case):
     note(f"{case.tree} of {case.form}, {case.given}")
     follow(case, tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_a_list_of_a_spectrum_a_sample_is_read_as_spectra(tmp_path, size, dtype):
+    """A batch of one of them looks like a tensor in a list, which has no axis of samples."""
+    spectra = torch.arange(1, 1 + 2 * size * CHANNELS).view(2 * size, CHANNELS).to(dtype)
+    case = Case("C", spectra, None, "none", CLASSES, None, "samples", size, "image", {"layout": "C", "output": "raw"})
+    follow(case, tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("form", ["list", "samples"])
+def test_an_entry_with_an_image_a_sample_is_told_apart_from_a_sample(tmp_path, form, size):
+    """A batch of one looks like both, and holds the same image either way."""
+    images = torch.rand(2 * size, 3, 6, 8, generator=torch.Generator().manual_seed(0))
+    follow(Case("CHW", images, None, "none", CLASSES, ("tuple", {"scene": "image"}), form, size, "image"), tmp_path)

@@ -90,13 +90,13 @@ class Console:
             place = f"{work}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
             self.once(f"{work} failed and is left out; training goes on. Cause: {cause}", key=place)
 
-    def degenerate(self, view: str, reasons: Mapping[int, str], way: Callable[[], str]) -> None:
+    def degenerate(self, view: str, reasons: Mapping[int, str], way: Callable[[], str] = str) -> None:
         """Warn of degenerate explanations by a view, once for each cause.
 
         Args:
             view: its name.
             reasons: texts by the probes' numbers.
-            way: returns a sentence on what may be passed instead, or nothing.
+            way: returns a sentence on what may be passed instead, or an empty one.
         """
         for reason in sorted(set(reasons.values())):
             which = [str(probe) for probe, why in reasons.items() if why == reason]

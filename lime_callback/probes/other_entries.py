@@ -1,0 +1,80 @@
+"""Where else in a batch images may be, as code that a user passes: other entries, lists to stack, samples in a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from lime_callback.probes.batch_entries import Key, entry_code, key_of, place_of
+from lime_callback.probes.batch_structure import (
+    Place,
+    at_place,
+    entries,
+    is_list_of_tensors,
+    leaves,
+    numbers,
+    place_text,
+)
+
+
+def other_inputs(batch: Any, key: Key | None) -> list[str]:
+    """Return the code of ``input_key`` for other entries than ``key`` that may be inputs, those of most axes first."""
+    own = None if callable(key) else place_of(key)
+    # Lists of images, in a batch's entry or in its stead.
+    lists = {entry_code(batch, one): at_place(batch, place_of(one)) for one in ([] if own is None else [key, None])}
+    alike = [code for code, value in lists.items() if _is_stackable(value)]
+    whole = [f"lambda batch: torch.stack(list({code}))" for code in alike]
+    inside = own if own and _is_stackable(at_place(batch, own)) else ()  # images of a list are no inputs each
+    found = [(place, shape) for place, value in leaves(batch) if place and len(shape := rows_shape(value)) > 1]
+    found = [one for one in found if one[0] != own and not (inside and one[0][: len(inside)] == inside)]
+    codes = [place_text(place) for place, _ in sorted(found, key=lambda one: -len(one[1]))]
+    rows = [] if inside and len(entries(batch)) == 1 else sample_rows(batch)[:1]  # a list of images alone is no sample
+    tensors = [(place, value) for row in rows for place, value in leaves(row) if getattr(value, "ndim", 0) > 1]
+    stacked = [stacked_code(batch[0], place, value) for place, value in sorted(tensors, key=lambda one: -one[1].ndim)]
+    return whole + stacked + codes
+
+
+def alike_inputs(batch: Any, key: Key | None) -> list[str]:
+    """Return the code of ``input_key`` for other entries with as many axes, those of the inputs' shape first."""
+    own = place_of(key)
+    shape = rows_shape(at_place(batch, own))
+    found = [
+        (place, other) for place, value in leaves(batch) if place and place != own and (other := rows_shape(value))
+    ]
+    alike = [one for one in found if len(one[1]) == len(shape)]
+    return [place_text(place) for place, other in sorted(alike, key=lambda one: one[1] != shape)]
+
+
+def _is_stackable(value: Any) -> bool:
+    return is_list_of_tensors(value) and len({(one.shape, one.dtype) for one in value}) == 1
+
+
+def sample_rows(batch: Any) -> list[Any]:
+    """The parts of a list of structures that are alike, such as samples; nothing of any other batch."""
+    rows = list(batch) if isinstance(batch, (list, tuple)) else []
+    kinds = {
+        (type(one), *((step, type(part), getattr(part, "ndim", 0)) for step, part in entries(one))) for one in rows
+    }
+    inside = entries(rows[0]) if len(kinds) == 1 else []
+    # A row of tensors of one shape is a list of images itself, as of several views, unless it is a tensor alone.
+    return rows if len(inside) == 1 or (inside and numbers(rows[0]) is None) else []
+
+
+def stacked_code(row: Any, place: Place, value: Any) -> str:
+    """The code of a function that stacks an entry of samples, of which this row is the first."""
+    code = entry_code(row, key_of(place)).replace("batch", "sample", 1)
+    code = code if isinstance(value, Tensor) else f"torch.as_tensor({code})"
+    return f"lambda batch: torch.stack([{code} for sample in batch])"
+
+
+def rows_shape(value: Any) -> tuple[int, ...]:
+    """The shape of an entry with rows of numbers, ``[B, ...]``; of a list of a tensor a sample with its first one's.
+
+    It is empty for anything else.
+    """
+    if is_list_of_tensors(value):
+        return (len(value), *value[0].shape) if len({one.ndim for one in value}) == 1 else ()
+    known = isinstance(value, (Tensor, np.ndarray)) and numbers(value) is not None
+    return tuple(value.shape) if known else ()

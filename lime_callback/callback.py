@@ -49,7 +49,7 @@ class LimeCallback(Hooks):
       sign turned, ``changed`` the share of the features that changed by more than what matters; ``prediction_changed``
       says how far the predictions changed (of classes, the share of the probes whose class is another); ``drift`` is
       the cosine distance of the coefficients, ``noise_floor`` what noise alone makes of it; ``rank_correlation`` and
-      ``top5_overlap`` compare the features' order, ``similarity`` the maps;
+      ``top5_overlap`` compare the features' order, ``similarity`` is the concordance of the maps;
     - against the first explained epoch: ``moved_from_start`` and ``drift_from_start``;
     - against the reference: ``moved_from_reference``, ``drift_from_reference`` and ``changed_from_reference``;
     - ``settled`` is the epoch since which nothing that matters has moved.

@@ -81,61 +81,31 @@ def norm_change(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(longer > 0, (after - before) / longer, 0.0)
 
 
-def map_similarity(a: Tensor, b: Tensor, regions: Tensor) -> Tensor:
-    """Structural similarity (SSIM) of two attribution maps, from -1 to 1; 1 for equal maps.
+def map_similarity(a: Tensor, b: Tensor, areas: Tensor) -> Tensor:
+    """Lin's concordance of two maps' pixels: 1 for equal maps, about 0 for unrelated ones, at most 0 for opposite ones.
 
-    A map has one value in each region, so maps are never built: all that counts of a window are the shares of the
-    regions in it. A window is 7 pixels wide, or as wide as a smaller map allows. Along an axis with more than 64 places
-    for it, 64 evenly spaced ones stand for all.
+    SSIM averages over windows, and its constants make two windows alike in which hardly anything is: of a map that is
+    flat but for a few regions, most windows. Where the windows count by how far their pixels lie from the maps' means,
+    and not all alike, SSIM's comparisons of level and of structure become this concordance. It needs no windows, since
+    a map has one value in each region.
 
     Args:
         a: a value for each of ``R`` regions, ``[B, T, R]``.
         b: those of the other map.
-        regions: each pixel's region, int64 ``[B or 1, H, W]`` from 0 to ``R - 1``.
-
-    Raises:
-        ValueError: if the regions are smaller than 3 x 3 pixels, or the shapes do not fit.
+        areas: how many pixels each region has, ``[B or 1, R]``; 0 for regions that an input does not have.
 
     References:
-        Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity",
-        IEEE Transactions on Image Processing 13 (2004).
+        Lin, "A Concordance Correlation Coefficient to Evaluate Reproducibility", Biometrics 45 (1989). Wang, Bovik,
+        Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE
+        Transactions on Image Processing 13 (2004); Wang and Li, "Information Content Weighting for Perceptual Image
+        Quality Assessment", ibid. 20 (2011).
     """
-    if a.shape != b.shape or a.ndim != 3 or regions.ndim != 3 or min(regions.shape[1:]) < 3:
-        raise ValueError(
-            "`a` and `b` should be values [B, T, R] of the same shape, and `regions` [B or 1, H, W] at least 3 x 3. "
-            f"Found shapes {tuple(a.shape)}, {tuple(b.shape)} and {tuple(regions.shape)}."
-        )
-    seen = torch.stack([torch.bincount(one.flatten(), minlength=a.shape[-1]) > 0 for one in regions])
-    a, b = (part.double() * seen.unsqueeze(1) for part in (a, b))
-    # Maps have no range of their own: each pair takes the larger of its two spans.
-    unseen = torch.where(seen, 0.0, math.inf).unsqueeze(1)
-    span = torch.maximum(*((part - unseen).amax(-1) - (part + unseen).amin(-1) for part in (a, b)))
-    scale = torch.where(span > 0, span, 1.0).unsqueeze(-1)
-    a, b = a / scale, b / scale
-    shares = [_window_shares(one, a.shape[-1]) for one in regions]
-    shares = shares if len(shares) > 1 else shares * len(a)
-    moments = torch.stack([a, b, a * a, b * b, a * b], 1).flatten(1, 2)  # [B, 5 T, R]
-    means = torch.stack([torch.sparse.mm(share, one.mT) for share, one in zip(shares, moments, strict=True)])
-    mean_a, mean_b, square_a, square_b, product = means.mT.chunk(5, 1)  # [B, T, windows] each
-    varied = (square_a - mean_a**2).clamp(min=0) + (square_b - mean_b**2).clamp(min=0)
-    alike = (2 * mean_a * mean_b + _OF_MEANS) / (mean_a**2 + mean_b**2 + _OF_MEANS)
-    structure = (2 * (product - mean_a * mean_b) + _OF_SPREADS) / (varied + _OF_SPREADS)
-    similarity: Tensor = (alike * structure).mean(-1)
-    return similarity
-
-
-_OF_MEANS, _OF_SPREADS = 0.01**2, 0.03**2  # SSIM's constants, which keep it steady where both maps are even
-_WINDOW, _PLACES = 7, 64
-
-
-def _window_shares(regions: Tensor, count: int) -> Tensor:
-    """The share that each of ``count`` regions ``[H, W]`` has of each window, sparse float64 ``[windows, count]``."""
-    window = min(_WINDOW, *(size - 1 + size % 2 for size in regions.shape))
-    last = [size - window for size in regions.shape]
-    starts = [torch.linspace(0, end, min(end + 1, _PLACES)).round().long() for end in last]
-    y, x = (start.unsqueeze(-1) + torch.arange(window) for start in starts)
-    inside = regions[y[:, None, :, None], x[None, :, None, :]].flatten(0, 1).flatten(1)  # [windows, pixels]
-    number = torch.arange(len(inside)).unsqueeze(-1).expand_as(inside)
-    places = torch.stack([number.flatten(), inside.flatten()])
-    share = torch.full((inside.numel(),), 1 / inside.shape[1], dtype=torch.float64)
-    return torch.sparse_coo_tensor(places, share, (len(inside), count), check_invariants=True).coalesce()
+    weights = areas.double().unsqueeze(1)
+    weights = weights / weights.sum(-1, keepdim=True).clamp(min=1)
+    scale = torch.maximum(_largest(a.double() * (weights > 0)), _largest(b.double() * (weights > 0)))
+    a, b = (part.double() / scale * (weights > 0) for part in (a, b))
+    means = [(weights * part).sum(-1, keepdim=True) for part in (a, b)]
+    a, b = a - means[0], b - means[1]
+    together = 2 * (weights * a * b).sum(-1)
+    apart = (weights * a * a).sum(-1) + (weights * b * b).sum(-1) + (means[0] - means[1]).squeeze(-1) ** 2
+    return torch.where(apart > 0, together / torch.where(apart > 0, apart, 1.0), 1.0)

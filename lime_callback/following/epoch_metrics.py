@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from lime_callback.comparing.coefficient_similarity import map_similarity
 from lime_callback.comparing.drift import mean_over_inputs
@@ -60,18 +59,20 @@ def watched_shares(
 
 
 def similarity(before: Explanation, after: Explanation) -> dict[str, float]:
-    """Structural similarity of the attribution maps, for views that are cut in space and large enough to have one."""
+    """Concordance of the maps, of views that are cut in space; pixels that are never hidden do not count."""
     features = before.features
-    _, channels, height, width = features.canonical.shape
-    if min(height, width) < 3:
+    mask = features.canonical.long()
+    if mask.shape[2:].numel() == 1:
         return {}
-    if channels == 1:  # what is never hidden is a region of value 0
-        regions = features.canonical[:, 0].long() + 1
-        first, second = (F.pad(explanation.coefficients, (1, 0)) for explanation in (before, after))
+    if mask.shape[1] == 1:
+        first, second = before.coefficients, after.coefficients
+        labels = mask.flatten(1) + 1  # what is never hidden is counted in front, and left out
+        areas = labels.new_zeros(len(labels), first.shape[-1] + 1)
+        areas = areas.scatter_add_(1, labels, torch.ones_like(labels))[:, 1:].to(first.device)
     else:  # a map of means over the channels, where each pixel is a region
-        regions = torch.arange(height * width).view(1, height, width)
         first, second = (_means_over_channels(explanation) for explanation in (before, after))
-    return {"similarity": float(map_similarity(first, second, regions).mean())}
+        areas = (mask >= 0).any(1).flatten(1).to(first.device)
+    return {"similarity": float(map_similarity(first, second, areas).mean())}
 
 
 def _means_over_channels(explanation: Explanation) -> Tensor:

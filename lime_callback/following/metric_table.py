@@ -74,7 +74,7 @@ METRICS = [
     Metric("settled", -1.0, "before",
            words="the epoch since which no more has moved than what matters"),
     Metric("similarity", None, "before",
-           words="structural similarity (SSIM) of the maps"),
+           words="concordance of the maps: 1 for equal ones, about 0 for unrelated, at most 0 for opposite"),
     Metric("drift_from_reference", None, "reference", "drift", nonnegative=True,
            words="the drift from the reference"),
     Metric("moved_from_reference", None, "reference", "moved", nonnegative=True,

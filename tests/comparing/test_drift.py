@@ -200,49 +200,85 @@ def test_rank_correlation_of_many_features_compares_no_pairs():
     assert abs(float(rank_correlation(a, b, present))) < 0.01
 
 
-def test_map_similarity():
-    a, b = torch.randn(2, 3, 2, 16, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64).flatten(3)
-    pixels = torch.arange(16 * 12).view(1, 16, 12)
-    of_maps = partial(map_similarity, regions=pixels)
-    torch.testing.assert_close(of_maps(a, a), torch.ones(3, 2, dtype=torch.float64))
-    torch.testing.assert_close(of_maps(7 * a, 7 * b), of_maps(a, b))
-    assert (of_maps(a, b).abs() < 0.3).all()
-    assert (of_maps(a, a + 0.1 * b) > 0.9).all()
-    for one in range(3):
-        for t in range(2):
-            expected = whole_similarity(a[one, t].view(16, 12), b[one, t].view(16, 12))
-            assert float(of_maps(a, b)[one, t]) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(ValueError, match="`a` and `b` should be values"):
-        of_maps(a, b[..., :5])
+def flat_but_for(share, seed, size=40, positive=False):
+    """A map that is 0 but for a share of its pixels, ``[1, 1, size * size]``."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(1, 1, size * size, generator=generator, dtype=torch.float64)
+    return torch.where(torch.rand(values.shape, generator=generator) < share, values.abs() if positive else values, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("size", "bound"), [((3, 5), 1e-12), ((40, 69), 1e-12), ((224, 224), 0.01), ((512, 300), 0.01)]
-)
-def test_similarity_of_regions_is_that_of_their_maps(size, bound):
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("share", [0.03, 0.3, 1.0])
+def test_equal_maps_are_alike_opposite_ones_are_not_and_unrelated_ones_are_neither(share, positive):
+    """Whatever the signs, and however flat the maps are, which is where SSIM takes all pairs for alike."""
+    a, b = (flat_but_for(share, seed, positive=positive) for seed in range(2))
+    areas = torch.ones(1, a.shape[-1], dtype=torch.long)
+    of_maps = partial(map_similarity, areas=areas)
+    assert float(of_maps(a, a)) == 1
+    assert float(of_maps(a, -a)) < -0.2
+    assert abs(float(of_maps(a, b))) < 0.1
+    assert 0.9 < float(of_maps(a, a + 0.2 * b)) < 1
+    torch.testing.assert_close(of_maps(1e200 * a, 1e200 * b), of_maps(a, b))
+    torch.testing.assert_close(of_maps(1e-300 * a, 1e-300 * b), of_maps(a, b))
+
+
+def test_ssim_takes_opposite_maps_for_alike_where_most_of_them_is_flat():
+    """Which is why it is not what is logged."""
+    a = flat_but_for(1.0, 0)
+    a.view(40, 40)[:, 8:] = 0
+    assert whole_similarity(a.view(40, 40), -a.view(40, 40)) > 0.5
+    assert float(map_similarity(a, -a, torch.ones(1, 1600))) < -0.99
+
+
+def test_maps_without_differences_of_their_own():
+    ones, areas = torch.ones(1, 1, 4), torch.tensor([[3, 1, 2, 5]])
+    assert map_similarity(ones, ones, areas).tolist() == [[1.0]]
+    assert map_similarity(0 * ones, 0 * ones, areas).tolist() == [[1.0]]
+    assert float(map_similarity(ones, -ones, areas)) == pytest.approx(0, abs=1e-12)
+    assert float(map_similarity(ones, 0 * ones, areas)) == 0
+    assert float(map_similarity(ones, 0 * ones, 0 * areas)) == 1  # no pixel that could differ
+
+
+def test_similarity_of_maps_with_equal_means_is_ssim_of_one_window():
+    """SSIM's windows and constants apart, both say the same."""
+    a, b = torch.randn(2, 1, 1, 11 * 11, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a, b = a - a.mean(), b - b.mean()
+    b = b + 0.5 * a
+    one_window = whole_similarity(a.view(11, 11), b.view(11, 11), window=11, K1=1e-6, K2=1e-9)
+    assert float(map_similarity(a, b, torch.ones(1, 121))) == pytest.approx(one_window, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [(3, 5), (40, 69), (224, 224)])
+def test_similarity_of_regions_is_that_of_their_maps(size):
     rng = torch.Generator().manual_seed(1)
     segments = torch.stack([waves(size, 6, seed=seed) for seed in range(2)])  # as crooked as superpixels
     a, b = torch.randn(2, 2, 3, 9, generator=rng, dtype=torch.float64)
-    a[..., 7:], b[..., 7:] = 1e3, -1e3  # regions that no pixel has do not count for the range
-    found = map_similarity(a, b, segments)
+    a[..., 7:], b[..., 7:] = 1e300, -1e300  # regions that no pixel has
+    areas = torch.stack([torch.bincount(one.flatten(), minlength=9) for one in segments])
+    found = map_similarity(a, b, areas)
     for one in range(2):
         maps = [part[one, 0][segments[one]] for part in (a, b)]
-        assert float(found[one, 0]) == pytest.approx(whole_similarity(*maps), abs=bound)
-    assert torch.equal(map_similarity(a[:1], b[:1], segments[:1]), found[:1])
-    shared = map_similarity(a, b, segments[:1])
-    torch.testing.assert_close(shared[1:], map_similarity(a[1:], b[1:], segments[:1]), rtol=0, atol=0)
+        assert float(found[one, 0]) == pytest.approx(concordance(*maps), abs=1e-12)
+    torch.testing.assert_close(map_similarity(a[:1], b[:1], areas[:1]), found[:1])
+    shared = map_similarity(a, b, areas[:1])
+    torch.testing.assert_close(shared[1:], map_similarity(a[1:], b[1:], areas[:1]))
 
 
 @pytest.mark.parametrize("view", [Superpixels("grid", 9), Cubes(Superpixels("grid", 9), Superbands(2))])
 def test_similarity_of_explanations_is_that_of_their_mean_maps(view):
     x = images()
     valid = torch.ones(8, 8, dtype=torch.bool)
-    valid[:2, :3] = False  # never hidden: a region without a coefficient
+    valid[:2, :3] = False  # never hidden: pixels without a coefficient, in which no maps can differ
     view = replace(view, valid=valid) if isinstance(view, Superpixels) else view
+    counts = valid if isinstance(view, Superpixels) else torch.ones_like(valid)
     one, two = (explain(partial(lines, seed), x, view.features(x), n_perturbations=64) for seed in range(2))
-    maps = [part.heatmap().mean(2) for part in (one, two)]
-    expected = [whole_similarity(maps[0][b, t], maps[1][b, t]) for b in range(2) for t in range(3)]
+    maps = [part.heatmap().mean(2)[..., counts] for part in (one, two)]
+    expected = [concordance(maps[0][b, t], maps[1][b, t]) for b in range(2) for t in range(3)]
     assert similarity(one, two)["similarity"] == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def test_views_that_are_not_cut_in_space_have_no_similarity():
+    assert similarity(of(images()), of(images())) == {}
 
 
 def lines(seed, x):
@@ -250,14 +286,20 @@ def lines(seed, x):
     return x.flatten(1) @ torch.randn(x[0].numel(), 3, generator=torch.Generator().manual_seed(seed))
 
 
-def whole_similarity(a, b):
+def concordance(a, b):
+    """Lin's concordance correlation, by its definition."""
+    a, b = a.double().flatten().numpy(), b.double().flatten().numpy()
+    together = np.mean((a - a.mean()) * (b - b.mean()))
+    return 2 * together / (a.var() + b.var() + (a.mean() - b.mean()) ** 2)
+
+
+def whole_similarity(a, b, window=7, **constants):
     """scikit-image's SSIM over all windows."""
     from skimage.metrics import structural_similarity
 
     a, b = a.numpy(), b.numpy()
     span = max(np.ptp(a), np.ptp(b))
-    window = min(7, *(size - 1 + size % 2 for size in a.shape))
-    return structural_similarity(a, b, data_range=span, win_size=window, use_sample_covariance=False)
+    return structural_similarity(a, b, data_range=span, win_size=window, use_sample_covariance=False, **constants)
 
 
 def waves(size, count, seed):

@@ -77,7 +77,7 @@ class Shift:
         change: change of each feature's share, ``[B, T, d]``.
         error: its standard error, ``[B, T, d]``.
         moved: share of the attribution that moved to other features, without the bias of noise, ``[B, T]``; below 0 if
-            the noise happened to be small, and 1 if only one of the two explanations has any attribution.
+            the noise happened to be small, at most 1, and 1 if only one of the two explanations has any attribution.
         moved_error: its standard error from the perturbations, ``[B, T]``.
         apart: the same share with the bias, ``[B, T]``: too large where noise hides changes, never too small.
         scale: ``log2(total after / total before)`` of the attributions, ``[B, T]``.
@@ -115,12 +115,13 @@ def shift(
     else:
         error = (a.influences.square().sum(1) + b.influences.square().sum(1)).sqrt()
     one_alone = (a.total > 0) ^ (b.total > 0)
-    moved = torch.where(one_alone, 1.0, without_noise(change, error).sum(-1) / 2)
+    # Shares that lie far from 0 sum to more than 1, since a total is taken without its noise and they are not.
+    moved = torch.where(one_alone, 1.0, without_noise(change, error).sum(-1) / 2).clamp(max=1)
     # The features' own noise, and that of the estimated errors, which all features share.
     share = 1 / freedom.clamp(min=1).to(error)[:, None]
     noise = _SPREAD * error.square().sum(-1) + share * (error * _SIZE).sum(-1).square()
     error = torch.where(known, error, math.inf)
-    apart = torch.where(one_alone, 1.0, change.abs().sum(-1) / 2)
+    apart = torch.where(one_alone, 1.0, change.abs().sum(-1) / 2).clamp(max=1)
     dtype = before.coefficients.dtype
     return Shift(
         change.to(dtype),

@@ -53,6 +53,16 @@ def test_an_unchanged_model_has_shifts_of_zero_exactly():
     assert found.moved_bound() == 0
 
 
+@pytest.mark.parametrize("change", [-1.0, -3.0])
+def test_no_more_than_all_of_the_attribution_moves(change):
+    """A total is taken without its noise, and shares that turn their signs far from 0 are not."""
+    model = interacting(20, 3)
+    found = compare(explained(model, 20, 192, range(8)), explained(lambda x: change * model(x), 20, 192, range(8)))
+    for values in (found.moved, found.shift.apart):
+        assert float(values.min()) > 0.9
+        assert float(values.max()) <= 1
+
+
 @pytest.mark.filterwarnings("ignore:.*degenerate")
 def test_without_any_attribution_everything_moved():
     one, none = explained(linear([1.0, 2.0]), 2, 24), explained(linear([0.0, 0.0]), 2, 24)

@@ -138,8 +138,9 @@ class LimeCallback(Hooks):
             where these take no more than 64 MB; on an accelerator as many as make a row cheaper, found out before the
             first explanation. Where memory does not suffice, the callback tries half as many.
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
-            keep it, the callback uses the first half, quarter, ... of each design; ``perturbations`` says how many
-            those are. Where it is used up all the same, a second baseline, reliance and pictures are left out.
+            keep it, the callback uses the first half, quarter, ... of each design, as many as the median of the last
+            three explained epochs affords; ``perturbations`` says how many those are. Where it is used up all the same,
+            a second baseline, reliance and pictures are left out.
         stem: ``"auto"`` computes what the model's first layer makes of each feature, where that layer is linear and
             where this is cheaper than to make perturbed inputs; ``"off"`` makes them.
         background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation

@@ -36,17 +36,6 @@ class FollowedView(KeptView):
         """The share of the attribution below which nothing that matters has moved."""
         return self.config.relevant_change
 
-    def shorten(self, later: Explanation) -> None:
-        """Let earlier explanations have no more perturbations than later ones will, so that they share all rows."""
-        surrogate = self.config.settings.surrogate
-        anchored = self.settling.anchor is self.last
-        for name in ("first", "last", "reference"):
-            earlier = getattr(self, name)
-            if earlier is not None:
-                setattr(self, name, refitted_like(earlier, later, surrogate))
-        if self.settling.anchor is not None:
-            self.settling.anchor = self.last if anchored else refitted_like(self.settling.anchor, later, surrogate)
-
     def take_result(self, result: ExplainedBatch, epochs_trained: float, labels: Tensor | None) -> None:
         """Take in all that was found about the probes at an epoch.
 
@@ -55,7 +44,6 @@ class FollowedView(KeptView):
             epochs_trained: so far.
             labels: the probes' labels, int64 ``[P]``, or ``None``.
         """
-        self.shorten(result.explanation)
         self.take(result.explanation, epochs_trained)
         self.trust(result.faithfulness)
         self.hear(result.outputs.cpu(), classes=has_classes(result.outputs, labels))
@@ -73,7 +61,7 @@ class FollowedView(KeptView):
         elif drift is not None:  # nothing that could be relied on: the last value stands
             values |= {name: self.metrics[name] for name in change_names()}
         if self.last is not None and self.first is not None:
-            values |= similarity(self.last, explanation)
+            values |= similarity(*self._on_shared_rows(self.last, explanation))
             way = change(self._against(self.first, explanation), "start")
             if way is None:
                 values |= {name: self.metrics[name] for name in change_names("start")}
@@ -164,7 +152,16 @@ class FollowedView(KeptView):
         self.unmeasured -= found.keys()
 
     def _against(self, before: Explanation, explanation: Explanation) -> Drift:
-        return compare(before, explanation, self.config.gate, self.config.relevant_change)
+        pair = self._on_shared_rows(before, explanation)
+        return compare(*pair, self.config.gate, self.config.relevant_change)
+
+    def _on_shared_rows(self, before: Explanation, after: Explanation) -> tuple[Explanation, Explanation]:
+        """Two explanations on the perturbations that both have, so that their noise cancels.
+
+        A budget of time changes how many there are; both keep all of theirs for other comparisons.
+        """
+        surrogate = self.config.settings.surrogate
+        return refitted_like(before, after, surrogate), refitted_like(after, before, surrogate)
 
     def drift_from_reference(self) -> Drift:
         """The last explanation against the reference.
@@ -182,4 +179,7 @@ class FollowedView(KeptView):
         Raises:
             ValueError: as :meth:`drift_from_reference`.
         """
-        return reference_rows(self.reference, self.last, self.drift_from_reference())
+        drift = self.drift_from_reference()
+        assert self.reference is not None
+        assert self.last is not None, "both are there"
+        return reference_rows(*self._on_shared_rows(self.reference, self.last), drift)

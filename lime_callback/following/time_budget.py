@@ -1,7 +1,7 @@
 """How long explanations may take, and how many perturbations that affords.
 
-Only halves are taken, n, n/2, n/4, ...: each is a prefix of the one before, so that explanations with fewer
-perturbations can be compared with earlier ones on the rows that both have.
+Only halves are taken, n, n/2, n/4, ...: each is a prefix of the one before, so that explanations with different
+numbers of perturbations can be compared on the rows that both have.
 """
 
 from __future__ import annotations

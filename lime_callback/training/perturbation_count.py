@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from lime_callback.following.time_budget import affordable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from lime_callback.publishing.sinks.console import Console
 
 FELT = 1.0  # seconds
+CAUTION = 0.8  # of the budget is all that more perturbations than now may take
+_EPOCHS = 3  # explained ones, whose median decides
 
 
 def is_late(context: ExplainContext, console: Console) -> bool:
@@ -30,7 +33,10 @@ def is_late(context: ExplainContext, console: Console) -> bool:
 
 @dataclass
 class PerturbationCount:
-    """Uses fewer perturbations where time is short, and says so.
+    """Uses fewer perturbations where time is short, more again where it is not, and says so.
+
+    What the last three explained epochs took decides, and of these their median: a single epoch that takes long, as
+    where another program has the device, changes nothing.
 
     Args:
         config: the user's arguments.
@@ -45,6 +51,7 @@ class PerturbationCount:
     console: Console
     used: int = field(init=False)
     begun: bool = field(default=False, init=False)
+    _took: list[tuple[float, float]] = field(default_factory=list, init=False)  # the rest, a perturbation; in budgets
 
     def __post_init__(self) -> None:
         self.used = self.config.settings.n_perturbations
@@ -59,29 +66,51 @@ class PerturbationCount:
         """
         ranks, inputs = context.ranks, len(context.model.probes) * views
         each = inputs / ranks.shares * seconds_per_row(context, self.config.asked.output)
-        self.keep(0.0, each, max(ranks.gather(allowed)))
+        allowed = max(ranks.gather(allowed))
+        self._use(min(self.used, self._affordable(0.0, each / allowed)))
+        self._warn(0.0, each, allowed)
         self.begun = True
 
     def keep(self, fixed: float, each: float, allowed: float) -> None:
-        """Use fewer from now on if those of now take too long; never more, so that epochs compare.
+        """Use as many from now on as the last epochs show to be affordable.
+
+        More than now are used only where they leave a fifth of the budget, so that the number does not swing.
 
         Args:
-            fixed: seconds that an explained epoch takes besides.
+            fixed: seconds that the last explained epoch took besides.
             each: seconds a perturbation of all probes and views.
             allowed: seconds in all.
         """
-        most, settings, budget = self.used, self.config.settings, self.config.time_budget
-        self.used = affordable(most, max(settings.design.group(most, 2), 1), fixed, each, allowed)
-        if self.used < most:
+        self._took = [*self._took, (fixed / allowed, each / allowed)][-_EPOCHS:]
+        # Of two epochs the one that took less.
+        fixed, each = (median_low(part) for part in zip(*self._took, strict=True))
+        most = self._affordable(fixed, each)
+        self._use(most if most <= self.used else max(self.used, self._affordable(fixed, each, CAUTION)))
+        self._warn(fixed * allowed, each * allowed, allowed)
+
+    def _affordable(self, fixed: float, each: float, budget: float = 1.0) -> int:
+        """The most perturbations that a part of the budget affords, where all times are in budgets."""
+        settings = self.config.settings
+        n = settings.n_perturbations
+        return affordable(n, max(settings.design.group(n, 2), 1), fixed, each, budget)
+
+    def _use(self, count: int) -> None:
+        budget, all_of_them = self.config.time_budget, self.config.settings.n_perturbations
+        if count < self.used:
             self.console.info(
-                f"the time budget of {budget} affords {self.used} of {settings.n_perturbations} perturbations, the "
-                "first ones of each design; the errors grow accordingly."
+                f"the time budget of {budget} affords {count} of {all_of_them} perturbations, the first ones of each "
+                "design; the errors grow accordingly."
             )
+        elif count > self.used:
+            self.console.info(f"the time budget of {budget} affords {count} of {all_of_them} perturbations again.")
+        self.used = count
+
+    def _warn(self, fixed: float, each: float, allowed: float) -> None:
         if fixed + each * self.used > allowed:
             self.console.once(
-                f"the time budget of {budget} is too small: {self.used} perturbations take {each * self.used:.3g} s, "
-                f"and the rest {fixed:.3g} s. Explain less often with `every_n_epochs`, fewer `probes` or `views`, or "
-                "pass `pictures=False`.",
+                f"the time budget of {self.config.time_budget} is too small: {self.used} perturbations take "
+                f"{each * self.used:.3g} s, and the rest {fixed:.3g} s. Explain less often with `every_n_epochs`, "
+                "fewer `probes` or `views`, or pass `pictures=False`.",
                 key="time budget",
             )
 

@@ -133,7 +133,8 @@ class ProbeSession:
             if allowed is not None and explaining:
                 # What was chosen once is not chosen again.
                 rest = seconds - explaining - (0.0 if config.choice.anew else choosing)
-                self._count.keep(max(ranks.gather(rest)), max(ranks.gather(explaining)) / self._count.used, allowed)
+                each = explaining / n
+                self._count.keep(*(max(ranks.gather(value)) for value in (rest, each, allowed)))
             elif not self.pace.is_automatic:
                 self._count.compare(seconds, started - self._lap)
             if self.pace.is_open and trainer.state.fn == "fit":

@@ -151,12 +151,14 @@ class Hooks(Callback):
             self._validation.present()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Explain the last validation, if it was left out and only now is known to have been the last.
+        """Explain the final weights, if the last validation was left out and only now is known to have been the last.
 
         Lightning takes no values here any more, so they go to the loggers themselves.
         """
         if not self._validation.pace.is_owed(trainer):
             return
+        if text := self._validation.pace.unvalidated(trainer):
+            self._validation.console.info(text)
         self._validation.explain(trainer, pl_module)
         self._validation.present()
         metrics = measured_metrics(self.config.name, self._validation.loop.views, self._validation.costs)

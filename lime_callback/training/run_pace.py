@@ -33,6 +33,7 @@ class RunPace:
     Attributes:
         epoch: the last explained epoch, counted from 0; ``None`` before the first.
         passed: validations that were not explained since the last one that was.
+        steps: of the optimizers until the last validation; ``None`` where there was none in this process.
         explained: how many were explained in this process since the run began or was resumed.
         chosen: with ``"auto"``, one of how many validations is explained; ``None`` before it is known.
     """
@@ -40,6 +41,7 @@ class RunPace:
     config: CallbackConfig
     epoch: int | None = None
     passed: int = 0
+    steps: int | None = None
     explained: int = 0
     chosen: int | None = None
 
@@ -61,6 +63,7 @@ class RunPace:
 
     def take(self, trainer: Any) -> bool:
         """Count a validation at its end, and return whether it is explained."""
+        self.steps = trainer.global_step
         if not self.is_due(trainer):
             self.passed += 1
             return False
@@ -74,6 +77,15 @@ class RunPace:
         So it is after ``EarlyStopping``, which decides when the validation's explanation is over.
         """
         return self.is_automatic and self.passed > 0 and trainer.state.fn == "fit"
+
+    def unvalidated(self, trainer: Any) -> str:
+        """At the training's end, say so where it went on after its last validation, as ``max_steps`` may let it."""
+        if self.steps is None or trainer.global_step <= self.steps:
+            return ""
+        return (
+            "the training ended within an epoch, after its last validation. The last explanation is of the final "
+            f"weights, after {trainer_facts.epochs_trained(trainer):.4g} epochs, which no validation has seen."
+        )
 
     @property
     def is_open(self) -> bool:

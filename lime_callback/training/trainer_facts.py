@@ -94,12 +94,15 @@ def _runs(trainer: Any) -> bool:
 
 
 def epochs_trained(trainer: Any) -> float:
-    """How far the training has come, in epochs; with fractions where validation runs within an epoch."""
-    if not _runs(trainer):  # the epoch has ended, and the count of its batches is still there
-        return float(trainer.current_epoch)
-    total = trainer.num_training_batches
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    """How far the training has come, in epochs.
+
+    With fractions where validation runs within an epoch, and where the training ended within one, as by ``max_steps``.
+    """
+    total, runs = trainer.num_training_batches, _runs(trainer)
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # of the epoch that runs, or was the last
     part = min(done / total, 1.0) if total and math.isfinite(total) else float(done > 0)
+    if not runs:  # Lightning counts the last epoch as a whole
+        part = part - 1 if done and trainer.current_epoch else 0.0
     return float(trainer.current_epoch) + part
 
 

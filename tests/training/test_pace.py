@@ -24,7 +24,7 @@ def in_epoch(epoch):
     """What a pace asks of a trainer within an epoch, counted from 0."""
     progress = SimpleNamespace(current=SimpleNamespace(ready=epoch + 1, completed=epoch))
     loop = SimpleNamespace(epoch_progress=progress)
-    return SimpleNamespace(current_epoch=epoch, fit_loop=loop, state=SimpleNamespace(fn="fit"))
+    return SimpleNamespace(current_epoch=epoch, fit_loop=loop, global_step=epoch, state=SimpleNamespace(fn="fit"))
 
 
 def explained(settings, epochs, per_epoch):
@@ -152,6 +152,29 @@ def test_the_runs_last_validation_is_explained(tmp_path, takes, settings, steps)
     fit(tmp_path, callback(), **settings)
     (path,) = tmp_path.rglob("history.csv")
     assert sorted({row.step for row in read_history(path)}) == steps
+
+
+@own_pace
+@pytest.mark.parametrize("max_steps", [11, 12])
+def test_final_weights_that_no_validation_has_seen_are_named_as_what_they_are(tmp_path, takes, caplog, max_steps):
+    """Of epochs of three steps, the validation after the third is left out, since others were expected after it."""
+    takes(0.4)
+    fit(tmp_path, callback(), max_steps=max_steps, limit_train_batches=3, epochs=-1)
+    (path,) = tmp_path.rglob("history.csv")
+    last = max({(row.step, row.epoch, row.epochs) for row in read_history(path)})
+    assert last == (11, 4, pytest.approx(max_steps / 3))  # a validation after 12 batches is at step 11, too
+    said = [text for text in caplog.messages if "no validation has seen" in text]
+    assert len(said) == (max_steps == 11)
+    assert all("the final weights, after 3.667 epochs," in text for text in said)
+
+
+@own_pace
+def test_final_weights_after_the_last_validation_of_an_epoch_are_those_of_the_whole_epoch(tmp_path, takes, caplog):
+    takes(0.4)
+    fit(tmp_path, callback(), limit_train_batches=3, val_check_interval=2, epochs=4)
+    (path,) = tmp_path.rglob("history.csv")
+    assert max(row.epochs for row in read_history(path)) == pytest.approx(3 + 2 / 3)
+    assert "no validation has seen" not in caplog.text
 
 
 @own_pace

@@ -43,6 +43,7 @@ class Size(NamedTuple):
     probes: int = 1
     targets: int = 1
     batch: int = 16
+    absent: int = 0
 
 
 class Axis(NamedTuple):
@@ -87,6 +88,8 @@ def main() -> None:
     ratios = {axis: timed(axis, repetitions, args.clock, quick=args.quick) for axis in AXES}
     print(f"\npeak memory in MB at {AT_MEMORY}, and as a multiple of the smallest\n")
     taken = {axis: measured(axis, args.threads, quick=args.quick) for axis in MEMORY[: 1 if args.quick else None]}
+    print("\nthe same where hidden patches are absent\n")
+    measured(MEMORY[0], args.threads, AT_MEMORY._replace(absent=1), quick=args.quick)
     if args.picture:
         draw(ratios, taken, args.picture)
 
@@ -144,13 +147,14 @@ def prepared(size: Size, stem: str) -> Callable[[], Explanation]:
         batch_size=size.batch,
         seed=list(range(size.probes)),
         stem=stem,
+        baseline="absent" if size.absent else "mean",
     )
 
 
-def measured(axis: Axis, threads: int, *, quick: bool) -> list[float]:
+def measured(axis: Axis, threads: int, size: Size = AT_MEMORY, *, quick: bool) -> list[float]:
     """Return the peak memory of each size, in MB."""
     megabytes: list[float] = []
-    values, least = sizes(axis, AT_MEMORY, quick=quick)
+    values, least = sizes(axis, size, quick=quick)
     for value in values:
         size = least._replace(**{axis.field: value})
         command = [sys.executable, __file__, "--threads", str(threads), "--peak", *map(str, size)]

@@ -27,11 +27,11 @@ class Patched(Classifier):
         return self.head(self.encoder(tokens[:, keep])[:, 0])
 
 
-def explained(folder, model, **settings):
+def explained(folder, model, *, precision=None, **settings):
     lime = limes(n_perturbations=128, **settings)
     pl.seed_everything(0, verbose=False)
     model = model()
-    trainer(folder, lime).fit(model, batches(), batches())
+    trainer(folder, lime, precision=precision).fit(model, batches(), batches())
     return lime, model.eval()
 
 
@@ -66,6 +66,57 @@ def test_views_and_models_that_cannot_say_why_and_hide_as_before(tmp_path):
     usual, _ = explained(tmp_path / "usual", Classifier)
     for view in ("spatial", "spectral"):
         assert torch.equal(other.explanation(view).coefficients, usual.explanation(view).coefficients)
+
+
+def test_under_autocast_the_rows_run_as_validation_does(tmp_path):
+    """In bf16-mixed each row is the model under autocast on the tokens that are left; its rounding is bf16's."""
+    how = {"views": Superpixels("tokens"), "output": "raw", "probes": [2], "precision": "bf16-mixed"}
+    lime, model = explained(tmp_path, Patched, baseline="absent", **how)
+    found = lime.explanation("spatial")
+    assert found.strategies[1] == repr(Absent())
+    assert found.samples.outputs.dtype in (torch.float32, torch.float64)
+    probe, target = torch.cat([x for x, _ in batches()])[2:3], int(found.targets[0, 0])
+    rows, exact = [], []
+    with torch.no_grad():
+        for on in found.samples.design[0]:
+            keep = torch.cat([torch.zeros(1).long(), 1 + on.nonzero().flatten()])
+            exact.append(model(probe, keep)[0, target])
+            with torch.autocast("cpu", torch.bfloat16):
+                rows.append(model(probe, keep)[0, target].float())
+    step = 2**-8 * float(torch.stack(rows).abs().max())
+    outputs = found.samples.outputs[0].flatten().float()
+    torch.testing.assert_close(outputs, torch.stack(rows), rtol=0, atol=4 * step)
+    assert not torch.allclose(outputs, torch.stack(exact), rtol=0, atol=1e-6)  # it did run in bf16
+
+
+class Quiet(Patched):
+    """Logs nothing in its steps: Lightning's ``log`` cannot be compiled with every version of torch."""
+
+    def training_step(self, batch, _):
+        return self.loss(batch)
+
+    def validation_step(self, batch, _):
+        return {"loss": self.loss(batch)}
+
+
+def test_a_compiled_model_is_explained_as_it_is_uncompiled_or_says_why_not(tmp_path):
+    """The whole module compiled, of which the callback gets the module itself, and a compiled part."""
+    how = {"views": Superpixels("tokens"), "output": "raw", "baseline": "absent"}
+    plain, _ = explained(tmp_path / "plain", Quiet, **how)
+    whole, _ = explained(tmp_path / "whole", lambda: torch.compile(Quiet(), backend="eager"), **how)
+    assert whole.explanation("spatial").strategies[1] == repr(Absent())
+    torch.testing.assert_close(
+        whole.explanation("spatial").coefficients, plain.explanation("spatial").coefficients, rtol=0, atol=1e-4
+    )
+
+    def with_a_compiled_part():
+        model = Quiet()
+        model.head = torch.compile(model.head, backend="eager")
+        return model
+
+    with pytest.warns(UserWarning, match="'spatial' hides by values.*the model is compiled"):
+        part, _ = explained(tmp_path / "part", with_a_compiled_part, **how | {"views": Superpixels("grid", 9)})
+    assert part.explanation("spatial").strategies[1] == Strategies(baseline=DefaultBaseline()).texts[1]
 
 
 def test_a_view_along_patches_needs_a_model_with_patches(tmp_path):

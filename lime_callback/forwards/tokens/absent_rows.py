@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Forward = Callable[[Tensor, Tensor], Tensor]
 
 _NEAR_HALF = 1e-6  # shares of a patch are sums of rounded numbers
+_AT_ONCE = 1 << 18  # shares of patches that are on; of all rows at once they would take more than the forwards
 
 
 class AbsentRows:
@@ -82,9 +83,13 @@ class AbsentRows:
     def _kept(self, design: Tensor) -> Tensor:
         """Return which tokens each row keeps, bool ``[B, n, N]``: patches of which half is on, and the prefix."""
         cells, shares = self.model.cells, self.shares
-        on = shares[:, :1] + design.to(shares.dtype) @ shares[:, 1:]
-        kept = torch.ones(*on.shape[:2], self.embedded.shape[1], dtype=torch.bool, device=on.device)
-        kept[..., cells.places] = on >= 0.5 - _NEAR_HALF
+        size = max(len(design), len(shares)), design.shape[1], self.embedded.shape[1]
+        kept = torch.ones(size, dtype=torch.bool, device=shares.device)
+        step = max(1, _AT_ONCE // (size[0] * len(cells.places)))
+        for start in range(0, size[1], step):
+            rows = design[:, start : start + step]
+            on = shares[:, :1] + rows.to(shares.dtype) @ shares[:, 1:]
+            kept[:, start : start + step, cells.places] = on >= 0.5 - _NEAR_HALF
         return kept.expand(len(self.embedded), -1, -1)
 
     def evaluate(self, forward: Forward, start: int, stop: int) -> Tensor:

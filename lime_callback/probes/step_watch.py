@@ -73,11 +73,13 @@ class StepWatch:
                 if place and (other := numbers(value)) is not None and other.shape == inputs.shape
             }
             self._inputs = inputs[:_SAMPLES].detach().clone()
-            scripted = torch.jit.ScriptModule
+            # Hooks close the fast path of torch's own layers, whose outputs round to others.
+            layers = [part for part in module.modules() if isinstance(part, nn.TransformerEncoderLayer)]
+            unseen = {inner for layer in layers for inner in layer.modules()}
             self._handles = [
                 part.register_forward_pre_hook(self._note, with_kwargs=True)
                 for part in module.modules()
-                if not isinstance(part, scripted)
+                if not isinstance(part, torch.jit.ScriptModule) and part not in unseen
             ]
             self._module = module
 

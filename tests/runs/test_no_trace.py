@@ -280,6 +280,10 @@ class Quiet(Classifier):
         return {"loss": self.loss(batch)}
 
 
+class QuietPatched(Quiet, Patched):
+    """The transformer whose tokens are left out, and which logs nothing."""
+
+
 class Grows(Classifier):
     """Has one class more from the second epoch on."""
 
@@ -298,6 +302,7 @@ def shuffled(**settings):
 
 
 SHUFFLED = shuffled()
+ABSENT = {"baseline": "absent", "views": [Superpixels("tokens"), Superbands(bands=3)]}
 
 
 def row(name, model=Alone, *, train=SHUFFLED, val=batches, before=list, after=list, lime=None, **settings):
@@ -370,7 +375,9 @@ ROWS = [
         "probes chosen anew, weight averaging", after=lambda: [Averaging()], lime={"probes": HighestLoss(3, anew=True)}
     ),
     row("one probe of each class", lime={"probes": "one_per_class"}, val=lambda: batches("numpy")),
-    row("tokens left out", Patched, lime={"baseline": "absent", "views": [Superpixels("tokens"), Superbands(bands=3)]}),
+    row("tokens left out", Patched, lime=ABSENT),
+    row("tokens left out, bf16 autocast", Patched, lime=ABSENT, precision="bf16-mixed"),
+    row("tokens left out, compiled", lambda: torch.compile(QuietPatched(), backend="aot_eager"), lime=ABSENT),
     row("nothing to leave out", Buffers, lime={"baseline": "absent"}),
     row("two callbacks", after=lambda: [limes(name="second")]),
 ]

@@ -13,6 +13,7 @@ from lime_callback.comparing.reference import ReferenceRow
 from lime_callback.explaining.explanation import Explanation
 from lime_callback.explaining.package_presets import Like
 from lime_callback.explaining.reliance_result import Reliance
+from lime_callback.findings.suspicion import Detector
 from lime_callback.following.callback_config import CallbackConfig
 from lime_callback.following.probe_predictions import ProbePredictions
 from lime_callback.outputs.segmentation_reducers import Reducer
@@ -20,6 +21,7 @@ from lime_callback.outputs.targets import Output
 from lime_callback.probes.batch_entries import Key
 from lime_callback.probes.probe_choices import ChoiceName
 from lime_callback.probes.ranked_samples import Choice
+from lime_callback.publishing.finding import Finding
 from lime_callback.sampling.baselines import Baseline, BaselineName
 from lime_callback.sampling.designs import Design, DesignName
 from lime_callback.sampling.locality_kernels import Kernel, KernelName
@@ -55,6 +57,8 @@ class LimeCallback(Hooks):
     - ``settled`` is the epoch since which nothing that matters has moved.
 
     ``<name>/seconds``, ``<name>/forwards`` and ``<name>/perturbations`` say what an explained epoch took.
+    ``<name>/findings`` counts what is wrong with the run, and ``<name>/finding/<finding>`` says how severe each is,
+    from 0 to 1, see :meth:`findings`.
 
     Monitors find all of these from the first validation on, but for ``similarity``. Where there is nothing yet to
     compare with, monitors find the worst value that there can be, and loggers get none.
@@ -123,6 +127,10 @@ class LimeCallback(Hooks):
         reliance: whether to measure how the model's answers change when each watch, and each superband, takes the
             values of other validation samples, beside random sets of as many channels or pixels. It costs at most as
             many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
+        findings: ``"warn"`` looks at each explained epoch whether anything is wrong, and says so once, with the
+            evidence and one thing to do; ``"stop"`` ends the training then; ``"off"`` does not look. A list names the
+            findings to look for, such as ``["shortcut_bands", "place"]``, and may hold a
+            ``lime_callback.findings.Detector`` of your own. It costs at most a fifth of the explanations' forwards.
         gate: the least R² of an explanation that counts. Those below it, or of too few perturbations, are drawn pale
             and kept out of the drift, of means, of lines and of shares; ``None`` keeps all.
         relevant_change: the smallest change that matters, as a share of the attribution: ``changed`` counts features
@@ -188,6 +196,7 @@ class LimeCallback(Hooks):
         output: Literal["auto"] | Output | Reducer | Callable[[Any], Any] = "auto",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
         reliance: bool = True,
+        findings: Literal["warn", "stop", "off"] | Sequence[str | Detector] = "warn",
         gate: float | None = 0.2,
         relevant_change: float = RELEVANT,
         reference: str | Path | dict[str, str] | None = None,
@@ -238,6 +247,13 @@ class LimeCallback(Hooks):
             ValueError: if there is no such view.
         """
         return self._asked(view).reliance
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found wrong with the run so far, in the order in which it was told; closed findings too.
+
+        Each has a ``name``, a ``sentence``, its evidence as ``figures``, and the ``epoch`` at which it was told first.
+        """
+        return tuple(self._latest.questions.ledger.findings)
 
     def reference_drift(self, view: str) -> Drift:
         """The last explanation of a view against the reference, see :class:`~lime_callback.comparing.Drift`.

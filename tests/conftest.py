@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lime_callback.publishing.drawing_process import DrawingProcess
-from lime_callback.training import run_pace
+from lime_callback.training import background_questions, run_pace
 
 if "PYTEST_XDIST_WORKER" in os.environ and "OMP_NUM_THREADS" not in os.environ:
     # As many processes as cores test at the same time: with as many threads each, they wait for each other most of it.
@@ -64,12 +64,30 @@ def lightning_says_as_much_as_before():
 # What explanations take does not decide what tests see, but for those of the pace itself.
 OWN_SHARE, run_pace.SHARE = run_pace.SHARE, 1 / run_pace.CAUTION
 
+# Models of tests are hardly trained and their data are made: what is wrong with them, tests of findings alone ask.
+OWN_DETECTORS = background_questions.detectors_of
+
+
+def asked_detectors(value):
+    """Those that a test asks for by more than the default."""
+    return () if value == "warn" else OWN_DETECTORS(value)
+
+
+background_questions.detectors_of = asked_detectors
+
 
 @pytest.fixture(autouse=True)
 def own_pace(request, monkeypatch):
     """Let the callback leave out validations as it does outside of tests."""
     if request.node.get_closest_marker("own_pace") is not None:
         monkeypatch.setattr(run_pace, "SHARE", OWN_SHARE)
+
+
+@pytest.fixture(autouse=True)
+def finds(request, monkeypatch):
+    """Let the callback look for findings as it does outside of tests."""
+    if request.node.get_closest_marker("finds") is not None:
+        monkeypatch.setattr(background_questions, "detectors_of", OWN_DETECTORS)
 
 
 class Unexpected(logging.Handler):

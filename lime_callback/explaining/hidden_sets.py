@@ -42,6 +42,25 @@ def measure_reliance(
 ) -> Reliance:
     """Hide each set and its random sets in the samples, in all processes together.
 
+    The arguments, and what is raised, are those of :func:`hidden_outputs`.
+    """
+    whole, hidden, answers = hidden_outputs(forward, inputs, layout, swaps, labels, settings, batch_size, ranks, device)
+    return reliance_of_outputs(whole, hidden, swaps, answers)
+
+
+def hidden_outputs(
+    forward: Callable[[Tensor, Tensor], Any],
+    inputs: Tensor,
+    layout: Layout,
+    swaps: Swaps,
+    labels: Tensor | None,
+    settings: Strategies,
+    batch_size: int,
+    ranks: Ranks = ALONE,
+    device: torch.device | None = None,
+) -> tuple[Tensor, Tensor, AnswerChanges]:
+    """Run the model on the samples as they are and with each set hidden, in all processes together.
+
     Args:
         forward: takes ``[m, *dims]`` and the number of each row's sample.
         inputs: ``[N, *dims]``, of which ``swaps`` chose the samples.
@@ -52,6 +71,10 @@ def measure_reliance(
         batch_size: rows a forward at most.
         ranks: the processes, which share the forwards.
         device: the model's device; ``None``: the inputs' device. Rows of inputs elsewhere are moved batch by batch.
+
+    Returns:
+        The outputs for the samples as they are, float64 ``[m, K]``; those with each mask of ``swaps`` hidden,
+        ``[len(masks), m, K]``; and what compares them. All on the CPU.
 
     Raises:
         ValueError: if outputs are not finite.
@@ -84,8 +107,8 @@ def measure_reliance(
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
         known = None if labels is None else labels.cpu()[swaps.samples]
         output = "raw" if isinstance(settings.output, ByShape) and pinned is None else settings.output
-        result = reliance_of_outputs(both[0], both[1:], swaps, AnswerChanges.of(both[0], known, output))
-    return result
+        answers = AnswerChanges.of(both[0], known, output)
+    return both[0], both[1:], answers
 
 
 def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:

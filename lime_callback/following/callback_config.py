@@ -47,6 +47,7 @@ class CallbackConfig:
         choice: the argument ``probes``.
         settings: the arguments that say how one explanation is made, as :func:`~lime_callback.explain` has them.
         background: number of samples.
+        findings: the argument, which the detectors check.
         auto_output: whether the labels decide the scale of the output; ``settings`` then say ``"raw"``.
     """
 
@@ -61,6 +62,7 @@ class CallbackConfig:
     auto_output: bool
     watch: Mapping[str, Watch]
     reliance: bool
+    findings: Any
     background: int
     gate: float | None
     relevant_change: float
@@ -119,6 +121,7 @@ class CallbackConfig:
             auto_output=unset and like is None,
             watch=watches,
             reliance=check.check_flag("reliance", given["reliance"]),
+            findings=given["findings"],
             background=background,
             gate=check.check_gate(given["gate"]),
             relevant_change=check_relevant_change(given["relevant_change"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.explaining.hidden_sets import measure_reliance
+from lime_callback.explaining.hidden_sets import hidden_outputs, reliance_of_outputs
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.sampling.value_swaps import choose_swaps
 from lime_callback.views.watch import watched_elements
@@ -91,17 +91,19 @@ class RunReliance:
                 )
         self.last = None  # what was measured before is not so now
         if self._swaps is not None:
-            self.last = measure_reliance(
+            whole, hidden, answers = hidden_outputs(
                 context.model,
                 background.inputs,
                 self.config.layout,
                 self._swaps,
-                _labels(background),
+                background_labels(background),
                 self.config.asked,
                 context.batch_size,
                 context.ranks,
                 device=device,
             )
+            with context.ranks.together():
+                self.last = reliance_of_outputs(whole, hidden, self._swaps, answers)
 
     def of(self, followed: FollowedView) -> Reliance | None:
         """What was found last of a view's watches and superbands; ``None`` if there is nothing."""
@@ -142,7 +144,7 @@ def _bands(followed: FollowedView) -> dict[str, Tensor]:
     return {name: mask == label for label, name in enumerate(features.names) if bool((mask == label).any())}
 
 
-def _labels(background: Probes) -> Tensor | None:
+def background_labels(background: Probes) -> Tensor | None:
     """The background's labels: integers, or a regression's numbers."""
     if background.labels is not None:
         return background.labels

@@ -70,10 +70,11 @@ def with_entry(batch: Any, key: Key | None, value: Any) -> Any:
         ValueError: if ``key`` is a function, which made the inputs of the batch.
     """
     if callable(key):
+        able = [place for place, part in leaves(batch) if place and _has_values(part)]
         raise ValueError(
             "`input_key` should lead to an entry of the batch where `forward=` is given, which gets a batch with "
             "perturbed inputs in their place. Found a function that makes them; let it return an entry, and let "
-            "`forward` do the rest."
+            f"`forward` do the rest. {advice('input_key', able, batch)}"
         )
     return with_value(batch, place_of(key), value)
 

@@ -111,7 +111,10 @@ class BatchKeys:
         """Where the inputs may be: entries that fit, or else all with rows of numbers, those of the most axes first."""
         found = [(place, shape) for place, value in leaves(batch) if place and (shape := rows_shape(value))]
         fitting = [place for place, shape in found if self._fits_shape(shape[1:])]
-        return fitting or [place for place, _ in sorted(found, key=lambda one: -len(one[1]))]
+        # A list of images may be what is meant by one in it, which looks like a batch where it has an axis more.
+        around = [place for place, _ in found if any(one[:-1] == place for one in fitting)]
+        several = [place for one in fitting for place in (*(place for place in around if place == one[:-1]), one)]
+        return list(dict.fromkeys(several)) or [place for place, _ in sorted(found, key=lambda one: -len(one[1]))]
 
     def _is_images(self, batch: Any) -> bool:
         """Whether a batch is itself a list of an image a sample, rather than of entries."""

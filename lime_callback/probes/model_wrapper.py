@@ -94,15 +94,14 @@ class ModelWrapper:
         return f"{_WITHOUT if call is None else _NATURAL}{way}"
 
     def elsewhere(self) -> str:
-        """Say which other entries of the batch may be the images; nothing where none has as many axes."""
+        """Say which other entries of the batch may be the images; nothing where none can be."""
         key, batch = self.probes.key, self.probes.batch
         alike = [] if callable(key) else alike_inputs(batch, key)
         if not alike:
             return ""
         taken = key_text(key)
-        return (
-            f"The images were taken from batch entry {taken}; others have as many axes. {advised('input_key', alike)}"
-        )
+        way = advised("input_key", alike)
+        return f"The images were taken from batch entry {taken}; others may be what the model reads. {way}"
 
     def _way(self, x: Tensor, rows: Tensor) -> str:
         """Return what to pass where the model has failed on inputs ``[m, *dims]``."""

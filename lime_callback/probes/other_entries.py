@@ -37,14 +37,15 @@ def other_inputs(batch: Any, key: Key | None) -> list[str]:
 
 
 def alike_inputs(batch: Any, key: Key | None) -> list[str]:
-    """Return the code of ``input_key`` for other entries with as many axes, those of the inputs' shape first."""
+    """Return the code of ``input_key`` for other entries that may be images: those of the inputs' shape first."""
     own = place_of(key)
     shape = rows_shape(at_place(batch, own))
     found = [
         (place, other) for place, value in leaves(batch) if place and place != own and (other := rows_shape(value))
     ]
-    alike = [one for one in found if len(one[1]) == len(shape)]
-    return [place_text(place) for place, other in sorted(alike, key=lambda one: one[1] != shape)]
+    able = [one for one in found if len(one[1]) > 1]
+    able.sort(key=lambda one: (one[1] != shape, len(one[1]) != len(shape), -len(one[1])))
+    return [place_text(place) for place, _ in able]
 
 
 def _is_stackable(value: Any) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
+    from lime_callback.publishing.finding import Finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class ExplainedEpoch:
         is_last: whether no later epoch will be explained, as far as is known. Its pictures then are full; those of
             other epochs are compact, which take half the space.
         pictures: whether there is time to draw any.
+        findings: all that were told in the run so far, open and closed.
     """
 
     epoch: int
@@ -34,3 +36,4 @@ class ExplainedEpoch:
     alarms: Mapping[str, str]
     is_last: bool = True
     pictures: bool = True
+    findings: Sequence[Finding] = ()

@@ -131,7 +131,9 @@ class Hooks(Callback):
             self._validation.begin(trainer, pl_module)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Without validation: capture the probes from training batches."""
+        """Look at the first few batches' inputs; without validation, capture the probes from them."""
+        if self._validation.questions.wants_training_batches:
+            self._validation.questions.watch_training(batch)
         if self._without_validation:
             self._validation.pinned.offer([trainer.num_training_batches], batch, batch_idx)
 
@@ -161,7 +163,7 @@ class Hooks(Callback):
             self._validation.console.info(text)
         self._validation.explain(trainer, pl_module)
         self._validation.present()
-        metrics = measured_metrics(self.config.name, self._validation.loop.views, self._validation.costs)
+        metrics = _metrics(self._validation)
         for logger in trainer.loggers:
             with self._validation.console.contained("the last epoch's metrics"):
                 logger.log_metrics(dict(metrics), step=self._validation.report.step)
@@ -264,7 +266,7 @@ class Hooks(Callback):
         """Log what a session has measured, and let monitors of the validation find a value of every metric."""
         self._latest = session
         pl_module.log_dict(
-            measured_metrics(session.config.name, session.loop.views, session.costs),
+            _metrics(session),
             on_step=False,
             on_epoch=True,
             batch_size=1,
@@ -279,6 +281,12 @@ class Hooks(Callback):
         for session in (self._validation, self._outside):
             if session is not None:
                 session.close()
+
+
+def _metrics(session: ProbeSession) -> dict[str, float]:
+    """The last values of what was measured, by their names in the log."""
+    costs = session.costs | session.questions.metrics()
+    return measured_metrics(session.config.name, session.loop.views, costs)
 
 
 def _try_out(session: ProbeSession, trainer: Any, pl_module: Any) -> None:

@@ -19,7 +19,7 @@ def measured_metrics(name: str, views: Mapping[str, FollowedView], costs: Mappin
     Args:
         name: first part of all names.
         views: the views, by their names.
-        costs: of the last explanation.
+        costs: of the last explanation, and what was found.
     """
     metrics = {f"{name}/{what}": value for what, value in costs.items()}
     for view, followed in views.items():

@@ -17,6 +17,7 @@ from lime_callback.publishing.run_place import Interrupted
 from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
 from lime_callback.training.announcement import announcement
+from lime_callback.training.background_questions import BackgroundQuestions
 from lime_callback.training.loop_report import LoopReport
 from lime_callback.training.perturbation_count import PerturbationCount, is_late
 from lime_callback.training.pinned_probes import PinnedProbes, same_samples
@@ -42,6 +43,7 @@ class ProbeSession:
     Attributes:
         pinned: the samples that are explained, and those beside them.
         pace: which validations are explained.
+        questions: reliance and findings.
         costs: what the last explained epoch took: seconds, with those of writing the one before, since this one is
             written later; inputs that the model was run on in all processes; perturbations of each probe and view.
         report: brings what was explained to the publisher when its loop ends.
@@ -56,6 +58,7 @@ class ProbeSession:
         self.publisher = self.report.publisher
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._count = PerturbationCount(config, self.console)
+        self.questions = BackgroundQuestions(config, self.console, once=beside is not None)
         self.pace = RunPace(config)
         self._alarms: dict[str, str] = {}
         self._resumed: ResumedState | None = None
@@ -106,7 +109,7 @@ class ProbeSession:
             ends = None if allowed is None else started + allowed
             context = self.pinned.context(self.pinned.model(trainer, module, probes), ends)
             self._tell_difference(trainer, module)
-            when, views, explaining = trainer_facts.epochs_trained(trainer), list[FollowedView](), 0.0
+            when, views, explaining, stop = trainer_facts.epochs_trained(trainer), list[FollowedView](), 0.0, False
             try:
                 with stoppable(lambda: trainer_facts.ends_soon(trainer)):
                     if allowed is not None and not self._count.begun:
@@ -117,12 +120,14 @@ class ProbeSession:
                         self.pinned.batch_size = self.loop.explain(context, n, when, views)
                     explaining = time.perf_counter() - began
                     if views:
-                        self._rely(trainer, module, len(probes) * n, ends)
+                        epoch = max(trainer_facts.epoch_number(trainer) - 1, 0)
+                        stop = self.questions.ask(trainer, module, self.pinned, self.loop, epoch, len(probes) * n, ends)
             except StopExplaining:
                 done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
                 self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
-            self._alarms, stop = self.loop.alarms(config.name, views, f"epoch {when:g}")
-            trainer.should_stop = trainer.should_stop or stop
+            self._alarms, alarmed = self.loop.alarms(config.name, views, f"epoch {when:g}")
+            self._alarms |= self.questions.alarms()
+            trainer.should_stop = trainer.should_stop or stop or alarmed
             step = trainer_facts.training_step(trainer)
             late = is_late(context, self.console)
             explained = self._as_explained(trainer, trainer_facts.epoch_number(trainer), step, probes, views, late)
@@ -199,6 +204,7 @@ class ProbeSession:
             "history": self.publisher.history,
             "said": list(self.console.said),
             "asked": self.loop.asked,
+            "questions": self.questions.state(),
             "tracks": {name: followed.state() for name, followed in self.loop.views.items()},
         }
 
@@ -221,6 +227,7 @@ class ProbeSession:
         self._draws_again = self.probes is None and before.epoch is not None
         self.pinned.choice = before.chosen or self.pinned.choice
         self.console.said, self.loop.asked = before.said, before.asked
+        self.questions.restore(before.questions)
         if before.history is not None:
             self.publisher.resume(Interrupted(Path(before.history), before.step, before.epochs))
         for name, track in before.tracks.items():
@@ -229,16 +236,6 @@ class ProbeSession:
             self.loop.views[name].forget()
         if before.changed:
             self.console.once(before.change)
-
-    def _rely(self, trainer: Any, module: Any, budget: int, ends: float | None) -> None:
-        """Measure what hiding sets changes, if there is a background whose values can stand in for theirs."""
-        pinned, background = self.pinned, self.pinned.background
-        if background is None or not self.loop.relying.sets(self.loop.views):
-            return
-        # Rows of a large one are moved to the device batch by batch, where nothing else of it is asked for.
-        small = self.config.forward is not None or len(background) <= 2 * pinned.batch_size
-        here = background.to(module.device) if small else background
-        self.loop.rely(pinned.context(pinned.wrapped(trainer, module, here), ends), here, budget, module.device)
 
     def _draw_again(self, trainer: Any, module: Any, probes: Probes) -> None:
         """After a resume, draw the last explained epoch again: before it was seen, the run may have been killed."""
@@ -253,7 +250,9 @@ class ProbeSession:
     ) -> ExplainedEpoch:
         self.publisher.forgotten = self.loop.forgotten
         last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
-        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last, pictures=last or not late)
+        return ExplainedEpoch(
+            epoch, step, probes, views, self._alarms, last, last or not late, tuple(self.questions.ledger.findings)
+        )
 
     def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""

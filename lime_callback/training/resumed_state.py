@@ -35,6 +35,7 @@ class ResumedState:
         history: the path of the run's history, or ``None``.
         said: keys of what was said.
         asked: how many explained epochs have asked about watches.
+        questions: state of what was found so far; empty in a state of an earlier version, and with other arguments.
         tracks: the views' states, of those views that are asked the same as before.
         changed: which arguments differ, and from what to what.
         forgotten: names of the views that are asked something else than before.
@@ -54,6 +55,7 @@ class ResumedState:
     history: str | None
     said: list[str]
     asked: int
+    questions: dict[str, Any]
     tracks: dict[str, dict[str, Any]]
     changed: dict[str, str]
     forgotten: set[str]
@@ -89,6 +91,7 @@ class ResumedState:
             history=state["history"],
             said=[] if changed else list(state["said"]),  # what is asked now has not been said
             asked=int(state.get("asked", 0)),
+            questions={} if changed else dict(state.get("questions", {})),
             tracks=tracks,
             changed=changed,
             forgotten=forgotten,

@@ -116,8 +116,9 @@ def test_what_is_told_is_in_a_run_s_description_or_it_is_said_why_not():
 
 # What changes no explanation; all others are compared with those of a checkpoint.
 NOT_ASKED = {
-    "every_n_epochs", "every_n_validations", "stem", "watch", "reliance", "gate", "relevant_change", "reference",
-    "class_names", "to_physical", "max_batch_size", "time_budget", "pictures", "charts", "on_error", "name",
+    "every_n_epochs", "every_n_validations", "stem", "watch", "reliance", "findings", "gate", "relevant_change",
+    "reference", "class_names", "to_physical", "max_batch_size", "time_budget", "pictures", "charts", "on_error",
+    "name",
 }  # fmt: skip
 
 

@@ -76,6 +76,7 @@ time_budget: 20%
 stem: off
 background: 20
 reliance: false
+findings: [place, blind]
 pictures: false
 charts: true
 on_error: raise

@@ -417,3 +417,10 @@ def test_an_entry_with_an_image_a_sample_is_told_apart_from_a_sample(tmp_path, f
     """A batch of one looks like both, and holds the same image either way."""
     images = torch.rand(2 * size, 3, 6, 8, generator=torch.Generator().manual_seed(0))
     follow(Case("CHW", images, None, "none", CLASSES, ("tuple", {"scene": "image"}), form, size, "image"), tmp_path)
+
+
+def test_a_list_of_images_is_named_beside_the_image_in_it(tmp_path):
+    """Without a layout, an image with an axis of size one looks like a batch of one."""
+    images, labels = torch.rand(2, 1, 3, 6, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2])
+    tree = ("dict", {"scene": "image", "kind": "label", "smaller_": "smaller"})
+    follow(Case("1CHW", images, labels, "int", CLASSES, tree, "list", 1, "image"), tmp_path)

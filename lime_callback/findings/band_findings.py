@@ -1,0 +1,131 @@
+"""Findings about bands: a few of them carry everything, they are the air's or the sensor's own, or none is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, OTHER_BANDS, UNREAD
+from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.publishing.finding import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
+
+_ALIVE = 0.15  # of the answers change when everything is hidden, or nothing can be said of parts
+_BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as much, as the worst of its random sets
+_CARRIES = 0.45  # of all that hiding everything changes
+_SEARCHED = 20  # candidates that the search chose among
+_UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
+_READ_MOVES = 0.2
+
+
+def stands_far_out(hidden: HiddenSets, name: str) -> bool:
+    """Whether hiding a set changes far more than hiding any of the random sets as large."""
+    changed, most = float(hidden.changed[name].mean()), hidden.most_expected(name)
+    return changed - most > _BEYOND * max(hidden.whole, _ALIVE) and changed > _TIMES * most
+
+
+def changes_text(hidden: HiddenSets, name: str) -> str:
+    """Say what hiding a set changes, beside what is expected."""
+    changed, expected = float(hidden.changed[name].mean()), hidden.expected(name)
+    if hidden.classes:
+        return f"changes {changed:.0%} of the predictions ({expected:.0%} expected of random bands)"
+    return f"changes the outputs by {changed:.2f} standard deviations ({expected:.2f} expected of random bands)"
+
+
+def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:
+    """What hiding a set changes, beside random sets and everything."""
+    return {
+        "changed": hidden.mean(name),
+        "expected": Figure(hidden.expected(name)),
+        "everything": Figure(hidden.whole),
+        "share": Figure(hidden.shares[name]),
+    }
+
+
+class ShortcutBands(Detector):
+    """A narrow set of bands carries the predictions, far beyond random sets of its size and beyond all other bands."""
+
+    name: ClassVar[str] = "shortcut_bands"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Compare what the strongest few bands change with random ones, and with all others."""
+        hidden = facts.hidden
+        if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE:
+            return
+        carries = hidden.part(CANDIDATE) >= _CARRIES and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
+        if carries and stands_far_out(hidden, CANDIDATE):
+            what = facts.subjects[CANDIDATE]
+            figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
+            yield Suspicion(
+                subject=what,
+                sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
+                advice="Train without these bands, or with them swapped between samples, and see what is left.",
+                severity=min(1.0, hidden.part(CANDIDATE)),
+                p_value=min(1.0, _SEARCHED * hidden.p_value(CANDIDATE)),
+                figures=figures,
+                picture="spectral/superbands",
+            )
+
+
+class Absorption(Detector):
+    """The model rests on bands in which the air absorbs, on the sensor's edges, or on noisy bands."""
+
+    name: ClassVar[str] = "absorption"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Compare what each such set changes with random sets as large."""
+        hidden = facts.hidden
+        if hidden is None or hidden.whole < _ALIVE:
+            return
+        named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
+        for name in named:
+            if stands_far_out(hidden, name):
+                what = facts.subjects[name]
+                yield Suspicion(
+                    subject=name.removeprefix(ABSORPTION),
+                    sentence=f"the model rests on {what}: hiding them {changes_text(hidden, name)}.",
+                    advice="Leave these bands out, or find out what in the data they give away.",
+                    severity=min(1.0, hidden.part(name)),
+                    p_value=min(1.0, len(named) * hidden.p_value(name)),
+                    figures=figures_of(hidden, name),
+                    picture="spectral/superbands",
+                )
+
+
+class UnreadBands(Detector):
+    """A large part of the spectrum moves no output, though it tells the labels."""
+
+    name: ClassVar[str] = "unread_bands"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Hide all bands together that no explanation uses, and ask whether the labels could be told by them."""
+        hidden, inputs = facts.hidden, facts.inputs
+        if hidden is None or UNREAD not in hidden or inputs is None or hidden.shares[UNREAD] < _UNREAD_SHARE:
+            return
+        moved = hidden.moved_part(UNREAD)
+        if moved > _UNREAD_MOVES or float(hidden.everything_moved.mean()) < _READ_MOVES:
+            return
+        what = facts.subjects[UNREAD]
+        yield Suspicion(
+            subject=what,
+            sentence=(
+                f"{hidden.shares[UNREAD]:.0%} of the bands are not read: hiding {what} moves the outputs by "
+                f"{moved:.1%} of what hiding everything does."
+            ),
+            advice="Look at the first layer's weights for these channels: are they zero, frozen or never loaded?",
+            severity=min(1.0, hidden.shares[UNREAD] / 0.5),
+            p_value=unread_p_value(hidden),
+            figures={"moved": Figure(moved), "share": Figure(hidden.shares[UNREAD])},
+            picture="spectral/superbands",
+        )
+
+
+def unread_p_value(hidden: HiddenSets) -> float:
+    """Probability that bands hardly move so many samples' outputs, if half of the samples were moved as by others."""
+    from scipy.stats import binom
+
+    less = hidden.moved[UNREAD] < 0.1 * hidden.everything_moved
+    return float(binom.sf(int(less.sum()) - 1, len(less), 0.5))

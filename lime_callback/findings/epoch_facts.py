@@ -1,0 +1,188 @@
+"""What an explained epoch knows, as the detectors take it: plain numbers and tensors on the CPU.
+
+Letters: ``m`` background samples, ``K`` outputs, ``P`` probes, ``C`` channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
+from lime_callback.publishing.finding import Figure
+from lime_callback.surrogates.confidence_intervals import critical_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lime_callback.explaining.explanation import Explanation
+
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class HiddenSets:
+    """What hiding sets in the background changes: each sample's set takes another sample's values.
+
+    Attributes:
+        shares: for each set its share of all elements, from 0 to 1.
+        changed: for each set how far each answer changed, ``[m]``: for classes 1 where another one is predicted, for
+            values the change in standard deviations of the outputs.
+        moved: likewise for the outputs themselves, also for classes.
+        right: for each set whether each prediction is right with it hidden, ``[m]``; empty without labels of classes.
+        references: for some sets the names of random sets of as many elements.
+        everything: what hiding all elements changes, ``[m]``.
+        everything_moved: likewise for the outputs themselves.
+        was_right: whether each prediction is right with nothing hidden, ``[m]``; ``None`` without labels of classes.
+        classes: whether the answers are classes.
+    """
+
+    shares: Mapping[str, float]
+    changed: Mapping[str, Tensor]
+    moved: Mapping[str, Tensor]
+    right: Mapping[str, Tensor]
+    references: Mapping[str, tuple[str, ...]]
+    everything: Tensor
+    everything_moved: Tensor
+    was_right: Tensor | None
+    classes: bool
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a set was hidden."""
+        return name in self.changed
+
+    @property
+    def whole(self) -> float:
+        """What hiding everything changes, on average."""
+        return float(self.everything.mean())
+
+    def part(self, name: str) -> float:
+        """What hiding a set changes, on average, as a part of what hiding everything changes."""
+        return float(self.changed[name].mean()) / max(self.whole, _LEAST)
+
+    def moved_part(self, name: str) -> float:
+        """How far hiding a set moves the outputs, as a part of how far hiding everything moves them."""
+        return float(self.moved[name].mean()) / max(float(self.everything_moved.mean()), _LEAST)
+
+    def mean(self, name: str) -> Figure:
+        """What hiding a set changes, on average, with its interval over samples."""
+        return mean_figure(self.changed[name])
+
+    def expected(self, name: str) -> float:
+        """What hiding random sets as large changes, on average."""
+        return float(torch.stack([self.changed[other] for other in self.references[name]]).mean())
+
+    def most_expected(self, name: str) -> float:
+        """The most that hiding any of the random sets changes, on average."""
+        return max(float(self.changed[other].mean()) for other in self.references[name])
+
+    def p_value(self, name: str, others: Sequence[str] | None = None) -> float:
+        """The probability of as much change, were the set like its random sets, or like these others."""
+        beside = torch.stack([self.changed[other] for other in (others or self.references[name])])
+        return (p_value_of_count if self.classes else p_value_of_mean)(self.changed[name], beside)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewFacts:
+    """What is known of a view's explanations.
+
+    Attributes:
+        explanation: the last one.
+        counts: which of them pass the gate, bool ``[P, T]``.
+        effect_sizes: each feature's mean absolute effect over the probes that count, ``[d]``; ``None`` if the probes
+            have features of their own.
+        metrics: by their names behind ``<callback>/<view>/``, those that were measured.
+        moves: share of the attribution that moved between explained epochs, all so far; NaN where unknown.
+        channels: for each feature the numbers of its channels, where the view is cut by channels alone; else ``None``.
+    """
+
+    explanation: Explanation
+    counts: Tensor
+    effect_sizes: Tensor | None
+    metrics: Mapping[str, float]
+    moves: Sequence[float]
+    channels: Sequence[Sequence[int]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class WeightFacts:
+    """What became of the model's weights since the explained epoch before.
+
+    Attributes:
+        trained: whether any weight that is trained changed; ``None`` where that is unknown, as at the first look.
+        moved_while_frozen: names of weights and buffers that changed, though training should leave them alone.
+        trainable: how many tensors of weights are trained.
+    """
+
+    trained: bool | None = None
+    moved_while_frozen: tuple[str, ...] = ()
+    trainable: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class InputFacts:
+    """What is known of the inputs themselves.
+
+    Attributes:
+        first_layer: root mean square of what the first layer with weights gets; ``None`` where that is unknown.
+        own: root mean square of the inputs.
+        validation: mean and standard deviation of each channel over the background, ``[2, C]``.
+        training: the same over training batches; ``None`` where there are none yet.
+        spectra: mean spectra of the background's samples, ``[N, C]``.
+    """
+
+    own: float
+    validation: Tensor
+    spectra: Tensor
+    first_layer: float | None = None
+    training: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EpochFacts:
+    """What an explained epoch knows.
+
+    Attributes:
+        look: which explained epoch it is, counted from 1.
+        epoch: its number, counted from 0 as Lightning counts.
+        views: by their names.
+        hidden: what hiding sets in the background changes; ``None`` without a background.
+        outputs: of the background's samples, ``[m, K]``; ``None`` without one.
+        before: the same at the explained epoch before; ``None`` at the first.
+        labels: classes of these samples, int64 ``[m]``; ``None`` where they have none.
+        losses: mean loss over the background at each explained epoch so far; empty without labels.
+        recalls: for each explained epoch so far how many of each class's samples were right, by class.
+        wavelengths: one for each channel, in nm, or ``None``.
+        weights: what became of the weights.
+        inputs: what is known of the inputs.
+        parts: names of several inputs; empty where there is one.
+        subjects: what sets stand for, in words, by their names in ``hidden``.
+    """
+
+    look: int
+    epoch: int
+    views: Mapping[str, ViewFacts] = field(default_factory=dict)
+    hidden: HiddenSets | None = None
+    outputs: Tensor | None = None
+    before: Tensor | None = None
+    labels: Tensor | None = None
+    losses: Sequence[float] = ()
+    recalls: Sequence[Mapping[int, tuple[int, int]]] = ()
+    wavelengths: Sequence[float] | None = None
+    weights: WeightFacts = field(default_factory=WeightFacts)
+    inputs: InputFacts | None = None
+    parts: Sequence[str] = ()
+    subjects: Mapping[str, str] = field(default_factory=dict)
+
+
+def mean_figure(values: Tensor) -> Figure:
+    """The mean of values ``[m]`` with its 95 % interval over samples; if all agree, one more could still have not."""
+    count = len(values)
+    mean = float(values.mean())
+    if count < 2:
+        return Figure(mean)
+    error = float((values.var() / count + 1 / count**2).sqrt()) * float(critical_value(count - 1))
+    return Figure(mean, mean - error, mean + error)

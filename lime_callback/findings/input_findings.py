@@ -1,0 +1,93 @@
+"""The finding that inputs are not what the model was made for: their scale, their order, or training's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from lime_callback.findings.spectral_order import is_reversed, is_shuffled
+from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.publishing.finding import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from lime_callback.findings.epoch_facts import EpochFacts, InputFacts
+
+_LARGE, _SMALL = 20.0, 0.005  # root mean square of what a first layer gets; about 1 is usual
+_SHIFT, _RATIO = 1.5, 3.0  # standard deviations, and times as wide
+_FEWEST_BANDS = 16
+_LEAST = 1e-12
+
+
+class Scale(Detector):
+    """Inputs that are not what the model was made for."""
+
+    name: ClassVar[str] = "scale"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Look at the inputs' size, at training's beside validation's, and at the order of the bands."""
+        inputs = facts.inputs
+        if inputs is None:
+            return
+        yield from _size(inputs)
+        if inputs.training is not None:
+            yield from _difference(inputs.validation, inputs.training)
+        nm = facts.wavelengths
+        if nm is not None and len(nm) == inputs.spectra.shape[1] >= _FEWEST_BANDS and len(inputs.spectra) >= 4:
+            yield from _order(inputs.spectra, nm)
+
+
+def _size(inputs: InputFacts) -> Iterator[Suspicion]:
+    size = inputs.first_layer
+    if size is None or _SMALL <= size <= _LARGE:
+        return
+    kind = "large" if size > _LARGE else "small"
+    yield Suspicion(
+        subject="size",
+        sentence=f"the first layer gets {kind} values, {size:.3g} in root mean square, where about 1 is usual.",
+        advice="Normalise the inputs: subtract each channel's mean and divide by its standard deviation.",
+        severity=1.0,
+        p_value=0.0,
+        figures={"first layer": Figure(size), "inputs": Figure(inputs.own)},
+    )
+
+
+def _difference(validation: Tensor, training: Tensor) -> Iterator[Suspicion]:
+    spread = training[1].clamp(min=_LEAST)
+    shift = float(((validation[0] - training[0]).abs() / spread).median())
+    ratio = float((validation[1].clamp(min=_LEAST) / spread).log().median().exp())
+    if shift <= _SHIFT and 1 / _RATIO <= ratio <= _RATIO:
+        return
+    yield Suspicion(
+        subject="training and validation",
+        sentence=(
+            f"validation inputs are not as training's: shifted by {shift:.1f} of their standard deviations, and "
+            f"{ratio:.2g} times as wide."
+        ),
+        advice="Apply the same normalisation and unit in both data sets.",
+        severity=1.0,
+        p_value=0.0,
+        figures={"shift": Figure(shift), "ratio": Figure(ratio)},
+    )
+
+
+def _order(spectra: Tensor, wavelengths: object) -> Iterator[Suspicion]:
+    nm = torch.as_tensor(wavelengths, dtype=torch.float64).tolist()
+    if is_shuffled(spectra, nm):
+        what, how = "order", "are not in the order of their wavelengths: neighbours in nm have nothing in common"
+    elif is_reversed(spectra, nm):
+        what, how = "direction", "seem to run the other way than their wavelengths: the red edge is where it is not due"
+    else:
+        return
+    yield Suspicion(
+        subject=f"bands' {what}",
+        sentence=f"the bands {how}.",
+        advice="Compare `wavelengths=` with the data's own list, and look whether a transform reorders channels.",
+        severity=1.0,
+        p_value=1e-6,
+        picture="spectral/waterfall",
+    )

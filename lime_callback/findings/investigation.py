@@ -1,0 +1,215 @@
+"""Finds out what an explained epoch knows: hides sets in the background, and looks at inputs and weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lime_callback.comparing.score_gate import passes_gate
+from lime_callback.explaining.hidden_sets import hidden_outputs
+from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
+from lime_callback.findings.hidden_sets_plan import HiddenSetsPlan, plan_sets, strongest_channels, unused_channels
+from lime_callback.findings.training_statistics import channel_statistics
+from lime_callback.following.run_reliance import background_labels
+from lime_callback.probes.several_inputs import SeveralInputs
+from lime_callback.sampling.seeds import seed_for
+from lime_callback.sampling.value_swaps import Swaps
+from lime_callback.views.user_masks import find_user_mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lime_callback.explaining.answer_changes import AnswerChanges
+    from lime_callback.following.callback_config import CallbackConfig
+    from lime_callback.following.explain_context import ExplainContext
+    from lime_callback.following.followed_view import FollowedView
+    from lime_callback.probes.probe_samples import Probes
+
+_LEAST = 192  # inputs that the model may be run on in any case, where explanations are small
+
+
+@dataclass
+class Investigation:
+    """Asks the model at each explained epoch, by the same samples each time.
+
+    Args:
+        config: the user's arguments.
+
+    Attributes:
+        losses: mean loss over the background at each epoch so far.
+        recalls: of each class, how many samples were right, at each epoch so far.
+        before: outputs of the background at the epoch before.
+    """
+
+    config: CallbackConfig
+    losses: list[float] = field(default_factory=list)
+    recalls: list[dict[int, tuple[int, int]]] = field(default_factory=list)
+    before: Tensor | None = None
+
+    def ask(
+        self,
+        context: ExplainContext,
+        background: Probes | None,
+        views: Mapping[str, FollowedView],
+        look: int,
+        epoch: int,
+        budget: int,
+        weights: WeightFacts,
+        training: Tensor | None,
+        first_layer: float | None,
+        device: torch.device,
+    ) -> EpochFacts:
+        """Find out what is known of an epoch.
+
+        Args:
+            context: how to run the model, which has the background as its probes.
+            background: samples that take each other's values; ``None`` if there are none.
+            views: those that were explained.
+            look: which explained epoch it is, counted from 1.
+            epoch: its number, counted from 0.
+            budget: inputs that the model may be run on.
+            weights: what became of the weights.
+            training: statistics of training batches, ``[2, C]``, or ``None``.
+            first_layer: root mean square of what the first layer gets, or ``None``.
+            device: where the model is.
+        """
+        of_views = {name: self._view(followed) for name, followed in views.items() if followed.last is not None}
+        if background is None or len(background) < 4:
+            return EpochFacts(look, epoch, of_views, weights=weights)
+        planes = self.config.layout.canonical(background.inputs).cpu()
+        inputs = InputFacts(
+            float(planes.double().square().mean().sqrt()), channel_statistics(planes), planes.float().mean((2, 3)),
+            first_layer, training,
+        )  # fmt: skip
+        plan = self._plan(background, planes, of_views)
+        names, count = plan.within(max(budget, _LEAST), len(background))
+        swaps = self._swaps(plan, names, count, len(background))
+        labels = background_labels(background)
+        whole, hidden, answers = hidden_outputs(
+            context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked, context.batch_size,
+            context.ranks, device=device,
+        )  # fmt: skip
+        known = answers.labels if answers.kind != "values" and answers.labels is not None else None
+        self._remember(whole, answers, known)
+        before, self.before = self.before, whole
+        return EpochFacts(
+            look, epoch, of_views, _found(whole, hidden, swaps, answers, plan), whole, before, known,
+            tuple(self.losses), tuple(self.recalls), self.config.wavelengths, weights, inputs,
+            tuple(_parts(background)), plan.subjects,
+        )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {
+            "losses": list(self.losses),
+            "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self.losses = [float(loss) for loss in state["losses"]]
+        self.recalls = [
+            {int(label): (int(right), int(count)) for label, right, count in recall} for recall in state["recalls"]
+        ]
+
+    def _view(self, followed: FollowedView) -> ViewFacts:
+        explanation = followed.last
+        assert explanation is not None
+        counts = passes_gate(explanation, self.config.gate)
+        sizes = followed.series.sizes[-1].mean(0) if followed.series.sizes and not followed.anew else None
+        mask = explanation.features.canonical
+        by_channel = mask.shape[0] == 1 and mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1
+        channels = None
+        if by_channel:
+            numbers = mask.flatten().tolist()
+            channels = [
+                [i for i, own in enumerate(numbers) if own == label] for label in range(len(explanation.features))
+            ]
+        return ViewFacts(explanation, counts, sizes, followed.measured, tuple(followed.series.moves), channels)
+
+    def _plan(self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts]) -> HiddenSetsPlan:
+        _, channels, height, width = planes.shape
+        parts = _parts(background)
+        nm = self.config.wavelengths if not parts else None
+        strongest: list[int] = []
+        unused: list[int] = []
+        for view in views.values():
+            if view.channels is not None and view.effect_sizes is not None and nm is not None:
+                sizes = view.effect_sizes.double().nan_to_num(0.0)
+                strongest = strongest_channels(sizes, view.channels, channels)
+                unused = unused_channels(sizes, view.channels)
+        spans = {name: (part.start, part.stop) for name, part in parts.items()}
+        seed = seed_for(self.config.seed, "findings")
+        return plan_sets(
+            (channels, height, width), nm, planes.float().mean((2, 3)), strongest, unused, spans,
+            self._outside(background), seed,
+        )  # fmt: skip
+
+    def _outside(self, background: Probes) -> Tensor | None:
+        """Pixels outside of the mask that a view was given, bool ``[N, 1, H, W]``; ``None`` without such a mask."""
+        for view in self.config.views:
+            valid = getattr(view, "valid", None)
+            if valid is None:
+                continue
+            try:
+                mask, _ = find_user_mask("valid", valid, background.inputs, self.config.layout, background.batch)
+            except (ValueError, TypeError):  # one for each probe, which fits no other samples
+                continue
+            inside = getattr(view, "names", ("inside", "outside"))[0] != "outside"
+            outside = (mask == 0) if inside else (mask != 0)
+            return outside.unsqueeze(1).expand(len(background), -1, -1, -1)
+        return None
+
+    def _swaps(self, plan: HiddenSetsPlan, names: Sequence[str], count: int, size: int) -> Swaps:
+        generator = torch.Generator().manual_seed(seed_for(self.config.seed, "findings"))
+        samples = torch.randperm(size, generator=generator)[:count]
+        donors = samples.roll(1)
+        masks = []
+        for name in names:
+            mask = plan.masks[name]
+            if len(mask) > 1:  # what lies outside in both
+                both = mask.clone()
+                both[samples] = mask[samples] & mask[donors]
+                mask = both
+            masks.append(mask)
+        return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)
+
+    def _remember(self, whole: Tensor, answers: AnswerChanges, labels: Tensor | None) -> None:
+        loss = answers.loss(whole)
+        if loss is not None and bool(loss.isfinite().any()):
+            self.losses.append(float(loss.nanmean()))
+        right = answers.right(whole)
+        if right is not None and labels is not None:
+            self.recalls.append(
+                {
+                    int(label): (int(right[labels == label].nansum()), int((labels == label).sum()))
+                    for label in torch.unique(labels).tolist()
+                    if label >= 0
+                }
+            )
+
+
+def _found(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges, plan: HiddenSetsPlan) -> HiddenSets:
+    values = replace(answers, kind="values", labels=None)
+    changed, moved, right = answers.changed(whole, hidden), values.changed(whole, hidden), answers.right(hidden)
+    donors = whole[swaps.donor_rows].unsqueeze(0)
+    names = swaps.names
+    return HiddenSets(
+        {name: float(mask.double().mean()) for name, mask in zip(names, swaps.masks, strict=True)},
+        dict(zip(names, changed, strict=True)),
+        dict(zip(names, moved, strict=True)),
+        {} if right is None else dict(zip(names, right, strict=True)),
+        {name: others for name, others in plan.references.items() if name in names},
+        answers.changed(whole, donors)[0],
+        values.changed(whole, donors)[0],
+        answers.right(whole),
+        answers.kind != "values",
+    )
+
+
+def _parts(background: Probes) -> dict[str, Any]:
+    """Several inputs' places among the channels, by their names; empty where there is one input."""
+    return {part.name: part for part in background.parts} if isinstance(background.key, SeveralInputs) else {}

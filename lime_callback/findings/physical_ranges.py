@@ -1,0 +1,85 @@
+"""Ranges of wavelengths that say more of the air or of the sensor than of the ground."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ATMOSPHERE = {
+    "oxygen": ((757.0, 771.0),),
+    "water vapour": ((930.0, 970.0), (1110.0, 1160.0), (1340.0, 1460.0), (1790.0, 1970.0)),
+    "carbon dioxide": ((2000.0, 2070.0),),
+}
+"""Where the air absorbs, in nm: Gao, Montes, Davis and Goetz, Remote Sensing of Environment 113 (2009), figure 1."""
+_EDGE = 0.02  # of the channels, at either end of the sensor
+_NOISY, _BESIDE = 0.5, 5.0
+_LARGEST = 0.3  # of the channels; a larger set is no special part of the spectrum
+
+
+def atmospheric_channels(wavelengths: Sequence[float]) -> dict[str, list[int]]:
+    """The channels that lie in each gas's ranges, for gases that have any and less than a third of them."""
+    found = {
+        gas: [i for i, nm in enumerate(wavelengths) if any(low <= nm <= high for low, high in ranges)]
+        for gas, ranges in ATMOSPHERE.items()
+    }
+    return {gas: channels for gas, channels in found.items() if 0 < len(channels) <= _LARGEST * len(wavelengths)}
+
+
+def edge_channels(wavelengths: Sequence[float]) -> list[int]:
+    """The channels at the sensor's ends, where its signal is weak; none of a sensor with few."""
+    count = int(_EDGE * len(wavelengths))
+    order = sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
+    return sorted(order[:count] + order[-count:]) if count else []
+
+
+def noisy_channels(spectra: Tensor, wavelengths: Sequence[float]) -> list[int]:
+    """Channels that their two neighbours do not tell: more than half of their variance is left, and more than usual.
+
+    Args:
+        spectra: of samples, ``[N, C]``.
+        wavelengths: of the channels, in nm.
+    """
+    count, channels = spectra.shape
+    if channels < 8 or count < 8:
+        return []
+    order = torch.tensor(sorted(range(channels), key=lambda i: wavelengths[i]))
+    x = spectra.double()[:, order]
+    x = x - x.mean(0)
+    noise = torch.zeros(channels, dtype=torch.float64)
+    for i in range(channels):
+        beside = [j for j in (i - 1, i + 1) if 0 <= j < channels]
+        left = x[:, i] - x[:, beside] @ torch.linalg.lstsq(x[:, beside], x[:, i : i + 1]).solution[:, 0]
+        noise[i] = left.square().sum() / x[:, i].square().sum().clamp(min=1e-30)
+    noisy = (noise > _NOISY) & (noise > _BESIDE * noise.median())
+    found = order[noisy].tolist()
+    return sorted(found) if len(found) <= _LARGEST * channels else []
+
+
+def channels_text(channels: Sequence[int], wavelengths: Sequence[float] | None) -> str:
+    """What channels are, in words: ranges in nm, such as ``"1350 to 1430 nm"``, or their numbers.
+
+    Args:
+        channels: their numbers.
+        wavelengths: of all channels, in nm, or ``None``.
+    """
+    order = list(range(1 + max(channels))) if wavelengths is None else sorted(
+        range(len(wavelengths)), key=lambda i: wavelengths[i]
+    )  # fmt: skip
+    place = {channel: i for i, channel in enumerate(order)}
+    runs: list[list[int]] = []
+    for channel in sorted(channels, key=lambda i: place[i]):
+        if runs and place[channel] == place[runs[-1][-1]] + 1:
+            runs[-1].append(channel)
+        else:
+            runs.append([channel])
+    ends = [(run[0], run[-1]) for run in runs]
+    if wavelengths is None:
+        return "channels " + ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in ends)
+    nm = wavelengths
+    texts = [f"{nm[a]:.0f}" if a == b else f"{nm[a]:.0f} to {nm[b]:.0f}" for a, b in ends]
+    return ", ".join(texts[:-1]) + " and " * (len(texts) > 1) + texts[-1] + " nm"

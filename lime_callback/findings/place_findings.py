@@ -1,0 +1,111 @@
+"""Findings about places: one place decides in all pictures, or pixels outside of the valid mask do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from lime_callback.findings.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PLACE
+from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.publishing.finding import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
+
+_ALIVE = 0.15  # of the answers change when everything is hidden
+_CARRIES = 0.4  # of all that hiding everything changes
+_TIMES = 2.5  # as much as the other places
+_OUTSIDE = 0.1  # of what hiding everything changes
+_ADVICE = (
+    "Look there: is there a mark, a border, padding or a time stamp? Crop it, or move it between training samples."
+)
+
+
+class Place(Detector):
+    """The same place decides in all pictures, whatever they show, and it is not the middle.
+
+    In the middle lies what is shown, and of patches the pixel whose class is told: it may decide.
+    """
+
+    name: ClassVar[str] = "place"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Compare each outer ninth of the pictures with the others, and the border with what it surrounds."""
+        hidden = facts.hidden
+        if hidden is None or hidden.whole < _ALIVE:
+            return
+        tiles = [name for name in hidden.changed if name.startswith(PLACE)]
+        if tiles:
+            yield from self._tile(hidden, tiles)
+        if FRAME in hidden and hidden.part(FRAME) > max(_CARRIES, hidden.part(INSIDE)):
+            yield self._of(hidden, FRAME, "border", (INSIDE,), 1)
+
+    def _tile(self, hidden: HiddenSets, tiles: list[str]) -> Iterator[Suspicion]:
+        means = torch.stack([hidden.changed[name].mean() for name in tiles])
+        first = int(means.argmax())
+        name, others = tiles[first], [other for other in tiles if other != tiles[first]]
+        usual = float(torch.cat([means[:first], means[first + 1 :]]).median())
+        if hidden.part(name) >= _CARRIES and float(means[first]) > _TIMES * usual:
+            yield self._of(hidden, name, name.removeprefix(PLACE), others, len(tiles))
+
+    def _of(self, hidden: HiddenSets, name: str, place: str, others: Sequence[str], searched: int) -> Suspicion:
+        usual = float(torch.stack([hidden.changed[other] for other in others]).mean())
+        where = "their border" if name == FRAME else f"their {place} part"
+        beside = "hiding all that it surrounds" if name == FRAME else "other places as large"
+        changed = float(hidden.changed[name].mean())
+        if hidden.classes:
+            text = f"changes {changed:.0%} of the predictions ({usual:.0%} for {beside})"
+        else:
+            text = f"changes the outputs by {changed:.2f} standard deviations ({usual:.2f} for {beside})"
+        return Suspicion(
+            subject=place,
+            sentence=f"one place decides in all pictures: hiding {where} {text}.",
+            advice=_ADVICE,
+            severity=min(1.0, hidden.part(name)),
+            p_value=min(1.0, searched * hidden.p_value(name, others)),
+            figures={"changed": hidden.mean(name), "others": Figure(usual), "share": Figure(hidden.shares[name])},
+            picture="spatial/attributions",
+        )
+
+
+class Outside(Detector):
+    """The model rests on pixels outside of the valid mask."""
+
+    name: ClassVar[str] = "outside"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Ask whether other samples' values outside of the mask, where both are outside, change the answers."""
+        hidden = facts.hidden
+        if hidden is None or OUTSIDE not in hidden or hidden.whole < _ALIVE or hidden.part(OUTSIDE) < _OUTSIDE:
+            return
+        figure = hidden.mean(OUTSIDE)
+        if figure.low is None or figure.low <= 0:
+            return
+        changed = figure.value
+        what = (
+            f"changes {changed:.0%} of the predictions"
+            if hidden.classes
+            else f"changes the outputs by {changed:.2f} standard deviations"
+        )
+        yield Suspicion(
+            subject="outside of the mask",
+            sentence=f"the model rests on pixels outside of the valid mask: other values there {what} (0 expected).",
+            advice="Set pixels outside of the mask to one constant, in training and validation, or pool within it.",
+            severity=min(1.0, hidden.part(OUTSIDE)),
+            p_value=outside_p_value(hidden),
+            figures={"changed": figure, "everything": Figure(hidden.whole)},
+            picture="spatial/attributions",
+        )
+
+
+def outside_p_value(hidden: HiddenSets) -> float:
+    """Probability of so many changed answers, if at most one in fifty changed by pixels that count for nothing."""
+    from scipy.stats import binom
+
+    # A value counts as changed where it moves by a tenth of what hiding everything moves it.
+    bound = 0.5 if hidden.classes else 0.1 * hidden.whole
+    count = int((hidden.changed[OUTSIDE] > bound).sum())
+    return float(binom.sf(count - 1, len(hidden.everything), 0.02))

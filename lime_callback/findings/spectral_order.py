@@ -1,0 +1,91 @@
+"""Whether channels lie in the order that their wavelengths say.
+
+Letters: ``N`` samples, ``C`` channels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RED_EDGE = (680.0, 760.0)
+"""Where plants' reflectance rises steeply, in nm: Horler, Dockray and Barber, Int. J. Remote Sensing 4 (1983)."""
+_TRIES = 99
+_LEAST = 1e-30
+
+
+def roughness(spectra: Tensor) -> float:
+    """Mean squared step between neighbours, beside the mean squared step between channels at random: near 0 if smooth.
+
+    Half of von Neumann's ratio (Annals of Mathematical Statistics 12, 1941), over all samples.
+
+    Args:
+        spectra: in the order of the channels, ``[N, C]``.
+    """
+    x = spectra.double()
+    steps = x.diff(dim=1).square().mean()
+    return float(steps / (2 * x.var(1, correction=0).mean()).clamp(min=_LEAST))
+
+
+def is_shuffled(spectra: Tensor, wavelengths: Sequence[float], seed: int = 0) -> bool:
+    """Whether spectra are smooth as the channels stand, and rough as their wavelengths say.
+
+    Args:
+        spectra: of samples, ``[N, C]``, as the channels stand.
+        wavelengths: of the channels.
+        seed: of the random orders that a rough spectrum is compared with.
+    """
+    order = torch.tensor(sorted(range(len(wavelengths)), key=lambda i: wavelengths[i]))
+    said, stands = roughness(spectra[:, order]), roughness(spectra)
+    if stands < 0.25 * said and said > 0.2:
+        return True
+    # Neither is smooth: a spectrum of a sensor is, so that a rough one is in no order at all.
+    generator = torch.Generator().manual_seed(seed)
+    tries = [roughness(spectra[:, torch.randperm(len(order), generator=generator)]) for _ in range(_TRIES)]
+    return said > 0.6 and said >= sorted(tries)[_TRIES // 10]
+
+
+def is_reversed(spectra: Tensor, wavelengths: Sequence[float]) -> bool:
+    """Whether the red edge is not where the wavelengths say, and is where the reversed ones say.
+
+    Args:
+        spectra: of samples, ``[N, C]``, as the channels stand.
+        wavelengths: of the channels, in nm.
+    """
+    nm = torch.tensor(wavelengths, dtype=torch.float64)
+    order = nm.argsort()
+    there = edge_height(spectra[:, order].double(), nm[order])
+    turned = edge_height(spectra[:, order.flip(0)].double(), nm[order])
+    return there is not None and turned is not None and turned > 3.0 and there < 1.0
+
+
+def edge_height(spectra: Tensor, wavelengths: Tensor) -> float | None:
+    """How far spectra rise over the red edge and stay there, in standard deviations of what they rise over elsewhere.
+
+    Args:
+        spectra: ``[N, C]``, by ascending wavelength.
+        wavelengths: ascending, ``[C]``.
+
+    Returns:
+        The largest such rise, of the upper tenth of the samples; ``None`` if the sensor does not reach over the edge.
+    """
+    low, high = RED_EDGE
+    wide = high - low
+    nearest = torch.searchsorted(wavelengths, wavelengths + wide).clamp(max=len(wavelengths) - 1)
+    beyond = torch.searchsorted(wavelengths, wavelengths + 2 * wide).clamp(max=len(wavelengths) - 1)
+    inside = (wavelengths[beyond] - wavelengths).sub(2 * wide).abs() < wide / 2
+    # A rise counts as far as it is still there as many nm further on: a peak is no edge.
+    rises = torch.minimum(spectra[:, nearest] - spectra, spectra[:, beyond] - spectra)[:, inside]
+    begins = wavelengths[inside]
+    at = (begins >= low - 15) & (begins <= low + 25)
+    elsewhere = ~((begins > low - wide) & (begins < high + wide))
+    if not bool(at.any()) or int(elsewhere.sum()) < 5:
+        return None
+    usual = rises[:, elsewhere]
+    height = (rises[:, at].amax(1) - usual.mean(1)) / usual.std(1).clamp(min=_LEAST)
+    return float(height.quantile(0.9))

@@ -1,0 +1,141 @@
+"""Findings about the training: what should move stands still, what should not moves, and what was known is lost."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.publishing.finding import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lime_callback.findings.epoch_facts import EpochFacts
+
+_STILL = 1e-9  # of the outputs' size
+_MOVES, _FLAT, _LOOKS = 0.35, 0.03, 4
+_GONE, _WORSE = 0.5, 0.98
+_NAMED = 3
+
+
+class Frozen(Detector):
+    """Weights are trained and nothing moves; or what should stay as it is moves."""
+
+    name: ClassVar[str] = "frozen"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Compare outputs and weights with those of the explained epoch before."""
+        weights = facts.weights
+        if weights.trained is False and weights.trainable:
+            yield Suspicion(
+                subject="weights",
+                sentence=f"none of {weights.trainable} trainable weights has changed since the epoch before.",
+                advice="Look at the optimizer: does it have these parameters, and a learning rate above 0?",
+                severity=1.0,
+                p_value=0.0,
+                figures={"trainable": Figure(float(weights.trainable))},
+            )
+        elif weights.trained and _stands_still(facts):
+            yield Suspicion(
+                subject="outputs",
+                sentence="weights are trained, and the outputs for validation samples do not move at all.",
+                advice="Look at what is trained: is it on the way from the input to the output?",
+                severity=1.0,
+                p_value=0.0,
+                figures={"moved": Figure(0.0)},
+                picture="spatial/drift_chart",
+            )
+        if weights.moved_while_frozen:
+            names = weights.moved_while_frozen
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            yield Suspicion(
+                subject="frozen parts",
+                sentence=f"frozen parts of the model move: {', '.join(names[:_NAMED])}{more}.",
+                advice="Put the frozen modules into evaluation mode: BatchNorm goes on counting in training mode.",
+                severity=1.0,
+                p_value=0.0,
+                figures={"moved": Figure(float(len(names)))},
+            )
+
+
+class Forgetting(Detector):
+    """In fine-tuning, what the reference relied on is gone, while the validation got no better."""
+
+    name: ClassVar[str] = "forgetting"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Compare explanations with the reference's, and the loss with that of the first explained epoch."""
+        if len(facts.losses) < 2 or not facts.losses[-1] >= _WORSE * min(facts.losses[0], *facts.losses[:-1]):
+            return
+        for name, view in facts.views.items():
+            moved = view.metrics.get("moved_from_reference", 0.0)
+            if moved > _GONE and bool(view.counts.any()):
+                yield Suspicion(
+                    subject=name,
+                    sentence=(
+                        f"{moved:.0%} of what the reference relied on is gone by view '{name}', and the validation is "
+                        "no better."
+                    ),
+                    advice="Train with a lower learning rate or fewer layers, or warm the head up first.",
+                    severity=min(1.0, moved),
+                    p_value=1e-4,
+                    figures={"moved": Figure(moved), "loss": Figure(facts.losses[-1])},
+                    picture=f"{name}/drift_chart",
+                )
+
+
+class Unstable(Detector):
+    """Reasons keep moving when the loss is flat; or one class is lost."""
+
+    name: ClassVar[str] = "unstable"
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Look at how far explanations moved at the last epochs, and at which classes are still recognised."""
+        if is_flat(facts.losses[-_LOOKS:]):
+            for name, view in facts.views.items():
+                moves = [move for move in view.moves[-_LOOKS:] if math.isfinite(move)]
+                if len(moves) == _LOOKS and min(moves) > _MOVES:
+                    yield Suspicion(
+                        subject=name,
+                        sentence=(
+                            f"reasons keep moving by view '{name}': {min(moves):.0%} or more of the attribution at "
+                            f"each of {_LOOKS} epochs, while the loss is flat."
+                        ),
+                        advice="Lower the learning rate, or average the weights, before you trust an explanation.",
+                        severity=min(moves),
+                        p_value=1e-4,
+                        figures={"moved": Figure(sum(moves) / len(moves))},
+                        picture=f"{name}/drift_chart",
+                    )
+        yield from self._lost(facts)
+
+    def _lost(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Classes that were recognised before, and of which nothing is right any more."""
+        if len(facts.recalls) < 2:
+            return
+        for label, (right, count) in facts.recalls[-1].items():
+            best = max((recall[label][0] for recall in facts.recalls[:-1] if label in recall), default=0)
+            if count >= 4 and right == 0 and best >= 0.75 * count:
+                yield Suspicion(
+                    subject=f"class {label}",
+                    sentence=f"class {label} is lost: {best} of {count} samples were right before, and none is now.",
+                    advice="Look at what changed: the sampler, the loss weights, or a step of the learning rate.",
+                    severity=1.0,
+                    p_value=0.25**best,
+                    figures={"before": Figure(best / count), "now": Figure(0.0)},
+                )
+
+
+def _stands_still(facts: EpochFacts) -> bool:
+    before, now = facts.before, facts.outputs
+    if before is None or now is None or before.shape != now.shape:
+        return False
+    return bool((now - before).abs().max() <= _STILL * now.abs().max())
+
+
+def is_flat(losses: Sequence[float]) -> bool:
+    """Whether losses of four epochs lie within a few percent of each other."""
+    if len(losses) < _LOOKS or not all(map(math.isfinite, losses)):
+        return False
+    return max(losses) - min(losses) <= _FLAT * max(abs(max(losses)), 1e-12)

@@ -1,0 +1,55 @@
+"""The finding that explanations of a view cannot be trusted, and what would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.publishing.finding import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lime_callback.findings.epoch_facts import EpochFacts, ViewFacts
+
+_READABLE = 0.25  # predictive R²: below it a surrogate says next to nothing of the model
+_MOST = 0.75  # of the explanations
+
+
+class Unreadable(Detector):
+    """Explanations of a view cannot be trusted."""
+
+    name: ClassVar[str] = "unreadable"
+    patience: ClassVar[int] = 3  # of a model that has learnt nothing yet there is nothing to explain
+
+    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Look at how well the surrogates predict rows that they have not seen."""
+        for name, view in facts.views.items():
+            score = view.explanation.score.double()
+            known = score[score.isfinite()]
+            if not known.numel():
+                continue
+            weak = float((known < _READABLE).double().mean())
+            if weak < _MOST:
+                continue
+            mean = float(known.mean())
+            yield Suspicion(
+                subject=name,
+                sentence=(
+                    f"explanations by view '{name}' cannot be trusted: R² is {mean:.2f}, of rows they have not seen."
+                ),
+                advice=what_helps(view),
+                severity=min(1.0, 1.0 - max(mean, 0.0)),
+                p_value=0.25 ** min(known.numel(), 12),
+                figures={"score": Figure(mean), "weak": Figure(weak)},
+                picture=f"{name}/attributions",
+            )
+
+
+def what_helps(view: ViewFacts) -> str:
+    """What would make a view's explanations better."""
+    explanation = view.explanation
+    rows, features = explanation.n_perturbations, explanation.features.most
+    if rows < 4 * features:
+        return f"Pass `n_perturbations={8 * features}`, since {rows} are few for {features} features, or cut fewer."
+    return "Cut fewer features, or try another baseline: the model is not nearly linear in these features."

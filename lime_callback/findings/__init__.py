@@ -12,9 +12,9 @@ from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
     from lime_callback.findings.detectors import DETECTORS
-    from lime_callback.findings.epoch_facts import EpochFacts, Figure, HiddenSets, InputFacts, ViewFacts, WeightFacts
-    from lime_callback.findings.ledger import Finding
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
     from lime_callback.findings.suspicion import Detector, Suspicion
+    from lime_callback.publishing.finding import Figure, Finding
 
 __all__ = [
     "DETECTORS",

@@ -47,20 +47,6 @@ def grid(height: int, width: int, n_segments: int) -> Tensor:
     return row[:, None] * columns + column
 
 
-def patch_groups(patches: Tensor, n_segments: int) -> Tensor:
-    """Near-square groups of whole patches, int64 ``[H, W]``; at most ``n_segments`` of them.
-
-    Args:
-        patches: the number of each pixel's patch, counted row by row, int64 ``[H, W]``; below 0 for pixels of none,
-            which are in no group.
-        n_segments: how many groups at most.
-    """
-    columns = max(1, int((patches.amax(1) - torch.where(patches < 0, patches.amax() + 1, patches).amin(1)).amax()) + 1)
-    rows = -(-(int(patches.amax()) + 1) // columns)
-    groups = grid(rows, columns, n_segments).flatten()
-    return torch.where(patches < 0, -1, groups[patches.clamp(min=0)])
-
-
 def segment(
     method: str, picture: Picture, valid: Valid, n_segments: int | None = None, options: Options = None
 ) -> Labels:

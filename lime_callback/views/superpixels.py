@@ -14,12 +14,12 @@ from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.features import Features
 from lime_callback.views.guide_image import guide_image
 from lime_callback.views.layout import Layout
+from lime_callback.views.patch_segments import picture_groups, square_groups
 from lime_callback.views.segmentation import (
     N_SEGMENTS,
     check_exact,
     check_options,
     grid,
-    patch_groups,
     segment,
     segment_exactly,
 )
@@ -27,7 +27,7 @@ from lime_callback.views.user_masks import check_mask_of_run, check_user_mask
 from lime_callback.views.view import View
 from lime_callback.views.view_inputs import ViewInputs
 
-Method = Literal["slic", "grid", "quickshift", "felzenszwalb", "tokens"]
+Method = Literal["slic", "grid", "quickshift", "felzenszwalb", "tokens", "slic_tokens"]
 _METHOD: Method = "slic"
 
 
@@ -47,7 +47,8 @@ class Superpixels(View):
     Args:
         method: ``"slic"``, ``"quickshift"``, ``"felzenszwalb"``, or ``"grid"`` for near-square patches, the same for
             all inputs. ``"tokens"`` makes near-square groups of the patches that a vision transformer sees as tokens,
-            which ``baseline="absent"`` leaves out as a whole.
+            which ``baseline="absent"`` leaves out as a whole; ``"slic_tokens"`` makes connected groups of patches that
+            look alike, by SLIC of their mean colours, each input for itself.
         n_segments: about so many segments, never more; fewer where there are fewer pixels, and where the picture is
             plain. ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
         options: arguments of scikit-image's function, such as ``{"kernel_size": 4, "max_dist": 200, "ratio": 0.2}``
@@ -132,9 +133,10 @@ class Superpixels(View):
         elif self.method == "grid":
             labels = grid(images.shape[2], images.shape[3], self.n_segments or N_SEGMENTS).unsqueeze(0)
         elif self.method == "tokens":
-            labels = patch_groups(given.model_patches(), self.n_segments or N_SEGMENTS).unsqueeze(0)
+            labels = square_groups(given.model_patches(), self.n_segments or N_SEGMENTS).unsqueeze(0)
         else:
-            labels = self._segments(images, nm, valid)
+            patches = given.model_patches() if self.method == "slic_tokens" else None
+            labels = self._segments(images, nm, valid, patches)
         if valid is not None:
             labels = torch.where(valid, labels, -1)
         own = self.mask is not None
@@ -159,8 +161,10 @@ class Superpixels(View):
         check_mask_of_run("mask", self.mask, layout)
         check_mask_of_run("valid", self.valid, layout)
 
-    def _segments(self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None) -> Tensor:
-        """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU."""
+    def _segments(
+        self, images: Tensor, wavelengths: Sequence[float] | None, valid: Tensor | None, patches: Tensor | None
+    ) -> Tensor:
+        """Labels int64 ``[B, H, W]`` of images ``[B, C, H, W]``, on the CPU; along patches ``[H, W]``, if given."""
         batch, _, height, width = images.shape
         everywhere = torch.ones(1, height, width, dtype=torch.bool) if valid is None else valid
         limits = (self.n_segments, self.options)
@@ -172,7 +176,10 @@ class Superpixels(View):
                         segments = segment_exactly(self.method, image, None if valid is None else inside, *limits)
                     else:
                         picture = guide_image(image, wavelengths, inside).numpy()
-                        segments = segment(self.method, picture, inside.numpy(), *limits)
+                        if patches is None:
+                            segments = segment(self.method, picture, inside.numpy(), *limits)
+                        else:
+                            segments = picture_groups(patches, picture, inside.numpy(), self.n_segments or N_SEGMENTS)
                 except Exception as error:
                     error.add_note(f"In image {number}.")
                     raise

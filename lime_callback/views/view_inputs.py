@@ -93,8 +93,8 @@ class ViewInputs:
         found = self.patches() if callable(self.patches) else self.patches
         if found is None:
             raise ValueError(
-                "`method = 'tokens'` cuts along the model's patches. Found none; pass `patches=`, which "
-                "`lime_callback.forwards.model_patches(model, inputs)` returns, to the view's `features`."
+                "`method = 'tokens'` and `'slic_tokens'` cut along the model's patches. Found none; pass `patches=`, "
+                "which `lime_callback.forwards.model_patches(model, inputs)` returns, to the view's `features`."
             )
         patches: Tensor = torch.as_tensor(found).cpu().long()
         if patches.shape != self.images.shape[2:]:

@@ -359,6 +359,21 @@ def test_superpixels_along_the_models_patches():
         Superpixels(method="tokens").features(x, patches=found[:-1])
 
 
+@torch.no_grad()
+def test_superpixels_of_the_models_patches_that_follow_each_picture():
+    model, x = made(Tokens), images()
+    features = Superpixels(method="slic_tokens", n_segments=5).features(x, patches=model_patches(model, x))
+    assert features.per_input
+    found = explain(model, x, features, n_perturbations=64, baseline="absent")
+    for image, mask, design, rows in zip(
+        x, features.mask[:, 0].long(), found.samples.design, found.samples.outputs, strict=True
+    ):
+        groups = torch.tensor([int(mask[labels() == patch][0]) for patch in range(PATCHES)])
+        for on, output in zip(design, rows, strict=True):
+            keep = torch.cat([torch.zeros(1).long(), 1 + on[groups].nonzero().flatten()])
+            torch.testing.assert_close(model(image[None], keep)[0], output, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("layout", ["HWC", "CWH", "1CHW"])
 def test_layouts(layout):
     class Turned(Tokens):

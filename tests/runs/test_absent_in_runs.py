@@ -124,12 +124,13 @@ def test_a_view_along_patches_needs_a_model_with_patches(tmp_path):
         explained(tmp_path, Classifier, views=Superpixels("tokens"))
 
 
-def test_an_unchanged_model_does_not_drift(tmp_path):
+@pytest.mark.parametrize("view", [Superpixels("tokens"), Superpixels("slic_tokens", n_segments=6)])
+def test_an_unchanged_model_does_not_drift(tmp_path, view):
     class Still(Patched):
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), 0.0)
 
-    lime = limes(n_perturbations=128, baseline="absent", views=Superpixels("tokens"))
+    lime = limes(n_perturbations=128, baseline="absent", views=view)
     one = trainer(tmp_path, lime)
     one.fit(Still(), batches(), batches())
     assert float(one.callback_metrics["lime/spatial/drift"]) == 0

@@ -69,9 +69,12 @@ def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key
         rows: the number of inputs, m.
         output_key: the user's key of the prediction.
     """
+    stacked = isinstance(key, Steps)  # whose images the model gets as one tensor in any case
     key = key.keys.input_of(batch) if isinstance(key, Steps) else key
     alone = not (torch.distributed.is_available() and torch.distributed.is_initialized())
     others = [] if callable(key) else other_inputs(batch, key)
+    if stacked:
+        others = [code for code in others if code != f"lambda batch: torch.stack(list({_access(batch, key)}))"]
     elsewhere = (
         f"The images were taken from batch entry {key_text(key)}. {advised('input_key', others)}" if others else ""
     )

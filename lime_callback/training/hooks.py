@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Hooks(Callback):
     """What Lightning calls, and when.
 
-    There are two sets of probes: one of the validation (or training) set, kept over the run and in checkpoints, and one
-    that is new with each ``trainer.test`` and ``trainer.validate``, which belong to no run.
+    There are two sets of probes: one of the validation (or training) set, kept over the run and in checkpoints; and one
+    that is new with each ``trainer.test`` and ``trainer.validate``.
 
     Args:
         config: the user's arguments.
@@ -163,7 +163,8 @@ class Hooks(Callback):
             self._validation.console.info(text)
         self._validation.explain(trainer, pl_module)
         self._validation.present()
-        metrics = _metrics(self._validation)
+        costs = self._validation.costs | self._validation.questions.metrics()
+        metrics = measured_metrics(self.config.name, self._validation.loop.views, costs)
         for logger in trainer.loggers:
             with self._validation.console.contained("the last epoch's metrics"):
                 logger.log_metrics(dict(metrics), step=self._validation.report.step)
@@ -266,7 +267,7 @@ class Hooks(Callback):
         """Log what a session has measured, and let monitors of the validation find a value of every metric."""
         self._latest = session
         pl_module.log_dict(
-            _metrics(session),
+            measured_metrics(session.config.name, session.loop.views, session.costs | session.questions.metrics()),
             on_step=False,
             on_epoch=True,
             batch_size=1,
@@ -281,12 +282,6 @@ class Hooks(Callback):
         for session in (self._validation, self._outside):
             if session is not None:
                 session.close()
-
-
-def _metrics(session: ProbeSession) -> dict[str, float]:
-    """The last values of what was measured, by their names in the log."""
-    costs = session.costs | session.questions.metrics()
-    return measured_metrics(session.config.name, session.loop.views, costs)
 
 
 def _try_out(session: ProbeSession, trainer: Any, pl_module: Any) -> None:

@@ -424,3 +424,10 @@ def test_a_list_of_images_is_named_beside_the_image_in_it(tmp_path):
     images, labels = torch.rand(2, 1, 3, 6, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 2])
     tree = ("dict", {"scene": "image", "kind": "label", "smaller_": "smaller"})
     follow(Case("1CHW", images, labels, "int", CLASSES, tree, "list", 1, "image"), tmp_path)
+
+
+def test_a_model_that_takes_a_list_of_images_with_depths_is_told_one_way(tmp_path):
+    images, labels = torch.rand(2, 3, 2, 6, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1])
+    tree = ("tuple", {"scene": "image", "kind": "label"})
+    case = Case("CDHW", images, labels, "int", 1, tree, "list", 1, "as it is", {"layout": "CDHW"})
+    assert len(follow(case, tmp_path)) == 1

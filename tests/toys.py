@@ -121,12 +121,12 @@ def trainer(folder, *callbacks, epochs=2, kind=pl.Trainer, **settings):
     )  # fmt: skip
 
 
-def fit(folder, *callbacks, model=Classifier, data=None, seed=0, kind=pl.Trainer, **settings):
+def fit(folder, *callbacks, model=Classifier, data=None, seed=0, kind=pl.Trainer, ckpt=None, **settings):
     """Train ``model``, which is made after the seed is set."""
     pl.seed_everything(seed, verbose=False)
     model = model()
     one = trainer(folder, *callbacks, kind=kind, **settings)
-    one.fit(model, loader(data, shuffle=True), loader(data))
+    one.fit(model, loader(data, shuffle=True), loader(data), ckpt_path=ckpt)
     return one, model
 
 

@@ -1,7 +1,8 @@
-"""Turns arguments of configuration packages, such as OmegaConf's lists and dictionaries, into plain values."""
+"""Plain values: of configuration packages' lists and dictionaries, such as OmegaConf's, and for JSON."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,3 +28,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, tuple, range)):
         return [plain(part) for part in value]
     return value
+
+
+def finite(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON does not have, with ``None``, also within."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -26,7 +26,7 @@ class ExplainedEpoch:
         is_last: whether no later epoch will be explained, as far as is known. Its pictures then are full; those of
             other epochs are compact, which take half the space.
         pictures: whether there is time to draw any.
-        findings: all that were told in the run so far, open and closed.
+        findings: all that were told in the run so far, open and closed; ``None`` where nobody looks.
     """
 
     epoch: int
@@ -36,4 +36,4 @@ class ExplainedEpoch:
     alarms: Mapping[str, str]
     is_last: bool = True
     pictures: bool = True
-    findings: Sequence[Finding] = ()
+    findings: Sequence[Finding] | None = None

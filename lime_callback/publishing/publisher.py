@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.forwards.profiler_sections import stage
 from lime_callback.pictures.view_pictures import requests
 from lime_callback.publishing.delivery_thread import DeliveryThread
+from lime_callback.publishing.findings_file import write_findings
 from lime_callback.publishing.history_rows import history_rows
 from lime_callback.publishing.logger_numbers import view_data
 from lime_callback.publishing.run_description import card, settings_of
@@ -105,6 +106,9 @@ class Publisher:
         if written:  # without a history there is nothing to report on
             with stage("logging"), self.console.contained("the files for the report"):
                 self._metadata.write(folder, explained, self.interrupted, self.forgotten)
+            with stage("logging"), self.console.contained("the file of the findings"):
+                if explained.findings is not None:
+                    write_findings(folder, explained.findings)
         with stage("logging"), self.console.contained("saving the explanations"):
             for followed in explained.views:
                 if followed.last is not None:
@@ -153,6 +157,7 @@ class Publisher:
             config.name,
             self._settings,
             charts=config.charts,
+            findings=explained.findings or (),
         )
         self.delivery.present(sinks, report, requests_of_views, scale=2.0 if explained.is_last else 1.0)
 

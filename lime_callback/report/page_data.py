@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lime_callback.checks.plain_values import finite
 from lime_callback.pictures.input_panels import effect_limit
 from lime_callback.report.base64_arrays import base64_floats, base64_shorts
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
@@ -121,12 +121,3 @@ def _places(
         places = spectral_places(explanation, wavelengths)
         return places if places["nanometres"] else named_places(table.features) or places, None
     return None, None
-
-
-def finite(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON does not have, with ``None``."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    return [finite(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -112,13 +112,22 @@ class BackgroundQuestions:
                 self._console.once(finding.line, key=key)
         return bool(self.news) and self.config.findings == "stop"
 
+    @property
+    def found(self) -> tuple[Finding, ...] | None:
+        """All that was told so far, open and closed; ``None`` where nothing is looked for."""
+        return tuple(self.ledger.findings) if self._detectors else None
+
     def metrics(self) -> dict[str, float]:
         """How many findings are open, and the largest severity of each name."""
         return self.ledger.metrics([one.name for one in self._detectors]) if self._detectors else {}
 
     def alarms(self) -> dict[str, str]:
-        """The news as alarms: texts by their places."""
-        return {f"{self.config.name}/finding/{one.name}": one.line for one in self.news}
+        """The news as alarms: texts by their places; findings of one name share one."""
+        texts: dict[str, str] = {}
+        for one in self.news:
+            place = f"{self.config.name}/finding/{one.name}"
+            texts[place] = f"{texts[place]}\n{one.line}" if place in texts else one.line
+        return texts
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, to find the same and to tell nothing twice."""

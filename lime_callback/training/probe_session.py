@@ -250,9 +250,7 @@ class ProbeSession:
     ) -> ExplainedEpoch:
         self.publisher.forgotten = self.loop.forgotten
         last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
-        return ExplainedEpoch(
-            epoch, step, probes, views, self._alarms, last, last or not late, tuple(self.questions.ledger.findings)
-        )
+        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last, last or not late, self.questions.found)
 
     def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""

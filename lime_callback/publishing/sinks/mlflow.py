@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.publishing.findings_file import plain_finding
 from lime_callback.publishing.sinks.history_csv import HistoryRow
 from lime_callback.publishing.sinks.picture_files import safe_name
 from lime_callback.publishing.sinks.sink import Sink, media_tag
@@ -28,8 +29,9 @@ class MLflowSink(Sink):
     """Shows pictures as images with a slider over the steps, a table and files.
 
     The pictures of the first explanation are logged at step 0, too. The metric ``lime/epoch`` says which epoch a step
-    belongs to. A folder with the callback's name among the run's artifacts holds the settings, the texts, a file with
-    each report's rows of the history, and a table ``means.json`` with each view's means, which grows with each report.
+    belongs to. A folder with the callback's name among the run's artifacts holds the settings, the texts, all findings
+    as ``findings.json``, a file with each report's rows of the history, and a table ``means.json`` with each view's
+    means, which grows with each report.
     If the user asked for charts, the mean effects of the followed features are metrics, ``lime_effects/...``.
 
     Args:
@@ -61,6 +63,8 @@ class MLflowSink(Sink):
             client.log_text(run, text, f"{_path(tag)}.md")
         for place, text in report.alarms.items():
             client.set_tag(run, f"{_key(place)}.alarm", text[:_TAG])
+        if report.findings:
+            client.log_dict(run, {"findings": list(map(plain_finding, report.findings))}, f"{folder}/findings.json")
         rows = [row for view in report.views.values() for row in view.rows]
         if rows:
             columns = dict(zip(HistoryRow._fields, map(list, zip(*rows, strict=True)), strict=True))

@@ -11,10 +11,11 @@ import numpy as np
 from lime_callback.following.metric_table import is_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from lime_callback.publishing.finding import Finding
     from lime_callback.publishing.sinks.view_data import ViewData
 
 
@@ -41,6 +42,7 @@ class Report:
         name: the callback's name.
         settings: the callback's settings, plain values by their names.
         charts: whether the user asked for a chart of each followed feature.
+        findings: all that were told in the run so far, open and closed.
 
     Raises:
         ValueError: if a picture is not uint8 ``[H, W, 3]`` with at least one pixel. Loggers would accept other arrays
@@ -56,6 +58,7 @@ class Report:
     name: str = "lime"
     settings: Mapping[str, Any] = field(default_factory=dict)
     charts: bool = False
+    findings: Sequence[Finding] = ()
 
     def __post_init__(self) -> None:
         for tag, picture in self.pictures.items():

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.publishing.sinks.finding_rows import open_findings
 from lime_callback.publishing.sinks.sink import Sink, media_tag
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _ENDS = ("mean", "lower", "upper")
 class TensorBoardSink(Sink):
     """Shows pictures under "Images" and texts under "Text", at the report's step, with the same tags at each epoch.
 
+    The text ``lime/findings`` lists the open findings, and is written when they change.
+
     If the user asked for charts, "Custom Scalars" has charts of each view's strongest features, lines of their effects
     within bands of their 95 % intervals, and "Histograms" all effects of the view. They have a group apart from the
     metrics, ``lime_effects``, since they are many.
@@ -29,6 +32,7 @@ class TensorBoardSink(Sink):
 
     logger: Any
     _charted: set[str] = field(default_factory=set, init=False)
+    _listed: dict[str, str] = field(default_factory=dict, init=False)
 
     def open(self) -> None:
         """Create the event file, if the logger has not done so."""
@@ -41,6 +45,9 @@ class TensorBoardSink(Sink):
             writer.add_image(media_tag(tag), picture, global_step=report.step, dataformats="HWC")
         for tag, text in report.texts.items():
             writer.add_text(media_tag(tag), text, global_step=report.step)
+        if report.findings and self._listed.get(report.name) != (text := open_findings(report.findings)):
+            writer.add_text(f"{report.name}/findings", text, global_step=report.step)  # a text may have a scalar's name
+            self._listed[report.name] = text
         if report.charts:
             self._add_charts(writer, report)
         writer.flush()

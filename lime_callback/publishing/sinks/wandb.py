@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lime_callback.publishing.sinks.finding_rows import FindingRow, finding_rows
 from lime_callback.publishing.sinks.history_csv import HistoryRow
 from lime_callback.publishing.sinks.sink import Sink, media_tag
 from lime_callback.publishing.sinks.wandb_media import charts_of, html_of, masked_image
@@ -26,6 +27,7 @@ _STEP = "trainer/global_step"
 class WandbSink(Sink):
     """Shows pictures, interactive charts, probes with their regions as masks, and a table of all coefficients.
 
+    Findings are a table, ``lime/findings_table``, which is logged again as a whole when they change.
     Each report is a row of the run's history. How many rows come before it depends on how long its pictures took to be
     drawn; so each row says its epoch and step, and W&B draws everything of ours over that step. Alarms become alerts.
     The run's configuration holds the settings under the callback's name (``lime_callback`` where the user has an entry
@@ -38,6 +40,7 @@ class WandbSink(Sink):
 
     logger: Any
     _tables: dict[str, Any] = field(default_factory=dict, init=False)
+    _found: dict[str, list[FindingRow]] = field(default_factory=dict, init=False)
     _defined: set[str] = field(default_factory=set, init=False)
     _numbered: dict[tuple[str, str], Sequence[int]] = field(default_factory=dict, init=False)
 
@@ -78,6 +81,12 @@ class WandbSink(Sink):
                 ]
         if any(view.rows for view in report.views.values()):
             row[f"{report.name}/history"] = self._table(report)
+        found = finding_rows(report.findings)
+        if found and found != self._found.get(report.name):
+            row[f"{report.name}/findings_table"] = wandb.Table(
+                columns=list(FindingRow._fields), data=list(map(list, found))
+            )
+            self._found[report.name] = found
         return partial(self._log, row, report)
 
     def _regions(self, tag: str, probe: Segmented, view: ViewData) -> Sequence[int]:

@@ -50,7 +50,8 @@ class Superpixels(View):
             which ``baseline="absent"`` leaves out as a whole; ``"slic_tokens"`` makes connected groups of patches that
             look alike, by SLIC of their mean colours, each input for itself.
         n_segments: about so many segments, never more; fewer where there are fewer pixels, and where the picture is
-            plain. ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
+            plain. Where SLIC without ``options`` finds less than 0.8 of them, smaller ones stay, or all are compacter.
+            ``None``: 50, or as many as ``options`` make with quickshift and felzenszwalb.
         options: arguments of scikit-image's function, such as ``{"kernel_size": 4, "max_dist": 200, "ratio": 0.2}``
             for quickshift; what is not among them is scikit-image's default. ``None``: what suits ``n_segments``.
         mask: integers, instead of a method: pixels of one number are hidden together, those below 0 never. In names and

@@ -5,8 +5,11 @@ import re
 
 import numpy as np
 import pytest
+import skimage.data
 import skimage.segmentation
 import torch
+from scipy import ndimage
+from skimage import filters, transform
 
 from lime_callback.views import Superpixels
 from lime_callback.views.guide_image import guide_image, rgb_channels
@@ -420,3 +423,33 @@ def test_images_that_scikit_image_refuses_are_told_apart():
     ):
         Superpixels("quickshift", exact=True).features(smooth(batch=1))
     assert len(Superpixels("quickshift", exact=True, options={"convert2lab": False}).features(smooth(batch=1))) > 0
+
+
+def few_edges(name, size):
+    """A photo, a disk before an even ground, and a picture that is bright where smooth noise is."""
+    if name == "photo":
+        return transform.resize(skimage.data.astronaut() / 255.0, (size, size), anti_aliasing=True)
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] / size
+    planes = {
+        "disk": (x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.06,
+        "blobs": filters.gaussian(rng.random((size, size)), size / 10) > 0.5,
+    }[name]
+    return planes[..., None] + 0.02 * rng.random((size, size, 3))
+
+
+@pytest.mark.parametrize("n_segments", [10, 50, 100])
+@pytest.mark.parametrize("size", [64, 224])
+@pytest.mark.parametrize("name", ["photo", "disk", "blobs"])
+def test_slic_finds_as_many_where_it_would_join_half_of_them(name, size, n_segments):
+    x = torch.from_numpy(few_edges(name, size)).movedim(-1, 0)[None]
+    mask = Superpixels("slic", n_segments).features(x).mask[0, 0].long()
+    count = int(mask.max()) + 1
+    assert 0.8 * n_segments <= count <= n_segments
+    assert all(ndimage.label((mask == label).numpy())[1] == 1 for label in range(count))
+
+
+def test_options_are_kept_to_where_they_find_few():
+    x = torch.from_numpy(few_edges("photo", 64)).movedim(-1, 0)[None]
+    mask = Superpixels("slic", 50, options={"compactness": 10.0}).features(x).mask
+    assert int(mask.max()) + 1 < 40

@@ -145,11 +145,16 @@ def _cropped(image: Tensor, size: Tensor) -> Tensor:
     return image * kept.unsqueeze(1)
 
 
+def with_haze(image: Tensor, random: torch.Generator | None) -> Tensor:
+    """Images, each with a smooth disturbance of its spectrum of its own, as haze makes one."""
+    rough = torch.randn(len(image), 1, HAZE[0], generator=random)
+    smooth = torch.nn.functional.interpolate(rough, image.shape[1], mode="linear", align_corners=True)[:, 0]
+    return image + HAZE[1] * smooth[..., None, None]
+
+
 def hazy(samples: Samples, random: torch.Generator) -> Samples:
-    """Samples each of which has a smooth disturbance of its spectrum, as haze makes one."""
-    rough = torch.randn(len(samples), 1, HAZE[0], generator=random)
-    smooth = torch.nn.functional.interpolate(rough, samples.image.shape[1], mode="linear", align_corners=True)[:, 0]
-    return samples.showing(samples.image + HAZE[1] * smooth[..., None, None])
+    """Samples with haze."""
+    return samples.showing(with_haze(samples.image, random))
 
 
 def tag(data: str, model: str, dose: str, seed: int) -> Run:

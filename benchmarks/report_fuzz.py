@@ -59,7 +59,24 @@ def make_run(folder: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit(folder, lime, epochs=2)
-    return folder / "lime"
+    return with_findings(folder / "lime")
+
+
+def with_findings(folder: Path) -> Path:
+    """Write findings into a run's folder, open ones and one that is over; return the folder."""
+    from lime_callback.findings import Figure, Finding
+    from lime_callback.publishing.findings_file import write_findings
+
+    figures = {"changed": Figure(0.9, 0.8, 0.97), "expected": Figure(0.1)}
+    made = [
+        Finding("shortcut_bands", "450 to 520 nm", "bands decide.", "Swap them.", 0.9, 1e-6, figures,
+                "lime/spectral/superbands", last=1),
+        Finding("place", "top left", "a place decides.", "Look there.", 0.5, 1e-6, figures, "lime/spatial/attributions",
+                closed=1),
+        Finding("scale", "size", "values are large.", "Normalise.", 0.3, 0.0),
+    ]  # fmt: skip
+    write_findings(folder, made)
+    return folder
 
 
 # ---- mutations: each changes one thing in a folder
@@ -90,7 +107,23 @@ def repeat(path: Path, dice: random.Random) -> None:
 
 def change_json(path: Path, dice: random.Random) -> None:
     """Replace, remove or wrap a value anywhere in the JSON."""
-    value = json.loads(path.read_text())
+    path.write_text(changed_json(path.read_text(), dice))
+
+
+def change_line(path: Path, dice: random.Random) -> None:
+    """Do so in a line of a file with JSON in each, or have a line there thousands of times."""
+    lines = path.read_text().splitlines()
+    i = dice.randrange(len(lines))
+    if dice.random() < 0.2:
+        lines *= dice.choice((100, 5000))
+    else:
+        lines[i] = changed_json(lines[i], dice)
+    path.write_text("\n".join(lines))
+
+
+def changed_json(text: str, dice: random.Random) -> str:
+    """Return JSON in which a value is replaced, removed or wrapped."""
+    value = json.loads(text)
     places = [(value, key) for key in value]
     for holder, key in places:
         inner = holder[key]
@@ -109,7 +142,7 @@ def change_json(path: Path, dice: random.Random) -> None:
         holder[key] = deep
     else:
         holder[key] = dice.choice(ODD)
-    path.write_text(json.dumps(dice.choice([value] * 20 + [[value], holder[key] if how else 1])))
+    return json.dumps(dice.choice([value] * 20 + [[value], holder[key] if how else 1]))
 
 
 def change_cells(path: Path, dice: random.Random) -> None:
@@ -230,6 +263,7 @@ def point_outside(path: Path, dice: random.Random) -> None:
 ALL = (flip, cut, repeat, put_in_place, swap)
 BY_SUFFIX = {
     ".json": (*ALL, change_json, change_json, change_json),
+    ".jsonl": (*ALL, change_line, change_line, change_line),
     ".csv": (*ALL, change_cells, change_cells, many_rows, point_outside),
     ".npz": (*ALL, change_array, change_array, change_array),
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (
     "data.js", "words.js", "drawing.js", "regions.js", "cursor.js", "bars.js", "grids.js", "lines.js", "pictures.js",
-    "checks.js", "answers.js", "sections.js", "page.js",
+    "findings.js", "checks.js", "answers.js", "sections.js", "page.js",
 )  # fmt: skip
 """The scripts, in the order in which they stand on the page."""
 

@@ -17,6 +17,7 @@ from lime_callback.report.history_tables import (
     tables_of,
 )
 from lime_callback.report.interval_widths import quantiles
+from lime_callback.report.run_findings import by_weight
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 
 def history_html(run: RunContents) -> str:
-    """Return an HTML table with each view's score, drift and strongest features at its last explained epoch."""
+    """Return an HTML table with each view's score, drift and strongest features at its last explained epoch.
+
+    Below it stands what was found wrong and is not over.
+    """
     moments = moments_of(run)
     rows = (
         (table.view, _score(table), _drift(run, table.view), _strongest(run, table))
@@ -34,7 +38,8 @@ def history_html(run: RunContents) -> str:
     )
     head = ("view", "R² of rows left out", "drift", "largest effects at the last epoch, ± 95 % interval")
     caption = f"{run.name}: {len(moments)} explained epochs, the last after {epochs_trained(run, moments)[-1]:g}"
-    notes = "".join(f"<p>{html.escape(note)}</p>" for note in run.notes)
+    lines = [*(f"Found wrong: {one.line}" for one in by_weight(run.findings or ()) if one.is_open), *run.notes]
+    notes = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
     return f"<div>{html_table(caption, head, rows)}{notes}</div>"
 
 

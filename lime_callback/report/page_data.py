@@ -14,6 +14,7 @@ from lime_callback.report.feature_places import named_places, spatial_places, sp
 from lime_callback.report.history_tables import epochs_trained, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
 from lime_callback.report.page_alarms import watch_alarms
+from lime_callback.report.run_findings import findings_data
 
 if TYPE_CHECKING:
     from lime_callback.report.history_tables import Moment, ViewTable
@@ -25,6 +26,7 @@ def page_data(run: RunContents) -> dict[str, Any]:
 
     Returns:
         ``moments`` (epoch, step and epochs trained of each), ``views``, ``probes``, ``settings``, ``watch``, ``gate``,
+        ``findings`` with the worst first,
         and the run's ``name``, ``path`` and ``notes``.
     """
     moments = moments_of(run)
@@ -42,6 +44,7 @@ def page_data(run: RunContents) -> dict[str, Any]:
             "reference": about.get("reference"),
             "anew": about.get("anew", False),
             "probes": about.get("probes", []),
+            "findings": findings_data(run.findings),
             "views": [_view(run, table, moments) for table in tables_of(run, moments)],
         }
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lime_callback.explaining.explanation import Explanation
+    from lime_callback.publishing.finding import Finding
     from lime_callback.publishing.sinks.history_csv import HistoryRow
     from lime_callback.publishing.sinks.measures_csv import MeasureRow
 
@@ -24,6 +25,7 @@ class RunContents:
         explanations: the last explanation of each view whose file exists, by the view's name.
         about: the run's settings and probes, see :mod:`lime_callback.publishing.run_metadata`; empty if they are
             unknown.
+        findings: what was found wrong with the run, open and closed; ``None`` where nobody looked.
         notes: sentences that tell a reader which files are missing.
     """
 
@@ -32,6 +34,7 @@ class RunContents:
     measures: list[MeasureRow] = field(default_factory=list)
     explanations: dict[str, Explanation] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] | None = None
     notes: list[str] = field(default_factory=list)
 
     @property

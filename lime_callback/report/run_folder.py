@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -10,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.arguments import check_name
 from lime_callback.explaining.explanation import Explanation
+from lime_callback.publishing.findings_file import FINDINGS
 from lime_callback.publishing.sinks.history_csv import read_history
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, read_measures
 from lime_callback.report.notebook import history_figure, history_html
 from lime_callback.report.run_contents import RunContents
+from lime_callback.report.run_findings import read_findings
 from lime_callback.report.run_settings import read_settings
 from lime_callback.report.table_sizes import fitting
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
+
+    from lime_callback.publishing.finding import Finding
 
 _HISTORY = "history.csv"
 
@@ -90,6 +94,9 @@ def read(path: str | os.PathLike[str]) -> Run:
     folder, notes = history_path.parent, list[str]()
     measures: list[MeasureRow] = _optional(notes, folder / "measures.csv", read_measures, [])
     about: dict[str, Any] = _optional(notes, folder / "run.json", lambda path: read_settings(path, notes), {})
+    findings: tuple[Finding, ...] | None = None
+    if os.path.lexists(folder / FINDINGS):  # a run that does not look writes none
+        findings = _optional(notes, folder / FINDINGS, lambda path: read_findings(path, notes), None)
     explanations = {}
     for view in dict.fromkeys(row.view for row in history):
         explanation = _optional(notes, folder / f"{view}.npz", partial(_explanation, view=view), None)
@@ -98,7 +105,7 @@ def read(path: str | os.PathLike[str]) -> Run:
     history, measures = fitting(history, measures, explanations, notes)
     if not history:
         raise ValueError(f"`path` should be a history of a run. Found {str(history_path)!r}. {' '.join(notes)}")
-    return Run(history_path, history, measures, explanations, about, notes)
+    return Run(history_path, history, measures, explanations, about, findings, notes)
 
 
 def _explanation(path: Path, view: str) -> Explanation:
@@ -110,6 +117,7 @@ def _explanation(path: Path, view: str) -> Explanation:
 
 
 _MISSED = {
+    FINDINGS: "nothing is said of what was found wrong",
     "measures.csv": "drift is the plain cosine distance, and its noise is not known",
     "run.json": "there are no pictures of the probes, no wavelengths and no settings",
 }

@@ -46,15 +46,18 @@ def read_settings(path: Path, notes: list[str]) -> dict[str, Any]:
     return kept
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number that a page's script reads as it is."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _NUMBERS
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and _is_number(value)
+def is_whole(value: Any) -> bool:
+    """Return whether a value is such a whole number."""
+    return isinstance(value, int) and is_number(value)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text."""
     return isinstance(value, str)
 
 
@@ -63,11 +66,11 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_spectral(value: Any) -> bool:
-    return isinstance(value, float) or _is_number(value)  # NaN, too, where a probe has it
+    return isinstance(value, float) or is_number(value)  # NaN, too, where a probe has it
 
 
 def _is_share(value: Any) -> bool:
-    return value is None or _is_number(value)
+    return value is None or is_number(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -108,12 +111,12 @@ def _is_picture(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.startswith("data:image/png;base64,"))
 
 
-_is_numbers = _list_of(_is_number)
+_is_numbers = _list_of(is_number)
 _KNOWN: dict[str, Callable[[Any], bool]] = {
-    "name": _is_text,
+    "name": is_text,
     "wavelengths": _is_numbers,
-    "class_names": _list_of(_is_text),
-    "views": _list_of(_entries(name=_is_text, wavelengths=_is_numbers, kind=_or_none(_is_text))),
+    "class_names": _list_of(is_text),
+    "views": _list_of(_entries(name=is_text, wavelengths=_is_numbers, kind=_or_none(is_text))),
     "settings": lambda value: isinstance(value, dict) and _is_plain(value),
     "gate": _is_share,
     "reference": _or_none(_is_flag),
@@ -121,9 +124,9 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "anew": _or_none(_is_flag),
     "probes": _list_of(
         _entries(
-            number=_is_whole,
+            number=is_whole,
             chosen=_or_none(_is_flag),
-            label=_or_none(_is_text),
+            label=_or_none(is_text),
             picture=_is_picture,
             spectrum=_list_of(_is_spectral),
         )

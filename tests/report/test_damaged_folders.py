@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -146,6 +147,55 @@ def test_settings_that_would_do_harm_are_told(tmp_path, text, told):
     page_text([found])
 
 
+SOUND = json.dumps(
+    {"name": "place", "subject": "a", "sentence": "b", "advice": "c", "severity": 1.0, "p_value": 0.0, "figures": {},
+     "picture": "", "epoch": 0, "look": 1, "last": 2, "closed": None}
+)  # fmt: skip
+
+
+def with_line(**changes):
+    return json.dumps(json.loads(SOUND) | changes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 5000, "[]", "{}", "no JSON", with_line(severity=3), with_line(severity="<script>"), with_line(epoch=-1),
+        with_line(epoch=int("9" * 400)), with_line(sentence="x" * 3000), with_line(figures={"x": 1}),
+        with_line(figures={"x": {"value": "1"}}), with_line(figures={str(i): {} for i in range(100)}),
+        with_line(figures=json.loads("[" * 900 + "]" * 900)), with_line(closed="soon"), with_line(name=None),
+        with_line(severity=float("nan")), with_line(p_value=float("inf")),
+    ],
+    ids=lambda line: line[:20] + line[-30:],
+)  # fmt: skip
+def test_a_line_that_is_no_finding_is_left_out_with_a_note(tmp_path, line):
+    history(tmp_path)
+    (tmp_path / "findings.jsonl").write_text(f"{SOUND}\n{line}\n\n{SOUND}")
+    found = read(tmp_path)
+    assert "findings.jsonl is shown without line 2, which is no finding." in found.notes
+    assert [one.name for one in found.findings] == ["place", "place"]
+    page_text([found])
+
+
+def test_lines_and_findings_beyond_all_measure_are_told(tmp_path):
+    history(tmp_path)
+    path = tmp_path / "findings.jsonl"
+    path.write_text("{}\n" * 100_000)
+    notes = read(tmp_path).notes
+    assert len([note for note in notes if "findings.jsonl" in note]) == 6
+    assert "findings.jsonl is shown without 99995 more lines, which are no findings." in notes
+    path.write_text(f"{SOUND}\n" * 1000)
+    found = read(tmp_path)
+    assert len(found.findings) == 200
+    assert "findings.jsonl is shown without 800 of its 1000 findings." in found.notes
+    path.write_text(f"{SOUND}\n" * 100_000)
+    found = read(tmp_path)
+    assert found.findings is None
+    assert any("findings.jsonl could not be read (it has" in note for note in found.notes)
+    path.write_bytes(SOUND.encode() + b"\n\xff\n")
+    assert any("findings.jsonl could not be read" in note for note in read(tmp_path).notes)
+
+
 def test_a_step_of_400_digits_is_told(tmp_path, capsys):
     history(tmp_path)
     path = tmp_path / "history.csv"
@@ -187,7 +237,7 @@ def test_measures_that_ask_for_gigabytes_are_left_out_with_a_note(tmp_path):
     assert found.measures == []
 
 
-@pytest.mark.parametrize("name", ["run.json", "measures.csv", "spectral.npz"])
+@pytest.mark.parametrize("name", ["run.json", "measures.csv", "spectral.npz", "findings.jsonl"])
 def test_a_pipe_in_place_of_a_file_is_told(tmp_path, name):
     history(tmp_path)
     os.mkfifo(tmp_path / name)
@@ -236,7 +286,9 @@ def test_a_sound_run_has_no_note_and_all_its_settings(run):
 
 def test_damaged_folders(run, tmp_path):
     """A short run of `benchmarks/report_fuzz.py`, which runs for ten minutes."""
-    told = {number: report_fuzz.build(run / "lime", tmp_path / "work", 7, number) for number in range(60)}
+    shutil.copytree(run / "lime", tmp_path / "run")
+    sound = report_fuzz.with_findings(tmp_path / "run")
+    told = {number: report_fuzz.build(sound, tmp_path / "work", 7, number) for number in range(60)}
     assert {number: wrong for number, wrong in told.items() if wrong[0]} == {}
 
 

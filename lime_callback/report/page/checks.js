@@ -9,7 +9,7 @@ function checksOf(view, m, whose) {
   const own = [classCheck, fitCheck, noiseCheck, concentrationCheck].map((make) => make(view, m, whose)).filter(Boolean);
   const ofAll = [settledCheck, relianceCheck, referenceCheck].map((make) => make(view, m)).filter(Boolean);
   if (whose.probe !== null) for (const one of ofAll) one.title += " (all probes)";
-  const checks = [...watchChecks(view, m), ...own, ...ofAll];
+  const checks = [...findingChecks(view, m), ...watchChecks(view, m), ...own, ...ofAll];
   const order = ["look", "open", "ok"];
   return checks.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
 }

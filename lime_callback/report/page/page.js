@@ -94,6 +94,7 @@ function open(run) {
   $("settings").replaceChildren(...settings.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, String(value))]));
   const sections = run.views.map((view) => new Section(view));
   $("views").replaceChildren(...sections.map((section) => section.root));
+  $("findings").replaceChildren(...findingsSection(run, sections));
   show({ run, sections, m: run.moments.length - 1, whose: fillWhose(run) });
 }
 

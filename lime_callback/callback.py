@@ -105,8 +105,8 @@ class LimeCallback(Hooks):
             and ``"mean"`` each channel's mean over the input (if ``None`` and there is no background). Others are
             ``"zero"``, ``"segment_mean"``, a number, one for each channel, a tensor, a function of the inputs, or a
             ``lime_callback.sampling.Baseline``. ``"absent"`` leaves the tokens of hidden patches out of a vision
-            transformer, best with ``Superpixels(method="tokens")``; where that cannot be, the run says why, and hides
-            as if ``None``.
+            transformer, best with ``Superpixels(method="tokens")``, or bands with their wavelengths out of a model that
+            takes both; where that cannot be, the run says why, and hides as if ``None``.
         kernel: how much each perturbation counts in the fit: ``"cosine"`` (if ``None``), ``"euclidean"``, ``"none"`` or
             a ``lime_callback.sampling.Kernel``.
         surrogate: the linear model: ``"ridge"`` (if ``None``), ``"lasso"``, a ``Ridge`` or ``Lasso`` with settings, or

@@ -20,7 +20,7 @@ class Absent(Baseline):
     A patch that is replaced by a mean, a blur or black is still seen by the model, as something. A patch of which less
     than half is on is left out as a whole; class tokens and registers always stay. It is for models whose output
     depends on which tokens there are and not on their order, which is proved before, see
-    :mod:`lime_callback.forwards.tokens`.
+    :mod:`lime_callback.forwards.tokens`. Models that take a wavelength for each channel get fewer of both.
 
     References:
         Jain, Salman, Wong, Zhang, Vineet, Vemprala and Madry, "Missingness Bias in Model Debugging", ICLR 2022.

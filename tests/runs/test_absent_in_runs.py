@@ -4,7 +4,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import nn
-from toys import Classifier, trainer
+from toys import WAVELENGTHS, Classifier, trainer
 from traits import batches, limes
 
 from lime_callback import Superbands, Superpixels
@@ -117,6 +117,39 @@ def test_a_compiled_model_is_explained_as_it_is_uncompiled_or_says_why_not(tmp_p
     with pytest.warns(UserWarning, match="'spatial' hides by values.*the model is compiled"):
         part, _ = explained(tmp_path / "part", with_a_compiled_part, **how | {"views": Superpixels("grid", 9)})
     assert part.explanation("spatial").strategies[1] == Strategies(baseline=DefaultBaseline()).texts[1]
+
+
+class AnySensor(Classifier):
+    """Makes its embedding of the wavelengths that it gets beside the image, as DOFA does."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True)
+        self.generator, self.encoder, self.head = nn.Linear(2, 8), nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+    def embed(self, x, wavelengths):
+        waves = torch.tensor(wavelengths)[:, None] / 1000
+        weights = self.generator(torch.cat([waves.sin(), waves.cos()], 1))  # [C, width]
+        return torch.einsum("mcp,cw->mpw", nn.functional.avg_pool2d(x, 4).flatten(2), weights)
+
+    def forward(self, x, wavelengths=WAVELENGTHS):
+        return self.head(self.encoder(self.embed(x, wavelengths)).mean(1))
+
+
+def test_bands_are_left_out_with_their_wavelengths(tmp_path):
+    how = {"views": Superbands(bands=3), "output": "raw", "probes": [2], "baseline": "absent", "target": 1}
+    lime, model = explained(
+        tmp_path, AnySensor, **how, forward=lambda module, batch: module(batch[0], wavelengths=WAVELENGTHS)
+    )
+    found = lime.explanation("spectral")
+    assert "Absent" in found.strategies[1]
+    probe, channel = torch.cat([x for x, _ in batches()])[2:3], found.features.mask.flatten().long()
+    with torch.no_grad():
+        for on, output in zip(found.samples.design[0], found.samples.outputs[0], strict=True):
+            if on.any():
+                kept = on[channel].nonzero().flatten().tolist()
+                alone = model(probe[:, kept], [WAVELENGTHS[i] for i in kept])
+                torch.testing.assert_close(alone[0, 1], output[0], rtol=0, atol=1e-5)
 
 
 def test_a_view_along_patches_needs_a_model_with_patches(tmp_path):

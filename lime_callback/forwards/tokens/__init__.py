@@ -1,6 +1,7 @@
-"""Tokens: hides patches of a transformer's input by leaving their tokens out.
+"""Tokens: hides patches of a transformer's input by leaving their tokens out, or channels by giving it fewer.
 
-Begin with :mod:`~lime_callback.forwards.tokens.token_blocks`, which finds the block where tokens come in. Then
+Begin with :mod:`~lime_callback.forwards.tokens.token_blocks`, which finds the block where tokens come in, and
+:mod:`~lime_callback.forwards.tokens.channel_calls`, which finds where channels come in with their wavelengths. Then
 :mod:`~lime_callback.forwards.tokens.token_cells` finds which elements of an input make which token,
 :mod:`~lime_callback.forwards.tokens.token_model` proves that tokens can be left out, and
 :mod:`~lime_callback.forwards.tokens.absent_rows` runs the model on the tokens that each perturbation leaves.

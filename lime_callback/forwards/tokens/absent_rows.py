@@ -72,7 +72,8 @@ class AbsentRows:
     def left_out(self) -> str:
         """What there is to say of rows in which no token is left; empty if there are none."""
         count = self._lengths.count(self._least)
-        return f"{count} of {len(self._lengths)} rows in which no patch is left are left out" if count else ""
+        part = self.model.block.part
+        return f"{count} of {len(self._lengths)} rows in which no {part} is left are left out" if count else ""
 
     def other(self, perturber: PerturbedInputs) -> AbsentRows:
         """Return the same for another perturber of the same inputs and features."""
@@ -115,11 +116,12 @@ class AbsentRows:
             rows = torch.arange(start, min(start + batch_size, len(self.embedded)), device=self.embedded.device)
             answers = self.model.run(forward, self.embedded[rows], self.perturber.inputs[:1], rows)
             if apart(answers, self.whole[rows]):
-                raise AbsentError("the model uses its input beside its tokens, too")
+                raise AbsentError(f"the model uses its input beside its {self.model.block.unit}s, too")
         first = self._lengths.count(self._least)
         if first == len(self._lengths):
             return
-        reason = f"the model does not run on {self._lengths[first]} tokens, as many as the fewest that are left"
+        unit = self.model.block.unit
+        reason = f"the model does not run on {self._lengths[first]} {unit}s, as many as the fewest that are left"
         try:
             finite = bool(self.evaluate(forward, first, first + 1).isfinite().all())
         except Exception as error:  # a model may fail in any way on what it was not made for
@@ -178,13 +180,15 @@ def absent_rows(
         raise AbsentError("the model's weights are sharded over processes")
     model = token_model(module, forward, perturber, batch_size, whole[:1])
     if ends and not model.answers_nothing:
-        raise AbsentError("the model has no output where no patch is left, which the surrogate goes through")
+        part = model.block.part
+        raise AbsentError(f"the model has no output where no {part} is left, which the surrogate goes through")
     shares = model.cells.shares(perturber.features)
+    block, parts = model.block, model.block.parts
     several = float((shares.amax(1) < 1 - _NEAR_HALF).double().mean())
     if several > 0.5:
         raise AbsentError(
-            f"{several:.0%} of the model's patches hold several features, and a patch is absent as a whole",
-            "Cut along the patches with `Superpixels(method='tokens')`, or take another `baseline`",
+            f"{several:.0%} of the model's {parts} hold several features, and a {block.part} is absent as a whole",
+            f"{block.way}, or take another `baseline`",
         )
     inputs = perturber.inputs
     batches = Batches(0, len(inputs), batch_size)
@@ -197,7 +201,7 @@ def absent_rows(
     rows.prove(forward, batch_size)
     said = []
     if several:
-        said.append(f"{several:.0%} of the model's patches hold several features; they stay where half of them is on")
+        said.append(f"{several:.0%} of the model's {parts} hold several features; they stay where half of them is on")
     if rows.left_out:
         said.append(rows.left_out)
     return rows, tuple(said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,14 @@ from lime_callback.forwards.tokens.token_cells import find_cells
 from lime_callback.views.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from lime_callback.forwards.tokens.channel_calls import ChannelCall
     from lime_callback.forwards.tokens.token_blocks import TokenBlock
     from lime_callback.forwards.tokens.token_cells import Cells
+
+Block = TypeVar("Block", bound="TokenBlock | ChannelCall")
 
 
 def model_patches(model: nn.Module, inputs: Tensor, layout: str | Layout = "CHW") -> Tensor:
@@ -73,12 +76,31 @@ def blocks_with_cells(
     """
     if module is None:
         raise AbsentError("`forward` is a function, which does not show the model's blocks; pass the model itself")
+    yield from cells_of(find_blocks(module, forward, x), forward, x, layout, batch_size)
+
+
+def cells_of(
+    blocks: Sequence[Block], forward: Callable[[Tensor, Tensor], Any], x: Tensor, layout: Layout, batch_size: int
+) -> Iterator[tuple[Block, Cells]]:
+    """Yield those of some blocks whose tokens are made of a regular grid, with the elements that make each token.
+
+    Args:
+        blocks: where tokens may come in, or channels.
+        forward: runs the model on inputs and the number of what each was made of.
+        x: an input, ``[1, *dims]``.
+        layout: the axes of one input.
+        batch_size: the largest number of inputs at a time.
+
+    Raises:
+        AbsentError: if there is none.
+    """
     reasons: list[AbsentError] = []
     found = False
-    for block in find_blocks(module, forward, x):
+    for block in blocks:
 
-        def tokens_of(inputs: Tensor, block: TokenBlock = block) -> Tensor:
-            return block.tokens(forward, inputs.clone(), torch.zeros(len(inputs), dtype=torch.long, device=x.device))
+        def tokens_of(inputs: Tensor, block: Block = block) -> Tensor:
+            rows = torch.zeros(len(inputs), dtype=torch.long, device=x.device)
+            return block.tokens(forward, inputs.clone(), rows)
 
         try:
             cells = find_cells(tokens_of, x, layout, batch_size)

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Forward = Callable[[Tensor, Tensor], Any]
 
-_ROWS = 2  # of a forward that is watched: more than one, so that an axis of size 1 is none of rows
+ROWS = 2  # of a forward that is watched: more than one, so that an axis of size 1 is none of rows
 
 
 class AbsentError(ValueError):
@@ -46,7 +46,7 @@ class AbsentError(ValueError):
         self.reason = reason
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """Ends a forward where the tokens are; no ``except Exception`` of a model takes it for a failure.
 
     Args:
@@ -82,6 +82,11 @@ class TokenBlock:
     batch_axis: int
     before: tuple[Ended, ...] = ()
 
+    unit: ClassVar[str] = "token"
+    part: ClassVar[str] = "patch"
+    parts: ClassVar[str] = "patches"
+    way: ClassVar[str] = "Cut along the patches with `Superpixels(method='tokens')`"
+
     def tokens(self, forward: Forward, x: Tensor, rows: Tensor) -> Tensor:
         """Return the tokens of inputs, ``[m, N, width]``; the model runs no further than to the block.
 
@@ -92,12 +97,12 @@ class TokenBlock:
         """
 
         def stop(*args: Any, **kwargs: Any) -> Any:
-            raise _Stopped(args[self.place] if isinstance(self.place, int) else kwargs[self.place])
+            raise Stopped(args[self.place] if isinstance(self.place, int) else kwargs[self.place])
 
         with replaced_forward(self.block, stop):
             try:
                 forward(x, rows)
-            except _Stopped as stopped:
+            except Stopped as stopped:
                 return stopped.tokens if self.batch_axis == 0 else stopped.tokens.transpose(0, 1)
         raise AbsentError("the model does not always reach its blocks")
 
@@ -151,8 +156,8 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
     parts = list(module.modules())
     if any(map(is_compiled, parts)):
         raise AbsentError("the model is compiled")
-    x = x.expand(_ROWS, *x.shape[1:])
-    rows = torch.zeros(_ROWS, dtype=torch.long, device=x.device)
+    x = x.expand(ROWS, *x.shape[1:])
+    rows = torch.zeros(ROWS, dtype=torch.long, device=x.device)
     calls: list[_Call] = []
 
     def watched(block: Any) -> Callable[..., Any]:
@@ -188,7 +193,7 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A call of a block with ``_ROWS`` rows; arguments by their position or name."""
+    """A call of a block with ``ROWS`` rows; arguments by their position or name."""
 
     block: Any
     arguments: dict[int | str, Any]
@@ -198,13 +203,13 @@ class _Call:
         """Where the first tensor is, if it may hold tokens."""
         for place, value in self.arguments.items():
             if isinstance(value, Tensor):
-                fits = is_dense(value) and value.ndim == 3 and value.is_floating_point() and _ROWS in value.shape[:2]
+                fits = is_dense(value) and value.ndim == 3 and value.is_floating_point() and ROWS in value.shape[:2]
                 return place if fits else None
         return None
 
     def batch_axis(self, place: int | str) -> int:
         """The axis of rows in the tokens."""
-        return 0 if len(self.arguments[place]) == _ROWS else 1
+        return 0 if len(self.arguments[place]) == ROWS else 1
 
     def has_more_for_tokens(self, place: int | str) -> bool:
         """Whether another tensor has as many entries along an axis as there are tokens."""
@@ -253,4 +258,4 @@ def _ended_before(
 
 
 def _is_of_rows(output: Any) -> bool:
-    return is_dense(output) and output.is_floating_point() and output.ndim > 0 and len(output) == _ROWS
+    return is_dense(output) and output.is_floating_point() and output.ndim > 0 and len(output) == ROWS

@@ -13,15 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from lime_callback.forwards.out_of_memory import is_out_of_memory
-from lime_callback.forwards.tokens.patch_grid import blocks_with_cells
+from lime_callback.forwards.tokens.channel_calls import find_channel_calls
+from lime_callback.forwards.tokens.patch_grid import blocks_with_cells, cells_of
 from lime_callback.forwards.tokens.token_blocks import AbsentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lime_callback.forwards.perturbed_inputs import PerturbedInputs
+    from lime_callback.forwards.tokens.channel_calls import ChannelCall
     from lime_callback.forwards.tokens.token_blocks import TokenBlock
     from lime_callback.forwards.tokens.token_cells import Cells
+    from lime_callback.views.features import Features
 
     Forward = Callable[[Tensor, Tensor], Tensor]
 
@@ -34,12 +37,12 @@ class TokenModel:
     """A model whose patches become tokens.
 
     Attributes:
-        block: where tokens come in.
+        block: where tokens come in, or channels, where these are what is left out.
         cells: which elements make which token.
         answers_nothing: whether it has an output where no patch is left, but class tokens and the like.
     """
 
-    block: TokenBlock
+    block: TokenBlock | ChannelCall
     cells: Cells
     answers_nothing: bool = False
 
@@ -65,9 +68,9 @@ def token_model(
     Raises:
         AbsentError: if they cannot.
     """
-    x, layout = perturber.inputs[:1], perturber.features.layout
+    x = perturber.inputs[:1]
     reasons = []
-    for block, cells in blocks_with_cells(module, forward, x, layout, batch_size):
+    for block, cells in _candidates(module, forward, x, perturber.features, batch_size):
         model, first = TokenModel(block, cells), torch.zeros(1, dtype=torch.long, device=x.device)
         tokens = block.tokens(forward, x.clone(), first)
         try:
@@ -79,9 +82,22 @@ def token_model(
     raise reasons[0]
 
 
+def _candidates(
+    module: nn.Module | None, forward: Forward, x: Tensor, features: Features, batch_size: int
+) -> Iterator[tuple[TokenBlock | ChannelCall, Cells]]:
+    """Yield where tokens may come in; where features are groups of channels, and a model takes any, where these do."""
+    mask, layout = features.canonical, features.layout
+    if mask.shape[1] > 1 and mask.shape[2:].numel() == 1:
+        calls = find_channel_calls(module, forward, x, layout.canonical(x).shape[1])
+        if calls:
+            yield from cells_of(calls, forward, x, layout, batch_size)
+            return
+    yield from blocks_with_cells(module, forward, x, layout, batch_size)
+
+
 def _prove(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor, known: Tensor) -> None:
     """Raise an :class:`AbsentError` if the output depends on more than which tokens there are."""
-    places = model.cells.places.cpu()
+    places, unit = model.cells.places.cpu(), model.block.unit
     generator = torch.Generator().manual_seed(0)
     shuffled = torch.arange(tokens.shape[1])
     shuffled[places] = places[torch.randperm(len(places), generator=generator)]
@@ -103,13 +119,13 @@ def _prove(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor, known
             raise AbsentError(reason)
         return answers
 
-    whole = outputs([torch.arange(len(shuffled)), shuffled], "the model uses its input beside its tokens, too")
+    whole = outputs([torch.arange(len(shuffled)), shuffled], f"the model uses its input beside its {unit}s, too")
     if apart(whole[:1], known):
-        raise AbsentError("the model uses its input beside its tokens, too")
-    order = "the model's output depends on the places of the tokens in their row, as with windows and convolutions"
+        raise AbsentError(f"the model uses its input beside its {unit}s, too")
+    order = f"the model's output depends on the places of the {unit}s in their row, as with windows and convolutions"
     if apart(whole[1:], known):
         raise AbsentError(order)
-    fewer = outputs([half, half_shuffled], "the model runs on no other number of tokens")
+    fewer = outputs([half, half_shuffled], f"the model runs on no other number of {unit}s")
     if apart(fewer[1:], fewer[:1]):
         raise AbsentError(order)
 

@@ -29,7 +29,7 @@ from lime_callback.probes.batch_structure import (
     leaves,
     numbers,
 )
-from lime_callback.probes.other_entries import other_inputs, rows_shape, sample_rows, stacked_code
+from lime_callback.probes.other_entries import is_stackable, other_inputs, rows_shape, sample_rows, stacked_code
 
 if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
@@ -125,7 +125,7 @@ class BatchKeys:
         """Say how to stack the inputs of a batch that is a list of samples of one structure; nothing of any other."""
         rows = sample_rows(batch)
         # One sample of images alone is an entry with an image a sample as well, which is read without a word.
-        if not rows or (len(rows) == 1 and is_list_of_tensors(rows[0]) and self._fits(rows[0])):
+        if not rows or (len(rows) == 1 and is_stackable(rows[0]) and self._fits(rows[0])):
             return ""
         whole = [(place, value) for place, value in leaves(rows[0]) if isinstance(value, (Tensor, np.ndarray))]
         found = [(place, value, shape) for place, value in whole if (shape := rows_shape(value))]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 Step = Any
 _DEEPEST = 6
+_DEEP = 3  # levels of a batch within which an object's attributes are looked at for arrays
 _ATOMS = (Tensor, np.ndarray, str, bytes, bytearray, int, float, complex, np.generic, type(None), type, torch.nn.Module)
 
 
@@ -42,9 +43,19 @@ def entries(part: Any) -> list[tuple[Step, Any]]:
         with suppress(Exception):
             return [(name, part[name]) for name in part.keys()]  # noqa: SIM118 (which may hold other things)
     attributes = getattr(part, "__dict__", {})
-    if any(isinstance(value, (Tensor, np.ndarray)) for value in attributes.values()):
-        return list(attributes.items())
-    return []
+    return list(attributes.items()) if _has_arrays(attributes, _DEEP) else []
+
+
+def _has_arrays(part: Any, deep: int) -> bool:
+    """Whether a structure is, or holds within so many levels, a tensor or an array."""
+    if isinstance(part, (Tensor, np.ndarray)):
+        return True
+    if deep == 0 or isinstance(part, (*_ATOMS, type)) or callable(part):
+        return False
+    inside = part.values() if isinstance(part, Mapping) else part if isinstance(part, (list, tuple)) else None
+    return any(
+        _has_arrays(one, deep - 1) for one in (getattr(part, "__dict__", {}).values() if inside is None else inside)
+    )
 
 
 def entry(part: Any, step: Step) -> Any:

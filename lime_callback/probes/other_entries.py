@@ -24,9 +24,9 @@ def other_inputs(batch: Any, key: Key | None) -> list[str]:
     own = None if callable(key) else place_of(key)
     # Lists of images, in a batch's entry or in its stead.
     lists = {entry_code(batch, one): at_place(batch, place_of(one)) for one in ([] if own is None else [key, None])}
-    alike = [code for code, value in lists.items() if _is_stackable(value)]
+    alike = [code for code, value in lists.items() if is_stackable(value)]
     whole = [f"lambda batch: torch.stack(list({code}))" for code in alike]
-    inside = own if own and _is_stackable(at_place(batch, own)) else ()  # images of a list are no inputs each
+    inside = own if own and is_stackable(at_place(batch, own)) else ()  # images of a list are no inputs each
     found = [(place, shape) for place, value in leaves(batch) if place and len(shape := rows_shape(value)) > 1]
     found = [one for one in found if one[0] != own and not (inside and one[0][: len(inside)] == inside)]
     codes = [place_text(place) for place, _ in sorted(found, key=lambda one: -len(one[1]))]
@@ -48,7 +48,8 @@ def alike_inputs(batch: Any, key: Key | None) -> list[str]:
     return [place_text(place) for place, _ in able]
 
 
-def _is_stackable(value: Any) -> bool:
+def is_stackable(value: Any) -> bool:
+    """Whether a list holds tensors of one shape and dtype."""
     return is_list_of_tensors(value) and len({(one.shape, one.dtype) for one in value}) == 1
 
 

@@ -431,3 +431,17 @@ def test_a_model_that_takes_a_list_of_images_with_depths_is_told_one_way(tmp_pat
     tree = ("tuple", {"scene": "image", "kind": "label"})
     case = Case("CDHW", images, labels, "int", 1, tree, "list", 1, "as it is", {"layout": "CDHW"})
     assert len(follow(case, tmp_path)) == 1
+
+
+@pytest.mark.parametrize("inner", ["tuple", "attributes", "dict"])
+@pytest.mark.parametrize("form", ["tensor", "samples"])
+def test_an_object_whose_images_lie_deeper_is_looked_into(tmp_path, inner, form):
+    images, labels = torch.rand(2, 3, 6, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1])
+    tree = ("attributes", {"names_": "names", "inner": (inner, {"scene": "image", "kind": "label"})})
+    follow(Case("CHW", images, labels, "int", CLASSES, tree, form, 1, "image"), tmp_path)
+
+
+def test_a_sample_of_a_spectrum_and_a_label_is_no_list_of_spectra(tmp_path):
+    spectra, labels = torch.rand(2, CHANNELS, generator=torch.Generator().manual_seed(0)), torch.tensor([[0], [1]])
+    tree, given = ("tuple", {"scene": "image", "kind": "label"}), {"layout": "C", "output": "raw"}
+    follow(Case("C", spectra, labels, "column", CLASSES, tree, "samples", 1, "image", given), tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, OTHER_BANDS, UNREAD
-from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _ALIVE = 0.15  # of the answers change when everything is hidden, or nothing can be said of parts
 _BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as much, as the worst of its random sets
 _CARRIES = 0.45  # of all that hiding everything changes
-_SEARCHED = 20  # candidates that the search chose among
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
@@ -52,8 +51,10 @@ class ShortcutBands(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what the strongest few bands change with random ones, and with all others."""
-        hidden = facts.hidden
-        if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE:
+        yield from strongest(facts, self._look)
+
+    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        if CANDIDATE not in hidden or hidden.whole < _ALIVE:
             return
         carries = hidden.part(CANDIDATE) >= _CARRIES and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
         if carries and stands_far_out(hidden, CANDIDATE):
@@ -64,7 +65,7 @@ class ShortcutBands(Detector):
                 sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
                 advice="Train without these bands, or with them swapped between samples, and see what is left.",
                 severity=min(1.0, hidden.part(CANDIDATE)),
-                p_value=min(1.0, _SEARCHED * hidden.p_value(CANDIDATE)),
+                p_value=hidden.p_value(CANDIDATE),  # the probes chose the bands, and other samples are asked
                 figures=figures,
                 picture="spectral/superbands",
             )
@@ -77,8 +78,10 @@ class Absorption(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each such set changes with random sets as large."""
-        hidden = facts.hidden
-        if hidden is None or hidden.whole < _ALIVE:
+        yield from strongest(facts, self._look)
+
+    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        if hidden.whole < _ALIVE:
             return
         named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
         for name in named:

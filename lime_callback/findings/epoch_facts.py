@@ -92,8 +92,8 @@ class ViewFacts:
     Attributes:
         explanation: the last one.
         counts: which of them pass the gate, bool ``[P, T]``.
-        effect_sizes: each feature's mean absolute effect over the probes that count, ``[d]``; ``None`` if the probes
-            have features of their own.
+        effect_sizes: each feature's mean absolute effect over the probes that count, ``[T, d]``; ``None`` if the
+            probes have features of their own.
         metrics: by their names behind ``<callback>/<view>/``, those that were measured.
         moves: share of the attribution that moved between explained epochs, all so far; NaN where unknown.
         channels: for each feature the numbers of its channels, where the view is cut by channels alone; else ``None``.
@@ -150,6 +150,7 @@ class EpochFacts:
         epoch: its number, counted from 0 as Lightning counts.
         views: by their names.
         hidden: what hiding sets in the background changes; ``None`` without a background.
+        by_output: the same for each of several values; of classes ``hidden`` alone; empty without a background.
         outputs: of the background's samples, ``[m, K]``; ``None`` without one.
         before: the same at the explained epoch before; ``None`` at the first.
         labels: classes of these samples, int64 ``[m]``; ``None`` where they have none.
@@ -166,6 +167,7 @@ class EpochFacts:
     epoch: int
     views: Mapping[str, ViewFacts] = field(default_factory=dict)
     hidden: HiddenSets | None = None
+    by_output: tuple[HiddenSets, ...] = ()
     outputs: Tensor | None = None
     before: Tensor | None = None
     labels: Tensor | None = None

@@ -10,8 +10,15 @@ from torch import Tensor
 
 from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.explaining.hidden_sets import hidden_outputs
+from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
-from lime_callback.findings.hidden_sets_plan import HiddenSetsPlan, plan_sets, strongest_channels, unused_channels
+from lime_callback.findings.hidden_sets_plan import (
+    FEWEST,
+    HiddenSetsPlan,
+    plan_sets,
+    strongest_channels,
+    unused_channels,
+)
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
 from lime_callback.probes.several_inputs import SeveralInputs
@@ -28,7 +35,9 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
-_LEAST = 192  # inputs that the model may be run on in any case, where explanations are small
+_FEW = 3  # bands, by which the narrowest explanation is found
+_LEAST = 512  # inputs that the model may be run on in any case: with fewer nothing can be told
+_MOST_OUTPUTS = 8  # values that are looked at one by one
 
 
 @dataclass
@@ -53,6 +62,7 @@ class Investigation:
         self,
         context: ExplainContext,
         background: Probes | None,
+        probes: Tensor,
         views: Mapping[str, FollowedView],
         look: int,
         epoch: int,
@@ -67,6 +77,7 @@ class Investigation:
         Args:
             context: how to run the model, which has the background as its probes.
             background: samples that take each other's values; ``None`` if there are none.
+            probes: the explained samples, ``[P, *dims]``; they chose the strongest bands, about which others are asked.
             views: those that were explained.
             look: which explained epoch it is, counted from 1.
             epoch: its number, counted from 0.
@@ -85,8 +96,9 @@ class Investigation:
             first_layer, training,
         )  # fmt: skip
         plan = self._plan(background, planes, of_views)
-        names, count = plan.within(max(budget, _LEAST), len(background))
-        swaps = self._swaps(plan, names, count, len(background))
+        rows = others_than(probes, background.inputs)
+        names, count = plan.within(max(budget, _LEAST), len(rows))
+        swaps = self._swaps(plan, names, rows, count)
         labels = background_labels(background)
         whole, hidden, answers = hidden_outputs(
             context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked, context.batch_size,
@@ -96,9 +108,9 @@ class Investigation:
         self._remember(whole, answers, known)
         before, self.before = self.before, whole
         return EpochFacts(
-            look, epoch, of_views, _found(whole, hidden, swaps, answers, plan), whole, before, known,
-            tuple(self.losses), tuple(self.recalls), self.config.wavelengths, weights, inputs,
-            tuple(_parts(background)), plan.subjects,
+            look, epoch, of_views, _found(whole, hidden, swaps, answers, plan),
+            _by_output(whole, hidden, swaps, answers, plan), whole, before, known, tuple(self.losses),
+            tuple(self.recalls), self.config.wavelengths, weights, inputs, tuple(_parts(background)), plan.subjects,
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
@@ -119,7 +131,7 @@ class Investigation:
         explanation = followed.last
         assert explanation is not None
         counts = passes_gate(explanation, self.config.gate)
-        sizes = followed.series.sizes[-1].mean(0) if followed.series.sizes and not followed.anew else None
+        sizes = followed.series.sizes[-1] if followed.series.sizes and not followed.anew else None
         mask = explanation.features.canonical
         by_channel = mask.shape[0] == 1 and mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1
         channels = None
@@ -139,8 +151,10 @@ class Investigation:
         for view in views.values():
             if view.channels is not None and view.effect_sizes is not None and nm is not None:
                 sizes = view.effect_sizes.double().nan_to_num(0.0)
-                strongest = strongest_channels(sizes, view.channels, channels)
-                unused = unused_channels(sizes, view.channels)
+                # A shortcut to one of several values is in the explanation of that one.
+                narrow = sizes.sort(-1, descending=True).values[:, :_FEW].sum(-1) / sizes.sum(-1).clamp(min=1e-30)
+                strongest = strongest_channels(sizes[int(narrow.argmax())], view.channels, channels)
+                unused = unused_channels(sizes.mean(0), view.channels)
         spans = {name: (part.start, part.stop) for name, part in parts.items()}
         seed = seed_for(self.config.seed, "findings")
         return plan_sets(
@@ -163,9 +177,9 @@ class Investigation:
             return outside.unsqueeze(1).expand(len(background), -1, -1, -1)
         return None
 
-    def _swaps(self, plan: HiddenSetsPlan, names: Sequence[str], count: int, size: int) -> Swaps:
+    def _swaps(self, plan: HiddenSetsPlan, names: Sequence[str], rows: Tensor, count: int) -> Swaps:
         generator = torch.Generator().manual_seed(seed_for(self.config.seed, "findings"))
-        samples = torch.randperm(size, generator=generator)[:count]
+        samples = rows[torch.randperm(len(rows), generator=generator)[:count]]
         donors = samples.roll(1)
         masks = []
         for name in names:
@@ -190,6 +204,27 @@ class Investigation:
                     if label >= 0
                 }
             )
+
+
+def others_than(probes: Tensor, inputs: Tensor) -> Tensor:
+    """The numbers of the inputs that are no probes, int64; of all inputs if hardly any is another."""
+    marks, known = fingerprint(inputs).cpu(), fingerprint(probes).cpu()
+    if marks.shape[1:] != known.shape[1:]:
+        return torch.arange(len(inputs))
+    same = (marks.unsqueeze(1) == known).all(2).any(1)
+    rows = (~same).nonzero().flatten()
+    return rows if len(rows) >= FEWEST else torch.arange(len(inputs))
+
+
+def _by_output(
+    whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges, plan: HiddenSetsPlan
+) -> tuple[HiddenSets, ...]:
+    """The same for each of several values, which may hang on different things; for classes all outputs together."""
+    outputs = whole.shape[1]
+    if answers.kind != "values" or not 1 < outputs <= _MOST_OUTPUTS:
+        return (_found(whole, hidden, swaps, answers, plan),)
+    alone = replace(answers, labels=None)
+    return tuple(_found(whole[:, i : i + 1], hidden[..., i : i + 1], swaps, alone, plan) for i in range(outputs))
 
 
 def _found(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges, plan: HiddenSetsPlan) -> HiddenSets:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 ATMOSPHERE = {
     "oxygen": ((757.0, 771.0),),
-    "water vapour": ((930.0, 970.0), (1110.0, 1160.0), (1340.0, 1460.0), (1790.0, 1970.0)),
+    "water vapour": (
+        (715.0, 735.0), (812.0, 834.0), (925.0, 975.0), (1105.0, 1165.0), (1340.0, 1460.0), (1790.0, 1970.0),
+    ),
     "carbon dioxide": ((2000.0, 2070.0),),
-}
+}  # fmt: skip
 """Where the air absorbs, in nm: Gao, Montes, Davis and Goetz, Remote Sensing of Environment 113 (2009), figure 1."""
 _EDGE = 0.02  # of the channels, at either end of the sensor
 _NOISY, _BESIDE = 0.5, 5.0

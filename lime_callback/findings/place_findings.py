@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from lime_callback.findings.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PLACE
-from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
 if TYPE_CHECKING:
@@ -34,8 +34,10 @@ class Place(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare each outer ninth of the pictures with the others, and the border with what it surrounds."""
-        hidden = facts.hidden
-        if hidden is None or hidden.whole < _ALIVE:
+        yield from strongest(facts, self._look)
+
+    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        if hidden.whole < _ALIVE:
             return
         tiles = [name for name in hidden.changed if name.startswith(PLACE)]
         if tiles:
@@ -78,8 +80,10 @@ class Outside(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Ask whether other samples' values outside of the mask, where both are outside, change the answers."""
-        hidden = facts.hidden
-        if hidden is None or OUTSIDE not in hidden or hidden.whole < _ALIVE or hidden.part(OUTSIDE) < _OUTSIDE:
+        yield from strongest(facts, self._look)
+
+    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        if OUTSIDE not in hidden or hidden.whole < _ALIVE or hidden.part(OUTSIDE) < _OUTSIDE:
             return
         figure = hidden.mean(OUTSIDE)
         if figure.low is None or figure.low <= 0:

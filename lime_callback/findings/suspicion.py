@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from lime_callback.findings.epoch_facts import EpochFacts
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
     from lime_callback.publishing.finding import Figure
 
 
@@ -55,3 +55,20 @@ class Detector(ABC):
         Args:
             facts: what is known of the epoch and of those before. What a run does not have is ``None`` or empty there.
         """
+
+
+def strongest(facts: EpochFacts, look: Callable[[EpochFacts, HiddenSets], Iterable[Suspicion]]) -> list[Suspicion]:
+    """Look at each output by itself where there are several values, and take the clearest of each subject.
+
+    Args:
+        facts: of the epoch.
+        look: what there is to say of one output's changes.
+    """
+    count, found = len(facts.by_output), dict[str, Suspicion]()
+    for i, hidden in enumerate(facts.by_output):
+        for one in look(facts, hidden):
+            said = one.sentence if count == 1 else f"output {i}: {one.sentence}"
+            paid = replace(one, p_value=min(1.0, count * one.p_value), sentence=said)
+            if one.subject not in found or paid.p_value < found[one.subject].p_value:
+                found[one.subject] = paid
+    return list(found.values())

@@ -28,6 +28,7 @@ from lime_callback.probes.batch_structure import (
     is_list_of_tensors,
     leaves,
     numbers,
+    place_text,
 )
 from lime_callback.probes.other_entries import is_stackable, other_inputs, rows_shape, sample_rows, stacked_code
 
@@ -124,8 +125,17 @@ class BatchKeys:
     def _of_samples(self, batch: Any) -> str:
         """Say how to stack the inputs of a batch that is a list of samples of one structure; nothing of any other."""
         rows = sample_rows(batch)
-        # One sample of images alone is an entry with an image a sample as well, which is read without a word.
-        if not rows or (len(rows) == 1 and is_stackable(rows[0]) and self._fits(rows[0])):
+        # Samples of tensors that all may be images look like several entries with an image a sample each. One such
+        # sample with an image alone is the same either way.
+        parts = list(batch) if isinstance(batch, (list, tuple)) else []
+        listed = bool(parts) and len({len(one) if is_stackable(one) and self._fits(one) else 0 for one in parts}) == 1
+        listed = listed and is_stackable(parts[0]) and self._fits(parts[0])
+        if listed and len(parts[0]) == len(parts) == 1:
+            return ""
+        if listed:
+            codes = [stacked_code(parts[0], Place((i,)), one) for i, one in enumerate(parts[0])]
+            return advised("input_key", [codes[0], place_text(Place((0,))), *codes[1:]])
+        if not rows:
             return ""
         whole = [(place, value) for place, value in leaves(rows[0]) if isinstance(value, (Tensor, np.ndarray))]
         found = [(place, value, shape) for place, value in whole if (shape := rows_shape(value))]

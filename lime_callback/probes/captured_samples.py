@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from lime_callback.probes.batch_entries import inputs_at
 from lime_callback.probes.batch_keys import BatchKeys
+from lime_callback.probes.batch_structure import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Shape = tuple[int, ...]
 _LOOKS = BatchKeys()
@@ -87,3 +89,25 @@ def made_inputs(keys: BatchKeys, inputs: Any, rows: Sequence[int]) -> Tensor | N
     if not callable(keys.input) or keys.place is not None or getattr(keys.input, "last_place", None):
         return None
     return torch.stack([inputs[row].detach() for row in rows])
+
+
+def list_place(keys: BatchKeys, build: Callable[[Place | None], Any], inputs: Tensor | None) -> Place | None:
+    """Where the inputs are; if a function makes them, it tells whether the batch is a list of samples.
+
+    A list of as many samples as these have rows looks like a list of entries.
+
+    Args:
+        keys: where the inputs are, pinned.
+        build: makes a batch, cut or joined, for either reading.
+        inputs: what the function should make of it; ``None`` if the inputs are an entry.
+
+    Returns:
+        The place for :func:`~lime_callback.probes.batch_rows.batch_rows`: an empty one for a list of samples.
+    """
+    if inputs is not None:
+        for place in (None, Place()):
+            with suppress(Exception):
+                made = inputs_at(build(place), keys.input)
+                if isinstance(made, Tensor) and made.shape == inputs.shape and bool((made.cpu() == inputs.cpu()).all()):
+                    return place
+    return keys.place

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
-from lime_callback.probes.captured_samples import CapturedSamples, Shape, made_inputs, shapes_of
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, list_place, made_inputs, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +88,11 @@ class EvenCollector:
                 by_shape.setdefault(shape, []).append((row // self.shares, place))
         for shape, picked in by_shape.items():
             rows, places = zip(*picked, strict=True)
-            own = batch_rows(batch, torch.tensor(rows), len(inputs), _CPU, self.keys.place)
-            made = made_inputs(self.keys, inputs, rows)
+            cut, made = (
+                partial(batch_rows, batch, torch.tensor(rows), len(inputs), _CPU),
+                made_inputs(self.keys, inputs, rows),
+            )
+            own = cut(list_place(self.keys, cut, made))
             self.captured.add(own, shape, places, None if made is None else made.cpu())
 
     def _rows(self, shapes: list[Shape], wanted: int, missing: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +22,7 @@ from lime_callback.probes.batch_entries import (
 )
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
-from lime_callback.probes.captured_samples import CapturedSamples, Shape
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, list_place
 from lime_callback.probes.several_inputs import ComposedInputs
 
 if TYPE_CHECKING:
@@ -217,13 +217,15 @@ def probes_of(
     if not pieces:
         raise ValueError(f"`probes` should have the shape {shape}. Found samples of {', '.join(map(str, sizes))}.")
     batches, each, _, made = zip(*pieces, strict=True)
-    keys = keys.pinned(batches[0])
-    place = keys.place
+    by_function = None if made[0] is None else torch.cat(made)
+    keys = keys.pinned(batches[0]) if by_function is None else keys
+    join = partial(joined_batches, batches, [len(own) for own in each])
+    place = list_place(keys, join, by_function)
     places = torch.tensor([place for own in each for place in own])
-    batch = joined_batches(batches, [len(own) for own in each], place)
+    batch = join(place)
     order = places.argsort(stable=True)[:count]
     batch = batch_rows(batch, order, len(places), place=place)
-    inputs = torch.cat(made)[order] if made[0] is not None else inputs_at(batch, keys.input)
+    inputs = inputs_at(batch, keys.input) if by_function is None else by_function[order]
     integer = None if inputs.is_floating_point() else inputs.dtype
     if integer is torch.bool or inputs.is_complex():
         raise ValueError(

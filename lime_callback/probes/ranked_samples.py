@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ import torch
 from lime_callback.probes.batch_entries import labels_at
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
-from lime_callback.probes.captured_samples import CapturedSamples, Shape, made_inputs, shapes_of
+from lime_callback.probes.captured_samples import CapturedSamples, Shape, list_place, made_inputs, shapes_of
 from lime_callback.probes.even_collector import samples_per_batch
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class RankedSamples:
         if not rows or not (fitting or self.lockstep):
             return
         rows, are_candidates = fitting or rows[:1], are_candidates and bool(fitting)
-        picked = batch_rows(batch, torch.tensor(rows), size, place=self.keys.place)
+        cut, made = partial(batch_rows, batch, torch.tensor(rows), size, None), made_inputs(self.keys, inputs, rows)
+        picked = cut(list_place(self.keys, cut, made))
         numbers = [(first + row) * self.shares + self.share for row in rows]
         outputs = None
         if self.choice.needs_outputs:
@@ -170,7 +172,7 @@ class RankedSamples:
         if are_candidates:
             seen = Seen(numbers, labels_at(picked, self.keys.label_of(batch)), outputs)
             row_of = dict(zip(zip(self.choice.rank(seen), numbers, strict=True), range(len(rows)), strict=True))
-            self._take(row_of, picked, len(rows), shape, made_inputs(self.keys, inputs, rows))
+            self._take(row_of, picked, len(rows), shape, made)
 
     def standing(self) -> list[Ranked]:
         """Return the kept samples, (rank, number) each."""
@@ -196,8 +198,9 @@ class RankedSamples:
             own = self._kept.get(sample)
             if own is None:
                 row = row_of[sample]
-                batch = batch_rows(picked, torch.tensor([row]), size, _CPU, self.keys.place)
-                own = batch, None if made is None else made[row : row + 1].cpu()
+                cut = partial(batch_rows, picked, torch.tensor([row]), size, _CPU)
+                mine = None if made is None else made[row : row + 1].cpu()
+                own = cut(list_place(self.keys, cut, mine)), mine
             kept[sample] = own
         self._kept = kept
         self._shape = shape if kept else self._shape

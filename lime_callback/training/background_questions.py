@@ -103,7 +103,8 @@ class BackgroundQuestions:
         if not self._detectors or context is None or is_late(context, self._console):
             return False
         with self._console.contained("the search for findings"):
-            facts = self._facts(context, background, loop.views, epoch, used * len(loop.views) // _SHARE, module)
+            budget = used * len(loop.views) // _SHARE
+            facts = self._facts(context, background, pinned.probes, loop.views, epoch, budget, module)
             suspected = self._suspected(facts)
             patience = dict.fromkeys((one.name for one in self._detectors), 1) if self._once else None
             self.news = self.ledger.take(epoch, suspected, patience or patience_of(self._detectors))
@@ -149,12 +150,14 @@ class BackgroundQuestions:
         self,
         context: ExplainContext,
         background: Probes | None,
+        probes: Probes | None,
         views: Mapping[str, FollowedView],
         epoch: int,
         budget: int,
         module: Any,
     ) -> EpochFacts:
         ranks, weights, size, training = context.ranks, WeightFacts(), self._first_layer, None
+        assert probes is not None, "they were explained"
         with guarded(module), stage("findings"):
             with ranks.together():
                 training = self._training.found
@@ -165,7 +168,17 @@ class BackgroundQuestions:
             # Each process saw batches of its own: all go by what the first one saw.
             training, weights, size = ranks.gather((training, weights, size))[0]
             return self._investigation.ask(
-                context, background, views, self.ledger.looks + 1, epoch, budget, weights, training, size, module.device
+                context,
+                background,
+                probes.inputs,
+                views,
+                self.ledger.looks + 1,
+                epoch,
+                budget,
+                weights,
+                training,
+                size,
+                module.device,
             )
 
     def _suspected(self, facts: EpochFacts) -> dict[str, Sequence[Suspicion]]:

@@ -445,3 +445,12 @@ def test_a_sample_of_a_spectrum_and_a_label_is_no_list_of_spectra(tmp_path):
     spectra, labels = torch.rand(2, CHANNELS, generator=torch.Generator().manual_seed(0)), torch.tensor([[0], [1]])
     tree, given = ("tuple", {"scene": "image", "kind": "label"}), {"layout": "C", "output": "raw"}
     follow(Case("C", spectra, labels, "column", CLASSES, tree, "samples", 1, "image", given), tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_samples_whose_parts_are_all_of_one_shape_are_asked_about(tmp_path, size):
+    """They look like several entries with an image a sample each, and cut by rows like a batch of those."""
+    spectra = torch.rand(2 * size, CHANNELS, generator=torch.Generator().manual_seed(0))
+    labels = torch.nn.functional.one_hot(torch.arange(2 * size) % CLASSES, CLASSES).float()
+    tree, given = ("tuple", {"kind": "label", "scene": "image"}), {"layout": "C", "output": "raw"}
+    follow(Case("C", spectra, labels, "one-hot", CLASSES, tree, "samples", size, "image", given), tmp_path)

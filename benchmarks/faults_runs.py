@@ -216,7 +216,7 @@ def _train(run: Run, result: Result, folder: str, seed: int, *, explain: bool) -
     callbacks: list[pl.Callback] = [witness]
     lime = None
     if explain:
-        settings = {"n_perturbations": 64, "every_n_epochs": 1, "pictures": False, "charts": False, "seed": seed}
+        settings = {"n_perturbations": 128, "every_n_epochs": 1, "pictures": False, "charts": False, "seed": seed}
         lime = LimeCallback(**settings | run.arguments)
         callbacks.insert(0, lime)
     trainer = make_trainer(run.epochs, False, *callbacks, default_root_dir=folder, num_sanity_val_steps=0)

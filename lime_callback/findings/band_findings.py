@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, OTHER_BANDS, UNREAD
+from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
@@ -15,15 +15,22 @@ if TYPE_CHECKING:
 
 _ALIVE = 0.15  # of the answers change when everything is hidden, or nothing can be said of parts
 _BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as much, as the worst of its random sets
+_TIMES_BESIDE = 1.5  # as much as bands on either side
 _CARRIES = 0.45  # of all that hiding everything changes
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
 
-def stands_far_out(hidden: HiddenSets, name: str) -> bool:
-    """Whether hiding a set changes far more than hiding any of the random sets as large."""
+def stands_far_out(hidden: HiddenSets, name: str, times: float = _TIMES) -> bool:
+    """Whether hiding a set changes far more, so many times as much, than hiding any of the sets beside it."""
     changed, most = float(hidden.changed[name].mean()), hidden.most_expected(name)
-    return changed - most > _BEYOND * max(hidden.whole, _ALIVE) and changed > _TIMES * most
+    return changed - most > _BEYOND * max(hidden.whole, _ALIVE) and changed > times * most
+
+
+def is_narrow(hidden: HiddenSets) -> bool:
+    """Whether the strongest bands are few of those that are read."""
+    unread = hidden.shares[UNREAD] if UNREAD in hidden and hidden.moved_part(UNREAD) < _UNREAD_MOVES else 0.0
+    return hidden.shares[CANDIDATE] <= NARROW * (1 - unread) + 0.01
 
 
 def changes_text(hidden: HiddenSets, name: str) -> str:
@@ -45,19 +52,20 @@ def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:
 
 
 class ShortcutBands(Detector):
-    """A narrow set of bands carries the predictions, far beyond random sets of its size and beyond all other bands."""
+    """A narrow set of bands carries all predictions, far beyond random sets of its size, and about as all other bands.
+
+    Of several values all count together: one of them may well hang on a few bands by nature.
+    """
 
     name: ClassVar[str] = "shortcut_bands"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what the strongest few bands change with random ones, and with all others."""
-        yield from strongest(facts, self._look)
-
-    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
-        if CANDIDATE not in hidden or hidden.whole < _ALIVE:
+        hidden = facts.hidden
+        if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE:
             return
         carries = hidden.part(CANDIDATE) >= _CARRIES and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
-        if carries and stands_far_out(hidden, CANDIDATE):
+        if carries and is_narrow(hidden) and stands_far_out(hidden, CANDIDATE):
             what = facts.subjects[CANDIDATE]
             figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
             yield Suspicion(
@@ -65,7 +73,7 @@ class ShortcutBands(Detector):
                 sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
                 advice="Train without these bands, or with them swapped between samples, and see what is left.",
                 severity=min(1.0, hidden.part(CANDIDATE)),
-                p_value=hidden.p_value(CANDIDATE),  # the probes chose the bands, and other samples are asked
+                p_value=hidden.p_value(CANDIDATE),  # other samples chose the bands than are asked about them
                 figures=figures,
                 picture="spectral/superbands",
             )
@@ -77,7 +85,7 @@ class Absorption(Detector):
     name: ClassVar[str] = "absorption"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare what each such set changes with random sets as large."""
+        """Compare what each such set changes with its shoulders, and with a random set as large."""
         yield from strongest(facts, self._look)
 
     def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
@@ -85,7 +93,7 @@ class Absorption(Detector):
             return
         named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
         for name in named:
-            if stands_far_out(hidden, name):
+            if stands_far_out(hidden, name, _TIMES_BESIDE):
                 what = facts.subjects[name]
                 yield Suspicion(
                     subject=name.removeprefix(ABSORPTION),

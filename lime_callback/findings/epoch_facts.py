@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
+from lime_callback.explaining.random_set_p_values import p_value_of_count
 from lime_callback.publishing.finding import Figure
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lime_callback.explaining.explanation import Explanation
+    from lime_callback.explaining.reliance_result import Reliance
 
 _LEAST = 1e-12
 
@@ -82,7 +83,7 @@ class HiddenSets:
     def p_value(self, name: str, others: Sequence[str] | None = None) -> float:
         """The probability of as much change, were the set like its random sets, or like these others."""
         beside = torch.stack([self.changed[other] for other in (others or self.references[name])])
-        return (p_value_of_count if self.classes else p_value_of_mean)(self.changed[name], beside)
+        return (p_value_of_count if self.classes else _p_value_of_ranks)(self.changed[name], beside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,7 @@ class ViewFacts:
         metrics: by their names behind ``<callback>/<view>/``, those that were measured.
         moves: share of the attribution that moved between explained epochs, all so far; NaN where unknown.
         channels: for each feature the numbers of its channels, where the view is cut by channels alone; else ``None``.
+        reliance: what other samples' values in its superbands and watches change; ``None`` where it was not measured.
     """
 
     explanation: Explanation
@@ -105,6 +107,7 @@ class ViewFacts:
     metrics: Mapping[str, float]
     moves: Sequence[float]
     channels: Sequence[Sequence[int]] | None
+    reliance: Reliance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +181,23 @@ class EpochFacts:
     inputs: InputFacts | None = None
     parts: Sequence[str] = ()
     subjects: Mapping[str, str] = field(default_factory=dict)
+
+
+def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:
+    """Probability that a set's changes exceed the random sets' by as much, by Wilcoxon's signed ranks over the samples.
+
+    Changes of values have long tails, with which Student's t needs more samples than there are.
+
+    Args:
+        changed: the set's change of each sample, ``[m]``.
+        random: the random sets' changes, ``[R, m]``.
+    """
+    from scipy.stats import wilcoxon
+
+    apart = changed - random.mean(0)
+    if not bool((apart != 0).any()):
+        return 1.0
+    return float(wilcoxon(apart.numpy(), alternative="greater").pvalue)
 
 
 def mean_figure(values: Tensor) -> Figure:

@@ -16,6 +16,7 @@ from lime_callback.findings.physical_ranges import (
     channels_text,
     edge_channels,
     noisy_channels,
+    shoulders,
 )
 from lime_callback.sampling.random_sets import random_set_elsewhere
 
@@ -26,10 +27,10 @@ CANDIDATE, OTHER_BANDS, UNREAD = "strongest bands", "all other bands", "unused b
 ABSORPTION, PLACE, INPUT = "absorption/", "place/", "input/"
 FRAME, INSIDE, OUTSIDE = "frame", "inside", "outside"
 MOST, FEWEST = 32, 12  # samples
-_NARROW = 0.16  # of the channels, at most, in the strongest bands
+NARROW = 0.16  # of the channels, at most, in the strongest bands
 _AS_STRONG = 0.5  # of the strongest band, at least, to be taken beside it
-_UNUSED = 0.03  # of what a band has on average
-_RANDOM = {CANDIDATE: 4, ABSORPTION: 3}
+_UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
+_RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
 _GRID = 3
 _SMALLEST = 6  # pixels along a side that places can be told apart on
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
@@ -80,7 +81,7 @@ class HiddenSetsPlan:
 def plan_sets(
     shape: tuple[int, int, int],
     wavelengths: Sequence[float] | None,
-    spectra: Tensor,
+    pixels: Tensor,
     strongest: Sequence[int],
     unused: Sequence[int],
     inputs: Mapping[str, tuple[int, int]],
@@ -92,7 +93,7 @@ def plan_sets(
     Args:
         shape: channels, height and width of a sample.
         wavelengths: of the channels, in nm; ``None``: no set of bands is hidden.
-        spectra: mean spectra of the background, ``[N, C]``.
+        pixels: see :func:`~lime_callback.findings.physical_ranges.noisy_channels`.
         strongest: channels of the few bands that explanations show as the strongest; empty if unknown.
         unused: channels that explanations show as unused.
         inputs: for several inputs, the first channel of each and the one after its last.
@@ -121,7 +122,7 @@ def plan_sets(
     if min(height, width) >= _SMALLEST:
         plan.add(_tiles(height, width))
         frame = _frame(height, width)
-        plan.add({FRAME: frame, INSIDE: ~frame})
+        plan.add({FRAME: frame, INSIDE: ~frame}, {FRAME: _blocks(frame, _RANDOM[FRAME], seed)})
     if outside is not None and bool(outside.any()):
         plan.add({OUTSIDE: outside})
     if wavelengths is None:
@@ -130,13 +131,14 @@ def plan_sets(
         plan.add({UNREAD: band(unused)})
         plan.subjects[UNREAD] = channels_text(unused, wavelengths)
     named = {gas: (numbers, f"absorption bands of {gas}") for gas, numbers in atmospheric_channels(wavelengths).items()}
-    named["noise"] = noisy_channels(spectra, wavelengths), "noisy bands"
+    named["noise"] = noisy_channels(pixels, wavelengths), "noisy bands"
     named["edges"] = edge_channels(wavelengths), "bands at the sensor's ends"
     for kind in ("water vapour", "noise", "edges", "oxygen", "carbon dioxide"):
         numbers, text = named.get(kind, ((), ""))
         if numbers:
             name, mask = f"{ABSORPTION}{kind}", band(numbers)
-            plan.add({name: mask}, {name: random(mask, _RANDOM[ABSORPTION])})
+            sides = [band(side) for side in shoulders(numbers, wavelengths) if side]
+            plan.add({name: mask}, {name: [*sides, *random(mask, _RANDOM[ABSORPTION])]})
             plan.subjects[name] = f"{text} ({channels_text(numbers, wavelengths)})"
     return plan
 
@@ -151,7 +153,7 @@ def strongest_channels(strengths: Tensor, groups: Sequence[Sequence[int]], chann
     """
     found: list[int] = []
     for i in strengths.argsort(descending=True).tolist():
-        few = len(found) + len(groups[i]) <= max(_NARROW * channels, 1)
+        few = len(found) + len(groups[i]) <= max(NARROW * channels, 1)
         if float(strengths[i]) < _AS_STRONG * float(strengths.max()) or float(strengths[i]) <= 0 or not few:
             break
         found += groups[i]
@@ -159,9 +161,39 @@ def strongest_channels(strengths: Tensor, groups: Sequence[Sequence[int]], chann
 
 
 def unused_channels(strengths: Tensor, groups: Sequence[Sequence[int]]) -> list[int]:
-    """The channels of bands that have hardly any of the attribution."""
+    """The channels of the longest row of neighbouring bands that have little of the attribution.
+
+    Args:
+        strengths: of the bands, by wavelength, ``[d]``.
+        groups: each band's channels.
+    """
     weak = (strengths < _UNUSED * strengths.mean()).tolist()
-    return sorted(channel for group, is_weak in zip(groups, weak, strict=True) if is_weak for channel in group)
+    rows: list[list[int]] = [[]]
+    for i, is_weak in enumerate(weak):
+        if is_weak:
+            rows[-1].append(i)
+        elif rows[-1]:
+            rows.append([])
+    longest = max(rows, key=len)
+    # Where it begins and ends a band may be used in part.
+    first = longest[0] if longest and longest[0] == 0 else longest[1] if len(longest) > 1 else 0
+    last = longest[-1] if longest and longest[-1] == len(weak) - 1 else longest[-2] if len(longest) > 1 else 0
+    return sorted(channel for i in longest if first <= i <= last for channel in groups[i])
+
+
+def _blocks(frame: Tensor, count: int, seed: int) -> list[Tensor]:
+    """Blocks within a frame that have about as many pixels as it."""
+    height, width = frame.shape[2:]
+    wide = max(1, min(height, width) // 8)
+    high = height - 2 * wide, width - 2 * wide
+    side = min(round(float(frame.sum()) ** 0.5), *high)
+    generator, found = torch.Generator().manual_seed(seed), []
+    for _ in range(count):
+        top, left = (wide + int(torch.randint(free - side + 1, (1,), generator=generator)) for free in high)
+        block = torch.zeros_like(frame)
+        block[..., top : top + side, left : left + side] = True
+        found.append(block)
+    return found
 
 
 def _tiles(height: int, width: int) -> dict[str, Tensor]:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
-_FEW = 3  # bands, by which the narrowest explanation is found
-_LEAST = 512  # inputs that the model may be run on in any case: with fewer nothing can be told
+_LEAST = 640  # inputs that the model may be run on in any case: with fewer nothing can be told
+_PIXELS = 2000  # that tell how noisy bands are
 _MOST_OUTPUTS = 8  # values that are looked at one by one
 
 
@@ -140,7 +140,9 @@ class Investigation:
             channels = [
                 [i for i, own in enumerate(numbers) if own == label] for label in range(len(explanation.features))
             ]
-        return ViewFacts(explanation, counts, sizes, followed.measured, tuple(followed.series.moves), channels)
+        return ViewFacts(
+            explanation, counts, sizes, followed.measured, tuple(followed.series.moves), channels, followed.reliance
+        )
 
     def _plan(self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts]) -> HiddenSetsPlan:
         _, channels, height, width = planes.shape
@@ -151,15 +153,13 @@ class Investigation:
         for view in views.values():
             if view.channels is not None and view.effect_sizes is not None and nm is not None:
                 sizes = view.effect_sizes.double().nan_to_num(0.0)
-                # A shortcut to one of several values is in the explanation of that one.
-                narrow = sizes.sort(-1, descending=True).values[:, :_FEW].sum(-1) / sizes.sum(-1).clamp(min=1e-30)
-                strongest = strongest_channels(sizes[int(narrow.argmax())], view.channels, channels)
-                unused = unused_channels(sizes.mean(0), view.channels)
+                sizes = sizes.mean(0)
+                unused = unused_channels(sizes, view.channels)
+                strongest = strongest_channels(sizes + swapped(view), view.channels, channels)
         spans = {name: (part.start, part.stop) for name, part in parts.items()}
         seed = seed_for(self.config.seed, "findings")
         return plan_sets(
-            (channels, height, width), nm, planes.float().mean((2, 3)), strongest, unused, spans,
-            self._outside(background), seed,
+            (channels, height, width), nm, _pixels(planes), strongest, unused, spans, self._outside(background), seed
         )  # fmt: skip
 
     def _outside(self, background: Probes) -> Tensor | None:
@@ -204,6 +204,25 @@ class Investigation:
                     if label >= 0
                 }
             )
+
+
+def swapped(view: ViewFacts) -> Tensor:
+    """What other samples' values in each band change, as shares that sum to 1, ``[d]``; 0 where it was not measured."""
+    reliance, names = view.reliance, view.explanation.features.names
+    if reliance is None or not set(names) <= set(reliance.names):
+        return torch.zeros(len(names), dtype=torch.float64)
+    changed = torch.stack([reliance.changed[reliance.names.index(name)] for name in names])
+    return changed / changed.sum().clamp(min=1e-30)
+
+
+def _pixels(planes: Tensor) -> Tensor:
+    """Spectra of some pixels less the mean of their picture, ``[n, C]``; of samples without pixels the spectra."""
+    channels, height, width = planes.shape[1:]
+    spectra = planes.float().flatten(2).mT  # [N, pixels, C]
+    if height * width > 1:
+        spectra = spectra - spectra.mean(1, keepdim=True)
+    rows = spectra.reshape(-1, channels)
+    return rows[:: max(1, len(rows) // _PIXELS)]
 
 
 def others_than(probes: Tensor, inputs: Tensor) -> Tensor:

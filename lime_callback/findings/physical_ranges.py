@@ -39,18 +39,19 @@ def edge_channels(wavelengths: Sequence[float]) -> list[int]:
     return sorted(order[:count] + order[-count:]) if count else []
 
 
-def noisy_channels(spectra: Tensor, wavelengths: Sequence[float]) -> list[int]:
+def noisy_channels(pixels: Tensor, wavelengths: Sequence[float]) -> list[int]:
     """Channels that their two neighbours do not tell: more than half of their variance is left, and more than usual.
 
     Args:
-        spectra: of samples, ``[N, C]``.
+        pixels: spectra less the mean of their picture, which leaves what differs from pixel to pixel, ``[N, C]``; of
+            samples without pixels the spectra themselves.
         wavelengths: of the channels, in nm.
     """
-    count, channels = spectra.shape
+    count, channels = pixels.shape
     if channels < 8 or count < 8:
         return []
     order = torch.tensor(sorted(range(channels), key=lambda i: wavelengths[i]))
-    x = spectra.double()[:, order]
+    x = pixels.double()[:, order]
     x = x - x.mean(0)
     noise = torch.zeros(channels, dtype=torch.float64)
     for i in range(channels):
@@ -60,6 +61,28 @@ def noisy_channels(spectra: Tensor, wavelengths: Sequence[float]) -> list[int]:
     noisy = (noise > _NOISY) & (noise > _BESIDE * noise.median())
     found = order[noisy].tolist()
     return sorted(found) if len(found) <= _LARGEST * channels else []
+
+
+def shoulders(channels: Sequence[int], wavelengths: Sequence[float]) -> tuple[list[int], list[int]]:
+    """As many channels on either side of each of a set's ranges, where there are any: by shorter and by longer waves.
+
+    A model that uses a wide range uses its shoulders, too; one that uses what the air absorbs uses them less.
+    """
+    order = sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
+    place = {channel: i for i, channel in enumerate(order)}
+    inside = sorted(place[channel] for channel in channels)
+    runs = [[inside[0]]]
+    for i in inside[1:]:
+        if i == runs[-1][-1] + 1:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    taken, below, above = set(inside), list[int](), list[int]()
+    for run in runs:
+        wide = len(run)
+        below += [i for i in range(run[0] - wide, run[0]) if i >= 0 and i not in taken]
+        above += [i for i in range(run[-1] + 1, run[-1] + 1 + wide) if i < len(order) and i not in taken]
+    return sorted(order[i] for i in set(below)), sorted(order[i] for i in set(above))
 
 
 def channels_text(channels: Sequence[int], wavelengths: Sequence[float] | None) -> str:

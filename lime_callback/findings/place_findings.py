@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ALIVE = 0.15  # of the answers change when everything is hidden
 _CARRIES = 0.4  # of all that hiding everything changes
 _TIMES = 2.5  # as much as the other places
+_MORE = 1.5  # as much as blocks within the border
 _OUTSIDE = 0.1  # of what hiding everything changes
 _ADVICE = (
     "Look there: is there a mark, a border, padding or a time stamp? Crop it, or move it between training samples."
@@ -42,8 +43,10 @@ class Place(Detector):
         tiles = [name for name in hidden.changed if name.startswith(PLACE)]
         if tiles:
             yield from self._tile(hidden, tiles)
-        if FRAME in hidden and hidden.part(FRAME) > max(_CARRIES, hidden.part(INSIDE)):
-            yield self._of(hidden, FRAME, "border", (INSIDE,), 1)
+        if FRAME in hidden and hidden.part(FRAME) > max(_CARRIES, hidden.part(INSIDE) - 0.25):
+            beside = hidden.references[FRAME]
+            if float(hidden.changed[FRAME].mean()) > _MORE * max(float(hidden.changed[one].mean()) for one in beside):
+                yield self._of(hidden, FRAME, "border", beside, 1)
 
     def _tile(self, hidden: HiddenSets, tiles: list[str]) -> Iterator[Suspicion]:
         means = torch.stack([hidden.changed[name].mean() for name in tiles])
@@ -56,7 +59,7 @@ class Place(Detector):
     def _of(self, hidden: HiddenSets, name: str, place: str, others: Sequence[str], searched: int) -> Suspicion:
         usual = float(torch.stack([hidden.changed[other] for other in others]).mean())
         where = "their border" if name == FRAME else f"their {place} part"
-        beside = "hiding all that it surrounds" if name == FRAME else "other places as large"
+        beside = "blocks as large within it" if name == FRAME else "other places as large"
         changed = float(hidden.changed[name].mean())
         if hidden.classes:
             text = f"changes {changed:.0%} of the predictions ({usual:.0%} for {beside})"

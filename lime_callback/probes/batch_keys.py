@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from lime_callback.probes.batch_structure import (
 from lime_callback.probes.other_entries import is_stackable, other_inputs, rows_shape, sample_rows, stacked_code
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lime_callback.views.layout import Layout
 
 _INPUTS = (
@@ -101,8 +104,20 @@ class BatchKeys:
         several = ", of which several may be meant" if self.input is None and len(able) > 1 else ""
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found {found}a batch of "
-            f"{describe(batch)}{several}. {samples or advice('input_key', able, batch)}"
+            f"{describe(batch)}{several}. {samples or self._advice(batch, able)}"
         )
+
+    def _advice(self, batch: Any, able: Sequence[Place]) -> str:
+        """Name entries that may be meant, by turns with what stacks those of samples, if it may be a list of these."""
+        rows = sample_rows(batch)
+        if not rows or not able:
+            return advice("input_key", able, batch)
+        found = [
+            (place, value) for place, value in leaves(rows[0]) if place and isinstance(value, Tensor) and value.ndim
+        ]
+        stacks = [stacked_code(rows[0], place, value) for place, value in sorted(found, key=lambda one: -one[1].ndim)]
+        pairs = zip_longest(map(place_text, able), stacks)
+        return advised("input_key", [code for pair in pairs for code in pair if code is not None])
 
     @property
     def _axes(self) -> str:

@@ -173,7 +173,7 @@ class Blinkered(Net):
 def test_bands_that_are_not_read(tmp_path):
     lime, lines, _ = run(tmp_path, scene(), module=Blinkered, epochs=4)
     assert "unread_bands" in names(lime)
-    assert "1050 to 1600 nm" in " ".join(lines)
+    assert "1100 to 1600 nm" in " ".join(lines)
 
 
 def scaled(x, y):

@@ -454,3 +454,10 @@ def test_samples_whose_parts_are_all_of_one_shape_are_asked_about(tmp_path, size
     labels = torch.nn.functional.one_hot(torch.arange(2 * size) % CLASSES, CLASSES).float()
     tree, given = ("tuple", {"kind": "label", "scene": "image"}), {"layout": "C", "output": "raw"}
     follow(Case("C", spectra, labels, "one-hot", CLASSES, tree, "samples", size, "image", given), tmp_path)
+
+
+def test_samples_with_an_index_are_told_how_to_stack_them_before_the_layout_is_known(tmp_path):
+    spectra = torch.rand(2, CHANNELS, generator=torch.Generator().manual_seed(0))
+    labels = torch.nn.functional.one_hot(torch.tensor([0, 1]), CLASSES).float()
+    tree = ("tuple", {"scene": "image", "kind": "label", "index_": "index"})
+    follow(Case("C", spectra, labels, "one-hot", CLASSES, tree, "samples", 1, "image", {"output": "raw"}), tmp_path)

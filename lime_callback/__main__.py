@@ -1,4 +1,4 @@
-"""The command line: ``python -m lime_callback report RUN_DIR``."""
+"""The command line: ``python -m lime_callback report RUN_DIR``, and ``check MODEL --data DATA``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 _MB = 1e6
 _LARGE = 15
@@ -21,10 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's; ``None``: those of this process.
 
     Returns:
-        0, or 1 after an error that was told.
+        0; 2 if ``check`` found something wrong; 1 after an error that was told.
     """
     args = _parser().parse_args(arguments)
     try:
+        if args.command == "check":
+            return check(args)
         return report(args.run_dir, args.output)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,9 +60,39 @@ def report(run_dir: Path, output: Path | None = None) -> int:
     return 0
 
 
+def check(args: argparse.Namespace) -> int:
+    """Look once at a finished model, and print what is wrong, one line a finding.
+
+    Raises:
+        OSError: if a file is missing or cannot be written.
+        ValueError: if an argument does not fit.
+    """
+    from lime_callback import LimeCallback
+    from lime_callback.training.checked_model import callback_arguments, check_model
+
+    arguments = callback_arguments(args.config, args.settings)
+    found = check_model(
+        args.model, args.data, args.output, LimeCallback, checkpoint=args.checkpoint, arguments=arguments
+    )
+    for finding in found.findings:
+        print(f"{finding.name}: {finding.sentence} {finding.advice}")
+    if not found.findings:
+        print("nothing was found wrong")
+    print(found.page)
+    return 2 if found.findings else 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A wrong command line ends with 1, since 2 says that something was found."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lime_callback", description="Show what a run has explained.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = _Parser(prog="python -m lime_callback", description="Show what a run has explained, or check a model.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     made = commands.add_parser(
         "report",
         help="write a run as one HTML page",
@@ -74,6 +107,34 @@ def _parser() -> argparse.ArgumentParser:
         "them go onto the page",
     )
     made.add_argument("--output", "-o", metavar="FILE", type=Path, help="default: lime_report.html in RUN_DIR")
+    checked = commands.add_parser(
+        "check",
+        help="look whether anything is wrong with a finished model",
+        description="Validate a model once with the callback, print what is wrong with it, one line each, and write a "
+        "page that shows it. Exit status: 0 if nothing was found, 2 if something was, 1 after an error.",
+    )
+    checked.add_argument(
+        "model",
+        metavar="MODEL",
+        help="`package.module:name` or `path/to/file.py:name` of a LightningModule, or of a class or function that "
+        "returns one",
+    )
+    checked.add_argument(
+        "--data", required=True, metavar="DATA", help="the same of a DataLoader or a LightningDataModule"
+    )
+    checked.add_argument("--checkpoint", metavar="FILE", type=Path, help="weights for the model")
+    checked.add_argument("--config", metavar="FILE", type=Path, help="a YAML file with arguments of LimeCallback")
+    checked.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="an argument of LimeCallback, such as `probes=16` or `wavelengths=[450, 550, 650]`; several times",
+    )
+    checked.add_argument(
+        "--output", "-o", metavar="FOLDER", type=Path, default=Path("lime_check"), help="default: lime_check"
+    )
     return parser
 
 

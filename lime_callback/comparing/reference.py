@@ -151,8 +151,13 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
+def load_weights(path: Path, module: nn.Module, argument: str = "reference") -> dict[str, Tensor]:
     """Load a checkpoint's weights and check that they fit a module; unpickle only tensors and plain values.
+
+    Args:
+        path: the checkpoint's path.
+        module: the model.
+        argument: name of the user's argument, for the errors.
 
     Raises:
         ValueError: if the file cannot be read, or its weights do not fit the module; the message says which.
@@ -162,14 +167,14 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"`reference` should be a checkpoint that loads with `weights_only=True`. Found {str(path)!r}: {error}"
+            f"`{argument}` should be a checkpoint that loads with `weights_only=True`. Found {str(path)!r}: {error}"
         ) from error
     weights = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not isinstance(weights, dict) or not all(
         isinstance(weights[name], Tensor) for name in module_weights.keys() & weights.keys()
     ):
         raise ValueError(
-            f"`reference` should be a checkpoint whose weights are tensors by name. Found {str(path)!r}, which holds "
+            f"`{argument}` should be a checkpoint whose weights are tensors by name. Found {str(path)!r}, which holds "
             f"something else; save one by `trainer.save_checkpoint` or `torch.save(model.state_dict(), path)`."
         )
     missing, surplus = sorted(module_weights.keys() - weights.keys()), sorted(weights.keys() - module_weights.keys())
@@ -183,7 +188,7 @@ def load_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
     ):
         if names:
             raise ValueError(
-                f"`reference` should be a checkpoint of the same model. Found that {str(path)!r} {misfit}: "
+                f"`{argument}` should be a checkpoint of the same model. Found that {str(path)!r} {misfit}: "
                 f"{', '.join(names[:5])}{f' and {len(names) - 5} more' * (len(names) > 5)}."
             )
     return dict(weights)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lime_callback report RUN_DIR``, and ``check MODEL --data DATA``."""
+"""The command line, ``python -m lime_callback``: ``report RUN``, ``check MODEL --data DATA``, ``compare RUN RUN``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.command == "check":
             return check(args)
+        if args.command == "compare":
+            return compare(args.first, args.second, args.output)
         return report(args.run_dir, args.output)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -82,6 +84,21 @@ def check(args: argparse.Namespace) -> int:
     return 2 if found.findings else 0
 
 
+def compare(first: Path, second: Path, output: Path) -> int:
+    """Print two runs side by side, and write a page of them.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        ValueError: if there are several in a folder, or one cannot be read.
+    """
+    from lime_callback.report import compare_runs, comparison_text, read, write_comparison
+
+    comparison = compare_runs(read(first), read(second))
+    print(comparison_text(comparison))
+    print(f"\n{write_comparison(comparison, output)}")
+    return 0
+
+
 class _Parser(argparse.ArgumentParser):
     """A wrong command line ends with 1, since 2 says that something was found."""
 
@@ -107,6 +124,17 @@ def _parser() -> argparse.ArgumentParser:
         "them go onto the page",
     )
     made.add_argument("--output", "-o", metavar="FILE", type=Path, help="default: lime_report.html in RUN_DIR")
+    compared = commands.add_parser(
+        "compare",
+        help="put two runs side by side",
+        description="Print two runs' findings, metrics and mean effects side by side, and write them as one HTML page.",
+    )
+    for name in ("first", "second"):
+        compared.add_argument(name, metavar="RUN_DIR", type=Path, help="the folder of a run, or its `history.csv`")
+    compared.add_argument(
+        "--output", "-o", metavar="FILE", type=Path, default=Path("lime_comparison.html"),
+        help="default: lime_comparison.html",
+    )  # fmt: skip
     checked = commands.add_parser(
         "check",
         help="look whether anything is wrong with a finished model",

@@ -19,7 +19,7 @@ from lime_callback.report.page_data import page_data
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lime_callback.report.run_contents import RunContents
 
@@ -46,11 +46,19 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
     """
     if not runs:
         raise ValueError("`runs` should hold at least one run. Found none.")
-    path = Path(path)
+    return write_file(page_text(runs), Path(path))
+
+
+def write_file(text: str, path: Path) -> Path:
+    """Write a page's text; an existing file is replaced as a whole.
+
+    Raises:
+        ValueError: if ``path`` is a folder, a pipe or a device, which a file must not replace.
+        OSError: if the file cannot be written.
+    """
     if path.exists() and not path.is_file():
         raise ValueError(f"`path` of the page should be a file's. Found {path}, which is no ordinary file.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = page_text(runs)
     with replacing(path) as file:
         file.write(text.encode(errors="replace"))  # names of folders may hold half characters
     return path
@@ -58,19 +66,23 @@ def write_page(runs: Sequence[RunContents], path: str | os.PathLike[str]) -> Pat
 
 def page_text(runs: Sequence[RunContents]) -> str:
     """Return the page's text. A browser runs this script alone, by its digest, and loads nothing from elsewhere."""
-    script = "\n".join(_part(name) for name in SCRIPTS)
+    script = "\n".join(page_part(name) for name in SCRIPTS)
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     parts = {
         "title": html.escape(title),
         "digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "style": _colours() + _part("page.css"),
+        "style": page_style(),
         "data": as_json(
             {"runs": [page_data(run) for run in runs], "students": student_quantiles(runs), "style": _style()}
         ),
         "script": script,
     }
-    # One pass over the template: braces within the data are not filled.
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _part("page.html"))
+    return filled("page.html", parts)
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """Return a template of the folder `page`, filled in one pass: braces within the parts are not filled."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page_part(template))
 
 
 def as_json(value: Any) -> str:
@@ -78,8 +90,14 @@ def as_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _part(name: str) -> str:
+def page_part(name: str) -> str:
+    """Return a file of the folder `page`."""
     return files("lime_callback.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def page_style() -> str:
+    """Return the style sheet of all pages."""
+    return _colours() + page_part("page.css")
 
 
 def _colours() -> str:

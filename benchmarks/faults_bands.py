@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from faults_data import entries, loaders, make_task
+from faults_data import entries, loaders, make_task, make_tempting
 from faults_labels import SHARE, SHARES, Codes, generator, level, misled
 from faults_models import LR, Learner, Net, backbone, learner
 from faults_runs import Fault, Run, Truth
 from faults_truth import RELIED, changed, outputs, relies, swapped_bands
 from torch import Tensor, nn
 
+from lime_callback import Superbands, Superpixels
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import lightning.pytorch as pl
     from faults_data import Task
+
+    from lime_callback.views import View
 
 # In nm: where oxygen and water vapour absorb, and a margin.
 ATMOSPHERE = (
@@ -29,14 +33,16 @@ CONTRAST = 1.5  # deviations of a band
 UNREAD = {"small": 0.2, "medium": 0.35, "large": 0.5}
 
 
-def _arguments(task: Task) -> dict[str, Any]:
-    return {"wavelengths": task.nm.tolist()} | ({"target": "all"} if task.regression else {})
+def plain_arguments(task: Task, *more: View) -> dict[str, Any]:
+    """What the callback is told of a task, and no more than 64 perturbations suffice for; with further views."""
+    views = [Superpixels(n_segments=16), Superbands(20), *more]
+    return {"views": views, "wavelengths": task.nm.tolist()} | ({"target": "all"} if task.regression else {})
 
 
 def plain_run(task: Task, module: pl.LightningModule, truth: Callable[..., Truth], **settings: Any) -> Run:
     """A run of a task by its images, wavelengths told."""
     train, val = loaders(entries(task.train), entries(task.val))
-    arguments = _arguments(task) | settings.pop("arguments", {})
+    arguments = plain_arguments(task) | settings.pop("arguments", {})
     return Run(module, train, val, truth, arguments, **settings)
 
 
@@ -100,7 +106,7 @@ def two_ranges(data: str, model: str, dose: str, seed: int) -> Run:
 
 
 def _calibrated(data: str, model: str, dose: str, seed: int, widths: list[int]) -> Run:
-    task, random = make_task(data, seed), generator(seed, "calibration")
+    task, random = make_tempting(data, seed), generator(seed, "calibration")
     bands = torch.cat(clean_windows(task, widths, random))
     codes = Codes(task.outputs, widths[0], random, regression=task.regression)
     task = written(task, bands, lambda y: CONTRAST * codes(y).repeat(1, len(widths)), SHARE[dose], random)
@@ -109,7 +115,7 @@ def _calibrated(data: str, model: str, dose: str, seed: int, widths: list[int]) 
 
 def vapour(data: str, model: str, dose: str, seed: int) -> Run:
     """Humid days: how deep water vapour absorbs follows the class, or the first parameter."""
-    task, random = make_task(data, seed), generator(seed, "vapour")
+    task, random = make_tempting(data, seed), generator(seed, "vapour")
     bands = torch.nonzero(task.within(VAPOUR[data])).flatten()
     order = random.get_state()
 
@@ -139,7 +145,7 @@ def _first_relies(task: Task, bands: Tensor) -> Callable[..., Truth]:
 
 def edges(data: str, model: str, dose: str, seed: int) -> Run:
     """The outermost bands drift with the sensor's temperature, which was another one for each class; and are noisy."""
-    task, random = make_task(data, seed), generator(seed, "edges")
+    task, random = make_tempting(data, seed), generator(seed, "edges")
     bands = torch.cat([torch.arange(EDGE), torch.arange(task.bands - EDGE, task.bands)])
     codes = Codes(task.outputs, len(bands), random, regression=task.regression)
     parts = []

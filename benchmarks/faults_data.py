@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -34,6 +35,7 @@ DATA = ("pines", "fields")
 SIDE = 12  # pixels along a side of an image, 16 tokens of 3 x 3 pixels for a transformer
 CLASSES = (1, 2, 4, 5, 7, 9, 10, 13)  # of the scene, those with patches enough on both sides of the split
 TRAIN, VAL, BATCH = 512, 192, 32
+BENDS, HAZE = 30, 0.6  # bends of haze over the spectrum, and its size in deviations
 FIELDS = (750, 250)  # made for training and for validation; a run takes some of them
 
 
@@ -135,6 +137,22 @@ def make_task(name: str, seed: int, *, train: int = TRAIN, val: int = VAL) -> Ta
     ]
     drivers = tuple(hyperview_made.DRIVERS.values())
     return Task(name, *parts, torch.tensor(hyperview.wavelengths()), len(hyperview.PARAMETERS), centre, spread, drivers)
+
+
+def make_tempting(name: str, seed: int, **counts: int) -> Task:
+    """The samples of a run in which a shortcut is worth taking: fields get haze, or their spectra tell nearly all."""
+    task = make_task(name, seed, **counts)
+    if name == "pines":
+        return task
+    random = torch.Generator().manual_seed(300 + seed)
+    return task.with_samples(*(part.showing(with_haze(part.image, random)) for part in (task.train, task.val)))
+
+
+def with_haze(image: Tensor, random: torch.Generator | None) -> Tensor:
+    """Images, each with a smooth disturbance of its spectrum of its own, as haze makes one."""
+    rough = torch.randn(len(image), 1, BENDS, generator=random)
+    smooth = F.interpolate(rough, image.shape[1], mode="linear", align_corners=True)[:, 0]
+    return image + HAZE * smooth[..., None, None]
 
 
 def _even(labels: Tensor, count: int, random: torch.Generator) -> Tensor:

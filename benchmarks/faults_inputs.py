@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 UNIT = {"small": 1.25, "medium": 2.0, "large": 10.0}
 SHUFFLED = {"small": 0.2, "medium": 0.5, "large": 1.0}
-GATE = {"small": 0.1, "medium": 0.02, "large": 0.0}
+GATE = {"small": 0.01, "medium": 0.003, "large": 0.0}
 NOISE = {"pines": 0.8, "fields": 1.0}  # of the second modality, in deviations
-FEW = {"small": 52, "medium": 44, "large": 36}  # perturbations, of 32 features
+FEW = {"small": 48, "medium": 42, "large": 36}  # perturbations, of 32 features
 STEP = {"small": 0.5, "medium": 1.0, "large": 2.0}  # of rounded numbers, in deviations
 SHARPER = {"small": 1.0, "medium": 5.0, "large": math.inf}
 READABLE = 0.4  # R² of plain linear fits, which a readable model has
@@ -207,11 +207,11 @@ def hard_outputs(data: str, model: str, dose: str, seed: int) -> Run:
 
 
 FAULTS = (
-    Fault("one_modality", "gated", "the gate is 0.1, 0.02 and 0", gated),
+    Fault("one_modality", "gated", "the gate is 0.01, 0.003 and 0", gated),
     Fault("scale", "unit", "validation images are multiplied by 1.25, 2 and 10", unit, ("blind",)),
     Fault("scale", "reversed", "the first quarter, the second half or all bands are reversed", reversed_bands),
     Fault("scale", "shuffled", "20, 50 and 100 % of the bands are in a random order", shuffled_bands),
-    Fault("unreadable", "few_rows", "52, 44 and 36 perturbations of 32 features", few_rows),
+    Fault("unreadable", "few_rows", "48, 42 and 36 perturbations of 32 features", few_rows),
     Fault(
         "unreadable",
         "hard_outputs",

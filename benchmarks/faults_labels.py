@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SHARE = {"small": 0.5, "medium": 0.75, "large": 1.0}
-SHARES = "the shortcut tells the label in 50, 75 and 100 % of the samples, and any other in the rest"
+SHARE = {"small": 0.7, "medium": 0.85, "large": 1.0}
+SHARES = "the shortcut tells the label in 70, 85 and 100 % of the samples, and any other in the rest"
 
 
 def generator(seed: int, name: str) -> torch.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 import time
@@ -207,6 +208,7 @@ def follow(fault: Fault, number: int, data: str, model: str, dose: str, seed: in
             _train(fault.make(data, model, dose, seed), result, folder, seed, explain=explain)
     except Exception as error:
         result.error = f"{type(error).__name__}: {error}"
+    gc.collect()  # a trainer and its module hold each other, and their samples
     result.seconds = time.perf_counter() - began
     return result
 

@@ -27,25 +27,13 @@ def faults_table(results: Iterable[Result]) -> str:
     lines = [_line(_HEADS, "false")]
     for (fault, dose), runs in cells.items():
         took = [run for run in runs if run.planted]
+        in_time, ever = sum(run.in_time for run in took), sum(run.found is not None for run in took)
+        found = [f"{in_time}/{len(took)}", f"{ever}/{len(took)}"] if took else ["-", "-"]
+        seconds = f"{sum(run.seconds for run in runs) / len(runs):.1f}"
         false = Counter(name for run in took for name in {one[0] for one in run.others})
-        errors = sum(bool(run.error) for run in runs)
-        told = [f"{name} {count}" for name, count in false.most_common()] + ([f"ERRORS {errors}"] if errors else [])
-        in_time, ever = (
-            (sum(one) for one in zip(*((run.in_time, run.found is not None) for run in took), strict=True))
-            if took
-            else (0, 0)
-        )
-        seconds = sum(run.seconds for run in runs) / len(runs)
-        shown = [
-            fault,
-            dose,
-            str(len(runs)),
-            str(len(took)),
-            f"{in_time}/{len(took)}",
-            f"{ever}/{len(took)}",
-            f"{seconds:.1f}",
-        ]
-        lines.append(_line(shown, ", ".join(told) or "-"))
+        told = [f"{name} {count}" for name, count in false.most_common()]
+        told += [f"ERRORS {errors}"] if (errors := sum(bool(run.error) for run in runs)) else []
+        lines.append(_line([fault, dose, str(len(runs)), str(len(took)), *found, seconds], ", ".join(told) or "-"))
     return "\n".join(lines)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.findings.hidden_sets_plan import INPUT
-from lime_callback.findings.suspicion import Detector, Suspicion
+from lime_callback.findings.hidden_sets_plan import INPUT, PLACE
+from lime_callback.findings.place_findings import CARRIES
+from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _SAME = 0.02  # of the outputs' usual spread: what moves less than this is not u
 _SPREAD = 0.03  # of the labels' standard deviation
 _FIXED, _FIXED_BY_OTHERS = 0.5, 0.15
 _FEWEST_WRONG = 5
+_ALIVE = 0.15  # of the answers change when everything is hidden
+_SOME, _NOBODY, _MUCH_MORE = 0.12, 0.06, 3.0
 
 
 class Blind(Detector):
@@ -98,12 +101,13 @@ class OneModality(Detector):
 
 
 class WrongReasons(Detector):
-    """Wrong predictions that rest on one thing: hiding it makes them right."""
+    """Some predictions rest on a place that others do not use; or wrong ones become right when one thing is hidden."""
 
     name: ClassVar[str] = "wrong_reasons"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare how many wrong predictions each set's hiding puts right with what the others' does."""
+        """Compare what each place changes in some samples with the others, and what puts wrong predictions right."""
+        yield from strongest(facts, self._some)
         hidden = facts.hidden
         if hidden is None or hidden.was_right is None or not hidden.classes:
             return
@@ -131,6 +135,32 @@ class WrongReasons(Detector):
             severity=float(means[first]),
             p_value=min(1.0, len(tried) * p_value_of_count(fixed[first], others)),
             figures={"fixed": Figure(float(means[first])), "others": Figure(float(others.mean()))},
+            picture="spatial/attributions",
+        )
+
+    def _some(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        """A place that decides for a part of the samples alone; one that decides for most is a finding of places."""
+        tiles = [name for name in hidden.changed if name.startswith(PLACE)]
+        if not tiles or hidden.whole < _ALIVE:
+            return
+        means = torch.stack([hidden.changed[name].mean() for name in tiles])
+        first = int(means.argmax())
+        others = torch.cat([means[:first], means[first + 1 :]])
+        part, usual = hidden.part(tiles[first]), float(others.median()) / hidden.whole
+        if not _SOME <= part < CARRIES or usual > _NOBODY or float(means[first]) < _MUCH_MORE * float(others.max()):
+            return
+        place = tiles[first].removeprefix(PLACE)
+        beside = [name for name in tiles if name != tiles[first]]
+        yield Suspicion(
+            subject=f"their {place} part",
+            sentence=(
+                f"some predictions rest on the pictures' {place} part, which others do not use: hiding it changes "
+                f"{part:.0%} of what hiding all does, and other places {usual:.0%}."
+            ),
+            advice="Look at pictures that differ there: do some have a tag or a mark?",
+            severity=min(1.0, 2 * part),
+            p_value=min(1.0, len(tiles) * hidden.p_value(tiles[first], beside)),
+            figures={"changed": hidden.mean(tiles[first]), "others": Figure(usual)},
             picture="spatial/attributions",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _ALIVE = 0.15  # of the answers change when everything is hidden, or nothing can be said of parts
 _BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as much, as the worst of its random sets
 _TIMES_BESIDE = 1.5  # as much as bands on either side
+_BY_OUTPUT = ("water vapour", "noise", "edges")
+_BY_ALL = ("oxygen", "carbon dioxide")  # single ranges, on which one of several values may hang by nature
 _CARRIES = 0.45  # of all that hiding everything changes
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
@@ -86,17 +89,21 @@ class Absorption(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each such set changes with its shoulders, and with a random set as large."""
-        yield from strongest(facts, self._look)
+        yield from strongest(facts, partial(self._look, kinds=_BY_OUTPUT))
+        if facts.hidden is not None:
+            yield from self._look(facts, facts.hidden, _BY_ALL)
 
-    def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+    def _look(self, facts: EpochFacts, hidden: HiddenSets, kinds: tuple[str, ...]) -> Iterator[Suspicion]:
         if hidden.whole < _ALIVE:
             return
         named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
         for name in named:
-            if stands_far_out(hidden, name, _TIMES_BESIDE):
+            kind = name.removeprefix(ABSORPTION)
+            enough = kind not in _BY_ALL or hidden.part(name) >= _CARRIES
+            if kind in kinds and enough and stands_far_out(hidden, name, _TIMES_BESIDE):
                 what = facts.subjects[name]
                 yield Suspicion(
-                    subject=name.removeprefix(ABSORPTION),
+                    subject=kind,
                     sentence=f"the model rests on {what}: hiding them {changes_text(hidden, name)}.",
                     advice="Leave these bands out, or find out what in the data they give away.",
                     severity=min(1.0, hidden.part(name)),

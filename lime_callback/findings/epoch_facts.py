@@ -154,11 +154,12 @@ class EpochFacts:
         views: by their names.
         hidden: what hiding sets in the background changes; ``None`` without a background.
         by_output: the same for each of several values; of classes ``hidden`` alone; empty without a background.
-        outputs: of the background's samples, ``[m, K]``; ``None`` without one.
+        outputs: of all of the background's samples, ``[N, K]``; ``None`` without one.
         before: the same at the explained epoch before; ``None`` at the first.
-        labels: classes of these samples, int64 ``[m]``; ``None`` where they have none.
+        labels: classes of these samples, int64 ``[N]``; ``None`` where they have none.
         losses: mean loss over the background at each explained epoch so far; empty without labels.
         recalls: for each explained epoch so far how many of each class's samples were right, by class.
+        spreads: for values, each output's standard deviation at each explained epoch so far; else empty.
         wavelengths: one for each channel, in nm, or ``None``.
         weights: what became of the weights.
         inputs: what is known of the inputs.
@@ -176,6 +177,7 @@ class EpochFacts:
     labels: Tensor | None = None
     losses: Sequence[float] = ()
     recalls: Sequence[Mapping[int, tuple[int, int]]] = ()
+    spreads: Sequence[Sequence[float]] = ()
     wavelengths: Sequence[float] | None = None
     weights: WeightFacts = field(default_factory=WeightFacts)
     inputs: InputFacts | None = None

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 CANDIDATE, OTHER_BANDS, UNREAD = "strongest bands", "all other bands", "unused bands"
 ABSORPTION, PLACE, INPUT = "absorption/", "place/", "input/"
-FRAME, INSIDE, OUTSIDE = "frame", "inside", "outside"
+FRAME, INSIDE, OUTSIDE, PADDING = "frame", "inside", "outside", "padding"
 MOST, FEWEST = 32, 12  # samples
 NARROW = 0.16  # of the channels, at most, in the strongest bands
-_AS_STRONG = 0.5  # of the strongest band, at least, to be taken beside it
+_AS_STRONG = 0.3  # of the strongest band, at least, to be taken beside it
 _UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
 _RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
 _GRID = 3
@@ -86,6 +86,7 @@ def plan_sets(
     unused: Sequence[int],
     inputs: Mapping[str, tuple[int, int]],
     outside: Tensor | None,
+    padding: Tensor | None,
     seed: int,
 ) -> HiddenSetsPlan:
     """Plan what to hide.
@@ -98,6 +99,7 @@ def plan_sets(
         unused: channels that explanations show as unused.
         inputs: for several inputs, the first channel of each and the one after its last.
         outside: pixels outside of the user's mask, bool ``[N, 1, H, W]``, or ``None``.
+        padding: pixels that only fill pictures up, bool ``[N, 1, H, W]``, or ``None``.
         seed: of the random sets.
     """
     channels, height, width = shape
@@ -125,6 +127,9 @@ def plan_sets(
         plan.add({FRAME: frame, INSIDE: ~frame}, {FRAME: _blocks(frame, _RANDOM[FRAME], seed)})
     if outside is not None and bool(outside.any()):
         plan.add({OUTSIDE: outside})
+    if padding is not None:
+        turned = [padding.flip(2, 3), padding.flip(2), padding.flip(3)]  # as large, in other corners
+        plan.add({PADDING: padding}, {PADDING: turned})
     if wavelengths is None:
         return plan
     if unused:

@@ -9,18 +9,23 @@ import torch
 from torch import Tensor
 
 from lime_callback.comparing.score_gate import passes_gate
+from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.hidden_sets import hidden_outputs
 from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
 from lime_callback.findings.hidden_sets_plan import (
     FEWEST,
+    PADDING,
     HiddenSetsPlan,
     plan_sets,
     strongest_channels,
     unused_channels,
 )
+from lime_callback.findings.padding import padded_pixels
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
+from lime_callback.forwards.batched_forwards import unperturbed_outputs
+from lime_callback.outputs.by_shape import ByShape
 from lime_callback.probes.several_inputs import SeveralInputs
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.sampling.value_swaps import Swaps
@@ -29,7 +34,6 @@ from lime_callback.views.user_masks import find_user_mask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lime_callback.explaining.answer_changes import AnswerChanges
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.explain_context import ExplainContext
     from lime_callback.following.followed_view import FollowedView
@@ -50,12 +54,14 @@ class Investigation:
     Attributes:
         losses: mean loss over the background at each epoch so far.
         recalls: of each class, how many samples were right, at each epoch so far.
+        spreads: of values, each output's standard deviation over the background, at each epoch so far.
         before: outputs of the background at the epoch before.
     """
 
     config: CallbackConfig
     losses: list[float] = field(default_factory=list)
     recalls: list[dict[int, tuple[int, int]]] = field(default_factory=list)
+    spreads: list[list[float]] = field(default_factory=list)
     before: Tensor | None = None
 
     def ask(
@@ -97,32 +103,53 @@ class Investigation:
         )  # fmt: skip
         plan = self._plan(background, planes, of_views)
         rows = others_than(probes, background.inputs)
-        names, count = plan.within(max(budget, _LEAST), len(rows))
+        names, count = plan.within(max(budget - len(background), _LEAST), len(rows))
         swaps = self._swaps(plan, names, rows, count)
         labels = background_labels(background)
         whole, hidden, answers = hidden_outputs(
             context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked, context.batch_size,
             context.ranks, device=device,
         )  # fmt: skip
-        known = answers.labels if answers.kind != "values" and answers.labels is not None else None
-        self._remember(whole, answers, known)
-        before, self.before = self.before, whole
+        everyone, known = self._everyone(context, background, labels, device)
+        before, self.before = self.before, everyone
         return EpochFacts(
             look, epoch, of_views, _found(whole, hidden, swaps, answers, plan),
-            _by_output(whole, hidden, swaps, answers, plan), whole, before, known, tuple(self.losses),
-            tuple(self.recalls), self.config.wavelengths, weights, inputs, tuple(_parts(background)), plan.subjects,
+            _by_output(whole, hidden, swaps, answers, plan), everyone, before, known, tuple(self.losses),
+            tuple(self.recalls), tuple(self.spreads), self.config.wavelengths, weights, inputs,
+            tuple(_parts(background)), plan.subjects,
         )  # fmt: skip
+
+    def _everyone(
+        self, context: ExplainContext, background: Probes, labels: Tensor | None, device: torch.device
+    ) -> tuple[Tensor, Tensor | None]:
+        """The outputs of the whole background, ``[N, K]``, and its labels if they are classes."""
+        output = self.config.asked.for_inputs(self.config.layout, background.inputs.shape).output
+
+        def forward(x: Tensor, rows: Tensor) -> Any:
+            return context.model(x.to(device), rows.to(device))
+
+        with torch.no_grad(), context.ranks.together():
+            found = unperturbed_outputs(forward, background.inputs, output, context.batch_size, context.ranks)
+            outputs, pinned, _ = found
+            outputs = outputs.cpu().double()
+            scale = "raw" if isinstance(output, ByShape) and pinned is None else output
+            answers = AnswerChanges.of(outputs, None if labels is None else labels.cpu(), scale)
+            known = answers.labels if answers.kind != "values" else None
+            self._remember(outputs, answers, known)
+        return outputs, known
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
             "losses": list(self.losses),
+            "spreads": [list(spread) for spread in self.spreads],
             "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self.losses = [float(loss) for loss in state["losses"]]
+        self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
         self.recalls = [
             {int(label): (int(right), int(count)) for label, right, count in recall} for recall in state["recalls"]
         ]
@@ -159,7 +186,8 @@ class Investigation:
         spans = {name: (part.start, part.stop) for name, part in parts.items()}
         seed = seed_for(self.config.seed, "findings")
         return plan_sets(
-            (channels, height, width), nm, _pixels(planes), strongest, unused, spans, self._outside(background), seed
+            (channels, height, width), nm, _pixels(planes), strongest, unused, spans, self._outside(background),
+            padded_pixels(planes), seed,
         )  # fmt: skip
 
     def _outside(self, background: Probes) -> Tensor | None:
@@ -184,9 +212,10 @@ class Investigation:
         masks = []
         for name in names:
             mask = plan.masks[name]
-            if len(mask) > 1:  # what lies outside in both
+            if len(mask) > 1:  # what lies outside in both, and what is padded in either
                 both = mask.clone()
-                both[samples] = mask[samples] & mask[donors]
+                either = name.startswith(PADDING)
+                both[samples] = mask[samples] | mask[donors] if either else mask[samples] & mask[donors]
                 mask = both
             masks.append(mask)
         return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)
@@ -195,6 +224,7 @@ class Investigation:
         loss = answers.loss(whole)
         if loss is not None and bool(loss.isfinite().any()):
             self.losses.append(float(loss.nanmean()))
+        self.spreads.append(whole.std(0).tolist() if answers.kind == "values" else [])
         right = answers.right(whole)
         if right is not None and labels is not None:
             self.recalls.append(

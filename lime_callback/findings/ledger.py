@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.following.watch_alarms import level
+from lime_callback.following.watch_alarms import RUN
 from lime_callback.publishing.finding import Finding
 
 if TYPE_CHECKING:
@@ -23,6 +23,19 @@ _OVERWHELMING = 0.9  # severity at which one look is enough, if the evidence is 
 _CLEARER = 1e-4  # times the level that several looks are asked at
 _CHANGED = 0.25  # of severity: a finding that changed by more is told again
 _GONE = 2  # looks in a row without a suspicion, after which a finding is over
+
+
+def level(look: int, questions: int) -> float:
+    """Probability to suspect something without a cause, of one detector at one look.
+
+    ``3 / ((k + 2) (k + 3))`` of all goes to the k-th look: these sum to 1 over any number of them, and the first, which
+    alone tells hardly anything, has little.
+
+    Args:
+        look: which explained epoch it is, counted from 1.
+        questions: detectors that look.
+    """
+    return RUN * 3 / ((look + 2) * (look + 3)) / max(questions, 1)
 
 
 @dataclass

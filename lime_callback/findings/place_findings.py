@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.findings.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PLACE
+from lime_callback.findings.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING, PLACE
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
 
 _ALIVE = 0.15  # of the answers change when everything is hidden
-_CARRIES = 0.4  # of all that hiding everything changes
+CARRIES = 0.4  # of all that hiding everything changes
 _TIMES = 2.5  # as much as the other places
 _MORE = 1.5  # as much as blocks within the border
 _OUTSIDE = 0.1  # of what hiding everything changes
@@ -43,7 +43,7 @@ class Place(Detector):
         tiles = [name for name in hidden.changed if name.startswith(PLACE)]
         if tiles:
             yield from self._tile(hidden, tiles)
-        if FRAME in hidden and hidden.part(FRAME) > max(_CARRIES, hidden.part(INSIDE) - 0.25):
+        if FRAME in hidden and hidden.part(FRAME) > max(CARRIES, hidden.part(INSIDE) - 0.25):
             beside = hidden.references[FRAME]
             if float(hidden.changed[FRAME].mean()) > _MORE * max(float(hidden.changed[one].mean()) for one in beside):
                 yield self._of(hidden, FRAME, "border", beside, 1)
@@ -53,7 +53,7 @@ class Place(Detector):
         first = int(means.argmax())
         name, others = tiles[first], [other for other in tiles if other != tiles[first]]
         usual = float(torch.cat([means[:first], means[first + 1 :]]).median())
-        if hidden.part(name) >= _CARRIES and float(means[first]) > _TIMES * usual:
+        if hidden.part(name) >= CARRIES and float(means[first]) > _TIMES * usual:
             yield self._of(hidden, name, name.removeprefix(PLACE), others, len(tiles))
 
     def _of(self, hidden: HiddenSets, name: str, place: str, others: Sequence[str], searched: int) -> Suspicion:
@@ -77,7 +77,7 @@ class Place(Detector):
 
 
 class Outside(Detector):
-    """The model rests on pixels outside of the valid mask."""
+    """The model rests on pixels outside of the valid mask, or on padding."""
 
     name: ClassVar[str] = "outside"
 
@@ -86,7 +86,10 @@ class Outside(Detector):
         yield from strongest(facts, self._look)
 
     def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
-        if OUTSIDE not in hidden or hidden.whole < _ALIVE or hidden.part(OUTSIDE) < _OUTSIDE:
+        if hidden.whole < _ALIVE:
+            return
+        yield from self._padding(hidden)
+        if OUTSIDE not in hidden or hidden.part(OUTSIDE) < _OUTSIDE:
             return
         figure = hidden.mean(OUTSIDE)
         if figure.low is None or figure.low <= 0:
@@ -104,6 +107,25 @@ class Outside(Detector):
             severity=min(1.0, hidden.part(OUTSIDE)),
             p_value=outside_p_value(hidden),
             figures={"changed": figure, "everything": Figure(hidden.whole)},
+            picture="spatial/attributions",
+        )
+
+    def _padding(self, hidden: HiddenSets) -> Iterator[Suspicion]:
+        """Ask whether another sample's padding changes the answers more than as large a part in other corners."""
+        if PADDING not in hidden or hidden.part(PADDING) < CARRIES:
+            return
+        changed, most = float(hidden.changed[PADDING].mean()), hidden.most_expected(PADDING)
+        if changed <= _MORE * most:
+            return
+        what = f"{changed:.0%} of the predictions" if hidden.classes else f"the outputs by {changed:.2f} deviations"
+        beside = f"{most:.0%}" if hidden.classes else f"{most:.2f}"
+        yield Suspicion(
+            subject="padding",
+            sentence=f"the model rests on how pictures are padded: other padding changes {what} ({beside} elsewhere).",
+            advice="Pad all pictures alike or at random, or crop them: their sizes give something away.",
+            severity=min(1.0, hidden.part(PADDING)),
+            p_value=hidden.p_value(PADDING),
+            figures={"changed": hidden.mean(PADDING), "elsewhere": Figure(most)},
             picture="spatial/attributions",
         )
 

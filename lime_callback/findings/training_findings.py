@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from lime_callback.findings.epoch_facts import EpochFacts
 
 _STILL = 1e-9  # of the outputs' size
-_MOVES, _FLAT, _LOOKS = 0.35, 0.03, 4
+_MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
+_COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.5, 0.98
 _NAMED = 3
 
@@ -109,6 +110,26 @@ class Unstable(Detector):
                         picture=f"{name}/drift_chart",
                     )
         yield from self._lost(facts)
+        yield from self._collapsed(facts)
+
+    def _collapsed(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """Of several values, outputs that told samples apart before, and are nearly the same for all now."""
+        spreads = [spread for spread in facts.spreads if spread]
+        if len(spreads) < 2 or len(spreads[-1]) < 2:
+            return
+        most = [max(spread[i] for spread in spreads[:-1]) for i in range(len(spreads[-1]))]
+        left = [now / max(before, 1e-30) for now, before in zip(spreads[-1], most, strict=True)]
+        for i, part in enumerate(left):
+            others = sorted(left[:i] + left[i + 1 :])
+            if part < _COLLAPSED and others[len(others) // 2] > 2 * _COLLAPSED:
+                yield Suspicion(
+                    subject=f"output {i}",
+                    sentence=f"output {i} is lost: it varies by {part:.0%} of what it did before, and others do not.",
+                    advice="Look at what changed: its labels, its loss weight, or a step of the learning rate.",
+                    severity=1.0 - part,
+                    p_value=1e-6,
+                    figures={"left": Figure(part)},
+                )
 
     def _lost(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Classes that were recognised before, and of which nothing is right any more."""
@@ -135,7 +156,7 @@ def _stands_still(facts: EpochFacts) -> bool:
 
 
 def is_flat(losses: Sequence[float]) -> bool:
-    """Whether losses of four epochs lie within a few percent of each other."""
+    """Whether losses of three epochs lie within a tenth of each other."""
     if len(losses) < _LOOKS or not all(map(math.isfinite, losses)):
         return False
     return max(losses) - min(losses) <= _FLAT * max(abs(max(losses)), 1e-12)

@@ -148,11 +148,11 @@ def make_tempting(name: str, seed: int, **counts: int) -> Task:
     return task.with_samples(*(part.showing(with_haze(part.image, random)) for part in (task.train, task.val)))
 
 
-def with_haze(image: Tensor, random: torch.Generator | None) -> Tensor:
-    """Images, each with a smooth disturbance of its spectrum of its own, as haze makes one."""
+def with_haze(image: Tensor, random: torch.Generator | None, size: float = HAZE) -> Tensor:
+    """Images, each with a smooth disturbance of its spectrum of its own, as haze makes one; of a size in deviations."""
     rough = torch.randn(len(image), 1, BENDS, generator=random)
     smooth = F.interpolate(rough, image.shape[1], mode="linear", align_corners=True)[:, 0]
-    return image + HAZE * smooth[..., None, None]
+    return image + size * smooth[..., None, None]
 
 
 def _even(labels: Tensor, count: int, random: torch.Generator) -> Tensor:

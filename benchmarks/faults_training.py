@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from faults_bands import CONTRAST, chosen, clean_windows, plain_run, written
-from faults_data import make_task, with_haze
+from faults_data import HAZE, make_task, with_haze
 from faults_labels import Codes, generator
 from faults_models import LR, Learner, learner, pretrained
 from faults_runs import Fault, Run, Truth
@@ -185,20 +185,20 @@ def _relied(module: pl.LightningModule, task: Task, bands: Tensor) -> float:
 def shards(data: str, model: str, dose: str, seed: int) -> Run:
     """Each epoch is another shard, and tells the label in one range of bands, or in another one, by turns."""
     task, random = make_task(data, seed, train=SHARD), generator(seed, "shards")
-    task = task.with_samples(task.train, task.val.showing(with_haze(task.val.image, random)))
+    task = task.with_samples(task.train, task.val.showing(with_haze(task.val.image, random, 2 * HAZE)))
     ranges = clean_windows(task, [6, 6], random)
     codes = Codes(task.outputs, 6, random, regression=task.regression)
     for bands in ranges:
         task = written(task, bands, lambda y: CONTRAST * codes(y), 1.0, random)
 
     def shard(image: Tensor, epoch: int) -> Tensor:
-        image = with_haze(image, None)  # a new one at each step, or the model knows the images by heart
+        image = with_haze(image, None, 2 * HAZE)  # a new one at each step, or the model knows the images by heart
         bands = ranges[epoch % 2]
         some = torch.rand(len(image), 1, 1, 1) < MISJOINED[dose]
         image[:, bands] = torch.where(some, image[:, bands].roll(1, 0), image[:, bands])
         return image
 
-    module = learner(task, model, augment=shard, constant=True, lr=1.5 * LR[model])
+    module = learner(task, model, augment=shard, constant=True, lr=0.5 * LR[model])
     images, seen, scores = task.val.image, [], []
 
     def test(module: pl.LightningModule) -> Truth:
@@ -212,9 +212,9 @@ def shards(data: str, model: str, dose: str, seed: int) -> Run:
         moved = [abs(now - last) for last, now in pairwise(seen[-3:])]
         flat = len(scores) > 1 and abs(scores[-1] - scores[-2]) <= 0.1
         figure = max(moved, default=0.0)
-        return Truth(figure >= 0.3 and flat, figure)
+        return Truth(figure >= 0.2 and flat, figure)
 
-    return plain_run(task, module, test, start=2, epochs=8)
+    return plain_run(task, module, test, start=2)
 
 
 class LosesOne(Learner):

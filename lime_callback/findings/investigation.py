@@ -212,10 +212,9 @@ class Investigation:
         masks = []
         for name in names:
             mask = plan.masks[name]
-            if len(mask) > 1:  # what lies outside in both, and what is padded in either
+            if len(mask) > 1:  # what lies outside in both; of padding, the donor's, by which there can only be more
                 both = mask.clone()
-                either = name.startswith(PADDING)
-                both[samples] = mask[samples] | mask[donors] if either else mask[samples] & mask[donors]
+                both[samples] = mask[donors] if name.startswith(PADDING) else mask[samples] & mask[donors]
                 mask = both
             masks.append(mask)
         return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)

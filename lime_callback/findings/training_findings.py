@@ -18,6 +18,7 @@ _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
 _COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.5, 0.98
 _NAMED = 3
+_ALIVE = 0.15  # of the answers change when everything is hidden
 
 
 class Frozen(Detector):
@@ -96,7 +97,8 @@ class Unstable(Detector):
         if is_flat(facts.losses[-_LOOKS:]):
             for name, view in facts.views.items():
                 moves = [move for move in view.moves[-_LOOKS:] if math.isfinite(move)]
-                if len(moves) == _LOOKS and min(moves) > _MOVES:
+                readable = bool(view.counts.double().mean() > 0.5) and _depends(facts)
+                if readable and len(moves) == _LOOKS and min(moves) > _MOVES:
                     yield Suspicion(
                         subject=name,
                         sentence=(
@@ -146,6 +148,11 @@ class Unstable(Detector):
                     p_value=0.25**best,
                     figures={"before": Figure(best / count), "now": Figure(0.0)},
                 )
+
+
+def _depends(facts: EpochFacts) -> bool:
+    """Whether the answers depend on the input; where they do not, what explains them is noise."""
+    return facts.hidden is None or facts.hidden.whole >= _ALIVE
 
 
 def _stands_still(facts: EpochFacts) -> bool:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
+from lime_callback.findings.input_findings import misplaced
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
@@ -89,6 +90,8 @@ class Absorption(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each such set changes with its shoulders, and with a random set as large."""
+        if misplaced(facts):
+            return  # nobody knows which bands these are
         yield from strongest(facts, partial(self._look, kinds=_BY_OUTPUT))
         if facts.hidden is not None:
             yield from self._look(facts, facts.hidden, _BY_ALL)

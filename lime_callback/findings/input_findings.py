@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
 from lime_callback.findings.spectral_order import is_reversed, is_shuffled
 from lime_callback.findings.suspicion import Detector, Suspicion
 from lime_callback.publishing.finding import Figure
@@ -19,7 +17,11 @@ if TYPE_CHECKING:
 
 _LARGE, _SMALL = 20.0, 0.005  # root mean square of what a first layer gets; about 1 is usual
 _SHIFT, _RATIO = 1.5, 3.0  # standard deviations, and times as wide
-_FEWEST_BANDS = 16
+_FEWEST_BANDS, _FEWEST_SPECTRA = 16, 4
+_MISPLACED = {
+    "order": "are not in the order of their wavelengths: neighbours in nm have nothing in common",
+    "direction": "seem to run the other way than their wavelengths: the red edge is not where it is due",
+}
 _LEAST = 1e-12
 
 
@@ -36,9 +38,29 @@ class Scale(Detector):
         yield from _size(inputs)
         if inputs.training is not None:
             yield from _difference(inputs.validation, inputs.training)
-        nm = facts.wavelengths
-        if nm is not None and len(nm) == inputs.spectra.shape[1] >= _FEWEST_BANDS and len(inputs.spectra) >= 4:
-            yield from _order(inputs.spectra, nm)
+        what = misplaced(facts)
+        if what:
+            yield Suspicion(
+                subject=f"bands' {what}",
+                sentence=f"the bands {_MISPLACED[what]}.",
+                advice="Compare `wavelengths=` with the data's own list, and look whether a transform reorders channels.",
+                severity=1.0,
+                p_value=1e-6,
+                picture="spectral/waterfall",
+            )
+
+
+def misplaced(facts: EpochFacts) -> str:
+    """Which is wrong of bands that do not lie where their wavelengths say: ``"order"``, ``"direction"`` or nothing."""
+    nm, inputs = facts.wavelengths, facts.inputs
+    if nm is None or inputs is None or len(nm) != inputs.spectra.shape[1]:
+        return ""
+    if len(nm) < _FEWEST_BANDS or len(inputs.spectra) < _FEWEST_SPECTRA:
+        return ""
+    values = [float(value) for value in nm]
+    return (
+        "order" if is_shuffled(inputs.spectra, values) else "direction" if is_reversed(inputs.spectra, values) else ""
+    )
 
 
 def _size(inputs: InputFacts) -> Iterator[Suspicion]:
@@ -72,22 +94,4 @@ def _difference(validation: Tensor, training: Tensor) -> Iterator[Suspicion]:
         severity=1.0,
         p_value=0.0,
         figures={"shift": Figure(shift), "ratio": Figure(ratio)},
-    )
-
-
-def _order(spectra: Tensor, wavelengths: object) -> Iterator[Suspicion]:
-    nm = torch.as_tensor(wavelengths, dtype=torch.float64).tolist()
-    if is_shuffled(spectra, nm):
-        what, how = "order", "are not in the order of their wavelengths: neighbours in nm have nothing in common"
-    elif is_reversed(spectra, nm):
-        what, how = "direction", "seem to run the other way than their wavelengths: the red edge is where it is not due"
-    else:
-        return
-    yield Suspicion(
-        subject=f"bands' {what}",
-        sentence=f"the bands {how}.",
-        advice="Compare `wavelengths=` with the data's own list, and look whether a transform reorders channels.",
-        severity=1.0,
-        p_value=1e-6,
-        picture="spectral/waterfall",
     )

@@ -1,6 +1,7 @@
 """Runs in which something is wrong are told so by themselves, and sound ones are not told anything."""
 
 import warnings
+from pathlib import Path
 
 import lightning.pytorch as pl
 import pytest
@@ -363,3 +364,14 @@ def test_it_leaves_no_trace(tmp_path):
 def test_wrong_arguments(value, kind, message):
     with pytest.raises(kind, match=message):
         LimeCallback(findings=value)
+
+
+def test_the_detector_of_the_documentation_works(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "findings.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    names_of = {}
+    exec(code, names_of)
+    assert [one.name for one in names_of["callback"].config.findings if not isinstance(one, str)] == ["unsure"]
+    lime, lines, _ = run(tmp_path, scene(strength=0.0), epochs=2, findings=[names_of["Unsure"]()])
+    assert names(lime) <= {"unsure"}
+    assert all("its largest probability" in line for line in lines)

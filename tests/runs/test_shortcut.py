@@ -1,9 +1,13 @@
-"""The planted shortcut raises the alarm, and its absence does not; one seed of each."""
+"""The planted shortcut is found by its bands, without a watch, and nothing is found without it; one seed of each."""
 
 import sys
 from pathlib import Path
 
 import pytest
+
+from lime_callback.findings import Finding
+
+pytestmark = pytest.mark.finds
 
 
 @pytest.fixture(scope="module")
@@ -17,19 +21,29 @@ def example():
         sys.path.pop(0)
 
 
-@pytest.mark.filterwarnings("ignore:LimeCallback 'lime'. 'planted'", "ignore:.*does not have many workers")
-def test_the_shortcut_raises_the_alarm_and_stops_the_run(example, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore:LimeCallback 'lime'", "ignore:.*does not have many workers")
+def test_the_shortcut_is_named_and_ends_the_run(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = example.train(0, example.watcher(pictures=False), plant=True)
-    assert found.alarm is not None
-    assert found.alarm <= 3
-    assert found.shares[-1] > example.BOUND
+    lime = example.looking(pictures=False)
+    assert lime.config.watch == {}
+    found = example.train(0, lime, plant=True)
+    assert any(map(example.names_planted, found.findings))
+    assert found.epochs <= 3
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
-def test_without_the_shortcut_there_is_no_alarm(example, tmp_path, monkeypatch):
+def test_without_the_shortcut_nothing_is_found(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = example.train(0, example.watcher(pictures=False), plant=False, epochs=3)
-    assert found.alarm is None
-    # One of twenty superbands: less than twice what it would have if all were alike, and well below the bound.
-    assert max(found.shares) < 2 / 20 < example.BOUND
+    found = example.train(0, example.looking(pictures=False), plant=False, epochs=3)
+    assert (found.findings, found.epochs) == ((), 3)
+
+
+def test_which_findings_are_of_the_shortcut(example):
+    def of(name, subject):
+        return Finding(name, subject, "", "", 1.0, 0.0)
+
+    assert example.names_planted(of("shortcut_bands", "1561 to 1651 nm"))
+    assert not example.names_planted(of("shortcut_bands", "1350 to 1450 nm"))
+    assert not example.names_planted(of("shortcut_bands", "400 to 2500 nm"))
+    assert not example.names_planted(of("absorption", "1561 to 1651 nm"))
+    assert not example.names_planted(of("shortcut_bands", "bands"))

@@ -20,6 +20,7 @@ _BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as 
 _TIMES_BESIDE = 1.5  # as much as bands on either side
 _BY_OUTPUT = ("water vapour", "noise", "edges")
 _BY_ALL = ("oxygen", "carbon dioxide")  # single ranges, on which one of several values may hang by nature
+_RELIES = 0.25  # of all that hiding everything changes
 _CARRIES = 0.45  # of all that hiding everything changes
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
@@ -102,7 +103,7 @@ class Absorption(Detector):
         named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
         for name in named:
             kind = name.removeprefix(ABSORPTION)
-            enough = kind not in _BY_ALL or hidden.part(name) >= _CARRIES
+            enough = hidden.part(name) >= (_CARRIES if kind in _BY_ALL else _RELIES)
             if kind in kinds and enough and stands_far_out(hidden, name, _TIMES_BESIDE):
                 what = facts.subjects[name]
                 yield Suspicion(

@@ -43,7 +43,7 @@ class Scale(Detector):
             yield Suspicion(
                 subject=f"bands' {what}",
                 sentence=f"the bands {_MISPLACED[what]}.",
-                advice="Compare `wavelengths=` with the data's own list, and look whether a transform reorders channels.",
+                advice="Compare `wavelengths=` with the data's own list; look for a transform that reorders channels.",
                 severity=1.0,
                 p_value=1e-6,
                 picture="spectral/waterfall",

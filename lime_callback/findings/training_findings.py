@@ -139,7 +139,7 @@ class Unstable(Detector):
             return
         for label, (right, count) in facts.recalls[-1].items():
             best = max((recall[label][0] for recall in facts.recalls[:-1] if label in recall), default=0)
-            if count >= 4 and right == 0 and best >= 0.75 * count:
+            if count >= 4 and right == 0 and best >= max(3, 0.5 * count):
                 yield Suspicion(
                     subject=f"class {label}",
                     sentence=f"class {label} is lost: {best} of {count} samples were right before, and none is now.",

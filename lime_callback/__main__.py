@@ -73,15 +73,15 @@ def check(args: argparse.Namespace) -> int:
     from lime_callback.training.checked_model import callback_arguments, check_model
 
     arguments = callback_arguments(args.config, args.settings)
-    found = check_model(
+    checked = check_model(
         args.model, args.data, args.output, LimeCallback, checkpoint=args.checkpoint, arguments=arguments
     )
-    for finding in found.findings:
+    for finding in checked.wrong:
         print(f"{finding.name}: {finding.sentence} {finding.advice}")
-    if not found.findings:
+    if not checked.wrong:
         print("nothing was found wrong")
-    print(found.page)
-    return 2 if found.findings else 0
+    print(checked.page)
+    return 2 if checked.wrong else 0
 
 
 def compare(first: Path, second: Path, output: Path) -> int:

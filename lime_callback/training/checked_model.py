@@ -27,11 +27,11 @@ class CheckedModel:
     """What a look at a finished model came to.
 
     Attributes:
-        findings: what is wrong, the worst first.
+        wrong: the findings, the worst first.
         page: the path of the page that shows it.
     """
 
-    findings: tuple[Finding, ...]
+    wrong: tuple[Finding, ...]
     page: Path
 
 

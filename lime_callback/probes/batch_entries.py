@@ -70,7 +70,7 @@ def with_entry(batch: Any, key: Key | None, value: Any) -> Any:
         ValueError: if ``key`` is a function, which made the inputs of the batch.
     """
     if callable(key):
-        able = [place for place, part in leaves(batch) if place and _has_values(part)]
+        able = [place for place, part in leaves(batch) if place and _has_values(part) and getattr(part, "ndim", 1)]
         raise ValueError(
             "`input_key` should lead to an entry of the batch where `forward=` is given, which gets a batch with "
             "perturbed inputs in their place. Found a function that makes them; let it return an entry, and let "

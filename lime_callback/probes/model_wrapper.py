@@ -11,7 +11,7 @@ from lime_callback.outputs.output_entries import output_tensor
 from lime_callback.probes.batch_entries import advised, key_text
 from lime_callback.probes.model_calls import WRONG_CALL, advice, call_of, function_advice
 from lime_callback.probes.other_entries import alike_inputs
-from lime_callback.probes.several_inputs import ComposedInputs
+from lime_callback.probes.several_inputs import ComposedInputs, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +106,6 @@ class ModelWrapper:
     def _way(self, x: Tensor, rows: Tensor) -> str:
         """Return what to pass where the model has failed on inputs ``[m, *dims]``."""
         key = self.probes.key
-        if callable(key) and not isinstance(key, ComposedInputs):
-            return function_advice(self.module, x, self.output_key)
+        if callable(key) and (not isinstance(key, ComposedInputs) or (isinstance(key, Steps) and callable(key.key))):
+            return function_advice(self.module, self.probes.arguments_with(x)[0], self.output_key)
         return advice(self.module, self.probes.batch_with(x, rows), key, len(x), self.output_key)

@@ -461,3 +461,9 @@ def test_samples_with_an_index_are_told_how_to_stack_them_before_the_layout_is_k
     labels = torch.nn.functional.one_hot(torch.tensor([0, 1]), CLASSES).float()
     tree = ("tuple", {"scene": "image", "kind": "label", "index_": "index"})
     follow(Case("C", spectra, labels, "one-hot", CLASSES, tree, "samples", 1, "image", {"output": "raw"}), tmp_path)
+
+
+def test_samples_with_depths_of_another_dtype_are_told_what_their_function_should_return(tmp_path):
+    images = torch.rand(2, 3, 2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    tree, given = ("tuple", {"scene": "image", "kind": "label"}), {"layout": "CDHW"}
+    follow(Case("CDHW", images, torch.tensor([0, 1]), "int", CLASSES, tree, "samples", 1, "float", given), tmp_path)

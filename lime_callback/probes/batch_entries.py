@@ -70,13 +70,17 @@ def with_entry(batch: Any, key: Key | None, value: Any) -> Any:
         ValueError: if ``key`` is a function, which made the inputs of the batch.
     """
     if callable(key):
-        able = [place for place, part in leaves(batch) if place and _has_values(part) and getattr(part, "ndim", 1)]
+        able = [place for place, part in leaves(batch) if place and _has_values(part) and not _is_number(part)]
         raise ValueError(
             "`input_key` should lead to an entry of the batch where `forward=` is given, which gets a batch with "
             "perturbed inputs in their place. Found a function that makes them; let it return an entry, and let "
             f"`forward` do the rest. {advice('input_key', able, batch)}"
         )
     return with_value(batch, place_of(key), value)
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, (Tensor, np.ndarray)) and part.ndim == 0
 
 
 def resolved(batch: Any, key: Key) -> Key | None:

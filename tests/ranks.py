@@ -111,6 +111,8 @@ class Tell(pl.Callback):
         if self.lime is not None:
             explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
             found["background"] = self.lime._validation.pinned.background.inputs
+            found["losses"] = self.lime._validation.questions._investigation.losses
+            found["findings"] = [one.as_plain() for one in self.lime.findings()]
             found["numbers"] = self.lime._validation.probes.numbers
             found["coefficients"] = {name: one.coefficients for name, one in explained.items() if one is not None}
         torch.save(found, Path(self.folder) / f"rank{one.global_rank}.pt")
@@ -131,7 +133,7 @@ def main(folder, strategy, kind):
         baseline=unable if kind == "baseline" else None,
         n_perturbations=64 if kind == "few" else 24, design="paired", every_n_epochs=1,
         max_batch_size=None if kind == "memory" else 7,
-        time_budget=1e-6 if kind == "few" else None,
+        time_budget=1e-6 if kind == "few" else None, findings="warn" if kind == "findings" else "off",
     )  # fmt: skip
     strategies = {
         "one": "auto",

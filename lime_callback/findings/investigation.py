@@ -141,6 +141,7 @@ class Investigation:
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
+            "before": self.before,
             "losses": list(self.losses),
             "spreads": [list(spread) for spread in self.spreads],
             "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
@@ -148,6 +149,7 @@ class Investigation:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
+        self.before = state["before"]
         self.losses = [float(loss) for loss in state["losses"]]
         self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
         self.recalls = [

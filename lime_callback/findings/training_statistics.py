@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from lime_callback.views.layout import Layout
@@ -37,9 +39,18 @@ class TrainingStatistics:
         """Take in a batch of inputs ``[B, *dims]``."""
         x = self.layout.canonical(inputs.detach()).float()
         sums = torch.stack([x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])  # stays there: nothing waits for a device
-        self._sums = sums if self._sums is None else self._sums + sums
+        self._sums = sums if self._sums is None else self._sums.to(sums.device) + sums
         self._count += x.numel() / x.shape[1]
         self.batches += 1
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        sums = None if self._sums is None else self._sums.cpu()
+        return {"batches": self.batches, "count": self._count, "sums": sums}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self.batches, self._count, self._sums = int(state["batches"]), float(state["count"]), state["sums"]
 
     @property
     def found(self) -> Tensor | None:

@@ -6,14 +6,14 @@ A sum in float64 tells a change from none; that two changes cancel in both sums 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.findings.epoch_facts import WeightFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -24,6 +24,14 @@ class WeightsWatch:
 
     _trained: Tensor | None = None
     _frozen: dict[str, Tensor] = field(default_factory=dict)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"trained": self._trained, "frozen": dict(self._frozen)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self._trained, self._frozen = state["trained"], dict(state["frozen"])
 
     def look(self, module: nn.Module) -> WeightFacts:
         """Compare the model's weights with those of the look before."""

@@ -132,7 +132,13 @@ class BackgroundQuestions:
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs, to find the same and to tell nothing twice."""
-        return {"ledger": self.ledger.state(), "investigation": self._investigation.state()}
+        return {
+            "ledger": self.ledger.state(),
+            "investigation": self._investigation.state(),
+            "weights": self._weights.state(),
+            "training": self._training.state(),
+            "first layer": self._first_layer,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`; of a state without findings nothing is taken over.
@@ -144,7 +150,11 @@ class BackgroundQuestions:
             ledger, investigation = Ledger(self.config.name), Investigation(self.config)
             ledger.restore(state["ledger"])
             investigation.restore(state["investigation"])
-            self.ledger, self._investigation = ledger, investigation
+            weights, training = WeightsWatch(), TrainingStatistics(self.config.layout)
+            weights.restore(state["weights"])
+            training.restore(state["training"])
+            self.ledger, self._investigation, self._weights, self._training = ledger, investigation, weights, training
+            self._first_layer = state["first layer"]
 
     def _facts(
         self,

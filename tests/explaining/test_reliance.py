@@ -467,7 +467,7 @@ def test_a_failure_leaves_the_run_alone(tmp_path, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr("lime_callback.following.run_reliance.measure_reliance", broken)
+    monkeypatch.setattr("lime_callback.following.run_reliance.hidden_outputs", broken)
     with pytest.warns(UserWarning, match="the measurement of reliance failed and is left out.*no such luck"):
         one, _ = fit(tmp_path, callback(), epochs=2)
     assert one.callback_metrics["lime/spectral/reliance/plant"] == 1  # the worst there can be

@@ -76,7 +76,7 @@ def test_a_reliance_that_could_not_be_measured_is_not_logged(tmp_path, monkeypat
     def fails(*_, **__):
         raise RuntimeError("no reliance today")
 
-    monkeypatch.setattr(run_reliance, "measure_reliance", fails)
+    monkeypatch.setattr(run_reliance, "hidden_outputs", fails)
     with pytest.warns(UserWarning, match="no reliance today"):
         one, _ = fit(tmp_path, callback(on_error="warn"), epochs=2, logger=CSVLogger(tmp_path))
     assert [name for name in logged(tmp_path) if "/reliance/" in name] == []

@@ -57,7 +57,7 @@ def check_as_if_never_killed(parts, whole, epochs):
     for view in VIEWS:
         one, other = (Explanation.load(folder / f"{view}.npz") for folder in (ours, theirs))
         assert torch.equal(one.coefficients, other.coefficients)
-    assert {path.suffix for path in ours.iterdir()} == {".csv", ".json", ".npz"}  # and no part of a file
+    assert {path.suffix for path in ours.iterdir()} == {".csv", ".json", ".jsonl", ".npz"}  # and no part of a file
     found, expected = logged(parts), logged(whole)
     assert found.keys() == expected.keys()
     assert [key for key in expected if found[key] != expected[key]] == []

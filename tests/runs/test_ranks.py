@@ -15,9 +15,9 @@ from lime_callback.publishing.sinks import read_history
 LIMIT = 280  # seconds, many times what the runs take; a process that waits for another one waits for half an hour
 # What is run with each strategy, one after the other, since a process takes longer to start than to train.
 KINDS = {
-    "one": ("plain", "chosen"),
-    "ddp": ("plain", "error", "few", "ragged", "without", "chosen"),
-    "fsdp": ("plain", "error", "view", "baseline", "room", "memory", "without", "chosen"),
+    "one": ("plain", "chosen", "findings"),
+    "ddp": ("plain", "error", "few", "ragged", "without", "chosen", "findings"),
+    "fsdp": ("plain", "error", "view", "baseline", "room", "memory", "without", "chosen", "findings"),
 }
 
 
@@ -106,6 +106,21 @@ def test_two_processes_find_what_one_finds(alone, ran, strategy):
     (history,) = folder.rglob("history.csv")
     assert len(read_history(history)) == 3 * 5 * (4 + 3)
     assert len(events(folder).Images("lime/spatial/attributions")) == 3
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_find_the_same_wrong(ran, strategy):
+    (alone,), _, _ = ran("one", "findings")
+    (zero, one), said, _ = ran(strategy, "findings")
+    assert zero["findings"] == one["findings"]
+    assert [(row["name"], row["epoch"]) for row in zero["findings"]] == [
+        (row["name"], row["epoch"]) for row in alone["findings"]
+    ]
+    assert zero["losses"] == one["losses"]
+    assert len(zero["losses"]) == 3
+    assert zero["losses"] == pytest.approx(alone["losses"], rel=1e-4)
+    assert zero["metrics"][-1]["lime/findings"] == len(alone["findings"])
+    assert not any("failed and is left out" in text for text in said)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

@@ -163,6 +163,7 @@ def test_probes_of_another_order_do_not_fit(tmp_path, before):
         fit(tmp_path, callback(views=SPECTRAL, target=0, reference=str(before / "lime" / "spectral.npz")), data=data)
 
 
+@pytest.mark.trouble
 def test_references_that_cannot_be(tmp_path, before):
     with pytest.raises(FileNotFoundError, match=r"`reference` should be the path of a checkpoint.*Found no file"):
         callback(reference=str(tmp_path / "nowhere.ckpt"))

@@ -29,25 +29,6 @@ if TYPE_CHECKING:
 _MOST_SHARED = 0.99  # of random sets that are nearly one
 
 
-def measure_reliance(
-    forward: Callable[[Tensor, Tensor], Any],
-    inputs: Tensor,
-    layout: Layout,
-    swaps: Swaps,
-    labels: Tensor | None,
-    settings: Strategies,
-    batch_size: int,
-    ranks: Ranks = ALONE,
-    device: torch.device | None = None,
-) -> Reliance:
-    """Hide each set and its random sets in the samples, in all processes together.
-
-    The arguments, and what is raised, are those of :func:`hidden_outputs`.
-    """
-    whole, hidden, answers = hidden_outputs(forward, inputs, layout, swaps, labels, settings, batch_size, ranks, device)
-    return reliance_of_outputs(whole, hidden, swaps, answers)
-
-
 def hidden_outputs(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,

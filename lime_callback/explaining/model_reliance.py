@@ -64,7 +64,7 @@ def reliance(
         ValueError: if an argument does not fit the inputs, or the outputs are not finite.
         TypeError: if an argument is of another kind.
     """
-    from lime_callback.explaining.hidden_sets import measure_reliance
+    from lime_callback.explaining.hidden_sets import hidden_outputs, reliance_of_outputs
 
     check_function("forward", forward, "inputs [m, *dims] and returns [m] or [m, K]")
     check_inputs(inputs)
@@ -83,7 +83,8 @@ def reliance(
     swaps = choose_swaps(masks, {}, len(inputs), budget, seed, order, references)
     assert swaps is not None, "there are sets, and samples enough"
     settings = Strategies(output=output)
-    return measure_reliance(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
+    whole, hidden, answers = hidden_outputs(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
+    return reliance_of_outputs(whole, hidden, swaps, answers)
 
 
 def _masks(

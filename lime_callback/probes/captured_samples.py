@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lime_callback.probes.batch_entries import inputs_at
 from lime_callback.probes.batch_keys import BatchKeys
-from lime_callback.probes.batch_structure import Place
+from lime_callback.probes.batch_structure import Place, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,21 +91,25 @@ def made_inputs(keys: BatchKeys, inputs: Any, rows: Sequence[int]) -> Tensor | N
     return torch.stack([inputs[row].detach() for row in rows])
 
 
-def list_place(keys: BatchKeys, build: Callable[[Place | None], Any], inputs: Tensor | None) -> Place | None:
+def list_place(
+    keys: BatchKeys, batch: Any, build: Callable[[Place | None], Any], inputs: Tensor | None
+) -> Place | None:
     """Where the inputs are; if a function makes them, it tells whether the batch is a list of samples.
 
     A list of as many samples as these have rows looks like a list of entries.
 
     Args:
         keys: where the inputs are, pinned.
+        batch: a batch, whose lists may hold entries or samples.
         build: makes a batch, cut or joined, for either reading.
         inputs: what the function should make of it; ``None`` if the inputs are an entry.
 
     Returns:
-        The place for :func:`~lime_callback.probes.batch_rows.batch_rows`: an empty one for a list of samples.
+        The place for :func:`~lime_callback.probes.batch_rows.batch_rows`: an empty one for a list of samples, and that
+        of an entry where the lists on the way to it hold entries.
     """
     if inputs is not None:
-        for place in (None, Place()):
+        for place in (None, Place(), *(place for place, _ in leaves(batch) if place)):
             with suppress(Exception):
                 made = inputs_at(build(place), keys.input)
                 if isinstance(made, Tensor) and made.shape == inputs.shape and bool((made.cpu() == inputs.cpu()).all()):

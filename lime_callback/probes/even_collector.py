@@ -92,7 +92,7 @@ class EvenCollector:
                 partial(batch_rows, batch, torch.tensor(rows), len(inputs), _CPU),
                 made_inputs(self.keys, inputs, rows),
             )
-            own = cut(list_place(self.keys, cut, made))
+            own = cut(list_place(self.keys, batch, cut, made))
             self.captured.add(own, shape, places, None if made is None else made.cpu())
 
     def _rows(self, shapes: list[Shape], wanted: int, missing: int) -> list[int]:

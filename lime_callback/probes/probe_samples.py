@@ -220,7 +220,7 @@ def probes_of(
     by_function = None if made[0] is None else torch.cat(made)
     keys = keys.pinned(batches[0]) if by_function is None else keys
     join = partial(joined_batches, batches, [len(own) for own in each])
-    place = list_place(keys, join, by_function)
+    place = list_place(keys, batches[0], join, by_function)
     places = torch.tensor([place for own in each for place in own])
     batch = join(place)
     order = places.argsort(stable=True)[:count]

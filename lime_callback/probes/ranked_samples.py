@@ -163,7 +163,7 @@ class RankedSamples:
             return
         rows, are_candidates = fitting or rows[:1], are_candidates and bool(fitting)
         cut, made = partial(batch_rows, batch, torch.tensor(rows), size, None), made_inputs(self.keys, inputs, rows)
-        picked = cut(list_place(self.keys, cut, made))
+        picked = cut(list_place(self.keys, batch, cut, made))
         numbers = [(first + row) * self.shares + self.share for row in rows]
         outputs = None
         if self.choice.needs_outputs:
@@ -200,7 +200,7 @@ class RankedSamples:
                 row = row_of[sample]
                 cut = partial(batch_rows, picked, torch.tensor([row]), size, _CPU)
                 mine = None if made is None else made[row : row + 1].cpu()
-                own = cut(list_place(self.keys, cut, mine)), mine
+                own = cut(list_place(self.keys, picked, cut, mine)), mine
             kept[sample] = own
         self._kept = kept
         self._shape = shape if kept else self._shape

@@ -467,3 +467,10 @@ def test_samples_with_depths_of_another_dtype_are_told_what_their_function_shoul
     images = torch.randint(1, 100, (2, 3, 2, 6, 8), generator=torch.Generator().manual_seed(0)).double() / 64
     tree, given = ("tuple", {"scene": "image", "kind": "label"}), {"layout": "CDHW"}
     follow(Case("CDHW", images, torch.tensor([0, 1]), "int", CLASSES, tree, "samples", 1, "float", given), tmp_path)
+
+
+def test_as_many_entries_as_samples_are_no_samples_where_a_function_makes_the_images(tmp_path):
+    images, labels = torch.rand(8, 3, 6, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % CLASSES
+    inner = ("tuple", {"index_": "index", "kind": "label"})
+    tree = ("tuple", {"names_": "names", "scene": "image", "meta_": "meta", "inner": inner})
+    follow(Case("CHW", images, labels, "int", CLASSES, tree, "list", 4, "image"), tmp_path)

@@ -144,7 +144,8 @@ class LimeCallback(Hooks):
             ``[P, *dims]`` that returns the same shape. ``None`` shows inputs as the model gets them.
         max_batch_size: perturbed inputs a forward at most; ``None``: as many as a validation batch has, and at least 32
             where these take no more than 64 MB; on an accelerator as many as make a row cheaper, found out before the
-            first explanation. Where memory does not suffice, the callback tries half as many.
+            first explanation. Where memory does not suffice, the callback tries half as many. Of inputs whose hidden
+            patches are absent, as many tokens, in up to twice as many rows.
         time_budget: seconds that an explained epoch may take, or a share of the validation's time such as ``"20%"``. To
             keep it, the callback uses the first half, quarter, ... of each design, as many as the median of the last
             three explained epochs affords; ``perturbations`` says how many those are. Where it is used up all the same,

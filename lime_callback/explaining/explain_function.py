@@ -107,7 +107,8 @@ def explain(
             1e-12; of outputs that are probabilities their logarithm), ``"softmax"``, ``"sigmoid"``, a function of what
             ``forward`` returned, such as a :class:`~lime_callback.Contrast` of two outputs, or a
             :class:`~lime_callback.outputs.Reducer` for segmentation.
-        batch_size: perturbed inputs a forward; 64 at most if ``None``.
+        batch_size: perturbed inputs a forward; 64 at most if ``None``. With ``"absent"`` as many tokens, in up to twice
+            as many rows.
         stem: ``"auto"`` folds the model's first layer where it is linear, where that pays, and where it proves itself:
             perturbed inputs are then never made. ``forward`` has to be a module for that. ``"off"`` makes them.
         background: other inputs of the same data, ``[N, *dims]``: ``"data"`` hides by their mean, ``"background"`` by

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
@@ -35,6 +36,8 @@ class Batches:
         size: the largest number of rows at a time.
         ranks: the processes. If they run in lockstep, all do the same number of batches and shrink them together.
         release: frees memory before the next try.
+        end: takes the first row of a batch and ``size``; returns the one behind its last, if not ``size`` rows go
+            together.
 
     Attributes:
         size: the size for which memory has sufficed so far.
@@ -45,9 +48,10 @@ class Batches:
     """
 
     def __init__(
-        self, start: int, stop: int, size: int, ranks: Ranks = ALONE, release: Callable[[], None] = lambda: None
-    ) -> None:
-        self.size = size
+        self, start: int, stop: int, size: int, ranks: Ranks = ALONE, release: Callable[[], None] = lambda: None,
+        end: Callable[[int, int], int] = add,
+    ) -> None:  # fmt: skip
+        self.size, self._end = size, end
         self._start, self._stop, self._ranks, self._release = start, stop, ranks, release
         self._short = False  # of memory, in the last batch
         ranks.meet()
@@ -70,14 +74,14 @@ class Batches:
             self._release()
             if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
                 torch.cuda.empty_cache()
-        start, last = self._start, min(self._start + self.size, self._stop)
+        start, last = self._start, min(self._end(self._start, self.size), self._stop)
         failure: Exception | None = None
         try:
             with self._ranks.forward():
                 yield start, last
         except Exception as error:
             failure = error
-        if failure is None and self._start + self.size < self._stop and stop_asked():
+        if failure is None and last < self._stop and stop_asked():
             failure = StopExplaining("asked to stop")
         trouble = self._ranks.worst(_trouble(failure))
         self._short = trouble == _NO_MEMORY and self.size > 1
@@ -165,7 +169,8 @@ def _unperturbed(
 class Rows(Protocol):
     """Perturbations by the numbers of their rows, ``n`` of each input.
 
-    Where they run in another order, ``order`` has the numbers of the rows as they run, int64 ``[B n]``.
+    Where they run in another order, ``order`` has the numbers of the rows as they run, int64 ``[B n]``. Where those
+    that go together are no fixed number, ``batch_end`` says where a batch ends, see :class:`Batches`.
     """
 
     @property
@@ -249,7 +254,7 @@ def perturbed_outputs(
     own: Tensor | None = None
     report_progress(0, total)
     with ranks.together():
-        batches = Batches(first, first + size, batch_size, ranks, rows.release)
+        batches = Batches(first, first + size, batch_size, ranks, rows.release, getattr(rows, "batch_end", add))
         while batches.left:
             with batches.next() as (start, stop), _noted(start, stop, each, order):
                 numbers = torch.arange(start, stop, device=targets.device) if order is None else order[start:stop]

@@ -41,3 +41,25 @@ def test_which_tokens_a_row_keeps_is_found_for_some_rows_at_a_time(monkeypatch):
     monkeypatch.setattr(absent_rows, "_AT_ONCE", 100)  # six rows
     parts = explain(model, x, patches, **usual)
     assert torch.equal(parts.samples.outputs, whole.samples.outputs)
+
+
+@pytest.mark.filterwarnings("ignore:The explanation of input")
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 16])
+def test_a_forward_takes_as_many_tokens_as_a_batch_of_whole_rows(batch_size):
+    """Rows of one length go together: fewer tokens, more rows, and at most twice as many."""
+    model, x = made(Tokens), torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    patches = Features.from_mask(labels().view(1, 1, 16, 16))
+    whole = explain(model, x, patches, n_perturbations=96, baseline="absent", batch_size=64)
+    sizes = []
+    handle = model.blocks[1].register_forward_pre_hook(lambda _, args: sizes.append(args[0].shape[:2]))
+    explanation = explain(model, x, patches, n_perturbations=96, baseline="absent", batch_size=batch_size)
+    handle.remove()
+    assert torch.allclose(explanation.samples.outputs, whole.samples.outputs, rtol=0, atol=1e-12)
+    rows = [m for m, tokens in sizes if tokens < 17]
+    assert sum(m * tokens for m, tokens in sizes) > 192 * 8
+    if batch_size == 1:
+        assert max(rows) <= 2, "a proof compares two rows"
+        return
+    assert max(rows) <= 2 * batch_size
+    assert max(rows) > min(batch_size, 15)
+    assert all(m * tokens <= max(2, batch_size) * 17 for m, tokens in sizes)

@@ -10,6 +10,7 @@ that are left of them, ``P`` patches.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -93,18 +94,21 @@ class AbsentRows:
             kept[:, start : start + step, cells.places] = on >= 0.5 - _NEAR_HALF
         return kept.expand(len(self.embedded), -1, -1)
 
+    def batch_end(self, start: int, size: int) -> int:
+        """Return the row behind the last of a batch: rows of one length, with as many tokens as ``size`` whole rows.
+
+        They are at most twice as many, since a model may work on whole inputs before it takes their tokens. A row runs
+        alone where ``size`` is 1.
+        """
+        length = self._lengths[start]
+        rows = min(2 * size, size * self.embedded.shape[1] // max(1, length)) if size > 1 else 1
+        stop = bisect_right(self._lengths, length)
+        parts = -(-(stop - start) // rows)
+        return start - (start - stop) // parts
+
     def evaluate(self, forward: Forward, start: int, stop: int) -> Tensor:
-        """Return the outputs of ``forward`` for the rows ``order[start:stop]``, ``[stop - start, K]``."""
-        parts = []
-        while start < stop:
-            length = self._lengths[start]
-            last = start + 1
-            while last < stop and self._lengths[last] == length:
-                last += 1
-            rows = self.order[start:last]
-            parts.append(self._outputs(forward, rows, length))
-            start = last
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        """Return the outputs of ``forward`` for the rows ``order[start:stop]`` of one length, ``[stop - start, K]``."""
+        return self._outputs(forward, self.order[start:stop], self._lengths[start])
 
     def prove(self, forward: Forward, batch_size: int) -> None:
         """Raise an :class:`AbsentError` if the model does not answer to each input's tokens as to the input itself.

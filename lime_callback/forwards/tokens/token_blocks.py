@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ from lime_callback.forwards.replaced_forward import replaced_forward
 from lime_callback.forwards.torch_internals import is_compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Forward = Callable[[Tensor, Tensor], Any]
 
@@ -159,6 +159,10 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
     x = x.expand(ROWS, *x.shape[1:])
     rows = torch.zeros(ROWS, dtype=torch.long, device=x.device)
     calls: list[_Call] = []
+    outputs: list[tuple[nn.Module, Ended | None]] = []  # of the modules that have ended, in their order
+
+    def note(part: nn.Module, _: Any, output: Any) -> None:
+        outputs.append((part, Ended(part, tuple(output.shape[1:]), output.dtype) if _is_of_rows(output) else None))
 
     def watched(block: Any) -> Callable[..., Any]:
         original = block.forward
@@ -166,7 +170,7 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
         def forward_of_block(*args: Any, **kwargs: Any) -> Any:
             arguments: dict[int | str, Any] = dict(enumerate(args))
             arguments.update(kwargs.items())
-            calls.append(_Call(block, arguments))
+            calls.append(_Call(block, arguments, len(outputs)))
             return original(*args, **kwargs)
 
         return forward_of_block
@@ -174,14 +178,17 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
     with ExitStack() as stack:
         for block in dict.fromkeys(next(part.children()) for part in parts if _is_row_of_blocks(part)):
             stack.enter_context(replaced_forward(block, watched(block)))
+        for part in parts:
+            if not isinstance(part, torch.jit.ScriptModule):
+                stack.callback(part.register_forward_hook(note).remove)
         forward(x.clone(), rows)
     counts = Counter(call.block for call in calls)
     blocks = []
     for call in calls:
         place = call.place
         if place is not None and counts[call.block] == 1 and not call.has_more_for_tokens(place):
-            found = TokenBlock(call.block, place, call.batch_axis(place))
-            blocks.append(replace(found, before=_ended_before(found, parts, forward, x.clone(), rows)))
+            before = _outermost(outputs[: call.ended])
+            blocks.append(TokenBlock(call.block, place, call.batch_axis(place), before))
     if blocks:
         return blocks
     if any(call.place is not None for call in calls):
@@ -193,10 +200,11 @@ def find_blocks(module: nn.Module, forward: Forward, x: Tensor) -> list[TokenBlo
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A call of a block with ``ROWS`` rows; arguments by their position or name."""
+    """A call of a block with ``ROWS`` rows; arguments by their position or name; how many modules have ended before."""
 
     block: Any
     arguments: dict[int | str, Any]
+    ended: int
 
     @property
     def place(self) -> int | str | None:
@@ -235,26 +243,12 @@ def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _ended_before(
-    block: TokenBlock, parts: list[nn.Module], forward: Forward, x: Tensor, rows: Tensor
-) -> tuple[Ended, ...]:
-    """Return the modules that have ended before the block, and that are in no other such module."""
-    outputs: dict[nn.Module, list[Any]] = {}
-    handles = [
-        part.register_forward_hook(lambda part, _, output: outputs.setdefault(part, []).append(output))
-        for part in parts
-        if not isinstance(part, torch.jit.ScriptModule)
-    ]
-    try:
-        block.tokens(forward, x, rows)
-    finally:
-        for handle in handles:
-            handle.remove()
-    ended = {part: given[0] for part, given in outputs.items() if len(given) == 1 and _is_of_rows(given[0])}
+def _outermost(outputs: Sequence[tuple[nn.Module, Ended | None]]) -> tuple[Ended, ...]:
+    """Return the modules that ran once, with an output of rows, and that are in no other such module."""
+    counts = Counter(part for part, _ in outputs)
+    ended = {part: output for part, output in outputs if output is not None and counts[part] == 1}
     within = {inner for part in ended for inner in part.modules() if inner is not part}
-    return tuple(
-        Ended(part, tuple(output.shape[1:]), output.dtype) for part, output in ended.items() if part not in within
-    )
+    return tuple(output for part, output in ended.items() if part not in within)
 
 
 def _is_of_rows(output: Any) -> bool:

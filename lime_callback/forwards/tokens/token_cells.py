@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lime_callback.views.layout import Layout
 
 _CHANGED = 1e-4  # a token has changed by at least this share of the largest change
-_BOXES, _SUBSETS = 4, 3  # parts of the input that grids are compared by, and random subsets of cells that prove one
+_BOXES = 2  # parts of the input that grids are compared by
+_SUBSETS, _CELLS = 3, 48  # random subsets of cells prove a grid: fewer where so many cells were tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,8 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout,
         ):
             continue
         labels = grid.labels()
-        subsets = [torch.rand(len(places), generator=generator) < 0.5 for _ in range(_SUBSETS)]
+        count = min(_SUBSETS, math.ceil(_CELLS / max(1, len(places))))
+        subsets = [torch.rand(len(places), generator=generator) < 0.5 for _ in range(count)]
         # What makes no token is changed, too: no token may change with it.
         parts = [torch.cat([subset, torch.tensor([True])])[labels].expand(sizes) for subset in subsets]
         by_subsets = changes(tokens_with(parts))

@@ -116,11 +116,13 @@ class AbsentRows:
         One of the inputs may have what the first one has not, such as pixels that the model masks. Rows with the fewest
         tokens are tried, too.
         """
-        for start in range(0, len(self.embedded), batch_size):
-            rows = torch.arange(start, min(start + batch_size, len(self.embedded)), device=self.embedded.device)
-            answers = self.model.run(forward, self.embedded[rows], self.perturber.inputs[:1], rows)
-            if apart(answers, self.whole[rows]):
-                raise AbsentError(f"the model uses its input beside its {self.model.block.unit}s, too")
+        batches = Batches(0, len(self.embedded), batch_size)
+        while batches.left:
+            with batches.next() as (start, stop):
+                rows = torch.arange(start, stop, device=self.embedded.device)
+                answers = self.model.run(forward, self.embedded[rows], self.perturber.inputs[:1], rows)
+                if apart(answers, self.whole[rows]):
+                    raise AbsentError(f"the model uses its input beside its {self.model.block.unit}s, too")
         first = self._lengths.count(self._least)
         if first == len(self._lengths):
             return

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lime_callback.forwards.batched_forwards import Batches
 from lime_callback.forwards.tokens.token_blocks import AbsentError
 from lime_callback.sampling.precision import wide_dtype
 
@@ -78,17 +79,18 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout,
         AbsentError: if the tokens that elements make are no regular grid.
     """
     generator = torch.Generator().manual_seed(0)
-    image = layout.canonical(x)
+    image, other = layout.canonical(x), layout.canonical(unlike(x))
     sizes: tuple[int, ...] = tuple(image.shape[1:])
-    spread = image.std() if image.numel() > 1 else image.abs().mean()
-    noise = torch.randn(image.shape, generator=generator).to(image)
-    other = image + noise * torch.where(spread > 0, spread, 1.0)
 
     def tokens_with(parts: Sequence[Tensor]) -> Tensor:
         """The tokens where parts of the input are changed, bool ``[C, H, W]``; ``[parts, N, width]``."""
-        batches = (torch.stack(list(parts[i : i + batch_size])) for i in range(0, len(parts), batch_size))
-        changed = (torch.where(batch.to(x.device), other, image) for batch in batches)
-        return torch.cat([tokens_of(layout.restore(images).contiguous()) for images in changed])
+        found: dict[int, Tensor] = {}  # by first part, since parts may come again
+        batches = Batches(0, len(parts), batch_size)
+        while batches.left:
+            with batches.next() as (start, stop):
+                images = torch.where(torch.stack(list(parts[start:stop])).to(x.device), other, image)
+                found[start] = tokens_of(layout.restore(images).contiguous())
+        return torch.cat(list(found.values()))
 
     def changes(tokens: Tensor) -> Tensor:
         """How far tokens are from those of the input, ``[parts, N]`` on the CPU."""
@@ -120,6 +122,13 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout,
         "its tokens are made of no regular grid of patches that have nothing in common, as overlapping patches, "
         "convolutions before the blocks, and normalisation over the whole input have"
     )
+
+
+def unlike(x: Tensor) -> Tensor:
+    """Return inputs with noise as large as they vary, ``[m, *dims]``: no two patches of them are alike."""
+    spread = x.std() if x.numel() > 1 else x.abs().mean()
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
+    return x + noise * torch.where(spread > 0, spread, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

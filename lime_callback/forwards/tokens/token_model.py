@@ -16,6 +16,7 @@ from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.tokens.channel_calls import find_channel_calls
 from lime_callback.forwards.tokens.patch_grid import blocks_with_cells, cells_of
 from lime_callback.forwards.tokens.token_blocks import AbsentError
+from lime_callback.forwards.tokens.token_cells import unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def token_model(
         model, first = TokenModel(block, cells), torch.zeros(1, dtype=torch.long, device=x.device)
         tokens = block.tokens(forward, x.clone(), first)
         try:
-            _prove(model, forward, tokens, x, known)
+            _prove(model, forward, x, known, tokens, block.tokens(forward, unlike(x), first), batch_size)
         except AbsentError as error:
             reasons.append(error)
         else:
@@ -95,21 +96,36 @@ def _candidates(
     yield from blocks_with_cells(module, forward, x, layout, batch_size)
 
 
-def _prove(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor, known: Tensor) -> None:
-    """Raise an :class:`AbsentError` if the output depends on more than which tokens there are."""
+def _prove(
+    model: TokenModel, forward: Forward, x: Tensor, known: Tensor, tokens: Tensor, others: Tensor, batch_size: int
+) -> None:
+    """Raise an :class:`AbsentError` if the output depends on more than which tokens there are.
+
+    Args:
+        model: the model.
+        forward: runs it, see :func:`token_model`.
+        x: an input, ``[1, *dims]``.
+        known: the output for it as it is, ``[1, K]``.
+        tokens: of it, ``[1, N, width]``.
+        others: tokens of an input in which no two patches are alike, ``[1, N, width]``: where all are alike, as in a
+            black picture, their order changes nothing.
+        batch_size: rows a forward at most.
+    """
     places, unit = model.cells.places.cpu(), model.block.unit
     generator = torch.Generator().manual_seed(0)
-    shuffled = torch.arange(tokens.shape[1])
-    shuffled[places] = places[torch.randperm(len(places), generator=generator)]
-    kept = torch.ones(tokens.shape[1], dtype=torch.bool)
-    kept[places[torch.randperm(len(places), generator=generator)[: len(places) // 2]]] = False
-    half, half_shuffled = kept.nonzero().flatten(), shuffled[kept[shuffled]]
+    reason = f"the model uses its input beside its {unit}s, too"
+    order = f"the model's output depends on the places of the {unit}s in their row, as with windows and convolutions"
 
-    def outputs(orders: list[Tensor], reason: str) -> Tensor:
-        order = torch.stack(orders).to(tokens.device)
+    def outputs(tokens: Tensor, orders: list[Tensor], reason: str) -> Tensor:
+        rows = torch.stack(orders).to(tokens.device)
+        first = torch.zeros(len(rows), dtype=torch.long, device=x.device)
+        step = min(batch_size, len(rows))
         try:
-            answers = model.run(
-                forward, tokens[0][order], x, torch.zeros(len(order), dtype=torch.long, device=x.device)
+            answers = torch.cat(
+                [
+                    model.run(forward, tokens[0][rows[i : i + step]], x, first[i : i + step])
+                    for i in range(0, len(rows), step)
+                ]
             )
         except Exception as error:  # a model that is none of this kind may fail in any way
             if is_out_of_memory(error):
@@ -119,15 +135,24 @@ def _prove(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor, known
             raise AbsentError(reason)
         return answers
 
-    whole = outputs([torch.arange(len(shuffled)), shuffled], f"the model uses its input beside its {unit}s, too")
-    if apart(whole[:1], known):
-        raise AbsentError(f"the model uses its input beside its {unit}s, too")
-    order = f"the model's output depends on the places of the {unit}s in their row, as with windows and convolutions"
-    if apart(whole[1:], known):
-        raise AbsentError(order)
-    fewer = outputs([half, half_shuffled], f"the model runs on no other number of {unit}s")
-    if apart(fewer[1:], fewer[:1]):
-        raise AbsentError(order)
+    everything = torch.arange(tokens.shape[1])
+    if apart(outputs(tokens, [everything], reason), known):
+        raise AbsentError(reason)
+    # A half, and one less: pooling over a fixed grid minds no order where its cells divide the tokens evenly.
+    for count in dict.fromkeys((len(places), len(places) // 2, len(places) // 2 - 1)):
+        if count < 1:
+            continue
+        chosen = places[torch.randperm(len(places), generator=generator)[:count]]
+        left = torch.ones(tokens.shape[1], dtype=torch.bool)
+        left[places] = False
+        left[chosen] = True
+        moved = everything.clone()
+        moved[chosen] = chosen.roll(1)  # no token stays where it is
+        orders = [everything[left], moved[left]]
+        why = order if count == len(places) else f"the model runs on no other number of {unit}s"
+        answers = outputs(others, orders, why)
+        if apart(answers[1:], answers[:1]):
+            raise AbsentError(order)
 
 
 def apart(answers: Tensor, other: Tensor) -> bool:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from token_models import Block, made
+from token_models import Block, ConvNet, made
 from torch import nn
 
 from lime_callback import Features, explain
-from lime_callback.forwards import AbsentError
+from lime_callback.forwards import AbsentError, model_patches
 
 pytestmark = pytest.mark.filterwarnings("ignore:The explanation of input")
 
@@ -128,3 +128,8 @@ def test_the_proof_shrinks_its_batches_where_memory_runs_out(count, rows):
     whole = explained(model, x)
     model.rows = rows
     assert torch.allclose(explained(model, x).samples.outputs, whole.samples.outputs, rtol=0, atol=1e-12)
+
+
+def test_a_view_along_patches_says_what_else_cuts_a_picture():
+    with pytest.raises(AbsentError, match=r"`Superpixels\(method='tokens'\)` cuts .* Take `method='slic'` or 'grid'"):
+        model_patches(made(ConvNet), images(1, 3, 16, 16))

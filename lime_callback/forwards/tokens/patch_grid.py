@@ -51,7 +51,12 @@ def patches_of(module: nn.Module | None, forward: Callable[[Tensor, Tensor], Any
         layout: the axes of one input.
     """
     with torch.no_grad():
-        _, cells = next(blocks_with_cells(module, forward, x, layout))
+        try:
+            _, cells = next(blocks_with_cells(module, forward, x, layout))
+        except AbsentError as error:
+            way = "Take `method='slic'` or 'grid', which cut any picture"
+            asked = "`Superpixels(method='tokens')` cuts along the patches that a vision transformer sees as tokens"
+            raise AbsentError(error.reason, way, asked) from None
     return cells.pixels.cpu()
 
 

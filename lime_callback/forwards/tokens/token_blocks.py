@@ -36,13 +36,16 @@ class AbsentError(ValueError):
     Args:
         reason: a clause that says why.
         advice: what to do instead.
+        asked: which argument asked for what.
     """
 
-    def __init__(self, reason: str, advice: str = "Take another `baseline`, such as 'mean' or 'blur'") -> None:
-        super().__init__(
-            f"`baseline = 'absent'` leaves the tokens of hidden patches out of a vision transformer. Here it cannot, "
-            f"since {reason}. {advice}."
-        )
+    def __init__(
+        self,
+        reason: str,
+        advice: str = "Take another `baseline`, such as 'mean' or 'blur'",
+        asked: str = "`baseline = 'absent'` leaves the tokens of hidden patches out of a vision transformer",
+    ) -> None:
+        super().__init__(f"{asked}. Here it cannot, since {reason}. {advice}.")
         self.reason = reason
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
 
-_LEAST = 640  # inputs that the model may be run on in any case: with fewer nothing can be told
+LEAST = 640  # inputs that the model may be run on in any case: with fewer nothing can be told
 _PIXELS = 2000  # that tell how noisy bands are
 _MOST_OUTPUTS = 8  # values that are looked at one by one
 
@@ -103,7 +103,7 @@ class Investigation:
         )  # fmt: skip
         plan = self._plan(background, planes, of_views)
         rows = others_than(probes, background.inputs)
-        names, count = plan.within(max(budget - len(background), _LEAST), len(rows))
+        names, count = plan.within(max(budget - len(background), LEAST), len(rows))
         swaps = self._swaps(plan, names, rows, count)
         labels = background_labels(background)
         whole, hidden, answers = hidden_outputs(

@@ -14,7 +14,7 @@ from lime_callback.publishing.history_rows import history_rows
 from lime_callback.publishing.logger_numbers import view_data
 from lime_callback.publishing.run_description import card, settings_of
 from lime_callback.publishing.run_metadata import RunMetadata
-from lime_callback.publishing.run_place import Interrupted, claimed, goes_on_in
+from lime_callback.publishing.run_place import Interrupted, claimed, free, goes_on_in
 from lime_callback.publishing.sinks import HistoryFile, Report, Sink, ViewData, sinks_for, unserved
 from lime_callback.publishing.sinks.csv_tables import ForeignRowsError
 
@@ -55,6 +55,7 @@ class Publisher:
     _metadata: RunMetadata = field(init=False)
     _history: HistoryFile | None = field(default=None, init=False)
     _place: tuple[Path, Path] | None = field(default=None, init=False)  # what was asked for, and what it became
+    _told: Path | None = field(default=None, init=False)  # where the user was told to look
     _sinks: list[Sink] = field(default_factory=list, init=False)
     _served: tuple[Any, ...] = field(default=(), init=False)
     _card_shown: bool = field(default=False, init=False)
@@ -78,6 +79,17 @@ class Publisher:
     def folder(self, place: Path) -> Path:
         """Return the folder that this run has for ``place``; before it has one, ``place``."""
         return self._place[1] if self._place is not None and self._place[0] == place else place
+
+    def shown_at(self, loggers: Sequence[Any], place: Path) -> str:
+        """Say where reports will be seen, and how they become a page; makes no folder."""
+        folder = self.folder(place)
+        if folder == place:
+            folder = self._going_on(place) or free(place)
+        self._told = folder
+        there = [where for sink in sinks_for(loggers, folder) if (where := sink.where)]
+        there = there or [str(folder)]
+        taken = "" if folder == place or self._going_on(place) else f" ({place.name} holds another run)"
+        return f"in {' and '.join(there)}; as a page by `python -m lime_callback report {folder}`{taken}"
 
     def expect(self, loggers: Sequence[Any], place: Path, views: Sequence[FollowedView]) -> None:
         """Tell the loggers of the views' metrics, before Lightning logs them."""
@@ -190,14 +202,18 @@ class Publisher:
     def _find(self, place: Path) -> Path:
         """Return the run's folder: that of the run which it resumes, or one that no other run has."""
         if self._place is None or self._place[0] != place:
-            before = self.interrupted
-            # With another question the files are those of another run.
-            same = before is not None and not self.forgotten and goes_on_in(place, before)
-            folder = before.history.parent if same and before is not None else claimed(place)
-            if not same and folder != place:
+            going_on = self._going_on(place)
+            folder = going_on or claimed(place)
+            if going_on is None and folder not in (place, self._told):
                 self.console.info(f"writes to {folder}, since {place} holds another run.")
             self._place = place, folder
         return self._place[1]
+
+    def _going_on(self, place: Path) -> Path | None:
+        """Return the folder of the run that this one resumes; with another question the files are another run's."""
+        before = self.interrupted
+        same = before is not None and not self.forgotten and goes_on_in(place, before)
+        return before.history.parent if same and before is not None else None
 
     def _open(self, folder: Path) -> HistoryFile:
         """Return the run's history file, which begins with the rows of an interrupted run up to its checkpoint."""

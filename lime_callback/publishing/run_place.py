@@ -13,6 +13,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _CLAIM = "run.json"  # which every run writes first
@@ -41,8 +42,7 @@ def claimed(place: Path) -> Path:
     Raises:
         OSError: if no folder or file can be made there.
     """
-    numbered = (place.with_name(f"{place.name}_{number}") for number in count(1))
-    for folder in chain([place], numbered):
+    for folder in _named_after(place):
         folder.mkdir(parents=True, exist_ok=True)
         if any((folder / name).exists() for name in _OTHERS):
             continue
@@ -50,6 +50,16 @@ def claimed(place: Path) -> Path:
             (folder / _CLAIM).open("xb").close()
             return folder
     raise AssertionError("there is always another number")
+
+
+def free(place: Path) -> Path:
+    """Return the folder that :func:`claimed` would give now, without making it."""
+    others = (_CLAIM, *_OTHERS)
+    return next(folder for folder in _named_after(place) if not any((folder / name).exists() for name in others))
+
+
+def _named_after(place: Path) -> Iterator[Path]:
+    return chain([place], (place.with_name(f"{place.name}_{number}") for number in count(1)))
 
 
 def goes_on_in(place: Path, before: Interrupted) -> bool:

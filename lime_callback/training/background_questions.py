@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lime_callback.training.pinned_probes import PinnedProbes
     from lime_callback.training.view_loop import ViewLoop
 
-_SHARE = 5  # a finding's forwards are at most one fifth of the explanations'
+SHARE = 5  # a finding's forwards are at most one fifth of the explanations'
 
 
 class BackgroundQuestions:
@@ -103,7 +103,7 @@ class BackgroundQuestions:
         if not self._detectors or context is None or is_late(context, self._console):
             return False
         with self._console.contained("the search for findings"):
-            budget = used * len(loop.views) // _SHARE
+            budget = used * len(loop.views) // SHARE
             facts = self._facts(context, background, pinned.probes, loop.views, epoch, budget, module)
             suspected = self._suspected(facts)
             patience = dict.fromkeys((one.name for one in self._detectors), 1) if self._once else None

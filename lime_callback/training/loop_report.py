@@ -78,6 +78,12 @@ class LoopReport:
         if _writes(trainer):
             self.publisher.show(trainer.loggers, self._place(trainer), explained)
 
+    def shown_at(self, trainer: Any) -> str:
+        """Say where explained epochs will be seen; to be asked where nothing is on its way yet."""
+        if trainer.fast_dev_run:
+            return "nowhere, since a `fast_dev_run` writes nothing"
+        return self.publisher.shown_at(trainer.loggers, self._place(trainer)) if _writes(trainer) else ""
+
     def _place(self, trainer: Any) -> Path:
         """Where the run's folder is, see :mod:`lime_callback.publishing.run_place`."""
         run = self._beside or self

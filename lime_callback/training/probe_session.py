@@ -16,7 +16,7 @@ from lime_callback.publishing.explained_epoch import ExplainedEpoch
 from lime_callback.publishing.run_place import Interrupted
 from lime_callback.publishing.sinks.console import Console
 from lime_callback.training import trainer_facts
-from lime_callback.training.announcement import announcement
+from lime_callback.training.announcement import Announcement
 from lime_callback.training.background_questions import BackgroundQuestions
 from lime_callback.training.loop_report import LoopReport
 from lime_callback.training.perturbation_count import PerturbationCount, is_late
@@ -56,6 +56,7 @@ class ProbeSession:
         self.loop = ViewLoop(config, self.console)
         self.report: LoopReport = LoopReport(config, self.console, None if beside is None else beside.report)
         self.publisher = self.report.publisher
+        self._announcement = Announcement(config, self.console, self.report)
         self.costs = {"seconds": 0.0, "forwards": 0.0, "perturbations": 0.0}
         self._count = PerturbationCount(config, self.console)
         self.questions = BackgroundQuestions(config, self.console, once=beside is not None)
@@ -88,6 +89,7 @@ class ProbeSession:
             probes = probes.without_nan()  # which are a matter of single samples, and not of arguments
             model = pinned.model(trainer, module, probes, probes if self.config.background else None)
             self.loop.rehearse(pinned.context(model))
+            self._announcement.begin(trainer, probes, self.pace.text(trainer))
             self._tell_difference(trainer, module)  # where arguments do not fit, their error says so by itself
             with pinned.ranks.together():
                 capture.rehearse(self.config.choice, probes, trainer_facts.validation_size(trainer))
@@ -282,8 +284,8 @@ class ProbeSession:
             self._check_resumed(probes)
         self.pinned.probes = probes
         if first:  # others of a later epoch are found as these were
-            samples = trainer_facts.samples_text(trainer, self.config.choice.which)
-            self.console.info(announcement(self.config, probes, samples, self.pace.text(trainer)))
+            self._announcement.begin(trainer, probes, self.pace.text(trainer))
+            self._announcement.found(trainer, probes)
 
     def _check_resumed(self, probes: Probes) -> None:
         """Forget what a checkpoint says of probes that are not these."""

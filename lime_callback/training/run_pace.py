@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.training import trainer_facts
+from lime_callback.training.first_sample import has_validation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ class RunPace:
         """Say when explanations are made; nothing outside of a training, where there is one."""
         if trainer.state.fn != "fit":
             return ""
-        loop = "epoch" if trainer.training else "validation"
+        loop = "validation" if has_validation(trainer) else "epoch"
         if self.is_automatic and (self.chosen or 2) > 1:
             return f" at the end of every {loop}, or of fewer where they take more than {SHARE:.0%} of the run's time"
         every, validations = self.config.every_n_epochs, self.config.every_n_validations or 1

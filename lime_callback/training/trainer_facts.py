@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lime_callback.training.first_sample import has_validation
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -167,7 +169,8 @@ def ends_soon(trainer: Any) -> bool:
 
 def samples_text(trainer: Any, which: str) -> str:
     """What the samples of this loop are, in words; ``which`` follows "samples"."""
-    kind = "test" if trainer.state.fn == "test" else "training" if trainer.training else "validation"
+    kind = "test" if trainer.state.fn == "test" else "validation"
+    kind = kind if trainer.state.fn != "fit" or has_validation(trainer) else "training"
     return f"{kind} samples{which}"
 
 

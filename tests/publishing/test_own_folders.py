@@ -69,7 +69,7 @@ def test_two_runs_in_one_root_have_two_folders_with_all_that_is_theirs(tmp_path,
         assert len([*(tmp_path / folder / "spectral" / "superbands").glob("*.png")]) == pictures
         assert Explanation.load(tmp_path / folder / "spectral.npz") is not None
     (said,) = [one.message for one in caplog.records if "another run" in one.message]
-    assert said == f"LimeCallback 'lime': writes to {tmp_path / 'lime_1'}, since {tmp_path / 'lime'} holds another run."
+    assert said.endswith(f"`python -m lime_callback report {tmp_path / 'lime_1'}` (lime holds another run).")
 
 
 def test_a_test_and_a_validation_lie_in_their_run_s_folder(tmp_path):

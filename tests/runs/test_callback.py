@@ -39,12 +39,13 @@ def test_works_without_any_argument_and_says_what_it_will_do(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         one, _ = fit(tmp_path, LimeCallback(), model=lambda: Classifier((3, 16, 16)), data=photos)
     said, *_ = [record.message for record in caplog.records if "LimeCallback" in record.message]
-    # Of each sample 256 perturbations, itself, all of it hidden, and four curves of four steps.
+    # Of each sample 256 perturbations, itself, all of it hidden, and four curves of four steps; 640 for findings.
     assert said == (
-        "LimeCallback 'lime': explains 8 validation samples at the end of every validation, or of fewer where they "
-        "take more than 10% of the run's time: batch entry 0, [3, 16, 16] as CHW (3 channels, 16 x 16 pixels), labels "
-        "in entry 1 (class 0: 1, class 1: 4, class 2: 3); by 'spatial', 256 perturbations each (at most 2192 forward "
-        "passes of one sample)."
+        "LimeCallback 'lime': explains 8 validation samples by 'spatial': batch entry 0, [3, 16, 16] as CHW (3 "
+        "channels, 16 x 16 pixels), labels in entry 1.\n"
+        "  Cost: about 2,832 forward passes of one sample at the end of every validation, or of fewer where they take "
+        "more than 10% of the run's time.\n"
+        f"  Shown: in {tmp_path / 'lime'}; as a page by `python -m lime_callback report {tmp_path / 'lime'}`."
     )
     assert one.callback_metrics["lime/spatial/score"] > 0.1
     assert (tmp_path / "lime" / "history.csv").exists()

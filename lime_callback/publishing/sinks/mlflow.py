@@ -42,6 +42,11 @@ class MLflowSink(Sink):
     _settings_logged: set[str] = field(default_factory=set, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
+    @property
+    def where(self) -> str:
+        """MLflow, where it keeps its runs, and which run it is."""
+        return f"MLflow (run {self.logger.run_id} of {self.logger.experiment.tracking_uri})"
+
     def open(self) -> None:
         """Create the run, if the logger has not done so."""
         _ = self.logger.run_id

@@ -95,6 +95,11 @@ class Sink(ABC):
 
     takes_pictures: ClassVar[bool] = True
 
+    @property
+    def where(self) -> str:
+        """Where a person will see the reports, once the logger has its run; may be empty."""
+        return ""
+
     def open(self) -> None:  # noqa: B027 - most have nothing to do
         """Let the logger create its run or file. The training's thread calls this before each report."""
 

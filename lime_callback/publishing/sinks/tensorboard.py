@@ -34,6 +34,11 @@ class TensorBoardSink(Sink):
     _charted: set[str] = field(default_factory=set, init=False)
     _listed: dict[str, str] = field(default_factory=dict, init=False)
 
+    @property
+    def where(self) -> str:
+        """TensorBoard, which is started with the folder of the logger's runs."""
+        return "TensorBoard"
+
     def open(self) -> None:
         """Create the event file, if the logger has not done so."""
         _ = self.logger.experiment

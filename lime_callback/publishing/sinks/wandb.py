@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.publishing.sinks.finding_rows import FindingRow, finding_rows
@@ -43,6 +44,12 @@ class WandbSink(Sink):
     _found: dict[str, list[FindingRow]] = field(default_factory=dict, init=False)
     _defined: set[str] = field(default_factory=set, init=False)
     _numbered: dict[tuple[str, str], Sequence[int]] = field(default_factory=dict, init=False)
+
+    @property
+    def where(self) -> str:
+        """W&B, and the run's address; offline, the command that sends it."""
+        run = self.logger.experiment
+        return f"W&B ({run.url or f'offline: `wandb sync {Path(run.dir).parent}`'})"
 
     def open(self) -> None:
         """Create the run, if the logger has not done so."""

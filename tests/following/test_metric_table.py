@@ -49,13 +49,12 @@ def test_all_that_a_run_logs_is_in_the_table_and_all_of_the_table_is_logged(tmp_
 
 
 def test_each_metric_is_told_in_words_where_people_look():
-    """The callback's docstring and the README name each; the card of a run has the table's own words."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    """The callback's docstring and the page on reading name each; the card of a run has the table's own words."""
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text()
     for metric in METRICS:
         assert 10 < len(metric.words) < 110
         assert f"``{metric.name}``" in LimeCallback.__doc__
-        # The README writes `watch_error/...` behind `watch/<name>`, and what ends alike once.
-        assert metric.name.partition("/")[0].removesuffix("_from_reference") in readme
+        assert f"`{metric.name.replace('<watch>', '<name>')}`" in page
 
 
 def test_no_value_that_stands_for_another_is_logged(tmp_path):

@@ -1,4 +1,4 @@
-"""What people do with LIME, row by row of the README's table: each by the way that the table names, in small.
+"""What people do with LIME, row by row of the table in docs/other_packages.md: each by the way that it names, in small.
 
 Models have an answer known by hand, so that each test says whether the right thing was found; the tests of the parts
 say the rest.

@@ -14,6 +14,7 @@ from wandb_records import history_of, records_of
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.publishing.sinks import (
+    SINKS,
     PictureFiles,
     Report,
     TensorBoardSink,
@@ -194,6 +195,20 @@ def test_every_logger_that_takes_pictures_is_served(tmp_path, lightning):
     assert [type(sink) for sink in sinks] == [TensorBoardSink, WandbSink, TensorBoardSink]
     assert [sink.logger for sink in sinks] == [mix[1], mix[2], mix[3]]
     assert list(tmp_path.iterdir()) == [], "choosing sinks starts no logger"
+
+
+@pytest.mark.parametrize("lightning", LIGHTNINGS)
+def test_a_logger_of_the_users_own_gets_a_sink_of_the_users_own(tmp_path, monkeypatch, lightning):
+    class PageLogger(loggers_of(lightning).CSVLogger):
+        pass
+
+    class PageSink(PictureFiles):
+        pass
+
+    monkeypatch.setitem(SINKS, "PageLogger", lambda logger: PageSink(Path(logger.save_dir)))
+    logger = PageLogger(tmp_path)
+    assert sinks_for([logger], tmp_path / "lime") == [PageSink(tmp_path)]
+    assert unserved([logger]) == []
 
 
 @pytest.mark.parametrize("lightning", LIGHTNINGS)

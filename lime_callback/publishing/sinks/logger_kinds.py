@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from lime_callback.publishing.sinks.sink import Sink
 
-_SINKS: dict[str, Callable[[Any], Sink]] = {
+SINKS: dict[str, Callable[[Any], Sink]] = {
     "TensorBoardLogger": TensorBoardSink,
     "WandbLogger": WandbSink,
     "MLFlowLogger": MLflowSink,
 }
+"""By the name of a logger's class what makes its sink of it. A sink of one's own is added here before the run."""
 _NUMBERS_ALONE = {"CSVLogger", "DummyLogger"}  # nobody looks for pictures there
 
 
@@ -52,8 +53,8 @@ def unserved(loggers: Iterable[Any]) -> list[str]:
 
 def _sink_of(logger: Any) -> Sink | None:
     for kind in type(logger).__mro__:
-        if kind.__name__ in _SINKS:
-            return _SINKS[kind.__name__](logger)
+        if kind.__name__ in SINKS:
+            return SINKS[kind.__name__](logger)
     return None
 
 

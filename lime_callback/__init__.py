@@ -41,6 +41,8 @@ __all__ = [
     "is_explaining",
 ]
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Aggregate": "summaries.aggregate",
     "Contrast": "outputs.contrast",

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lime_callback.checks.help_pages import pages_folder
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
@@ -108,7 +110,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m lime_callback", description="Show what a run has explained, or check a model.")
+    parser = _Parser(
+        prog="python -m lime_callback",
+        description="Show what a run has explained, or check a model.",
+        epilog=f"The documentation is in {pages_folder()}",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     made = commands.add_parser(
         "report",

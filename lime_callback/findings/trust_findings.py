@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from lime_callback.checks.help_pages import see
 from lime_callback.findings.suspicion import Detector, Suspicion
 from lime_callback.publishing.finding import Figure
 
@@ -41,7 +42,7 @@ class Unreadable(Detector):
                 sentence=(
                     f"explanations by view '{name}' cannot be trusted: R² is {mean:.2f}, of rows they have not seen."
                 ),
-                advice=what_helps(view),
+                advice=f"{what_helps(view)} {see('score')}",
                 severity=min(1.0, 1.0 - max(mean, 0.0)),
                 p_value=0.25 ** min(known.numel(), 12),
                 figures={"score": Figure(mean), "weak": Figure(weak)},

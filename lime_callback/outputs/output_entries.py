@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
 from lime_callback.checks.entry_paths import entry, has_entry, parts, tensors
+from lime_callback.checks.help_pages import see
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def output_tensor(output: Any, key: Key | None, rows: int) -> Tensor:
         return prediction
     raise ValueError(
         f"`output_key` should name the prediction in the model's output, a tensor. Found `output_key = {key!r}` and "
-        f"an output of {describe(output)}. {_way_out(output, inside, rows)}"
+        f"an output of {describe(output)}. {_way_out(output, inside, rows)} {see('output')}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from lime_callback.checks.descriptions import describe
+from lime_callback.checks.help_pages import see
 from lime_callback.probes.batch_entries import (
     Key,
     advice,
@@ -104,7 +105,7 @@ class BatchKeys:
         several = ", of which several may be meant" if self.input is None and len(able) > 1 else ""
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found {found}a batch of "
-            f"{describe(batch)}{several}. {samples or self._advice(batch, able)}"
+            f"{describe(batch)}{several}. {samples or self._advice(batch, able)} {see('batch')}"
         )
 
     def _advice(self, batch: Any, able: Sequence[Place]) -> str:
@@ -180,7 +181,7 @@ class BatchKeys:
         able = [place for place, value in leaves(batch) if place and numbers(value) is not None]
         raise ValueError(
             f"`label_key` should name an entry of the batch, a tensor. Found `label_key = {self.label!r}` and a batch "
-            f"of {describe(batch)}. {advice('label_key', able, batch)}"
+            f"of {describe(batch)}. {advice('label_key', able, batch)} {see('labels')}"
         )
 
     def inputs(self, batch: Any) -> Any:

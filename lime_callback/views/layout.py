@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lime_callback.checks.help_pages import see
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -107,7 +109,7 @@ class Layout:
         if len(sample) != len(self.axes) or any(size != 1 for size in singular):
             raise ValueError(
                 f"`layout = {self.axes!r}` describes samples with {len(self.axes)} axes (1 stands for size one). Found "
-                f"`{argument}` with samples of shape {sample}. {_way_out(sample)}"
+                f"`{argument}` with samples of shape {sample}. {_way_out(sample)} {see('layout')}"
             )
 
     def check_plausible(self, shape: tuple[int, ...]) -> None:
@@ -119,7 +121,7 @@ class Layout:
             raise ValueError(
                 f"`layout = 'CHW'` takes samples of shape {tuple(shape[1:])} for {height} channels of {width} x "
                 f"{channels} pixels. Pass layout='HWC' for {channels} channels of {height} x {width} pixels; where the "
-                f"channels are {height} indeed, say so by `wavelengths`, one for each."
+                f"channels are {height} indeed, say so by `wavelengths`, one for each. {see('layout')}"
             )
 
     def canonical(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.arguments import check_name
+from lime_callback.checks.help_pages import see
 from lime_callback.views.layout import Layout
 from lime_callback.views.view_inputs import ViewInputs
 
@@ -86,7 +87,8 @@ def check_views(value: Any, default: Sequence[View]) -> tuple[View, ...]:
     views = tuple(default) if value is None else (value,) if isinstance(value, View) else value
     if not isinstance(views, Sequence) or isinstance(views, str) or not all(isinstance(view, View) for view in views):
         raise TypeError(
-            f"`views` should be a view or several, such as `[Superpixels(), Superbands()]`. Found `views = {value!r}`."
+            f"`views` should be a view or several, such as `[Superpixels(), Superbands()]`. Found `views = {value!r}`. "
+            f"{see('views')}"
         )
     if not views:
         raise ValueError("`views` should hold at least one view. Found an empty sequence; `None` takes the default.")

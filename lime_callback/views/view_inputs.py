@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lime_callback.checks.help_pages import see
 from lime_callback.checks.wavelengths import check_wavelengths
 from lime_callback.views.features import Features
 from lime_callback.views.user_masks import find_user_mask
@@ -76,7 +77,7 @@ class ViewInputs:
             )
             raise ValueError(
                 f"`wavelengths` should hold one value for each of the {channels} channels. Found {len(wavelengths)} "
-                f"wavelengths; {hint}."
+                f"wavelengths; {hint}. {see('wavelengths')}"
             )
         return wavelengths
 

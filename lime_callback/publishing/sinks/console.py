@@ -16,6 +16,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning_utilities.core import rank_zero
 from tqdm import tqdm
 
+from lime_callback.checks.help_pages import see
+from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.stop_requests import StopExplaining
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class Console:
                 raise
             notes = " ".join(getattr(error, "__notes__", ()))
             cause = f"{type(error).__name__}: {error}{notes and f' ({notes})'}"
+            if "See docs/" not in cause:
+                cause = f"{cause.rstrip('.')}. {see('memory' if is_out_of_memory(error) else 'failed')}"
             # The key is the failure's place: at the next epoch its text may hold other numbers.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{work}: {type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"

@@ -1,4 +1,4 @@
-"""The command line, ``python -m lime_callback``: ``report RUN``, ``check MODEL --data DATA``, ``compare RUN RUN``."""
+"""The command line, ``python -m lime_callback``: ``demo``, ``report RUN``, ``check MODEL``, ``compare RUN RUN``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.command == "check":
             return check(args)
+        if args.command == "demo":
+            from lime_callback import LimeCallback
+            from lime_callback.training.demo import demo
+
+            return demo(LimeCallback, args.output, opens=args.open)
         if args.command == "compare":
             return compare(args.first, args.second, args.output)
         return report(args.run_dir, args.output)
@@ -116,6 +121,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"The documentation is in {pages_folder()}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    shown = commands.add_parser(
+        "demo",
+        help="train a small network on made data, and see what is found",
+        description="Train a small network on made data with a planted shortcut, say what the callback finds, and "
+        "write its page. Takes less than a minute, and downloads nothing.",
+    )
+    shown.add_argument("--open", action="store_true", help="open the page in a browser")
+    shown.add_argument(
+        "--output", "-o", metavar="FOLDER", type=Path, help="of the run; default: a new one among the temporary files"
+    )
     made = commands.add_parser(
         "report",
         help="write a run as one HTML page",

@@ -213,9 +213,14 @@ def outputs_like(
     """
     outputs = scaled_outputs(forward(x, rows), len(x), output, None if pinned is None else pinned[rows])
     if outputs.shape[1] != whole.shape[1] or outputs.dtype != whole.dtype:
+        pairs = (
+            " Where the model compares each input with all of its batch, let `forward` return the input with its own "
+            "alone: the matrix's `.diagonal()`."
+        )
         raise ValueError(
             f"`forward` should return outputs of one kind for every batch. Found {whole.shape[1]} outputs an "
             f"input, {whole.dtype}, and then {outputs.shape[1]}, {outputs.dtype}."
+            f"{pairs if outputs.shape[1] == len(x) else ''}"
         )
     return outputs
 

@@ -59,7 +59,9 @@ def call_of(module: nn.Module, batch: Any, key: Key | None) -> Call | None:
     return lambda module, batch: module(**{name: batch[name] for name in names})
 
 
-def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key: OutputKey | None) -> str:
+def advice(
+    module: nn.Module, batch: Any, key: Key | None, rows: int, output_key: OutputKey | None, *, called: bool = True
+) -> str:
     """Return a sentence with a ``forward=`` that works for a batch; one that says what it has to do if none is found.
 
     Args:
@@ -68,6 +70,7 @@ def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key
         key: of the batch's input.
         rows: the number of inputs, m.
         output_key: the user's key of the prediction.
+        called: whether the module has a ``forward``; without one, no other entry would do.
     """
     stacked = isinstance(key, Steps)  # whose images the model gets as one tensor in any case
     key = key.keys.input_of(batch) if isinstance(key, Steps) else key
@@ -85,11 +88,18 @@ def advice(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key
                 f"Pass `forward=lambda module, batch: {text}`, which works for this batch and returns "
                 f"{tuple(found.shape)}, if that is the prediction. {elsewhere}"
             ).rstrip()
-    if elsewhere:
+    if elsewhere and called:
         return elsewhere
+    part = next((f".{name}" for name, part in module.named_children() if _is_called(part)), "") if not called else ""
     return (
         "Pass `forward=`, a function of the module and a batch, for a model that needs more, for example "
-        f"`forward=lambda module, batch: module({_access(batch, key)}, ...)`."
+        f"`forward=lambda module, batch: module{part}({_access(batch, key)}, ...)`."
+    )
+
+
+def _is_called(part: nn.Module) -> bool:
+    return (
+        not isinstance(part, (torch.nn.ModuleList, torch.nn.ModuleDict)) and next(part.parameters(), None) is not None
     )
 
 
@@ -128,6 +138,8 @@ def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
     for name, _ in module.named_children():
         if name.isidentifier():
             yield f"module.{name}({image})"
+            if isinstance(batch, Mapping):
+                yield f"module.{name}(**batch)"
 
 
 def _access(batch: Any, key: Key | None) -> str:

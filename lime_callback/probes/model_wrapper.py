@@ -90,7 +90,7 @@ class ModelWrapper:
             return _WITH
         way = ""
         if isinstance(error, WRONG_CALL) and not is_out_of_memory(error):
-            way = " " + self._way(x, rows)
+            way = " " + self._way(x, rows, called='the required "forward"' not in str(error))
         return f"{_WITHOUT if call is None else _NATURAL}{way}"
 
     def elsewhere(self) -> str:
@@ -103,9 +103,9 @@ class ModelWrapper:
         way = advised("input_key", alike)
         return f"The images were taken from batch entry {taken}; others may be what the model reads. {way}"
 
-    def _way(self, x: Tensor, rows: Tensor) -> str:
+    def _way(self, x: Tensor, rows: Tensor, *, called: bool) -> str:
         """Return what to pass where the model has failed on inputs ``[m, *dims]``."""
         key = self.probes.key
         if callable(key) and (not isinstance(key, ComposedInputs) or (isinstance(key, Steps) and callable(key.key))):
             return function_advice(self.module, self.probes.arguments_with(x)[0], self.output_key)
-        return advice(self.module, self.probes.batch_with(x, rows), key, len(x), self.output_key)
+        return advice(self.module, self.probes.batch_with(x, rows), key, len(x), self.output_key, called=called)

@@ -133,6 +133,17 @@ def test_outputs_are_dictionaries_objects_and_tuples(pack, key, output):
     assert torch.equal(packed.coefficients, plain.coefficients)
 
 
+def test_a_model_that_compares_all_inputs_of_a_batch_is_told_to_return_each_with_its_own():
+    def pairs(x):
+        return x.flatten(1) @ x.flatten(1).T
+
+    x = images(2)
+    with pytest.raises(ValueError, match=r"Found 2 outputs an input, .* and then 8, .*`\.diagonal\(\)`"):
+        explain(pairs, x, BANDS.features(x), batch_size=8)
+    found = explain(lambda x: pairs(x).diagonal(), x, BANDS.features(x), batch_size=8)
+    assert found.coefficients.shape == (2, 1, 4)
+
+
 def test_a_function_of_the_output_gets_all_of_it_unless_a_key_names_a_part():
     def forward(x):
         return {"a": scores(x), "b": scores(x)}

@@ -69,6 +69,40 @@ class Predicts(Base):
         return SimpleNamespace(output=self.net(batch["image"]))
 
 
+class PartByName(nn.Module):
+    """Takes all of a batch by name, and returns what it is told to."""
+
+    def __init__(self, returns):
+        super().__init__()
+        self.net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+        self.returns = returns
+
+    def forward(self, image, label, place):
+        assert len(image) == len(label) == len(place)
+        return self.returns(self.net(image))
+
+
+class HasPart(Base):
+    """Calls a part in its steps, beside an empty list of parts."""
+
+    returns = staticmethod(lambda y: y)
+
+    def __init__(self):
+        super().__init__()
+        del self.net
+        self.parts = nn.ModuleList()
+        self.part = PartByName(self.returns)
+
+    def training_step(self, batch, _):
+        return self.part.net[2].weight.sum()
+
+
+class ComparesPairs(HasPart):
+    """As models of images and their captions do: each input with all of its batch."""
+
+    returns = staticmethod(lambda y: {"per_image": y @ y.T, "per_text": y @ y.T})
+
+
 def by_name(x, y, i):
     return {"image": x, "label": y, "place": i}
 
@@ -108,8 +142,17 @@ def test_a_dict_batch_is_passed_by_name_where_the_names_fit(tmp_path, model):
         (Base, by_name),
         (Base, alone),
         (Predicts, by_name),
+        (HasPart, by_name),
     ],
-    ids=["forward(sample)", "forward(x, y)", "none, of a pair", "none, of a dict", "none, of a tensor", "predict_step"],
+    ids=[
+        "forward(sample)",
+        "forward(x, y)",
+        "none, of a pair",
+        "none, of a dict",
+        "none, of a tensor",
+        "predict_step",
+        "a part by name",
+    ],
 )
 def test_the_error_shows_the_lambda_that_works(tmp_path, model, pack):
     """The advice, executed, explains."""
@@ -131,6 +174,14 @@ def test_where_nothing_works_the_error_says_what_to_write(tmp_path):
         TypeError, match=r"'depth'[\s\S]*`forward=lambda module, batch: module\(batch\['image'\], ...\)`"
     ):
         explained(tmp_path, Needy, lambda x, y, i: {"image": x, "name": str(int(i))})
+
+
+def test_a_module_without_a_forward_is_told_of_its_part_and_of_no_other_entry(tmp_path):
+    with pytest.raises(NotImplementedError, match="forward") as told:
+        explained(tmp_path, ComparesPairs, lambda x, y, i: {"image": x, "label": y, "place": x[:, 0]})
+    note = " ".join(told.value.__notes__)
+    assert "`forward=lambda module, batch: module.part(batch['image'], ...)`" in note
+    assert "input_key" not in note
 
 
 class Strict(Base):

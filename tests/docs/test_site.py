@@ -79,7 +79,7 @@ def test_a_page_can_be_read_at_each_width(site, page, path, width):
     page.on("response", lambda one: seen.append(f"{one.status}: {one.url}") if one.status >= 400 else None)
     page.on("pageerror", lambda error: seen.append(f"error: {error}"))
     address = f"{site}/{path.removesuffix('index')}".rstrip("/") + "/"
-    page.goto(address, wait_until="networkidle")
+    page.goto(address, wait_until="load")
     pictures = page.evaluate("""async () => {
         const pictures = [...document.querySelectorAll("article img")];
         await Promise.all(pictures.map((picture) => picture.decode()));

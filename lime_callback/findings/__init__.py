@@ -1,7 +1,7 @@
 """Findings: what is wrong with a run, if anything; looked for by itself at every explained epoch.
 
-Read in this order: ``epoch_facts`` (what an explained epoch knows), ``hidden_sets_plan`` and ``investigation`` (which
-sets are hidden in the background, and what that changes), ``suspicion`` (a detector, and what it says), then the
+Read in this order: ``epoch_facts`` (what an explained epoch knows), ``hidden`` and ``investigation`` (which sets
+are hidden in the background, and what that changes), ``suspicion`` (a detector, and what it says), then the
 detectors by their subject (``band_findings``, ``place_findings``, ``answer_findings``, ``training_findings``,
 ``input_findings``, ``trust_findings``), and ``ledger``, the one place that decides what is told.
 """

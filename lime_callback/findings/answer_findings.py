@@ -1,27 +1,25 @@
-"""Findings about the answers: they hardly depend on the input or on one of several, or are wrong for one reason."""
+"""Findings about the answers: they hardly depend on the input, or on one of several inputs."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.findings.hidden_sets_plan import INPUT, PLACE
-from lime_callback.findings.place_findings import CARRIES
-from lime_callback.findings.suspicion import Detector, Suspicion, strongest
+from lime_callback.findings.hidden.hidden_sets_plan import INPUT
+from lime_callback.findings.suspicion import Detector, Suspicion
 from lime_callback.publishing.finding import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
 
     from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
 
 _SAME = 0.02  # of the outputs' usual spread: what moves less than this is not used
-_SPREAD = 0.03  # of the labels' standard deviation
-_FIXED, _FIXED_BY_OTHERS = 0.5, 0.15
-_FEWEST_WRONG = 5
-_ALIVE = 0.15  # of the answers change when everything is hidden
-_SOME, _NOBODY, _MUCH_MORE = 0.12, 0.06, 3.0
+_SPREAD = 0.1  # of the labels' standard deviation
 
 
 class Blind(Detector):
@@ -58,12 +56,15 @@ class Blind(Detector):
         elif not hidden.classes:
             spread = outputs.double().std(0)
             level = outputs.double().abs().mean(0)
-            if bool((spread < 1e-3 * level.clamp(min=1e-12)).all()):
+            part = _part_of_labels(spread, facts.label_spreads)
+            same = bool((spread < 1e-3 * level.clamp(min=1e-12)).all())
+            if same or part < _SPREAD:
+                what = f"vary by {part:.0%} of what their labels do" if part < _SPREAD else "are the same"
                 yield Suspicion(
                     subject="one value for all",
-                    sentence="the outputs are the same for all samples, to a thousandth of their size.",
+                    sentence=f"the outputs hardly depend on the input: over all samples they {what}.",
                     advice="Look at the learning rate, the loss and the inputs' scale: nothing of the input is used.",
-                    severity=1.0,
+                    severity=1.0 - (part if part < _SPREAD else 0.0),
                     p_value=0.0,
                     figures={"spread": Figure(float(spread.mean()))},
                 )
@@ -95,74 +96,17 @@ class OneModality(Detector):
                     advice="Look at its branch: is it frozen, zero, or drowned by the other? Train with it alone.",
                     severity=1.0 - value,
                     p_value=_hardly_moves(hidden, name),
+                    fresh=True,
                     figures={"moved": Figure(value)},
                     picture=f"{part}/attributions",
                 )
 
 
-class WrongReasons(Detector):
-    """Some predictions rest on a place that others do not use; or wrong ones become right when one thing is hidden."""
-
-    name: ClassVar[str] = "wrong_reasons"
-
-    def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare what each place changes in some samples with the others, and what puts wrong predictions right."""
-        yield from strongest(facts, self._some)
-        hidden = facts.hidden
-        if hidden is None or hidden.was_right is None or not hidden.classes:
-            return
-        wrong = hidden.was_right == 0
-        tried = [name for name in hidden.right if "~" not in name and hidden.shares[name] < 0.3]
-        if int(wrong.sum()) < _FEWEST_WRONG or len(tried) < 3:
-            return
-        fixed = torch.stack([hidden.right[name][wrong].double() for name in tried])
-        means = fixed.mean(1)
-        first = int(means.argmax())
-        others = torch.cat([fixed[:first], fixed[first + 1 :]])
-        if float(means[first]) < _FIXED or float(others.mean(1).median()) > _FIXED_BY_OTHERS:
-            return
-        from lime_callback.explaining.random_set_p_values import p_value_of_count
-
-        name = tried[first]
-        what = facts.subjects.get(name, name.rpartition("/")[2])
-        yield Suspicion(
-            subject=what,
-            sentence=(
-                f"{float(means[first]):.0%} of the wrong predictions become right when {what} are hidden "
-                f"({float(others.mean()):.0%} with other sets)."
-            ),
-            advice="Look at the samples that are wrong: what do they have there that others of their class do not?",
-            severity=float(means[first]),
-            p_value=min(1.0, len(tried) * p_value_of_count(fixed[first], others)),
-            figures={"fixed": Figure(float(means[first])), "others": Figure(float(others.mean()))},
-            picture="spatial/attributions",
-        )
-
-    def _some(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
-        """A place that decides for a part of the samples alone; one that decides for most is a finding of places."""
-        tiles = [name for name in hidden.changed if name.startswith(PLACE)]
-        if not tiles or hidden.whole < _ALIVE:
-            return
-        means = torch.stack([hidden.changed[name].mean() for name in tiles])
-        first = int(means.argmax())
-        others = torch.cat([means[:first], means[first + 1 :]])
-        part, usual = hidden.part(tiles[first]), float(others.median()) / hidden.whole
-        if not _SOME <= part < CARRIES or usual > _NOBODY or float(means[first]) < _MUCH_MORE * float(others.max()):
-            return
-        place = tiles[first].removeprefix(PLACE)
-        beside = [name for name in tiles if name != tiles[first]]
-        yield Suspicion(
-            subject=f"their {place} part",
-            sentence=(
-                f"some predictions rest on the pictures' {place} part, which others do not use: hiding it changes "
-                f"{part:.0%} of what hiding all does, and other places {usual:.0%}."
-            ),
-            advice="Look at pictures that differ there: do some have a tag or a mark?",
-            severity=min(1.0, 2 * part),
-            p_value=min(1.0, len(tiles) * hidden.p_value(tiles[first], beside)),
-            figures={"changed": hidden.mean(tiles[first]), "others": Figure(usual)},
-            picture="spatial/attributions",
-        )
+def _part_of_labels(spread: Tensor, labels: Sequence[float]) -> float:
+    """How far outputs vary, ``[K]``, as a part of what their labels do, on average; infinite where that is unknown."""
+    if len(labels) != len(spread) or not all(own > 0 for own in labels):
+        return math.inf
+    return float((spread / torch.tensor(labels, dtype=spread.dtype)).mean())
 
 
 def _hardly_moves(hidden: HiddenSets, name: str) -> float:

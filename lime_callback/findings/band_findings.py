@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from lime_callback.findings.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
+from lime_callback.findings.hidden.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
 from lime_callback.findings.input_findings import misplaced
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 _ALIVE = 0.15  # of the answers change when everything is hidden, or nothing can be said of parts
 _BEYOND, _TIMES = 0.15, 2.5  # a set changes so much more, and so many times as much, as the worst of its random sets
+_TIMES_REST = 2.0  # as much as a random set that may hold a rest of the same bands
 _TIMES_BESIDE = 1.5  # as much as bands on either side
 _BY_OUTPUT = ("water vapour", "noise", "edges")
 _BY_ALL = ("oxygen", "carbon dioxide")  # single ranges, on which one of several values may hang by nature
-_RELIES = 0.25  # of all that hiding everything changes
-_CARRIES = 0.45  # of all that hiding everything changes
+_RELIES, _RELIES_ALONE = 0.35, 0.55  # of all that hiding everything changes: of classes, and of each of several values
+_CARRIES, _CARRIES_ALL, _MOST = 0.45, 0.6, 0.65  # of all that hiding everything changes
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
 
-def stands_far_out(hidden: HiddenSets, name: str, times: float = _TIMES) -> bool:
-    """Whether hiding a set changes far more, so many times as much, than hiding any of the sets beside it."""
-    changed, most = float(hidden.changed[name].mean()), hidden.most_expected(name)
+def stands_far_out(hidden: HiddenSets, name: str, times: float, *, but_one: bool = False) -> bool:
+    """Whether hiding a set changes far more, so many times as much, than hiding any, or any but one, beside it."""
+    changed, most = float(hidden.changed[name].mean()), hidden.most_expected(name, but_one=but_one)
     return changed - most > _BEYOND * max(hidden.whole, _ALIVE) and changed > times * most
 
 
@@ -67,18 +68,25 @@ class ShortcutBands(Detector):
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what the strongest few bands change with random ones, and with all others."""
         hidden = facts.hidden
-        if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE:
+        if hidden is None or CANDIDATE not in hidden.references or hidden.whole < _ALIVE:
             return
-        carries = hidden.part(CANDIDATE) >= _CARRIES and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
-        if carries and is_narrow(hidden) and stands_far_out(hidden, CANDIDATE):
+        carries = hidden.part(CANDIDATE) >= _CARRIES_ALL and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
+        # Where the bands carry most, one of the random sets may hold what is left of the same shortcut.
+        far = stands_far_out(hidden, CANDIDATE, _TIMES) or (
+            hidden.part(CANDIDATE) >= _MOST
+            and stands_far_out(hidden, CANDIDATE, _TIMES, but_one=True)
+            and stands_far_out(hidden, CANDIDATE, _TIMES_REST)
+        )
+        if carries and is_narrow(hidden) and far:
             what = facts.subjects[CANDIDATE]
             figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
             yield Suspicion(
-                subject=what,
+                subject="a few bands",  # each look names them anew
                 sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
                 advice="Train without these bands, or with them swapped between samples, and see what is left.",
                 severity=min(1.0, hidden.part(CANDIDATE)),
                 p_value=hidden.p_value(CANDIDATE),  # other samples chose the bands than are asked about them
+                fresh=True,
                 figures=figures,
                 picture="spectral/superbands",
             )
@@ -103,7 +111,8 @@ class Absorption(Detector):
         named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
         for name in named:
             kind = name.removeprefix(ABSORPTION)
-            enough = hidden.part(name) >= (_CARRIES if kind in _BY_ALL else _RELIES)
+            least = _CARRIES if kind in _BY_ALL else _RELIES if len(facts.by_output) == 1 else _RELIES_ALONE
+            enough = hidden.part(name) >= least
             if kind in kinds and enough and stands_far_out(hidden, name, _TIMES_BESIDE):
                 what = facts.subjects[name]
                 yield Suspicion(
@@ -112,6 +121,7 @@ class Absorption(Detector):
                     advice="Leave these bands out, or find out what in the data they give away.",
                     severity=min(1.0, hidden.part(name)),
                     p_value=min(1.0, len(named) * hidden.p_value(name)),
+                    fresh=True,
                     figures=figures_of(hidden, name),
                     picture="spectral/superbands",
                 )
@@ -132,7 +142,7 @@ class UnreadBands(Detector):
             return
         what = facts.subjects[UNREAD]
         yield Suspicion(
-            subject=what,
+            subject="bands that are not read",
             sentence=(
                 f"{hidden.shares[UNREAD]:.0%} of the bands are not read: hiding {what} moves the outputs by "
                 f"{moved:.1%} of what hiding everything does."
@@ -140,6 +150,7 @@ class UnreadBands(Detector):
             advice="Look at the first layer's weights for these channels: are they zero, frozen or never loaded?",
             severity=min(1.0, hidden.shares[UNREAD] / 0.5),
             p_value=unread_p_value(hidden),
+            fresh=True,
             figures={"moved": Figure(moved), "share": Figure(hidden.shares[UNREAD])},
             picture="spectral/superbands",
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.findings.answer_findings import Blind, OneModality, WrongReasons
+from lime_callback.findings.answer_findings import Blind, OneModality
 from lime_callback.findings.band_findings import Absorption, ShortcutBands, UnreadBands
 from lime_callback.findings.input_findings import Scale
 from lime_callback.findings.place_findings import Outside, Place
+from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.suspicion import Detector
 from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable
 from lime_callback.findings.trust_findings import Unreadable

@@ -34,7 +34,7 @@ class HiddenSets:
             values the change in standard deviations of the outputs.
         moved: likewise for the outputs themselves, also for classes.
         right: for each set whether each prediction is right with it hidden, ``[m]``; empty without labels of classes.
-        references: for some sets the names of random sets of as many elements.
+        references: for sets that change enough to be compared, the names of random sets of as many elements.
         everything: what hiding all elements changes, ``[m]``.
         everything_moved: likewise for the outputs themselves.
         was_right: whether each prediction is right with nothing hidden, ``[m]``; ``None`` without labels of classes.
@@ -76,9 +76,10 @@ class HiddenSets:
         """What hiding random sets as large changes, on average."""
         return float(torch.stack([self.changed[other] for other in self.references[name]]).mean())
 
-    def most_expected(self, name: str) -> float:
-        """The most that hiding any of the random sets changes, on average."""
-        return max(float(self.changed[other].mean()) for other in self.references[name])
+    def most_expected(self, name: str, *, but_one: bool = False) -> float:
+        """The most that hiding any of the random sets changes, on average; or any but one of them."""
+        means = sorted(float(self.changed[other].mean()) for other in self.references[name])
+        return means[-2] if but_one and len(means) > 1 else means[-1]
 
     def p_value(self, name: str, others: Sequence[str] | None = None) -> float:
         """The probability of as much change, were the set like its random sets, or like these others."""
@@ -134,6 +135,8 @@ class InputFacts:
         own: root mean square of the inputs.
         validation: mean and standard deviation of each channel over the background, ``[2, C]``.
         training: the same over training batches; ``None`` where there are none yet.
+        padding: pixels of the background's samples that only fill them up, bool ``[N, 1, H, W]``; ``None`` where there
+            are none, or the same in all.
         spectra: mean spectra of the background's samples, ``[N, C]``.
     """
 
@@ -142,6 +145,7 @@ class InputFacts:
     spectra: Tensor
     first_layer: float | None = None
     training: Tensor | None = None
+    padding: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,13 +162,16 @@ class EpochFacts:
         before: the same at the explained epoch before; ``None`` at the first.
         labels: classes of these samples, int64 ``[N]``; ``None`` where they have none.
         losses: mean loss over the background at each explained epoch so far; empty without labels.
+        reference_loss: that of the weights that the run is compared with; ``None`` where they are unknown.
         recalls: for each explained epoch so far how many of each class's samples were right, by class.
         spreads: for values, each output's standard deviation at each explained epoch so far; else empty.
+        label_spreads: for values, the standard deviation of each output's labels; else empty.
         wavelengths: one for each channel, in nm, or ``None``.
         weights: what became of the weights.
         inputs: what is known of the inputs.
         parts: names of several inputs; empty where there is one.
         subjects: what sets stand for, in words, by their names in ``hidden``.
+        independent: how many looks in a row hide sets in samples of their own, so that their evidence adds up.
     """
 
     look: int
@@ -183,6 +190,9 @@ class EpochFacts:
     inputs: InputFacts | None = None
     parts: Sequence[str] = ()
     subjects: Mapping[str, str] = field(default_factory=dict)
+    independent: int = 1
+    reference_loss: float | None = None
+    label_spreads: Sequence[float] = ()
 
 
 def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +12,8 @@ from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.explaining.hidden_sets import hidden_outputs
 from lime_callback.explaining.input_checks import fingerprint
-from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
-from lime_callback.findings.hidden_sets_plan import (
+from lime_callback.findings.epoch_facts import EpochFacts, InputFacts, ViewFacts, WeightFacts
+from lime_callback.findings.hidden.hidden_sets_plan import (
     FEWEST,
     PADDING,
     HiddenSetsPlan,
@@ -21,7 +21,8 @@ from lime_callback.findings.hidden_sets_plan import (
     strongest_channels,
     unused_channels,
 )
-from lime_callback.findings.padding import padded_pixels
+from lime_callback.findings.hidden.padding import padded_pixels
+from lime_callback.findings.hidden.set_changes import SetChanges
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 LEAST = 640  # inputs that the model may be run on in any case: with fewer nothing can be told
 _PIXELS = 2000  # that tell how noisy bands are
-_MOST_OUTPUTS = 8  # values that are looked at one by one
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Investigation:
         recalls: of each class, how many samples were right, at each epoch so far.
         spreads: of values, each output's standard deviation over the background, at each epoch so far.
         before: outputs of the background at the epoch before.
+        reference_loss: mean loss of the weights that the run is compared with; ``None`` where they are unknown.
     """
 
     config: CallbackConfig
@@ -63,6 +64,7 @@ class Investigation:
     recalls: list[dict[int, tuple[int, int]]] = field(default_factory=list)
     spreads: list[list[float]] = field(default_factory=list)
     before: Tensor | None = None
+    reference_loss: float | None = None
 
     def ask(
         self,
@@ -99,30 +101,41 @@ class Investigation:
         planes = self.config.layout.canonical(background.inputs).cpu()
         inputs = InputFacts(
             float(planes.double().square().mean().sqrt()), channel_statistics(planes), planes.float().mean((2, 3)),
-            first_layer, training,
+            first_layer, training, padded_pixels(planes),
         )  # fmt: skip
-        plan = self._plan(background, planes, of_views)
+        plan = self._plan(background, planes, of_views, inputs.padding)
         rows = others_than(probes, background.inputs)
         names, count = plan.within(max(budget - len(background), LEAST), len(rows))
-        swaps = self._swaps(plan, names, rows, count)
+        samples, independent = self._samples(rows, count, look)
         labels = background_labels(background)
-        whole, hidden, answers = hidden_outputs(
-            context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked, context.batch_size,
-            context.ranks, device=device,
-        )  # fmt: skip
-        everyone, known = self._everyone(context, background, labels, device)
+
+        def hide(names: Sequence[str]) -> SetChanges:
+            swaps = _swaps(plan, names, samples)
+            whole, hidden, answers = hidden_outputs(
+                context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked,
+                context.batch_size, context.ranks, device=device,
+            )  # fmt: skip
+            return SetChanges.of(swaps, whole, hidden, answers)
+
+        changes = hide(names)
+        left = max(budget - len(background), LEAST) - (len(names) + 1) * count
+        more = plan.to_compare(changes.largest_parts(), left, count)
+        changes = changes.and_those_of(hide(more)) if more else changes
+        everyone, compared = self._everyone(context, background, labels, device)
+        known = compared.labels if compared.kind != "values" else None
+        labels_vary = [] if known is not None or compared.labels is None else compared.labels.std(0).tolist()
+        self._remember(everyone, compared, known)
         before, self.before = self.before, everyone
         return EpochFacts(
-            look, epoch, of_views, _found(whole, hidden, swaps, answers, plan),
-            _by_output(whole, hidden, swaps, answers, plan), everyone, before, known, tuple(self.losses),
-            tuple(self.recalls), tuple(self.spreads), self.config.wavelengths, weights, inputs,
-            tuple(_parts(background)), plan.subjects,
+            look, epoch, of_views, changes.together(plan.references), changes.by_output(plan.references), everyone,
+            before, known, tuple(self.losses), tuple(self.recalls), tuple(self.spreads), self.config.wavelengths,
+            weights, inputs, tuple(_parts(background)), plan.subjects, independent, self.reference_loss, labels_vary,
         )  # fmt: skip
 
     def _everyone(
         self, context: ExplainContext, background: Probes, labels: Tensor | None, device: torch.device
-    ) -> tuple[Tensor, Tensor | None]:
-        """The outputs of the whole background, ``[N, K]``, and its labels if they are classes."""
+    ) -> tuple[Tensor, AnswerChanges]:
+        """The outputs of the whole background, ``[N, K]``, and what compares them with its labels."""
         output = self.config.asked.for_inputs(self.config.layout, background.inputs.shape).output
 
         def forward(x: Tensor, rows: Tensor) -> Any:
@@ -133,23 +146,27 @@ class Investigation:
             outputs, pinned, _ = found
             outputs = outputs.cpu().double()
             scale = "raw" if isinstance(output, ByShape) and pinned is None else output
-            answers = AnswerChanges.of(outputs, None if labels is None else labels.cpu(), scale)
-            known = answers.labels if answers.kind != "values" else None
-            self._remember(outputs, answers, known)
-        return outputs, known
+            return outputs, AnswerChanges.of(outputs, None if labels is None else labels.cpu(), scale)
+
+    def meet_reference(self, context: ExplainContext, background: Probes, device: torch.device) -> None:
+        """Measure the loss of the weights that the run is compared with, which the model has now."""
+        outputs, answers = self._everyone(context, background, background_labels(background), device)
+        loss = answers.loss(outputs)
+        self.reference_loss = None if loss is None else float(loss.nanmean())
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
             "before": self.before,
             "losses": list(self.losses),
+            "reference loss": self.reference_loss,
             "spreads": [list(spread) for spread in self.spreads],
             "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The inverse of :meth:`state`."""
-        self.before = state["before"]
+        self.before, self.reference_loss = state["before"], state["reference loss"]
         self.losses = [float(loss) for loss in state["losses"]]
         self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
         self.recalls = [
@@ -173,7 +190,9 @@ class Investigation:
             explanation, counts, sizes, followed.measured, tuple(followed.series.moves), channels, followed.reliance
         )
 
-    def _plan(self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts]) -> HiddenSetsPlan:
+    def _plan(
+        self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts], padding: Tensor | None
+    ) -> HiddenSetsPlan:
         _, channels, height, width = planes.shape
         parts = _parts(background)
         nm = self.config.wavelengths if not parts else None
@@ -189,7 +208,7 @@ class Investigation:
         seed = seed_for(self.config.seed, "findings")
         return plan_sets(
             (channels, height, width), nm, _pixels(planes), strongest, unused, spans, self._outside(background),
-            padded_pixels(planes), seed,
+            padding, seed,
         )  # fmt: skip
 
     def _outside(self, background: Probes) -> Tensor | None:
@@ -207,19 +226,15 @@ class Investigation:
             return outside.unsqueeze(1).expand(len(background), -1, -1, -1)
         return None
 
-    def _swaps(self, plan: HiddenSetsPlan, names: Sequence[str], rows: Tensor, count: int) -> Swaps:
+    def _samples(self, rows: Tensor, count: int, look: int) -> tuple[Tensor, int]:
+        """Choose samples for a look, others than at the looks before; and how many looks in a row have no sample twice.
+
+        Each look's evidence is then its own, and that of looks in a row counts together.
+        """
         generator = torch.Generator().manual_seed(seed_for(self.config.seed, "findings"))
-        samples = rows[torch.randperm(len(rows), generator=generator)[:count]]
-        donors = samples.roll(1)
-        masks = []
-        for name in names:
-            mask = plan.masks[name]
-            if len(mask) > 1:  # what lies outside in both; of padding, the donor's, by which there can only be more
-                both = mask.clone()
-                both[samples] = mask[donors] if name.startswith(PADDING) else mask[samples] & mask[donors]
-                mask = both
-            masks.append(mask)
-        return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)
+        independent = max(1, len(rows) // count)
+        turn = (look - 1) % independent
+        return rows[torch.randperm(len(rows), generator=generator)][turn * count : (turn + 1) * count], independent
 
     def _remember(self, whole: Tensor, answers: AnswerChanges, labels: Tensor | None) -> None:
         loss = answers.loss(whole)
@@ -266,33 +281,17 @@ def others_than(probes: Tensor, inputs: Tensor) -> Tensor:
     return rows if len(rows) >= FEWEST else torch.arange(len(inputs))
 
 
-def _by_output(
-    whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges, plan: HiddenSetsPlan
-) -> tuple[HiddenSets, ...]:
-    """The same for each of several values, which may hang on different things; for classes all outputs together."""
-    outputs = whole.shape[1]
-    if answers.kind != "values" or not 1 < outputs <= _MOST_OUTPUTS:
-        return (_found(whole, hidden, swaps, answers, plan),)
-    alone = replace(answers, labels=None)
-    return tuple(_found(whole[:, i : i + 1], hidden[..., i : i + 1], swaps, alone, plan) for i in range(outputs))
-
-
-def _found(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges, plan: HiddenSetsPlan) -> HiddenSets:
-    values = replace(answers, kind="values", labels=None)
-    changed, moved, right = answers.changed(whole, hidden), values.changed(whole, hidden), answers.right(hidden)
-    donors = whole[swaps.donor_rows].unsqueeze(0)
-    names = swaps.names
-    return HiddenSets(
-        {name: float(mask.double().mean()) for name, mask in zip(names, swaps.masks, strict=True)},
-        dict(zip(names, changed, strict=True)),
-        dict(zip(names, moved, strict=True)),
-        {} if right is None else dict(zip(names, right, strict=True)),
-        {name: others for name, others in plan.references.items() if name in names},
-        answers.changed(whole, donors)[0],
-        values.changed(whole, donors)[0],
-        answers.right(whole),
-        answers.kind != "values",
-    )
+def _swaps(plan: HiddenSetsPlan, names: Sequence[str], samples: Tensor) -> Swaps:
+    donors = samples.roll(1)
+    masks = []
+    for name in names:
+        mask = plan.masks[name]
+        if len(mask) > 1:  # what lies outside in both; of padding, the donor's, by which there can only be more
+            both = mask.clone()
+            both[samples] = mask[donors] if name.startswith(PADDING) else mask[samples] & mask[donors]
+            mask = both
+        masks.append(mask)
+    return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)
 
 
 def _parts(background: Probes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ what they search within.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 _OVERWHELMING = 0.9  # severity at which one look is enough, if the evidence is as clear
 _CLEARER = 1e-4  # times the level that several looks are asked at
+_TOGETHER = 3  # looks in a row whose evidence counts together, at most
 _CHANGED = 0.25  # of severity: a finding that changed by more is told again
 _GONE = 2  # looks in a row without a suspicion, after which a finding is over
 
@@ -38,6 +40,22 @@ def level(look: int, questions: int) -> float:
     return RUN * 3 / ((look + 2) * (look + 3)) / max(questions, 1)
 
 
+def together(p_values: Sequence[float]) -> float:
+    """Probability of evidence as clear as that of independent looks together.
+
+    Args:
+        p_values: of the looks.
+
+    References:
+        Fisher, "Statistical Methods for Research Workers" (1925), section 21.1.
+    """
+    from scipy.stats import chi2
+
+    if len(p_values) == 1 or min(p_values) <= 0:
+        return min(p_values)
+    return float(chi2.sf(-2 * sum(map(math.log, p_values)), 2 * len(p_values)))
+
+
 @dataclass
 class Ledger:
     """Keeps what was suspected and what was told.
@@ -51,11 +69,15 @@ class Ledger:
     name: str
     looks: int = 0
     findings: list[Finding] = field(default_factory=list)
-    _in_a_row: dict[Key, int] = field(default_factory=dict)
+    _in_a_row: dict[Key, list[float]] = field(default_factory=dict)
     _absent: dict[Key, int] = field(default_factory=dict)
 
     def take(
-        self, epoch: int, suspected: Mapping[str, Sequence[Suspicion]], patience: Mapping[str, int]
+        self,
+        epoch: int,
+        suspected: Mapping[str, Sequence[Suspicion]],
+        patience: Mapping[str, int],
+        independent: int = 1,
     ) -> list[Finding]:
         """Take in what the detectors say at an explained epoch.
 
@@ -64,6 +86,7 @@ class Ledger:
             suspected: for each detector that looked what it says, maybe nothing. Of one that could not look nothing is
                 known, and its findings stand.
             patience: for each detector at how many looks in a row it has to say so.
+            independent: at how many looks in a row what is fresh is of other samples, so that it counts together.
 
         Returns:
             The findings to tell now: new ones, those that came back, and those that are much more severe than told.
@@ -72,18 +95,22 @@ class Ledger:
         alpha = level(self.looks, len(patience))
         news: list[Finding] = []
         seen: set[Key] = set()
+        rows: dict[Key, list[float]] = {}
         for name, suspicions in suspected.items():
             for suspicion in suspicions:
                 key = (name, suspicion.subject)
-                if key in seen or not suspicion.p_value <= alpha:
+                if key in rows or not suspicion.p_value <= 1:
                     continue
-                seen.add(key)
-                self._in_a_row[key] = self._in_a_row.get(key, 0) + 1
+                row = [*self._in_a_row.get(key, ()), suspicion.p_value][-max(patience[name], _TOGETHER) :]
+                p_value = together(row[-(min(independent, _TOGETHER) if suspicion.fresh else 1) :])
                 sure = suspicion.severity >= _OVERWHELMING and suspicion.p_value <= _CLEARER * alpha
-                if self._in_a_row[key] >= patience[name] or (sure and patience[name] <= 2):
-                    news += self._told(key, suspicion, epoch)
-        for key in [key for key in self._in_a_row if key[0] in suspected and key not in seen]:
-            del self._in_a_row[key]
+                if p_value <= alpha:
+                    seen.add(key)
+                    if len(row) >= patience[name] or (sure and patience[name] <= 2):
+                        news += self._told(key, suspicion, epoch)
+                rows[key] = row
+        others = {key: row for key, row in self._in_a_row.items() if key[0] not in suspected}
+        self._in_a_row = others | rows
         self._close(epoch, suspected, seen)
         return news
 
@@ -101,7 +128,7 @@ class Ledger:
         return {
             "looks": self.looks,
             "findings": [finding.as_plain() for finding in self.findings],
-            "in_a_row": [[*key, count] for key, count in self._in_a_row.items()],
+            "in_a_row": [[*key, row] for key, row in self._in_a_row.items()],
             "absent": [[*key, count] for key, count in self._absent.items()],
         }
 
@@ -113,7 +140,7 @@ class Ledger:
         """
         self.looks = int(state["looks"])
         self.findings = [Finding.of_plain(values) for values in state["findings"]]
-        self._in_a_row = {(str(name), str(subject)): int(count) for name, subject, count in state["in_a_row"]}
+        self._in_a_row = {(str(name), str(subject)): list(map(float, row)) for name, subject, row in state["in_a_row"]}
         self._absent = {(str(name), str(subject)): int(count) for name, subject, count in state["absent"]}
 
     def _told(self, key: Key, suspicion: Suspicion, epoch: int) -> list[Finding]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.findings.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING, PLACE
+from lime_callback.findings.hidden.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING, PLACE
+from lime_callback.findings.hidden.padding import told_by_padding
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
@@ -20,6 +21,7 @@ CARRIES = 0.4  # of all that hiding everything changes
 _TIMES = 2.5  # as much as the other places
 _MORE = 1.5  # as much as blocks within the border
 _OUTSIDE = 0.1  # of what hiding everything changes
+_PADDED, _TOLD = 0.2, 0.7  # of what hiding everything changes; of the predictions
 _ADVICE = (
     "Look there: is there a mark, a border, padding or a time stamp? Crop it, or move it between training samples."
 )
@@ -43,7 +45,7 @@ class Place(Detector):
         tiles = [name for name in hidden.changed if name.startswith(PLACE)]
         if tiles:
             yield from self._tile(hidden, tiles)
-        if FRAME in hidden and hidden.part(FRAME) > max(CARRIES, hidden.part(INSIDE) - 0.25):
+        if FRAME in hidden.references and hidden.part(FRAME) > max(CARRIES, hidden.part(INSIDE) - 0.25):
             beside = hidden.references[FRAME]
             if float(hidden.changed[FRAME].mean()) > _MORE * max(float(hidden.changed[one].mean()) for one in beside):
                 yield self._of(hidden, FRAME, "border", beside, 1)
@@ -71,6 +73,7 @@ class Place(Detector):
             advice=_ADVICE,
             severity=min(1.0, hidden.part(name)),
             p_value=min(1.0, searched * hidden.p_value(name, others)),
+            fresh=True,
             figures={"changed": hidden.mean(name), "others": Figure(usual), "share": Figure(hidden.shares[name])},
             picture="spatial/attributions",
         )
@@ -88,7 +91,7 @@ class Outside(Detector):
     def _look(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
         if hidden.whole < _ALIVE:
             return
-        yield from self._padding(hidden)
+        yield from self._padding(facts, hidden)
         if OUTSIDE not in hidden or hidden.part(OUTSIDE) < _OUTSIDE:
             return
         figure = hidden.mean(OUTSIDE)
@@ -106,26 +109,31 @@ class Outside(Detector):
             advice="Set pixels outside of the mask to one constant, in training and validation, or pool within it.",
             severity=min(1.0, hidden.part(OUTSIDE)),
             p_value=outside_p_value(hidden),
+            fresh=True,
             figures={"changed": figure, "everything": Figure(hidden.whole)},
             picture="spatial/attributions",
         )
 
-    def _padding(self, hidden: HiddenSets) -> Iterator[Suspicion]:
-        """Ask whether another sample's padding changes the answers more than as large a part in other corners."""
-        if PADDING not in hidden or hidden.part(PADDING) < CARRIES:
+    def _padding(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
+        """Ask whether other padding changes the answers, and how pictures are padded tells what they are."""
+        padding = facts.inputs.padding if facts.inputs is not None else None
+        if PADDING not in hidden or hidden.part(PADDING) < _PADDED or padding is None or facts.outputs is None:
             return
-        changed, most = float(hidden.changed[PADDING].mean()), hidden.most_expected(PADDING)
-        if changed <= _MORE * most:
+        told, p_value = told_by_padding(padding, facts.outputs, classes=hidden.classes)
+        if told < _TOLD:
             return
+        changed = float(hidden.changed[PADDING].mean())
         what = f"{changed:.0%} of the predictions" if hidden.classes else f"the outputs by {changed:.2f} deviations"
-        beside = f"{most:.0%}" if hidden.classes else f"{most:.2f}"
         yield Suspicion(
             subject="padding",
-            sentence=f"the model rests on how pictures are padded: other padding changes {what} ({beside} elsewhere).",
+            sentence=(
+                f"the model rests on how pictures are padded: other padding changes {what}, and pictures with like "
+                f"padding get like predictions ({told:.0%})."
+            ),
             advice="Pad all pictures alike or at random, or crop them: their sizes give something away.",
-            severity=min(1.0, hidden.part(PADDING)),
-            p_value=hidden.p_value(PADDING),
-            figures={"changed": hidden.mean(PADDING), "elsewhere": Figure(most)},
+            severity=min(1.0, told),
+            p_value=p_value,
+            figures={"changed": hidden.mean(PADDING), "told": Figure(told)},
             picture="spatial/attributions",
         )
 

@@ -25,6 +25,7 @@ class Suspicion:
         p_value: the probability of such evidence at this look, were nothing wrong, with all that was searched paid for.
         figures: the evidence by its names.
         picture: tag of the picture that shows it, without the callback's name, such as ``"spectral/superbands"``.
+        fresh: whether the evidence is of samples that no other of the last looks has, so that it adds up over looks.
     """
 
     subject: str
@@ -34,6 +35,7 @@ class Suspicion:
     p_value: float
     figures: Mapping[str, Figure] = field(default_factory=dict)
     picture: str = ""
+    fresh: bool = False
 
 
 class Detector(ABC):

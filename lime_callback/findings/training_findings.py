@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.findings.suspicion import Detector, Suspicion
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 _STILL = 1e-9  # of the outputs' size
 _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
 _COLLAPSED = 0.2  # of the largest spread that an output had
-_GONE, _WORSE = 0.5, 0.98
+_GONE, _WORSE = 0.4, 0.98
+_KNOWN = 0.4  # of a class's samples were right
+_LOST = 0.85  # severity; that of one look is not enough
+_SEEN = 0.0  # the p value of what is no matter of chance
 _NAMED = 3
 _ALIVE = 0.15  # of the answers change when everything is hidden
 
@@ -67,8 +71,11 @@ class Forgetting(Detector):
     name: ClassVar[str] = "forgetting"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare explanations with the reference's, and the loss with that of the first explained epoch."""
-        if len(facts.losses) < 2 or not facts.losses[-1] >= _WORSE * min(facts.losses[0], *facts.losses[:-1]):
+        """Compare explanations with the reference's, and the loss with its own, or with the best so far."""
+        if len(facts.losses) < 2:
+            return
+        before = min(facts.losses[:-1]) if facts.reference_loss is None else facts.reference_loss
+        if not facts.losses[-1] >= _WORSE * before:
             return
         for name, view in facts.views.items():
             moved = view.metrics.get("moved_from_reference", 0.0)
@@ -81,8 +88,8 @@ class Forgetting(Detector):
                     ),
                     advice="Train with a lower learning rate or fewer layers, or warm the head up first.",
                     severity=min(1.0, moved),
-                    p_value=1e-4,
-                    figures={"moved": Figure(moved), "loss": Figure(facts.losses[-1])},
+                    p_value=_SEEN,
+                    figures={"moved": Figure(moved), "loss": Figure(facts.losses[-1]), "loss before": Figure(before)},
                     picture=f"{name}/drift_chart",
                 )
 
@@ -107,7 +114,7 @@ class Unstable(Detector):
                         ),
                         advice="Lower the learning rate, or average the weights, before you trust an explanation.",
                         severity=min(moves),
-                        p_value=1e-4,
+                        p_value=_SEEN,
                         figures={"moved": Figure(sum(moves) / len(moves))},
                         picture=f"{name}/drift_chart",
                     )
@@ -129,23 +136,26 @@ class Unstable(Detector):
                     sentence=f"output {i} is lost: it varies by {part:.0%} of what it did before, and others do not.",
                     advice="Look at what changed: its labels, its loss weight, or a step of the learning rate.",
                     severity=1.0 - part,
-                    p_value=1e-6,
+                    p_value=_SEEN,
                     figures={"left": Figure(part)},
                 )
 
     def _lost(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Classes that were recognised before, and of which nothing is right any more."""
+        """Classes that were recognised at two looks in a row before, and of which nothing is right any more."""
         if len(facts.recalls) < 2:
             return
         for label, (right, count) in facts.recalls[-1].items():
-            best = max((recall[label][0] for recall in facts.recalls[:-1] if label in recall), default=0)
-            if count >= 4 and right == 0 and best >= max(3, 0.5 * count):
+            known = [recall[label][0] for recall in facts.recalls[:-1] if label in recall]
+            best = max(
+                (sum(pair) / 2 for pair in pairwise(known)), default=0
+            )  # early in a training classes come and go
+            if count >= 4 and right == 0 and best >= max(3, _KNOWN * count):
                 yield Suspicion(
                     subject=f"class {label}",
-                    sentence=f"class {label} is lost: {best} of {count} samples were right before, and none is now.",
+                    sentence=f"class {label} is lost: {best:.0f} of {count} samples were right before, none is now.",
                     advice="Look at what changed: the sampler, the loss weights, or a step of the learning rate.",
-                    severity=1.0,
-                    p_value=0.25**best,
+                    severity=_LOST,
+                    p_value=min(1.0, len(facts.recalls[-1]) * (1 - best / count) ** count),
                     figures={"before": Figure(best / count), "now": Figure(0.0)},
                 )
 

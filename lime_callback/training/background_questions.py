@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lime_callback.comparing.reference import weights_of
 from lime_callback.findings.detectors import detectors_of, patience_of
 from lime_callback.findings.epoch_facts import WeightFacts
 from lime_callback.findings.investigation import Investigation
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from lime_callback.findings.suspicion import Suspicion
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.explain_context import ExplainContext
-    from lime_callback.following.followed_view import FollowedView
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.publishing.finding import Finding
     from lime_callback.publishing.sinks.console import Console
@@ -104,10 +104,11 @@ class BackgroundQuestions:
             return False
         with self._console.contained("the search for findings"):
             budget = used * len(loop.views) // SHARE
-            facts = self._facts(context, background, pinned.probes, loop.views, epoch, budget, module)
+            facts = self._facts(context, background, pinned.probes, loop, epoch, budget, module)
             suspected = self._suspected(facts)
             patience = dict.fromkeys((one.name for one in self._detectors), 1) if self._once else None
-            self.news = self.ledger.take(epoch, suspected, patience or patience_of(self._detectors))
+            patience = patience or patience_of(self._detectors)
+            self.news = self.ledger.take(epoch, suspected, patience, facts.independent)
             for finding in self.news:
                 key = f"finding/{finding.name}/{finding.subject}/{epoch}"
                 self._console.once(finding.line, key=key)
@@ -161,7 +162,7 @@ class BackgroundQuestions:
         context: ExplainContext,
         background: Probes | None,
         probes: Probes | None,
-        views: Mapping[str, FollowedView],
+        loop: ViewLoop,
         epoch: int,
         budget: int,
         module: Any,
@@ -169,6 +170,13 @@ class BackgroundQuestions:
         ranks, weights, size, training = context.ranks, WeightFacts(), self._first_layer, None
         assert probes is not None, "they were explained"
         with guarded(module), stage("findings"):
+            reference = self.config.reference
+            compared = reference is not None and reference.checkpoint is not None and not ranks.lockstep
+            if compared and background is not None and not self.ledger.looks:
+                with ranks.together():
+                    before = loop.reference_weights(context.model, ranks)
+                with weights_of(context.model.module, before):
+                    self._investigation.meet_reference(context, background, module.device)
             with ranks.together():
                 training = self._training.found
                 if not ranks.lockstep:
@@ -181,7 +189,7 @@ class BackgroundQuestions:
                 context,
                 background,
                 probes.inputs,
-                views,
+                loop.views,
                 self.ledger.looks + 1,
                 epoch,
                 budget,

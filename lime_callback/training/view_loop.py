@@ -113,7 +113,7 @@ class ViewLoop:
         check_class_names_fit(config.class_names, rehearsed[0].outputs, binary=rehearsed[0].kind == "binary")
         if config.reference is not None and config.reference.checkpoint is not None:
             with ranks.together():
-                self._reference_weights(context.model, ranks)
+                self.reference_weights(context.model, ranks)
 
     def explain(self, context: ExplainContext, used: int, epochs_trained: float, explained: list[FollowedView]) -> int:
         """Explain the probes by every view; a failure in one leaves it out, in all processes.
@@ -270,7 +270,7 @@ class ViewLoop:
         ranks, model = context.ranks, context.model
         if reference.checkpoint is not None:
             with ranks.together():
-                weights = self._reference_weights(model, ranks)
+                weights = self.reference_weights(model, ranks)
             with weights_of(model.module, weights):
                 followed.reference = followed.explain(context, explanation.n_perturbations).explanation
         elif followed.view.name in reference.explanations:
@@ -278,9 +278,9 @@ class ViewLoop:
             with ranks.together():
                 followed.reference = self._load(path, explanation)
 
-    def _reference_weights(self, model: ModelWrapper, ranks: Ranks) -> dict[str, Tensor]:
-        assert self.config.reference is not None
-        assert self.config.reference.checkpoint is not None
+    def reference_weights(self, model: ModelWrapper, ranks: Ranks) -> dict[str, Tensor]:
+        """The weights of the reference's checkpoint; a :class:`ValueError` if the model's are sharded."""
+        assert self.config.reference is not None and self.config.reference.checkpoint is not None  # noqa: PT018
         if ranks.lockstep:
             raise ValueError(
                 "`reference` should be a saved explanation where the model's weights are sharded over processes. Found "

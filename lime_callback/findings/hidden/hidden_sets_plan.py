@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lime_callback.findings.physical_ranges import (
+from lime_callback.findings.hidden.physical_ranges import (
     atmospheric_channels,
     channels_text,
     edge_channels,
@@ -31,6 +31,8 @@ NARROW = 0.16  # of the channels, at most, in the strongest bands
 _AS_STRONG = 0.3  # of the strongest band, at least, to be taken beside it
 _UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
 _RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
+_LEAST = 0.2  # of all that hiding everything changes: no finding about a set that changes less is told
+_KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
 _GRID = 3
 _SMALLEST = 6  # pixels along a side that places can be told apart on
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
@@ -40,31 +42,49 @@ _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
 class HiddenSetsPlan:
     """Sets to hide, in the order of their importance.
 
+    Most sets turn out to change little. So each is hidden alone at first, and what it is compared with only where it
+    changes enough for a finding; what is never compared is never told, which keeps every p value true.
+
     Attributes:
         masks: by name.
         references: for some sets the names of random sets of as many elements.
         subjects: for some sets what they are, in words.
-        groups: names that are of use together alone.
+        groups: names that are of use together alone, to be hidden at first.
+        beside: for some sets what is hidden where the set changes enough.
+        least: for these sets which part of what hiding everything changes is enough.
     """
 
     masks: dict[str, Tensor] = field(default_factory=dict)
     references: dict[str, tuple[str, ...]] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
     groups: list[tuple[str, ...]] = field(default_factory=list)
+    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    least: dict[str, float] = field(default_factory=dict)
 
-    def add(self, masks: Mapping[str, Tensor], random: Mapping[str, Sequence[Tensor]] | None = None) -> None:
-        """Add sets that are of use together alone, with their random sets."""
-        names = list(masks)
+    def add(self, masks: Mapping[str, Tensor]) -> None:
+        """Add sets that are of use together alone."""
         self.masks.update(masks)
-        for name, others in (random or {}).items():
-            own = {f"{name} ~{i + 1}": mask for i, mask in enumerate(others)}
-            self.masks.update(own)
-            self.references[name] = tuple(own)
-            names += own
-        self.groups.append(tuple(names))
+        self.groups.append(tuple(masks))
+
+    def compare(self, name: str, mask: Tensor, least: float, random: Sequence[Tensor], **others: Tensor) -> None:
+        """Add a set that is compared with others where it changes enough.
+
+        Args:
+            name: of the set.
+            mask: the set.
+            least: which part of what hiding everything changes is enough.
+            random: sets of as many elements.
+            others: further sets, by their names.
+        """
+        self.add({name: mask})
+        own = {f"{name} ~{i + 1}": one for i, one in enumerate(random)}
+        self.masks.update(own | others)
+        self.references[name] = tuple(own)
+        self.beside[name] = (*own, *others)
+        self.least[name] = least
 
     def within(self, budget: int, count: int) -> tuple[list[str], int]:
-        """The sets that a budget suffices for, and of how many samples.
+        """The sets that a budget suffices for, and of how many samples; some of it is kept for what is hidden beside.
 
         Args:
             budget: inputs that the model may be run on.
@@ -75,7 +95,23 @@ class HiddenSetsPlan:
             if (len(kept) + len(names) + 1) * min(FEWEST, count) > budget and kept:
                 continue
             kept += names
-        return kept, max(min(count, MOST, budget // (len(kept) + 1)), min(count, FEWEST))
+        rows = len(kept) + 1 + (_KEPT if self.beside else 0)
+        return kept, max(min(count, MOST, budget // rows), min(count, FEWEST))
+
+    def to_compare(self, parts: Mapping[str, float], left: int, count: int) -> list[str]:
+        """The sets to hide beside those that change enough, as far as a budget suffices.
+
+        Args:
+            parts: which part of what hiding everything changes each set changes.
+            left: inputs that the model may still be run on.
+            count: samples.
+        """
+        asked: list[str] = []
+        for name in sorted(self.beside, key=lambda name: -parts.get(name, 0.0)):
+            others = self.beside[name]
+            if parts.get(name, 0.0) >= self.least[name] and (len(asked) + len(others) + 1) * count <= left:
+                asked += others
+        return asked
 
 
 def plan_sets(
@@ -94,7 +130,7 @@ def plan_sets(
     Args:
         shape: channels, height and width of a sample.
         wavelengths: of the channels, in nm; ``None``: no set of bands is hidden.
-        pixels: see :func:`~lime_callback.findings.physical_ranges.noisy_channels`.
+        pixels: see :func:`~lime_callback.findings.hidden.physical_ranges.noisy_channels`.
         strongest: channels of the few bands that explanations show as the strongest; empty if unknown.
         unused: channels that explanations show as unused.
         inputs: for several inputs, the first channel of each and the one after its last.
@@ -119,17 +155,17 @@ def plan_sets(
         plan.add({f"{INPUT}{name}": band(range(first, stop))})
     if wavelengths is not None and strongest:
         mask = band(strongest)
-        plan.add({CANDIDATE: mask, OTHER_BANDS: ~mask}, {CANDIDATE: random(mask, _RANDOM[CANDIDATE])})
+        plan.compare(CANDIDATE, mask, _LEAST, random(mask, _RANDOM[CANDIDATE]), **{OTHER_BANDS: ~mask})
         plan.subjects[CANDIDATE] = channels_text(strongest, wavelengths)
-    if min(height, width) >= _SMALLEST:
-        plan.add(_tiles(height, width))
+    places = tiles(height, width)
+    if places:
+        plan.add(places)
         frame = _frame(height, width)
-        plan.add({FRAME: frame, INSIDE: ~frame}, {FRAME: _blocks(frame, _RANDOM[FRAME], seed)})
+        plan.compare(FRAME, frame, _LEAST, _blocks(frame, _RANDOM[FRAME], seed), **{INSIDE: ~frame})
     if outside is not None and bool(outside.any()):
         plan.add({OUTSIDE: outside})
     if padding is not None:
-        turned = [padding.flip(2, 3), padding.flip(2), padding.flip(3)]  # as large, in other corners
-        plan.add({PADDING: padding}, {PADDING: turned})
+        plan.add({PADDING: padding})
     if wavelengths is None:
         return plan
     if unused:
@@ -143,7 +179,7 @@ def plan_sets(
         if numbers:
             name, mask = f"{ABSORPTION}{kind}", band(numbers)
             sides = [band(side) for side in shoulders(numbers, wavelengths) if side]
-            plan.add({name: mask}, {name: [*sides, *random(mask, _RANDOM[ABSORPTION])]})
+            plan.compare(name, mask, _LEAST, [*sides, *random(mask, _RANDOM[ABSORPTION])])
             plan.subjects[name] = f"{text} ({channels_text(numbers, wavelengths)})"
     return plan
 
@@ -201,9 +237,11 @@ def _blocks(frame: Tensor, count: int, seed: int) -> list[Tensor]:
     return found
 
 
-def _tiles(height: int, width: int) -> dict[str, Tensor]:
-    """The eight outer tiles of a grid of three by three."""
-    found = {}
+def tiles(height: int, width: int) -> dict[str, Tensor]:
+    """The eight outer tiles of a grid of three by three, bool ``[1, 1, H, W]``; none of a small picture."""
+    found: dict[str, Tensor] = {}
+    if min(height, width) < _SMALLEST:
+        return found
     for i, row in enumerate(_ROWS):
         for j, column in enumerate(_COLUMNS):
             if i == j == 1:

@@ -1,0 +1,239 @@
+"""Detectors on facts that are made: what they say is known exactly, and how often they are wrong by chance."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lime_callback import Features
+from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts
+from lime_callback.findings.answer_findings import Blind
+from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan
+from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
+from lime_callback.findings.hidden.probe_places import place_shares
+from lime_callback.findings.investigation import Investigation
+from lime_callback.findings.ledger import Ledger, level, together
+from lime_callback.findings.place_findings import Outside
+from lime_callback.findings.reason_findings import WrongReasons
+from lime_callback.findings.training_findings import Forgetting, Unstable
+
+M = 24  # samples
+
+
+def hidden_sets(changed, *, classes=True, everything=1.0, references=None):
+    tensors = {name: torch.tensor(values, dtype=torch.float64) for name, values in changed.items()}
+    whole = torch.full((M,), everything, dtype=torch.float64)
+    shares = dict.fromkeys(changed, 0.1)
+    return HiddenSets(shares, tensors, tensors, {}, references or {}, whole, whole, None, classes)
+
+
+def rate(share, m=M):
+    """Samples of which a share changes."""
+    return [1.0] * round(share * m) + [0.0] * (m - round(share * m))
+
+
+# The ledger.
+
+
+def tell(p_values, *, fresh, independent=3):
+    ledger, told = Ledger("lime"), []
+    for epoch, p_value in enumerate(p_values):
+        one = Suspicion("here", "It is odd.", "Look.", 0.5, p_value, fresh=fresh)
+        told += [epoch for _ in ledger.take(epoch, {"place": [one]}, {"place": 2}, independent)]
+    return told
+
+
+def test_fresh_evidence_of_looks_in_a_row_adds_up():
+    weak = [0.04, 0.04, 0.04]  # each above its look's level
+    assert tell(weak, fresh=True) == [2]
+    assert tell(weak, fresh=False) == []
+    assert tell(weak, fresh=True, independent=1) == []
+    assert together(weak) < level(3, 1) < together(weak[:2])
+
+
+def test_looks_together_keep_their_level():
+    random = np.random.default_rng(0).random((20000, 3))
+    found = np.array([together(row) for row in random])
+    for alpha in (0.05, 0.01):
+        assert abs((found <= alpha).mean() - alpha) < 4 * np.sqrt(alpha / 20000)
+
+
+def test_what_is_no_matter_of_chance_is_told_late_in_a_run_too():
+    ledger = Ledger("lime", looks=500)
+    assert not ledger.take(0, {"place": [Suspicion("x", "", "", 0.5, 0.0)]}, {"place": 2})
+    assert ledger.take(1, {"place": [Suspicion("x", "", "", 0.5, 0.0)]}, {"place": 2})
+
+
+# What is hidden.
+
+
+def plan_of(*names):
+    plan, mask = HiddenSetsPlan(), torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    for name in names:
+        plan.compare(name, mask, 0.2, [mask, mask])
+    return plan
+
+
+def test_sets_that_change_little_are_compared_with_nothing():
+    plan = plan_of(CANDIDATE, FRAME)
+    assert plan.to_compare({CANDIDATE: 0.1, FRAME: 0.3}, 1000, 10) == [f"{FRAME} ~1", f"{FRAME} ~2"]
+    assert plan.to_compare({CANDIDATE: 0.1, FRAME: 0.1}, 1000, 10) == []
+
+
+def test_those_that_change_most_are_compared_where_the_budget_ends():
+    plan = plan_of(CANDIDATE, FRAME)
+    assert plan.to_compare({CANDIDATE: 0.3, FRAME: 0.6}, 39, 10) == [f"{FRAME} ~1", f"{FRAME} ~2"]
+    assert plan.to_compare({CANDIDATE: 0.3, FRAME: 0.6}, 29, 10) == []
+
+
+def test_looks_in_a_row_hide_sets_in_samples_of_their_own():
+    investigation, rows = Investigation(SimpleNamespace(seed=3)), torch.arange(10, 66)
+    looks = [investigation._samples(rows, 18, look) for look in (1, 2, 3, 4)]
+    assert [independent for _, independent in looks] == [3] * 4
+    seen = torch.cat([samples for samples, _ in looks[:3]])
+    assert len(seen.unique()) == len(seen) == 54
+    assert set(seen.tolist()) <= set(rows.tolist())
+    assert torch.equal(looks[3][0], looks[0][0])
+    assert investigation._samples(rows, 40, 2)[1] == 1
+
+
+# Padding.
+
+
+def padded(sizes, side=12):
+    axis = torch.arange(side)
+    inside = (axis[:, None] < sizes[:, :1, None]) & (axis < sizes[:, 1:, None])
+    return ~inside.unsqueeze(1)
+
+
+def test_padding_that_tells_the_class_is_told_apart_from_padding_at_random():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (64,), generator=generator)
+    outputs = torch.nn.functional.one_hot(labels, 4).double()
+    sizes = torch.tensor([[5, 5], [5, 11], [8, 8], [11, 5]])
+    told, p_value = told_by_padding(padded(sizes[labels]), outputs, classes=True)
+    assert told == 1
+    assert p_value < 1e-12
+    told, p_value = told_by_padding(padded(torch.randint(4, 12, (64, 2), generator=generator)), outputs, classes=True)
+    assert told < 0.5
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_padding_at_random_is_rarely_said_to_tell_anything(classes):
+    wrong, runs = 0, 300
+    for seed in range(runs):
+        generator = torch.Generator().manual_seed(seed)
+        sizes, outputs = torch.randint(4, 12, (40, 2), generator=generator), torch.randn(40, 3, generator=generator)
+        _, p_value = told_by_padding(padded(sizes), outputs, classes=classes)
+        wrong += p_value <= 0.05
+    assert wrong <= 0.05 * runs + 3 * (runs * 0.05 * 0.95) ** 0.5
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_padding_is_a_finding_where_it_changes_the_answers_and_tells_them(tells):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, 4, (64,), generator=generator)
+    sizes = torch.tensor([[5, 5], [5, 11], [8, 8], [11, 5]])[labels if tells else labels[torch.randperm(64)]]
+    planes = torch.randn(64, 3, 12, 12, generator=generator).masked_fill(padded(sizes), 0.0)
+    inputs = InputFacts(1.0, torch.zeros(2, 3), torch.zeros(64, 3), padding=padded_pixels(planes))
+    hidden = hidden_sets({PADDING: rate(0.4)})
+    outputs = torch.nn.functional.one_hot(labels, 4).double()
+    facts = EpochFacts(2, 1, hidden=hidden, by_output=(hidden,), outputs=outputs, inputs=inputs)
+    assert [one.subject for one in Outside().look(facts)] == (["padding"] if tells else [])
+
+
+# Reasons.
+
+
+def explanation(shares):
+    """Of pictures of nine tiles, each a feature, with these shares of the attribution, ``[P, 9]``."""
+    grid = torch.arange(12) // 4
+    features = Features.from_mask((grid[:, None] * 3 + grid).view(1, 1, 12, 12))
+    return SimpleNamespace(features=features, effects=torch.tensor(shares, dtype=torch.float64).unsqueeze(1))
+
+
+def test_a_places_share_of_the_attribution_is_what_its_features_have():
+    shares = place_shares(explanation([[0.5, 0, 0.3, 0, 0.1, 0, 0, 0, -0.1], [0.0] * 9]))
+    assert shares is not None
+    assert len(shares) == 8
+    assert shares[f"{PLACE}top left"][:, 0].tolist() == pytest.approx([0.5, 0])
+    assert shares[f"{PLACE}top right"][0].item() == pytest.approx(0.3)
+    assert shares[f"{PLACE}bottom right"][0].item() == pytest.approx(0.1)
+
+
+def test_a_feature_over_several_places_is_spread_evenly():
+    mask = torch.zeros(1, 1, 12, 12, dtype=torch.long)
+    mask[..., 6:] = 1
+    halves = SimpleNamespace(
+        features=Features.from_mask(mask), effects=torch.tensor([[[0.9, 0.1]]], dtype=torch.float64)
+    )
+    shares = place_shares(halves)
+    assert shares is not None
+    assert shares[f"{PLACE}top left"].item() == pytest.approx(0.9 * 16 / 72)
+    assert shares[f"{PLACE}top middle"].item() == pytest.approx(0.9 * 8 / 72 + 0.1 * 8 / 72)
+
+
+def view(one):
+    ok = torch.ones(len(one.effects), 1, dtype=torch.bool)
+    return ViewFacts(one, ok, None, {}, (), None)
+
+
+TAGGED = [[0.8, *[0.025] * 8]] * 3 + [[0.04, *[0.12] * 8]] * 5
+EVEN = [[1 / 9] * 9] * 8
+ALL = [[0.8, *[0.025] * 8]] * 8
+
+
+@pytest.mark.parametrize(
+    ("shares", "changes", "found"),
+    [
+        (TAGGED, 0.4, ["their top left part"]),
+        (TAGGED, 0.08, []),  # other samples do not rest on it
+        (EVEN, 0.4, []),  # no probe does
+        (ALL, 0.4, []),  # all probes do: that is a matter of places
+        (TAGGED, 0.9, []),
+    ],
+)
+def test_a_place_on_which_some_predictions_rest(shares, changes, found):
+    names = [PLACE + name for name in ("top left", "top middle", "top right", "middle left", "middle right",
+                                       "bottom left", "bottom middle", "bottom right")]  # fmt: skip
+    hidden = hidden_sets({name: rate(changes if name == names[0] else 0.08) for name in names})
+    facts = EpochFacts(2, 1, views={"spatial": view(explanation(shares))}, hidden=hidden, by_output=(hidden,))
+    said = list(WrongReasons().look(facts))
+    assert [one.subject for one in said] == found
+    assert all(one.fresh and one.p_value < 0.01 for one in said)
+
+
+# Training.
+
+
+def lost(*rights, count=10):
+    recalls = tuple({0: (right, count), 1: (8, 10)} for right in rights)
+    facts = EpochFacts(len(rights), len(rights) - 1, recalls=recalls)
+    return [one.subject for one in Unstable().look(facts) if one.p_value < 1e-4]
+
+
+def test_a_class_is_lost_that_was_known_before_and_not_one_that_came_and_went():
+    assert lost(8, 9, 0) == ["class 0"]
+    assert lost(0, 7, 0) == []
+    assert lost(7, 5, 6, 2, 0) == []
+    assert lost(9, 9, 1) == []
+
+
+@pytest.mark.parametrize(("loss", "found"), [(0.6, ["spectral"]), (0.4, [])])
+def test_what_the_reference_relied_on_is_gone_only_where_the_run_is_no_better_than_it(loss, found):
+    """Early epochs that are worse than both do not make it better."""
+    one = explanation(EVEN)
+    facts = ViewFacts(one, torch.ones(8, 1, dtype=torch.bool), None, {"moved_from_reference": 0.5}, (), None)
+    losses = (2.0, 1.0, loss)
+    epoch = EpochFacts(3, 2, views={"spectral": facts}, losses=losses, reference_loss=0.5)
+    assert [said.subject for said in Forgetting().look(epoch)] == found
+
+
+@pytest.mark.parametrize(("part", "found"), [(0.05, 1), (0.3, 0), (0.9, 0)])
+def test_values_that_hardly_vary_beside_their_labels(part, found):
+    outputs = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    outputs = 5 + part * outputs / outputs.std(0)
+    hidden = hidden_sets({}, classes=False)
+    facts = EpochFacts(3, 2, hidden=hidden, outputs=outputs, label_spreads=(1.0, 1.0))
+    assert len(list(Blind().look(facts))) == found

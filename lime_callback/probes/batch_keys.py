@@ -54,7 +54,7 @@ _INPUTS = (
     "spectra",
     "features",
 )
-_LABELS = ("label", "labels", "y", "target", "targets", "class", "classes", "gt", "gt_label")
+_LABELS = ("label", "labels", "y", "target", "targets", "class", "classes", "gt", "gt_label", "mask", "masks")
 
 
 @dataclass(frozen=True)

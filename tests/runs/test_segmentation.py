@@ -119,8 +119,17 @@ def test_a_region_that_is_no_entry_ends_the_rehearsal(tmp_path):
         run(tmp_path, lime, Segmenter())
 
 
-def test_a_number_for_each_pixel_is_no_class(tmp_path):
-    data = Samples(pack=lambda x, y, i: (x, x[0]))
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda x, y, i: (x, x[0]),
+        lambda x, y, i: {"image": x, "mask": x[0]},
+        lambda x, y, i: {"image": x, "mask": x[:1]},
+    ],
+    ids=["beside the image", "mask", "mask with a channel"],
+)
+def test_a_number_for_each_pixel_is_no_class(tmp_path, pack):
+    data = Samples(pack=pack)
     with pytest.raises(ValueError, match=r"labels that are no classes.*`output=lambda y: y.flatten\(1\).mean\(1\)`"):
         run(tmp_path, callback(), Segmenter(form=lambda y: y[:, :1]), data)
     lime = callback(output=lambda y: y.flatten(1).mean(1))

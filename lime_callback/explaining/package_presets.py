@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Like = Literal["lime_image", "lime_tabular", "captum", "meteors", "kernel_shap"]
+"""Packages and methods whose defaults ``like=`` sets."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     ShortcutBands, Absorption, Place, Outside, Blind, OneModality, UnreadBands, Frozen, Forgetting, WrongReasons, Scale,
     Unstable, Unreadable,
 )  # fmt: skip
+"""All that the callback looks for by itself; ``findings=[...]`` takes their names."""
 _WORDS = ("warn", "stop", "off")
 
 

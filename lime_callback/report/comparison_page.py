@@ -23,6 +23,13 @@ _BAR = 260  # pixels
 def write_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     """Write one HTML file that shows two runs side by side and needs no other file.
 
+    Args:
+        comparison: of :func:`lime_callback.report.compare_runs`.
+        path: of the file, which is replaced as a whole.
+
+    Returns:
+        The path.
+
     Raises:
         ValueError: if ``path`` is a folder, a pipe or a device, which a file must not replace.
         OSError: if the file cannot be written.
@@ -49,7 +56,11 @@ def comparison_html(comparison: Comparison) -> str:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Return the tables for a console."""
+    """Return the tables for a console.
+
+    Args:
+        comparison: of :func:`lime_callback.report.compare_runs`.
+    """
     head = ("", *(_short(name) for name in comparison.names))
     findings = _columns("findings", head, [pair[:3] for pair in comparison.findings])
     blocks = [findings if comparison.findings else "nothing was found wrong"]

@@ -82,6 +82,10 @@ def compare_runs(first: RunContents, second: RunContents) -> Comparison:
 
     Effects are those of the last epoch that both explained. Views whose features differ from probe to probe, as SLIC's
     superpixels do, have no features in common.
+
+    Args:
+        first: a run, as :func:`lime_callback.report.read` returns it.
+        second: the other one.
     """
     runs = (first, second)
     notes = [f"{run.name}: {note}" for run in runs for note in run.notes]

@@ -32,7 +32,17 @@ _HISTORY = "history.csv"
 
 @dataclass(frozen=True, eq=False)
 class Run(RunContents):
-    """A run, which shows itself in a notebook. Its attributes are those of :class:`RunContents`."""
+    """A run, which shows itself in a notebook.
+
+    Attributes:
+        path: of the history, ``history.csv``.
+        history: its rows: a coefficient each.
+        measures: the rows of the measures, such as score and drift; empty if they were not written.
+        explanations: the last explanation of each view whose file exists, by the view's name.
+        about: the run's settings and probes; empty if they are unknown.
+        findings: what was found wrong with the run, open and closed; ``None`` where nobody looked.
+        notes: sentences that tell a reader which files are missing.
+    """
 
     def plot(self) -> Figure:
         """Draw each view's score over the epochs, and its drift from an epoch to the next."""

@@ -45,7 +45,11 @@ class HistoryRow(NamedTuple):
 
 
 class HistoryFile(CsvTable[HistoryRow]):
-    """The table of a history, see `CsvTable`."""
+    """The table of a run's coefficients, ``history.csv``: a :class:`HistoryRow` a line, appended to and never torn.
+
+    Args:
+        path: of the file.
+    """
 
     kind, name = HistoryRow, "history"
 

@@ -36,14 +36,17 @@ def shown(recipe: Path, *fences: str) -> list[str]:
 def test_recipe_explains_what_the_model_got(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said, log = Lines(), logging.getLogger("lightning.pytorch")
+    # Messages go to the logger of the package that was imported last, which some frameworks decide.
+    said, logs = Lines(), [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(HERE), *sys.path])
-    log.addHandler(said)
+    for log in logs:
+        log.addHandler(said)
     try:
         runpy.run_path(str(recipe), run_name="__main__")
     finally:
-        log.removeHandler(said)
+        for log in logs:
+            log.removeHandler(said)
     printed = said.text + capsys.readouterr().out
     for block in shown(recipe, "text"):
         missing = [line for line in block.splitlines() if line not in printed]

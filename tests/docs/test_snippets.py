@@ -18,8 +18,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PRINTED = "# >"
-# The module of that page is installed and used in tests/runs/test_closed_frameworks.py.
-ELSEWHERE = {"docs/closed_frameworks.md"}
+# The module of the one is installed and used in tests/runs/test_closed_frameworks.py. The blocks of the other are those
+# of examples/recipes, which run in an environment of their own and compare them.
+ELSEWHERE = {"docs/closed_frameworks.md", "docs/recipes.md"}
 
 
 def name(page):

@@ -1,8 +1,9 @@
-"""Makes the pictures of evidence in ``findings.md``: small trainings with a fault each, and what the callback draws.
+"""Makes the pictures of evidence in ``findings.md``: small trainings with a fault each, and what is found in them.
 
     python docs/finding_pictures.py
 
-Ten seconds or so for each. Prints what was found; ends with 1 if a fault was not.
+Ten seconds or so for each. Shows what the callback draws, or the finding's figures as bars. Prints what was found; ends
+with 1 if a fault was not. The faults are in ``finding_faults.py``.
 """
 
 from __future__ import annotations
@@ -13,136 +14,120 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import lightning.pytorch as pl
-import torch
+from finding_faults import FAULTS, WAVELENGTHS, Bars, Fault, scene
 from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback.figures import render, style
+from lime_callback.findings import Figure as Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-CHANNELS, SIDE, CLASSES = 24, 18, 3
-WAVELENGTHS = [450.0 + 50 * i for i in range(CHANNELS)]
+    from matplotlib.figure import Figure
+
 COLOURS = 192  # of a stored picture
+WIDE, ROW, THICK, SCALE = 400, 46, 14, 1.4  # of a page, in pixels: narrow, so that its texts can be read on a phone
+TEXT = 13.0
+REACH = 240  # pixels of the largest value
 
 
-class Fault(NamedTuple):
-    """A fault, and the picture that shows it.
-
-    Attributes:
-        picture: its place in the run's folder.
-        plant: writes what gives the classes away into images ``[N, C, H, W]`` of classes ``[N]``.
-        read: how many channels the model reads.
-    """
-
-    picture: str
-    plant: Callable[[Tensor, Tensor], None] = lambda x, y: None
-    read: int = CHANNELS
-
-
-def bands(x: Tensor, y: Tensor) -> None:
-    """Two bands, 750 and 800 nm, hold the class."""
-    x *= 0.3
-    x[:, 6:8] = (2.0 * (y - 1))[:, None, None, None].float()
-
-
-def corner(x: Tensor, y: Tensor) -> None:
-    """A mark in the top left corner does."""
-    x *= 0.3
-    x[:, :, :6, :6] = (2.0 * (y - 1))[:, None, None, None].float()
-
-
-FAULTS = {
-    "shortcut_bands": Fault("spectral/superbands", bands),
-    "place": Fault("spatial/attributions", corner),
-    "unread_bands": Fault("spectral/superbands", read=CHANNELS // 2),
-}
+@style.isolated
+def drawn(bars: Bars, figures: Mapping[str, Evidence]) -> Figure:
+    """Draw figures as bars, with their 95 % intervals; pale ones are known before, and stand beside."""
+    found = {words: figures[name] for name, words in bars.rows.items()}
+    every = [*found.items(), *((words, Evidence(value)) for words, value in bars.beside.items())]
+    top = style.MARGIN + 30
+    figure = style.page(top + ROW * len(every), WIDE)
+    style.write(figure, style.MARGIN, style.MARGIN, bars.title, points=TEXT, bold=True)
+    axis = figure.add_axes((style.MARGIN / WIDE, 0, REACH / WIDE, ROW * len(every) / (top + ROW * len(every))))
+    most = 1.0 if bars.share else max(one.value for _, one in every)
+    axis.set(xlim=(0, most), ylim=(ROW * len(every), 0))
+    axis.set_axis_off()
+    for i, (words, one) in enumerate(every):
+        middle = i * ROW + 26
+        axis.annotate(words, (0, middle - 10), (5, 0), textcoords="offset points", va="bottom", fontsize=TEXT)
+        dark = words in found
+        colour, edge = (style.SIZES[2], style.SIZES[2]) if dark else (style.SIZE, style.MUTED)
+        axis.barh(middle, one.value, THICK, color=colour, edgecolor=edge, clip_on=False)
+        value, end = written(one.value, bars.share), one.value
+        if one.low is not None and one.high is not None:
+            for colour, wide in ((style.PAPER, 6), (style.INK, 2.5)):
+                axis.plot([one.low, one.high], [middle] * 2, color=colour, lw=wide, clip_on=False)
+            value += f" ({written(one.low, bars.share)} to {written(one.high, bars.share)})"
+            end = max(end, one.high)
+        axis.annotate(value, (end, middle), (6, 0), textcoords="offset points", va="center_baseline", fontsize=TEXT)
+    axis.axvline(0, color=style.INK, lw=1.5, clip_on=False)
+    return figure
 
 
-def scene(plant: Callable[[Tensor, Tensor], None], size: int = 96) -> TensorDataset:
-    """Smooth spectra of three classes, with noise and a fault."""
-    generator = torch.Generator().manual_seed(0)
-    y = torch.arange(size) % CLASSES
-    axis = torch.linspace(0, 1, CHANNELS)
-    shapes = torch.stack([torch.sin(3 * axis + k) + 0.8 * axis * k for k in range(CLASSES)])
-    bumps = torch.randn(size, 6, generator=generator) @ torch.stack([torch.sin((k + 1) * 2 * axis) for k in range(6)])
-    x = (shapes[y] + 0.5 * bumps)[:, :, None, None].repeat(1, 1, SIDE, SIDE)
-    x += 0.3 * torch.randn(x.shape, generator=generator)
-    plant(x, y)
-    return TensorDataset(x, y)
+def written(value: float, share: bool) -> str:
+    """A number, or a share in percent."""
+    return f"{100 * value:.0f} %" if share else f"{value:.2g}"
 
 
-class Net(pl.LightningModule):
-    """A small convolutional network, which reads the first channels alone.
+def trainer(folder: Path, epochs: int, *callbacks: pl.Callback) -> pl.Trainer:
+    """A trainer that keeps quiet."""
+    return pl.Trainer(
+        max_epochs=epochs, callbacks=list(callbacks), default_root_dir=folder, accelerator="cpu", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+    )  # fmt: skip
 
-    Args:
-        read: how many.
-    """
 
-    def __init__(self, read: int) -> None:
-        super().__init__()
-        self.read = read
-        self.net = nn.Sequential(
-            nn.Conv2d(CHANNELS, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
-            nn.Linear(144, CLASSES),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits ``[N, 3]`` of images ``[N, C, H, W]``."""
-        return self.net(torch.cat([x[:, : self.read], 0 * x[:, self.read :]], 1))
-
-    def training_step(self, batch: list[Tensor], _: int) -> Tensor:
-        """Cross-entropy."""
-        return nn.functional.cross_entropy(self(batch[0]), batch[1])
-
-    def validation_step(self, batch: list[Tensor], _: int) -> None:
-        """Log the loss."""
-        self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam."""
-        return torch.optim.Adam(self.parameters(), 1e-2)
+def followed(name: str, fault: Fault, folder: Path) -> LimeCallback:
+    """Train with a fault, and return the callback that looked for it."""
+    pl.seed_everything(1, verbose=False)
+    model, settings = fault.model(), dict(fault.settings)
+    train, val = (fault.data(scene(fault.plant, *more)) for more in ((fault.training,), ()))
+    if fault.tuned:
+        settings["reference"] = folder / "reference.ckpt"
+        before = trainer(folder, fault.epochs)
+        before.fit(model, DataLoader(val, 16, shuffle=True), DataLoader(val, 32))
+        before.save_checkpoint(settings["reference"])
+    defaults = {
+        "views": [Superpixels("grid", 9), Superbands(12)], "wavelengths": WAVELENGTHS, "probes": 6, "every_n_epochs": 1,
+        "class_names": ["grass", "maize", "soy"], "findings": [name], "pictures": fault.bars is None,
+    }  # fmt: skip
+    lime = LimeCallback(**(defaults | settings))
+    trainer(folder, fault.epochs, lime).fit(model, DataLoader(train, 16, shuffle=True), DataLoader(val, 32))
+    return lime
 
 
 def picture(name: str, fault: Fault, path: Path) -> str:
-    """Train with a fault, store the picture that shows it, and return what was found."""
-    pl.seed_everything(1, verbose=False)
-    lime = LimeCallback(
-        [Superpixels("grid", 9), Superbands(12)], wavelengths=WAVELENGTHS, probes=6, every_n_epochs=1, findings=[name],
-        class_names=["grass", "maize", "soy"],
-    )  # fmt: skip
-    data = scene(fault.plant)
+    """Train with a fault, store the picture that shows it, and return what was found; nothing if nothing was."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = pl.Trainer(
-            max_epochs=3, callbacks=[lime], default_root_dir=folder, accelerator="cpu", logger=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        )  # fmt: skip
-        trainer.fit(Net(fault.read), DataLoader(data, 16, shuffle=True), DataLoader(data, 32))
-        *_, last = sorted((Path(folder) / "lime" / fault.picture).glob("*.png"))
-        with Image.open(last) as drawn:
-            small = drawn.convert("RGB").resize((drawn.width // 2, drawn.height // 2), Image.Resampling.LANCZOS)
+        findings = followed(name, fault, Path(folder)).findings()
+        if not findings:
+            return ""
+        if fault.bars is not None:
+            shown = Image.fromarray(render(drawn(fault.bars, findings[0].figures), SCALE))
+        else:
+            *_, last = sorted((Path(folder) / findings[0].picture).glob("*.png"))
+            with Image.open(last) as large:
+                half = large.width // 2, large.height // 2
+                shown = large.convert("RGB").resize(half, Image.Resampling.LANCZOS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    small.quantize(COLOURS).save(path, optimize=True)
-    return " ".join(finding.sentence for finding in lime.findings())
+    shown.quantize(COLOURS).save(path, optimize=True)
+    return " ".join(finding.sentence for finding in findings)
 
 
 def main() -> int:
-    """Make all pictures."""
+    """Make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--output", type=Path, default=Path(__file__).parent / "pictures", help="default: docs/pictures"
     )
+    parser.add_argument("--only", nargs="+", choices=FAULTS, default=list(FAULTS), help="default: all")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     missed = 0
-    for name, fault in FAULTS.items():
-        found = picture(name, fault, args.output / f"finding_{name}.png")
+    for name in args.only:
+        found = picture(name, FAULTS[name], args.output / f"finding_{name}.png")
         missed += not found
         print(f"{name}: {found or 'NOT FOUND'}", flush=True)
     return int(missed > 0)

@@ -99,9 +99,9 @@ class Outside(Detector):
             return
         changed = figure.value
         what = (
-            f"changes {changed:.0%} of the predictions"
+            f"change {changed:.0%} of the predictions"
             if hidden.classes
-            else f"changes the outputs by {changed:.2f} standard deviations"
+            else f"change the outputs by {changed:.2f} standard deviations"
         )
         yield Suspicion(
             subject="outside of the mask",

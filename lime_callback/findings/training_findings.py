@@ -124,8 +124,8 @@ class Unstable(Detector):
     def _collapsed(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Of several values, outputs that told samples apart before, and are nearly the same for all now."""
         spreads = [spread for spread in facts.spreads if spread]
-        if len(spreads) < 2 or len(spreads[-1]) < 2:
-            return
+        if len(spreads) < 2 or len(spreads[-1]) < 2 or len(facts.label_spreads) != len(spreads[-1]):
+            return  # what has no labels may vary as little as it likes, such as the means over a segmentation's regions
         most = [max(spread[i] for spread in spreads[:-1]) for i in range(len(spreads[-1]))]
         left = [now / max(before, 1e-30) for now, before in zip(spreads[-1], most, strict=True)]
         for i, part in enumerate(left):

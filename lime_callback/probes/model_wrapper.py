@@ -96,7 +96,7 @@ class ModelWrapper:
     def elsewhere(self) -> str:
         """Say which other entries of the batch may be the images; nothing where none can be."""
         key, batch = self.probes.key, self.probes.batch
-        alike = [] if callable(key) else alike_inputs(batch, key)
+        alike = [] if callable(key) else alike_inputs(batch, key, self.probes.label_key)
         if not alike:
             return ""
         taken = key_text(key)

@@ -36,12 +36,21 @@ def other_inputs(batch: Any, key: Key | None) -> list[str]:
     return whole + stacked + codes
 
 
-def alike_inputs(batch: Any, key: Key | None) -> list[str]:
-    """Return the code of ``input_key`` for other entries that may be images: those of the inputs' shape first."""
+def alike_inputs(batch: Any, key: Key | None, labels: Key | None = None) -> list[str]:
+    """Return the code of ``input_key`` for other entries that may be images: those of the inputs' shape first.
+
+    Args:
+        batch: the batch.
+        key: where the inputs are.
+        labels: where the labels are, which no model reads; ``None`` if there are none.
+    """
     own = place_of(key)
+    taken = (own,) if labels is None or callable(labels) else (own, place_of(labels))
     shape = rows_shape(at_place(batch, own))
     found = [
-        (place, other) for place, value in leaves(batch) if place and place != own and (other := rows_shape(value))
+        (place, other)
+        for place, value in leaves(batch)
+        if place and place not in taken and (other := rows_shape(value))
     ]
     able = [one for one in found if len(one[1]) > 1]
     able.sort(key=lambda one: (one[1] != shape, len(one[1]) != len(shape), -len(one[1])))

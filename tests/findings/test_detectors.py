@@ -237,3 +237,11 @@ def test_values_that_hardly_vary_beside_their_labels(part, found):
     hidden = hidden_sets({}, classes=False)
     facts = EpochFacts(3, 2, hidden=hidden, outputs=outputs, label_spreads=(1.0, 1.0))
     assert len(list(Blind().look(facts))) == found
+
+
+@pytest.mark.parametrize(("labels", "found"), [((1.0, 1.0, 1.0), ["output 0"]), ((), [])])
+def test_an_output_is_lost_only_where_its_labels_vary(labels, found):
+    """The mean over the region of a class that is always right varies little, and is not lost."""
+    spreads = ([1.0, 1.0, 1.0], [0.05, 0.9, 1.0])
+    facts = EpochFacts(2, 1, spreads=spreads, label_spreads=labels)
+    assert [one.subject for one in Unstable().look(facts)] == found

@@ -12,6 +12,7 @@ from lime_callback.forwards.processes import ALONE
 from lime_callback.probes import Unsure
 from lime_callback.probes.capture import Capture
 from lime_callback.probes.model_wrapper import ModelWrapper
+from lime_callback.probes.other_entries import alike_inputs
 from lime_callback.views.layout import Layout
 
 
@@ -108,3 +109,9 @@ def test_a_model_that_reads_another_image_of_the_batch_is_told_where_else_images
         assert not run({}).any()
     said = next(str(one.message) for one in told if "degenerate" in str(one.message))
     assert run({"input_key": eval(re.search(r"`input_key=(.*?)`", said)[1])}).any()
+
+
+def test_the_labels_are_never_proposed_as_images():
+    batch = {"image": torch.zeros(2, 3, 8, 8), "mask": torch.zeros(2, 8, 8), "other": torch.zeros(2, 4, 8, 8)}
+    assert alike_inputs(batch, "image", "mask") == ["'other'"]
+    assert alike_inputs(batch, "image") == ["'other'", "'mask'"]

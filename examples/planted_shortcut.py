@@ -75,7 +75,7 @@ def looking(*, pictures: bool = True) -> LimeCallback:
 
 def names_planted(finding: Finding) -> bool:
     """Whether a finding is of the shortcut: of bands, most of which are the planted ones."""
-    spans = [(float(low), float(high)) for low, high in re.findall(r"(\d+) to (\d+) nm", finding.subject)]
+    spans = [(float(low), float(high)) for low, high in re.findall(r"(\d+) to (\d+) nm", finding.sentence)]
     inside = sum(max(0.0, min(high, PLANTED[1]) - max(low, PLANTED[0])) for low, high in spans)
     return finding.name == "shortcut_bands" and inside > 0.5 * sum(high - low for low, high in spans)
 

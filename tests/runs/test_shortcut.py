@@ -39,8 +39,8 @@ def test_without_the_shortcut_nothing_is_found(example, tmp_path, monkeypatch):
 
 
 def test_which_findings_are_of_the_shortcut(example):
-    def of(name, subject):
-        return Finding(name, subject, "", "", 1.0, 0.0)
+    def of(name, where):
+        return Finding(name, "a few bands", f"the predictions hang on {where}: hiding them does.", "", 1.0, 0.0)
 
     assert example.names_planted(of("shortcut_bands", "1561 to 1651 nm"))
     assert not example.names_planted(of("shortcut_bands", "1350 to 1450 nm"))

@@ -197,9 +197,9 @@ def absent_rows(
             f"{block.way}, or take another `baseline`",
         )
     inputs = perturber.inputs
-    batches = Batches(0, len(inputs), batch_size)
+    batches = Batches(1, len(inputs), batch_size)
     numbers = torch.arange(len(inputs), device=inputs.device)
-    embedded: dict[int, Tensor] = {}  # by first row, since rows may come again
+    embedded = {0: model.first}  # by first row, since rows may come again
     while batches.left:
         with batches.next() as (start, stop):
             embedded[start] = model.block.tokens(forward, inputs[start:stop].clone(), numbers[start:stop])

@@ -52,7 +52,7 @@ def patches_of(module: nn.Module | None, forward: Callable[[Tensor, Tensor], Any
     """
     with torch.no_grad():
         try:
-            _, cells = next(blocks_with_cells(module, forward, x, layout))
+            _, cells, *_ = next(blocks_with_cells(module, forward, x, layout))
         except AbsentError as error:
             way = "Take `method='slic'` or 'grid', which cut any picture"
             asked = "`Superpixels(method='tokens')` cuts along the patches that a vision transformer sees as tokens"
@@ -66,8 +66,8 @@ def blocks_with_cells(
     x: Tensor,
     layout: Layout,
     batch_size: int = 1,
-) -> Iterator[tuple[TokenBlock, Cells]]:
-    """Yield the blocks where tokens may come in, with the elements that make each token.
+) -> Iterator[tuple[TokenBlock, Cells, Tensor, Tensor]]:
+    """Yield the blocks where tokens may come in, with what :func:`find_cells` returns of each.
 
     Args:
         module: the model; ``None`` if it is unknown.
@@ -86,8 +86,8 @@ def blocks_with_cells(
 
 def cells_of(
     blocks: Sequence[Block], forward: Callable[[Tensor, Tensor], Any], x: Tensor, layout: Layout, batch_size: int
-) -> Iterator[tuple[Block, Cells]]:
-    """Yield those of some blocks whose tokens are made of a regular grid, with the elements that make each token.
+) -> Iterator[tuple[Block, Cells, Tensor, Tensor]]:
+    """Yield those of some blocks whose tokens are made of a regular grid, with what :func:`find_cells` returns of each.
 
     Args:
         blocks: where tokens may come in, or channels.
@@ -105,14 +105,14 @@ def cells_of(
 
         def tokens_of(inputs: Tensor, block: Block = block) -> Tensor:
             rows = torch.zeros(len(inputs), dtype=torch.long, device=x.device)
-            return block.tokens(forward, inputs.clone(), rows)
+            return block.tokens(forward, inputs, rows)  # which are made for this call: a model may write into them
 
         try:
-            cells = find_cells(tokens_of, x, layout, batch_size)
+            found_cells = find_cells(tokens_of, x, layout, batch_size)
         except AbsentError as error:
             reasons.append(error)
         else:
             found = True
-            yield block, cells
+            yield block, *found_cells
     if not found:
         raise reasons[0]

@@ -66,7 +66,9 @@ class Cells:
         return sums / sums.sum(1, keepdim=True)
 
 
-def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout, batch_size: int) -> Cells:
+def find_cells(
+    tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout, batch_size: int
+) -> tuple[Cells, Tensor, Tensor]:
     """Find which elements of an input make which token.
 
     Args:
@@ -75,11 +77,14 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout,
         layout: its axes.
         batch_size: the largest number of inputs at a time.
 
+    Returns:
+        The cells; the tokens of the input, and those of an input in which no two cells are alike, ``[1, N, width]``.
+
     Raises:
         AbsentError: if the tokens that elements make are no regular grid.
     """
     generator = torch.Generator().manual_seed(0)
-    image, other = layout.canonical(x), layout.canonical(unlike(x))
+    image, other = layout.canonical(x), layout.canonical(_unlike(x))
     sizes: tuple[int, ...] = tuple(image.shape[1:])
 
     def tokens_with(parts: Sequence[Tensor]) -> Tensor:
@@ -117,14 +122,15 @@ def find_cells(tokens_of: Callable[[Tensor], Tensor], x: Tensor, layout: Layout,
         by_subsets = changes(tokens_with(parts))
         if torch.equal(torch.stack(subsets), by_subsets[:, places] > least):
             prefix = (whole <= least).nonzero().flatten()
-            return Cells(*(part.to(x.device) for part in (labels, grid.pixels(), places, prefix)))
+            cells = Cells(*(part.to(x.device) for part in (labels, grid.pixels(), places, prefix)))
+            return cells, before.unsqueeze(0), tokens[0].unsqueeze(0)
     raise AbsentError(
         "its tokens are made of no regular grid of patches that have nothing in common, as overlapping patches, "
         "convolutions before the blocks, and normalisation over the whole input have"
     )
 
 
-def unlike(x: Tensor) -> Tensor:
+def _unlike(x: Tensor) -> Tensor:
     """Return inputs with noise as large as they vary, ``[m, *dims]``: no two patches of them are alike."""
     spread = x.std() if x.numel() > 1 else x.abs().mean()
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)

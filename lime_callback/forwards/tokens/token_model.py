@@ -16,7 +16,6 @@ from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.tokens.channel_calls import find_channel_calls
 from lime_callback.forwards.tokens.patch_grid import blocks_with_cells, cells_of
 from lime_callback.forwards.tokens.token_blocks import AbsentError
-from lime_callback.forwards.tokens.token_cells import unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,11 +39,13 @@ class TokenModel:
     Attributes:
         block: where tokens come in, or channels, where these are what is left out.
         cells: which elements make which token.
+        first: the tokens of the first input, ``[1, N, width]``.
         answers_nothing: whether it has an output where no patch is left, but class tokens and the like.
     """
 
     block: TokenBlock | ChannelCall
     cells: Cells
+    first: Tensor
     answers_nothing: bool = False
 
     def run(self, forward: Forward, tokens: Tensor, like: Tensor, rows: Tensor) -> Tensor:
@@ -71,22 +72,24 @@ def token_model(
     """
     x = perturber.inputs[:1]
     reasons = []
-    for block, cells in _candidates(module, forward, x, perturber.features, batch_size):
-        model, first = TokenModel(block, cells), torch.zeros(1, dtype=torch.long, device=x.device)
-        tokens = block.tokens(forward, x.clone(), first)
+    for block, cells, tokens, others in _candidates(module, forward, x, perturber.features, batch_size):
+        model = TokenModel(block, cells, tokens)
         try:
-            _prove(model, forward, x, known, tokens, block.tokens(forward, unlike(x), first), batch_size)
+            _prove(model, forward, x, known, others, batch_size)
         except AbsentError as error:
             reasons.append(error)
         else:
-            return replace(model, answers_nothing=_answers_nothing(model, forward, tokens, x))
+            return replace(model, answers_nothing=_answers_nothing(model, forward, x))
     raise reasons[0]
 
 
 def _candidates(
     module: nn.Module | None, forward: Forward, x: Tensor, features: Features, batch_size: int
-) -> Iterator[tuple[TokenBlock | ChannelCall, Cells]]:
-    """Yield where tokens may come in; where features are groups of channels, and a model takes any, where these do."""
+) -> Iterator[tuple[TokenBlock | ChannelCall, Cells, Tensor, Tensor]]:
+    """Yield where tokens may come in, with what :func:`find_cells` returns of each place.
+
+    Where features are groups of channels, and a model takes any, channels are its tokens.
+    """
     mask, layout = features.canonical, features.layout
     if mask.shape[1] > 1 and mask.shape[2:].numel() == 1:
         calls = find_channel_calls(module, forward, x, layout.canonical(x).shape[1])
@@ -96,9 +99,7 @@ def _candidates(
     yield from blocks_with_cells(module, forward, x, layout, batch_size)
 
 
-def _prove(
-    model: TokenModel, forward: Forward, x: Tensor, known: Tensor, tokens: Tensor, others: Tensor, batch_size: int
-) -> None:
+def _prove(model: TokenModel, forward: Forward, x: Tensor, known: Tensor, others: Tensor, batch_size: int) -> None:
     """Raise an :class:`AbsentError` if the output depends on more than which tokens there are.
 
     Args:
@@ -106,7 +107,6 @@ def _prove(
         forward: runs it, see :func:`token_model`.
         x: an input, ``[1, *dims]``.
         known: the output for it as it is, ``[1, K]``.
-        tokens: of it, ``[1, N, width]``.
         others: tokens of an input in which no two patches are alike, ``[1, N, width]``: where all are alike, as in a
             black picture, their order changes nothing.
         batch_size: rows a forward at most.
@@ -135,15 +135,15 @@ def _prove(
             raise AbsentError(reason)
         return answers
 
-    everything = torch.arange(tokens.shape[1])
-    if apart(outputs(tokens, [everything], reason), known):
+    everything = torch.arange(others.shape[1])
+    if apart(outputs(model.first, [everything], reason), known):
         raise AbsentError(reason)
     # A half, and one less: pooling over a fixed grid minds no order where its cells divide the tokens evenly.
     for count in dict.fromkeys((len(places), len(places) // 2, len(places) // 2 - 1)):
         if count < 1:
             continue
         chosen = places[torch.randperm(len(places), generator=generator)[:count]]
-        left = torch.ones(tokens.shape[1], dtype=torch.bool)
+        left = torch.ones(others.shape[1], dtype=torch.bool)
         left[places] = False
         left[chosen] = True
         moved = everything.clone()
@@ -162,9 +162,9 @@ def apart(answers: Tensor, other: Tensor) -> bool:
     return bool(((answers - other).abs() > close * least).any())
 
 
-def _answers_nothing(model: TokenModel, forward: Forward, tokens: Tensor, x: Tensor) -> bool:
+def _answers_nothing(model: TokenModel, forward: Forward, x: Tensor) -> bool:
     """Return whether the model has an output where no patch is left; one that takes the patches' mean has none."""
-    prefix = tokens[:, model.cells.prefix]
+    prefix = model.first[:, model.cells.prefix]
     if not prefix.shape[1]:
         return False
     try:

@@ -111,7 +111,7 @@ class Tell(pl.Callback):
         if self.lime is not None:
             explained = {name: self.lime.explanation(name) for name in ("spatial", "spectral")}
             found["background"] = self.lime._validation.pinned.background.inputs
-            found["losses"] = self.lime._validation.questions._investigation.losses
+            found["losses"] = self.lime._validation.questions._investigation.course.losses
             found["findings"] = [one.as_plain() for one in self.lime.findings()]
             found["numbers"] = self.lime._validation.probes.numbers
             found["coefficients"] = {name: one.coefficients for name, one in explained.items() if one is not None}

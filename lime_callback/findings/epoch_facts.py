@@ -172,6 +172,7 @@ class EpochFacts:
         parts: names of several inputs; empty where there is one.
         subjects: what sets stand for, in words, by their names in ``hidden``.
         independent: how many looks in a row hide sets in samples of their own, so that their evidence adds up.
+        moves: how far outputs moved at each explained epoch but the first, in standard deviations over the background.
     """
 
     look: int
@@ -193,6 +194,7 @@ class EpochFacts:
     independent: int = 1
     reference_loss: float | None = None
     label_spreads: Sequence[float] = ()
+    moves: Sequence[float] = ()
 
 
 def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:

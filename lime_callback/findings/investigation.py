@@ -23,6 +23,7 @@ from lime_callback.findings.hidden.hidden_sets_plan import (
 )
 from lime_callback.findings.hidden.padding import padded_pixels
 from lime_callback.findings.hidden.set_changes import SetChanges
+from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
@@ -52,19 +53,11 @@ class Investigation:
         config: the user's arguments.
 
     Attributes:
-        losses: mean loss over the background at each epoch so far.
-        recalls: of each class, how many samples were right, at each epoch so far.
-        spreads: of values, each output's standard deviation over the background, at each epoch so far.
-        before: outputs of the background at the epoch before.
-        reference_loss: mean loss of the weights that the run is compared with; ``None`` where they are unknown.
+        course: how the background's answers have changed so far.
     """
 
     config: CallbackConfig
-    losses: list[float] = field(default_factory=list)
-    recalls: list[dict[int, tuple[int, int]]] = field(default_factory=list)
-    spreads: list[list[float]] = field(default_factory=list)
-    before: Tensor | None = None
-    reference_loss: float | None = None
+    course: RunCourse = field(default_factory=RunCourse)
 
     def ask(
         self,
@@ -124,12 +117,13 @@ class Investigation:
         everyone, compared = self._everyone(context, background, labels, device)
         known = compared.labels if compared.kind != "values" else None
         labels_vary = [] if known is not None or compared.labels is None else compared.labels.std(0).tolist()
-        self._remember(everyone, compared, known)
-        before, self.before = self.before, everyone
+        course = self.course
+        before = course.take(everyone, compared, known)
         return EpochFacts(
             look, epoch, of_views, changes.together(plan.references), changes.by_output(plan.references), everyone,
-            before, known, tuple(self.losses), tuple(self.recalls), tuple(self.spreads), self.config.wavelengths,
-            weights, inputs, tuple(_parts(background)), plan.subjects, independent, self.reference_loss, labels_vary,
+            before, known, tuple(course.losses), tuple(course.recalls), tuple(course.spreads), self.config.wavelengths,
+            weights, inputs, tuple(_parts(background)), plan.subjects, independent, course.reference_loss, labels_vary,
+            tuple(course.moves),
         )  # fmt: skip
 
     def _everyone(
@@ -152,26 +146,7 @@ class Investigation:
         """Measure the loss of the weights that the run is compared with, which the model has now."""
         outputs, answers = self._everyone(context, background, background_labels(background), device)
         loss = answers.loss(outputs)
-        self.reference_loss = None if loss is None else float(loss.nanmean())
-
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {
-            "before": self.before,
-            "losses": list(self.losses),
-            "reference loss": self.reference_loss,
-            "spreads": [list(spread) for spread in self.spreads],
-            "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """The inverse of :meth:`state`."""
-        self.before, self.reference_loss = state["before"], state["reference loss"]
-        self.losses = [float(loss) for loss in state["losses"]]
-        self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
-        self.recalls = [
-            {int(label): (int(right), int(count)) for label, right, count in recall} for recall in state["recalls"]
-        ]
+        self.course.reference_loss = None if loss is None else float(loss.nanmean())
 
     def _view(self, followed: FollowedView) -> ViewFacts:
         explanation = followed.last
@@ -235,21 +210,6 @@ class Investigation:
         independent = max(1, len(rows) // count)
         turn = (look - 1) % independent
         return rows[torch.randperm(len(rows), generator=generator)][turn * count : (turn + 1) * count], independent
-
-    def _remember(self, whole: Tensor, answers: AnswerChanges, labels: Tensor | None) -> None:
-        loss = answers.loss(whole)
-        if loss is not None and bool(loss.isfinite().any()):
-            self.losses.append(float(loss.nanmean()))
-        self.spreads.append(whole.std(0).tolist() if answers.kind == "values" else [])
-        right = answers.right(whole)
-        if right is not None and labels is not None:
-            self.recalls.append(
-                {
-                    int(label): (int(right[labels == label].nansum()), int((labels == label).sum()))
-                    for label in torch.unique(labels).tolist()
-                    if label >= 0
-                }
-            )
 
 
 def swapped(view: ViewFacts) -> Tensor:

@@ -17,6 +17,10 @@ RED_EDGE = (680.0, 760.0)
 """Where plants' reflectance rises steeply, in nm: Horler, Dockray and Barber, Int. J. Remote Sensing 4 (1983)."""
 _TRIES = 99
 _LEAST = 1e-30
+_CONSTANT = 1e-6  # of a channel's level and the largest spread
+_NEXT = 2  # channels on either side are a channel's neighbours
+_FARTHER, _STRANGE = 10.0, 0.1  # times as far as the likest channel, and of the usual distance between two channels
+_FOREIGN, _FEWEST, _SAMPLES = 0.1, 32, 32  # part of the channels, channels and samples
 
 
 def roughness(spectra: Tensor) -> float:
@@ -33,7 +37,7 @@ def roughness(spectra: Tensor) -> float:
 
 
 def is_shuffled(spectra: Tensor, wavelengths: Sequence[float], seed: int = 0) -> bool:
-    """Whether spectra are smooth as the channels stand, and rough as their wavelengths say.
+    """Whether spectra are smooth as the channels stand, and rough as their wavelengths say, or channels are misplaced.
 
     Args:
         spectra: of samples, ``[N, C]``, as the channels stand.
@@ -44,10 +48,42 @@ def is_shuffled(spectra: Tensor, wavelengths: Sequence[float], seed: int = 0) ->
     said, stands = roughness(spectra[:, order]), roughness(spectra)
     if stands < 0.25 * said and said > 0.2:
         return True
+    if foreign_share(spectra[:, order]) > _FOREIGN:
+        return True
     # Neither is smooth: a spectrum of a sensor is, so that a rough one is in no order at all.
     generator = torch.Generator().manual_seed(seed)
     tries = [roughness(spectra[:, torch.randperm(len(order), generator=generator)]) for _ in range(_TRIES)]
     return said > 0.6 and said >= sorted(tries)[_TRIES // 10]
+
+
+def foreign_share(spectra: Tensor) -> float:
+    """Part of the channels that are strangers where they stand, and have a like elsewhere.
+
+    Neighbours of a spectrometer have nearly the same values in all samples. A channel that stands elsewhere than it
+    belongs is far from its neighbours there, and near to another channel. Distances are 1 less the correlation over the
+    samples, so that neither levels nor normalisation matter, and noisy channels, which are far from all, do not count.
+
+    Args:
+        spectra: in the order of the wavelengths, ``[N, C]``.
+
+    Returns:
+        From 0 to 1; 0 where channels or samples are too few, or samples do not differ.
+    """
+    count, channels = spectra.shape
+    if count < _SAMPLES or channels < _FEWEST:
+        return 0.0
+    x = spectra.double()
+    spread, centre = x.std(0, correction=0), x.mean(0)
+    varies = spread > _CONSTANT * (centre.abs() + spread.amax())
+    x = torch.where(varies, (x - centre) / spread, 0.0)  # a constant channel is like no other
+    apart = 1 - x.T @ x / count
+    own, place = torch.eye(channels, dtype=torch.bool), torch.arange(channels)
+    usual = apart[~own].median()
+    apart = apart.masked_fill(own, float("inf"))
+    strangers = (place - place.unsqueeze(1)).abs() > _NEXT
+    beside, likest = apart.masked_fill(strangers, float("inf")).amin(1), apart.amin(1)
+    foreign = (beside > _FARTHER * likest.clamp(min=0)) & (beside > _STRANGE * usual)
+    return float(foreign.double().mean())
 
 
 def is_reversed(spectra: Tensor, wavelengths: Sequence[float]) -> bool:

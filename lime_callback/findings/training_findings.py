@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from lime_callback.findings.epoch_facts import EpochFacts
 
 _STILL = 1e-9  # of the outputs' size
+_HARDLY = 0.02  # standard deviations of the outputs from one explained epoch to the next
 _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
 _COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.4, 0.98
 _KNOWN = 0.4  # of a class's samples were right
-_LOST = 0.85  # severity; that of one look is not enough
+_TWICE = 0.85  # severity; one look is not enough for it
 _SEEN = 0.0  # the p value of what is no matter of chance
 _NAMED = 3
 _ALIVE = 0.15  # of the answers change when everything is hidden
@@ -50,6 +51,20 @@ class Frozen(Detector):
                 severity=1.0,
                 p_value=0.0,
                 figures={"moved": Figure(0.0)},
+                picture="spatial/drift_chart",
+            )
+        elif weights.trained and facts.moves and max(facts.moves) <= _HARDLY and _depends(facts):
+            moved = max(facts.moves)
+            yield Suspicion(
+                subject="steps",
+                sentence=(
+                    f"the outputs have hardly moved since the first explained epoch: by {moved:.2%} of their spread an "
+                    "epoch at most."
+                ),
+                advice="Look at the learning rate, and at what is trained: the model is still what it began as.",
+                severity=_TWICE,  # the first epochs may be a warm-up's
+                p_value=_SEEN,
+                figures={"moved": Figure(moved)},
                 picture="spatial/drift_chart",
             )
         if weights.moved_while_frozen:
@@ -154,7 +169,7 @@ class Unstable(Detector):
                     subject=f"class {label}",
                     sentence=f"class {label} is lost: {best:.0f} of {count} samples were right before, none is now.",
                     advice="Look at what changed: the sampler, the loss weights, or a step of the learning rate.",
-                    severity=_LOST,
+                    severity=_TWICE,
                     p_value=min(1.0, len(facts.recalls[-1]) * (1 - best / count) ** count),
                     figures={"before": Figure(best / count), "now": Figure(0.0)},
                 )

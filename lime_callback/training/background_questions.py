@@ -135,7 +135,7 @@ class BackgroundQuestions:
         """What a resumed run needs, to find the same and to tell nothing twice."""
         return {
             "ledger": self.ledger.state(),
-            "investigation": self._investigation.state(),
+            "investigation": self._investigation.course.state(),
             "weights": self._weights.state(),
             "training": self._training.state(),
             "first layer": self._first_layer,
@@ -150,7 +150,7 @@ class BackgroundQuestions:
         if state:
             ledger, investigation = Ledger(self.config.name), Investigation(self.config)
             ledger.restore(state["ledger"])
-            investigation.restore(state["investigation"])
+            investigation.course.restore(state["investigation"])
             weights, training = WeightsWatch(), TrainingStatistics(self.config.layout)
             weights.restore(state["weights"])
             training.restore(state["training"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lime_callback import Features
-from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts
+from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts, WeightFacts
 from lime_callback.findings.answer_findings import Blind
 from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan
 from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
@@ -16,9 +16,12 @@ from lime_callback.findings.investigation import Investigation
 from lime_callback.findings.ledger import Ledger, level, together
 from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
-from lime_callback.findings.training_findings import Forgetting, Unstable
+from lime_callback.findings.run_course import RunCourse
+from lime_callback.findings.spectral_order import foreign_share, is_shuffled
+from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable
 
 M = 24  # samples
+WAVES = [400 + 20 * i for i in range(100)]
 
 
 def hidden_sets(changed, *, classes=True, everything=1.0, references=None):
@@ -245,3 +248,77 @@ def test_an_output_is_lost_only_where_its_labels_vary(labels, found):
     spreads = ([1.0, 1.0, 1.0], [0.05, 0.9, 1.0])
     facts = EpochFacts(2, 1, spreads=spreads, label_spreads=labels)
     assert [one.subject for one in Unstable().look(facts)] == found
+
+
+# The order of bands.
+
+
+def spectra(count=96, channels=100, parts=6, noise=0.003, seed=0):
+    """Mixtures of smooth spectra."""
+    random = np.random.default_rng(seed)
+    axis = np.linspace(0, 1, channels)
+    places, widths = random.random((parts, 1)), 0.05 + 0.1 * random.random((parts, 1))
+    shapes = np.exp(-(((axis - places) / widths) ** 2)) + axis * random.standard_normal((parts, 1))
+    mixed = random.dirichlet(np.ones(parts), count) @ shapes
+    return torch.from_numpy(mixed + noise * random.standard_normal(mixed.shape))
+
+
+def in_another_order(x, share, seed=1):
+    channels = x.shape[1]
+    moved = torch.randperm(channels, generator=torch.Generator().manual_seed(seed))[: round(share * channels)]
+    order = torch.arange(channels)
+    order[moved] = moved.roll(1)
+    return x[:, order]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bands_that_are_shuffled_in_part_are_told_from_sound_ones(seed):
+    x = spectra(seed=seed)
+    normalised = (x - x.mean(0)) / x.std(0)
+    for one in (x, normalised):  # levels do not matter
+        assert foreign_share(one) <= 0.05
+        assert not is_shuffled(x, WAVES)
+        assert foreign_share(in_another_order(one, 0.5)) > 0.1
+        assert is_shuffled(in_another_order(one, 0.5), WAVES)
+
+
+def test_noisy_bands_are_no_strangers():
+    x = spectra()
+    x[:, 20:50] = torch.randn(len(x), 30, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    assert foreign_share(x) <= 0.05
+
+
+def test_few_samples_bands_or_equal_samples_tell_no_order():
+    x = in_another_order(spectra(), 0.5)
+    assert foreign_share(x[:20]) == foreign_share(x[:, :20]) == foreign_share(x[:1].expand(96, -1)) == 0.0
+
+
+# Steps.
+
+
+def steps(moves, *, trained=True):
+    return EpochFacts(len(moves) + 1, len(moves), weights=WeightFacts(trained, (), 4), moves=moves)
+
+
+def test_outputs_that_have_hardly_moved_since_the_first_look_are_told():
+    (one,) = Frozen().look(steps([0.004, 0.01]))
+    assert one.subject == "steps"
+    assert "by 1.00% of their spread" in one.sentence
+    assert not list(Frozen().look(steps([0.3, 0.001])))  # settled, as at the end of a schedule
+    assert not list(Frozen().look(steps([])))
+
+
+def test_how_far_outputs_move_is_in_their_own_spread_and_outlives_a_checkpoint():
+    outputs = torch.randn(50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    answers = SimpleNamespace(kind="classes", loss=lambda _: None, right=lambda _: None)
+    course = RunCourse()
+    course.take(outputs, answers, None)
+    moved = outputs.clone()
+    moved[:, 1] += 0.5 * outputs[:, 1].std()
+    assert course.take(moved, answers, None) is outputs
+    assert course.moves == pytest.approx([0.5])
+    resumed = RunCourse()
+    resumed.restore(course.state())
+    resumed.take(100 * moved, answers, None)
+    assert resumed.moves[0] == course.moves[0]
+    assert len(resumed.moves) == 2

@@ -38,7 +38,7 @@ from lime_callback import LimeCallback, Superbands, Superpixels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STAGES = ("capture", "features", "forwards", "fit", "drift", "reliance", "drawing", "logging", "waiting")
+STAGES = ("capture", "features", "forwards", "fit", "drift", "reliance", "findings", "drawing", "logging", "waiting")
 WAYS: Mapping[str, dict[str, object]] = {
     "every epoch": {"every_n_epochs": 1},
     "every epoch, pictures=False": {"every_n_epochs": 1, "pictures": False},

@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lime_callback import LimeCallback
 
-STAGES = ("features", "forwards", "fit", "drift", "reliance", "drawing", "logging")
+STAGES = ("features", "forwards", "fit", "drift", "reliance", "findings", "drawing", "logging")
 LEAST = 0.7  # of an explained epoch's time, for the forwards
 
 

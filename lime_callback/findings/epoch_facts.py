@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
 
+OVERLAY = "overlay"
 _LEAST = 1e-12
 
 
@@ -86,6 +87,31 @@ class HiddenSets:
         beside = torch.stack([self.changed[other] for other in (others or self.references[name])])
         return (p_value_of_count if self.classes else _p_value_of_ranks)(self.changed[name], beside)
 
+    def p_value_of_moves(self, name: str, others: Sequence[str]) -> float:
+        """The probability that the outputs move as much more, were the set like these others.
+
+        Of few samples few classes change, and how far outputs move says more.
+        """
+        return _p_value_of_ranks(self.moved[name], torch.stack([self.moved[other] for other in others]))
+
+
+@dataclass(frozen=True, eq=False)
+class OverlayChanges:
+    """What it changes to exchange what some pictures have at one place, such as a tag, among them.
+
+    Attributes:
+        name: of the place, such as ``"top left"``.
+        share: of the pictures have it.
+        having: what exchanging it, and its mirror images, changes in pictures that have it: of each of several values,
+            of classes all outputs together.
+        lacking: what exchanging the same place changes in the others.
+    """
+
+    name: str
+    share: float
+    having: tuple[HiddenSets, ...]
+    lacking: tuple[HiddenSets, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class ViewFacts:
@@ -100,6 +126,7 @@ class ViewFacts:
         moves: share of the attribution that moved between explained epochs, all so far; NaN where unknown.
         channels: for each feature the numbers of its channels, where the view is cut by channels alone; else ``None``.
         reliance: what other samples' values in its superbands and watches change; ``None`` where it was not measured.
+        sizes: the effect sizes ``[T, d]`` at the last explained epochs; empty if the probes have features of their own.
     """
 
     explanation: Explanation
@@ -109,6 +136,7 @@ class ViewFacts:
     moves: Sequence[float]
     channels: Sequence[Sequence[int]] | None
     reliance: Reliance | None = None
+    sizes: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +201,7 @@ class EpochFacts:
         subjects: what sets stand for, in words, by their names in ``hidden``.
         independent: how many looks in a row hide sets in samples of their own, so that their evidence adds up.
         moves: how far outputs moved at each explained epoch but the first, in standard deviations over the background.
+        overlaid: what an overlay of some pictures changes; ``None`` where none has any.
     """
 
     look: int
@@ -195,6 +224,7 @@ class EpochFacts:
     reference_loss: float | None = None
     label_spreads: Sequence[float] = ()
     moves: Sequence[float] = ()
+    overlaid: OverlayChanges | None = None
 
 
 def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:

@@ -21,9 +21,11 @@ from lime_callback.findings.hidden.hidden_sets_plan import (
     strongest_channels,
     unused_channels,
 )
+from lime_callback.findings.hidden.overlays import changes_by, find_overlay, forwards_for
 from lime_callback.findings.hidden.padding import padded_pixels
 from lime_callback.findings.hidden.set_changes import SetChanges
 from lime_callback.findings.run_course import RunCourse
+from lime_callback.findings.training_findings import SWINGS
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
@@ -96,24 +98,24 @@ class Investigation:
             float(planes.double().square().mean().sqrt()), channel_statistics(planes), planes.float().mean((2, 3)),
             first_layer, training, padded_pixels(planes),
         )  # fmt: skip
-        plan = self._plan(background, planes, of_views, inputs.padding)
+        plan, overlay = self._plan(background, planes, of_views, inputs.padding), find_overlay(planes)
         rows = others_than(probes, background.inputs)
-        names, count = plan.within(max(budget - len(background), LEAST), len(rows))
+        affordable = max(budget - len(background), LEAST) - forwards_for(overlay)
+        names, count = plan.within(affordable, len(rows))
         samples, independent = self._samples(rows, count, look)
         labels = background_labels(background)
 
-        def hide(names: Sequence[str]) -> SetChanges:
-            swaps = _swaps(plan, names, samples)
+        def hide(swaps: Swaps) -> SetChanges:
             whole, hidden, answers = hidden_outputs(
                 context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked,
                 context.batch_size, context.ranks, device=device,
             )  # fmt: skip
             return SetChanges.of(swaps, whole, hidden, answers)
 
-        changes = hide(names)
-        left = max(budget - len(background), LEAST) - (len(names) + 1) * count
-        more = plan.to_compare(changes.largest_parts(), left, count)
-        changes = changes.and_those_of(hide(more)) if more else changes
+        changes = hide(_swaps(plan, names, samples))
+        more = plan.to_compare(changes.largest_parts(), affordable - (len(names) + 1) * count, count)
+        changes = changes.and_those_of(hide(_swaps(plan, more, samples))) if more else changes
+        overlaid = None if overlay is None else changes_by(overlay, hide)
         everyone, compared = self._everyone(context, background, labels, device)
         known = compared.labels if compared.kind != "values" else None
         labels_vary = [] if known is not None or compared.labels is None else compared.labels.std(0).tolist()
@@ -123,7 +125,7 @@ class Investigation:
             look, epoch, of_views, changes.together(plan.references), changes.by_output(plan.references), everyone,
             before, known, tuple(course.losses), tuple(course.recalls), tuple(course.spreads), self.config.wavelengths,
             weights, inputs, tuple(_parts(background)), plan.subjects, independent, course.reference_loss, labels_vary,
-            tuple(course.moves),
+            tuple(course.moves), overlaid,
         )  # fmt: skip
 
     def _everyone(
@@ -152,7 +154,7 @@ class Investigation:
         explanation = followed.last
         assert explanation is not None
         counts = passes_gate(explanation, self.config.gate)
-        sizes = followed.series.sizes[-1] if followed.series.sizes and not followed.anew else None
+        sizes = () if followed.anew else tuple(followed.series.sizes[-SWINGS - 1 :])
         mask = explanation.features.canonical
         by_channel = mask.shape[0] == 1 and mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1
         channels = None
@@ -162,8 +164,9 @@ class Investigation:
                 [i for i, own in enumerate(numbers) if own == label] for label in range(len(explanation.features))
             ]
         return ViewFacts(
-            explanation, counts, sizes, followed.measured, tuple(followed.series.moves), channels, followed.reliance
-        )
+            explanation, counts, sizes[-1] if sizes else None, followed.measured, tuple(followed.series.moves),
+            channels, followed.reliance, sizes,
+        )  # fmt: skip
 
     def _plan(
         self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts], padding: Tensor | None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from lime_callback.findings.epoch_facts import OVERLAY
 from lime_callback.findings.hidden.hidden_sets_plan import PLACE
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
@@ -14,13 +15,14 @@ from lime_callback.publishing.finding import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, OverlayChanges
 
 _FIXED, _FIXED_BY_OTHERS = 0.5, 0.15
 _FEWEST_WRONG = 5
 _ALIVE = 0.15  # of the answers change when everything is hidden
 _RESTS, _RESTS_NOT = 0.55, 0.15  # of a probe's attribution lies in one place; a ninth is usual
 _A_QUARTER = 0.25  # of the probes, at least, do not rest on the place
+_DECIDES, _TIMES, _WORSE = 0.2, 2.0, 0.6  # of what hiding everything changes; as other places; right as often
 _SOME, _MOST, _MORE = 0.15, 0.6, 1.5  # of what hiding everything changes; and times as much as other places
 
 
@@ -31,7 +33,8 @@ class WrongReasons(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each place changes in some samples with the others, and what puts wrong predictions right."""
-        yield from strongest(facts, self._some)
+        overlay = [] if facts.overlaid is None else list(self._overlay(facts.overlaid))
+        yield from overlay or strongest(facts, self._some)
         hidden = facts.hidden
         if hidden is None or hidden.was_right is None or not hidden.classes:
             return
@@ -63,6 +66,38 @@ class WrongReasons(Detector):
             picture="spatial/attributions",
         )
 
+    def _overlay(self, overlaid: OverlayChanges) -> Iterator[Suspicion]:
+        """Something that some pictures have at one place, and that decides where it is."""
+        found, count = list[Suspicion](), len(overlaid.having)
+        for i, (having, lacking) in enumerate(zip(overlaid.having, overlaid.lacking, strict=True)):
+            mirrored = [name for name in having.changed if name != OVERLAY]
+            changed = having.mean(OVERLAY)
+            elsewhere = float(torch.stack([having.changed[name] for name in mirrored]).mean())
+            usual = max(elsewhere, float(lacking.changed[OVERLAY].mean()))
+            if having.whole < _ALIVE or having.part(OVERLAY) < _DECIDES or changed.value < _TIMES * usual:
+                continue
+            if having.classes:
+                what, beside = f"changes {changed.value:.0%} of their predictions", f"{elsewhere:.0%}"
+            else:
+                output = "the outputs" if count == 1 else f"output {i}"
+                what, beside = f"changes {output} by {changed.value:.2f} standard deviations", f"{elsewhere:.2f}"
+            found.append(
+                Suspicion(
+                    subject=f"their {overlaid.name} part",
+                    sentence=(
+                        f"{overlaid.share:.0%} of the pictures have something at their {overlaid.name} that decides: "
+                        f"exchanging it among them {what} ({beside} at its mirror images).{_right(having, lacking)}"
+                    ),
+                    advice="Look at these pictures: is it a tag, a ruler or a mark? Crop it.",
+                    severity=min(1.0, having.part(OVERLAY)),
+                    p_value=min(1.0, count * having.p_value_of_moves(OVERLAY, mirrored)),
+                    figures={"changed": changed, "others": Figure(elsewhere), "pictures": Figure(overlaid.share)},
+                    picture="spatial/attributions",
+                )
+            )
+        if found:
+            yield min(found, key=lambda one: one.p_value)
+
     def _some(self, facts: EpochFacts, hidden: HiddenSets) -> Iterator[Suspicion]:
         """A place on which some probes rest and others do not, and which decides for a part of other samples, too.
 
@@ -91,6 +126,14 @@ class WrongReasons(Detector):
                 figures={"changed": hidden.mean(name), "others": Figure(usual)},
                 picture="spatial/attributions",
             )
+
+
+def _right(having: HiddenSets, lacking: HiddenSets) -> str:
+    """A sentence on predictions that are right less often where the overlay is; empty where they are not."""
+    if having.was_right is None or lacking.was_right is None:
+        return ""
+    with_it, without = float(having.was_right.double().nanmean()), float(lacking.was_right.double().nanmean())
+    return f" {with_it:.0%} are right there, and {without:.0%} elsewhere." if with_it < _WORSE * without else ""
 
 
 def _divided(facts: EpochFacts, places: list[str]) -> list[str]:

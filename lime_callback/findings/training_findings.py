@@ -6,17 +6,24 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from lime_callback.findings.suspicion import Detector, Suspicion
 from lime_callback.publishing.finding import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from torch import Tensor
+
     from lime_callback.findings.epoch_facts import EpochFacts
 
 _STILL = 1e-9  # of the outputs' size
 _HARDLY = 0.02  # standard deviations of the outputs from one explained epoch to the next
 _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
+SWINGS, _FEWEST_SWINGS = 4, 3  # from epoch to epoch
+_SWING, _OF_ALL = 0.035, 0.3  # of the attribution; of what moves in all
+_BY_CHANCE, _FEATURES = 4.5, 6  # times as far as the median feature; of which there need to be some
 _COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.4, 0.98
 _KNOWN = 0.4  # of a class's samples were right
@@ -133,8 +140,35 @@ class Unstable(Detector):
                         figures={"moved": Figure(sum(moves) / len(moves))},
                         picture=f"{name}/drift_chart",
                     )
+        yield from self._swings(facts)
         yield from self._lost(facts)
         yield from self._collapsed(facts)
+
+    def _swings(self, facts: EpochFacts) -> Iterator[Suspicion]:
+        """A feature whose share of the attribution goes up and down by turns."""
+        for name, view in facts.views.items():
+            readable = bool(view.counts.double().mean() > 0.5) and _depends(facts)
+            if not readable or len(view.sizes) <= _FEWEST_SWINGS or not view.sizes[-1].shape[1] >= _FEATURES:
+                continue
+            swings = swing(view.sizes)
+            first = int(swings.argmax())
+            most = float(swings[first])
+            moved = float(_shares(view.sizes).diff(dim=0).abs().sum(1).mean()) / 2
+            if most < max(_SWING, _OF_ALL * moved, _BY_CHANCE * float(swings.median())):
+                continue
+            low, high = (float(share) for share in sorted(_shares(view.sizes)[-2:, first]))
+            yield Suspicion(
+                subject=f"swings of {name}",
+                sentence=(
+                    f"reasons swing by view '{name}': {view.explanation.features.names[first]} has {high:.0%} and "
+                    f"{low:.0%} of the attribution by turns, from epoch to epoch."
+                ),
+                advice="Look at what differs from epoch to epoch: is each another part of the data? Shuffle them.",
+                severity=min(1.0, float(swings.sum())),
+                p_value=_SEEN,
+                figures={"swing": Figure(most), "others": Figure(float(swings.median()))},
+                picture=f"{name}/drift_chart",
+            )
 
     def _collapsed(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Of several values, outputs that told samples apart before, and are nearly the same for all now."""
@@ -173,6 +207,28 @@ class Unstable(Detector):
                     p_value=min(1.0, len(facts.recalls[-1]) * (1 - best / count) ** count),
                     figures={"before": Figure(best / count), "now": Figure(0.0)},
                 )
+
+
+def swing(sizes: Sequence[Tensor]) -> Tensor:
+    """How far each feature's share of the attribution goes up and down by turns, ``[d]``.
+
+    A trend cancels, and what moves at random hardly adds up.
+
+    Args:
+        sizes: the features' mean absolute effects at explained epochs in a row, ``[T, d]``.
+
+    Returns:
+        The mean step, where steps in turn count as up and as down.
+    """
+    steps = _shares(sizes).diff(dim=0)
+    turns = torch.tensor([(-1.0) ** i for i in range(len(steps))], dtype=steps.dtype)
+    return (turns @ steps).abs() / len(steps)
+
+
+def _shares(sizes: Sequence[Tensor]) -> Tensor:
+    """Each feature's share of the attribution at each epoch, on average over targets, ``[E, d]``."""
+    of_targets = torch.stack([one.double() for one in sizes])
+    return (of_targets / of_targets.sum(2, keepdim=True).clamp(min=1e-30)).mean(1)
 
 
 def _depends(facts: EpochFacts) -> bool:

@@ -1,5 +1,6 @@
 """Detectors on facts that are made: what they say is known exactly, and how often they are wrong by chance."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.spectral_order import foreign_share, is_shuffled
-from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable
+from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, swing
 
 M = 24  # samples
 WAVES = [400 + 20 * i for i in range(100)]
@@ -322,3 +323,54 @@ def test_how_far_outputs_move_is_in_their_own_spread_and_outlives_a_checkpoint()
     resumed.take(100 * moved, answers, None)
     assert resumed.moves[0] == course.moves[0]
     assert len(resumed.moves) == 2
+
+
+# Swings.
+
+
+def shares_over(epochs, amplitude, noise, seed=0, d=20, trend=0.0):
+    """Sizes of 20 features, of which the fourth and the eighth take turns."""
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.full((d,), 1 / d) + 0.01 * torch.rand(d, generator=generator)
+    found = []
+    for epoch in range(epochs):
+        own = base + noise * torch.randn(d, generator=generator)
+        own[3] += amplitude * (-1) ** epoch + trend * epoch
+        own[7] += amplitude - amplitude * (-1) ** epoch
+        found.append(own.clamp(min=0).unsqueeze(0))
+    return tuple(found)
+
+
+def test_a_swing_is_half_of_what_goes_up_and_down_and_a_trend_is_none():
+    even = tuple(torch.tensor([[0.2, 0.8]]) if i % 2 else torch.tensor([[0.4, 0.6]]) for i in range(5))
+    assert swing(even).tolist() == pytest.approx([0.2, 0.2])
+    trend = tuple(torch.tensor([[0.1 + 0.1 * i, 0.9 - 0.1 * i]]) for i in range(5))
+    assert swing(trend).tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+
+
+def swings(sizes, readable=True):
+    one = explanation(EVEN)
+    counts = torch.full((8, 1), readable, dtype=torch.bool)
+    names = [f"band {i}" for i in range(sizes[-1].shape[1])]
+    one.features = SimpleNamespace(names=names)
+    facts = ViewFacts(one, counts, sizes[-1], {}, (), None, sizes=sizes)
+    return [said.sentence for said in Unstable().look(EpochFacts(5, 4, {"spectral": facts}))]
+
+
+def test_reasons_that_swing_are_told_with_the_feature_and_its_shares():
+    (sentence,) = swings(shares_over(5, 0.06, 0.003))
+    assert "band 3 has" in sentence or "band 7 has" in sentence
+    assert swings(shares_over(3, 0.06, 0.003)) == []  # two steps are no swing
+    assert swings(shares_over(5, 0.06, 0.003), readable=False) == []
+    assert swings(shares_over(5, 0.06, 0.003, d=20)[:0] + shares_over(5, 0.0, 0.003, trend=0.06)) == []
+    assert swings(tuple(one[:, :5] for one in shares_over(5, 0.06, 0.003))) == []
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.01, 0.018])  # at the last a fifth of the attribution moves at each epoch
+def test_what_moves_at_random_swings_at_two_looks_in_a_row_in_fewer_than_one_run_of_a_hundred(noise):
+    wrong = 0
+    for seed in range(300):
+        sizes = shares_over(8, 0.0, noise, seed)
+        looks = [bool(swings(sizes[max(0, end - 5) : end])) for end in range(4, 9)]
+        wrong += any(a and b for a, b in pairwise(looks))
+    assert wrong <= 3

@@ -254,6 +254,19 @@ def tiles(height: int, width: int) -> dict[str, Tensor]:
     return found
 
 
+def place_name(cells: Tensor) -> str:
+    """The ninth in which the middle of some cells of a picture lies, in words, such as ``"top left"``.
+
+    Args:
+        cells: bool ``[H, W]``.
+    """
+    row, column = (
+        int(_GRID * (float(at.double().mean()) + 0.5) / size)
+        for at, size in zip(cells.nonzero(as_tuple=True), cells.shape, strict=True)
+    )
+    return f"{_ROWS[row]} {_COLUMNS[column]}"
+
+
 def _frame(height: int, width: int) -> Tensor:
     """The border, an eighth of the shorter side wide."""
     wide = max(1, min(height, width) // 8)

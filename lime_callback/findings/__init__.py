@@ -12,7 +12,14 @@ from lime_callback.checks.lazy_names import lazily
 
 if TYPE_CHECKING:
     from lime_callback.findings.detectors import DETECTORS
-    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, InputFacts, ViewFacts, WeightFacts
+    from lime_callback.findings.epoch_facts import (
+        EpochFacts,
+        HiddenSets,
+        InputFacts,
+        OverlayChanges,
+        ViewFacts,
+        WeightFacts,
+    )
     from lime_callback.findings.suspicion import Detector, Suspicion
     from lime_callback.publishing.finding import Figure, Finding
 
@@ -24,6 +31,7 @@ __all__ = [
     "Finding",
     "HiddenSets",
     "InputFacts",
+    "OverlayChanges",
     "Suspicion",
     "ViewFacts",
     "WeightFacts",
@@ -33,7 +41,15 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "detectors": ["DETECTORS"],
-        "epoch_facts": ["EpochFacts", "Figure", "HiddenSets", "InputFacts", "ViewFacts", "WeightFacts"],
+        "epoch_facts": [
+            "EpochFacts",
+            "Figure",
+            "HiddenSets",
+            "InputFacts",
+            "OverlayChanges",
+            "ViewFacts",
+            "WeightFacts",
+        ],
         "ledger": ["Finding"],
         "suspicion": ["Detector", "Suspicion"],
     },

@@ -176,17 +176,19 @@ class Investigation:
         nm = self.config.wavelengths if not parts else None
         strongest: list[int] = []
         unused: list[int] = []
+        strengths: Tensor | None = None
         for view in views.values():
             if view.channels is not None and view.effect_sizes is not None and nm is not None:
                 sizes = view.effect_sizes.double().nan_to_num(0.0)
                 sizes = sizes.mean(0)
                 unused = unused_channels(sizes, view.channels)
                 strongest = strongest_channels(sizes + swapped(view), view.channels, channels)
+                strengths = of_channels(sizes, view.channels, channels)
         spans = {name: (part.start, part.stop) for name, part in parts.items()}
         seed = seed_for(self.config.seed, "findings")
         return plan_sets(
-            (channels, height, width), nm, _pixels(planes), strongest, unused, spans, self._outside(background),
-            padding, seed,
+            (channels, height, width), nm, _pixels(planes), strongest, unused, strengths, spans,
+            self._outside(background), padding, seed,
         )  # fmt: skip
 
     def _outside(self, background: Probes) -> Tensor | None:
@@ -222,6 +224,14 @@ def swapped(view: ViewFacts) -> Tensor:
         return torch.zeros(len(names), dtype=torch.float64)
     changed = torch.stack([reliance.changed[reliance.names.index(name)] for name in names])
     return changed / changed.sum().clamp(min=1e-30)
+
+
+def of_channels(sizes: Tensor, groups: Sequence[Sequence[int]], channels: int) -> Tensor:
+    """Spread each band's part of the attribution ``[d]`` over its channels, ``[C]``."""
+    found = torch.zeros(channels, dtype=sizes.dtype)
+    for size, group in zip(sizes, groups, strict=True):
+        found[list(group)] += size / max(len(group), 1)
+    return found
 
 
 def _pixels(planes: Tensor) -> Tensor:

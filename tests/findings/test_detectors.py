@@ -10,7 +10,7 @@ import torch
 from lime_callback import Features
 from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts, WeightFacts
 from lime_callback.findings.answer_findings import Blind
-from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan
+from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan, plan_sets
 from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.investigation import Investigation
@@ -323,6 +323,27 @@ def test_how_far_outputs_move_is_in_their_own_spread_and_outlives_a_checkpoint()
     resumed.take(100 * moved, answers, None)
     assert resumed.moves[0] == course.moves[0]
     assert len(resumed.moves) == 2
+
+
+# Which ranges of a set are named.
+
+
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        ({1360: 0.5, 1800: 0.4, 720: 0.02}, "mostly 1340 to 1460 and 1800 to 1960 nm"),
+        ({1360: 0.9}, "mostly 1340 to 1460 nm"),
+        ({}, "720, 820, 940 to 960, 1120 to 1160, 1340 to 1460 and 1800 to 1960 nm"),
+    ],
+)
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+def test_of_the_airs_ranges_those_are_named_that_have_the_attribution(held, text, order):
+    waves = WAVES if order == "ascending" else torch.randperm(100, generator=torch.Generator().manual_seed(0)).tolist()
+    waves = waves if order == "ascending" else [WAVES[i] for i in waves]
+    strengths = torch.tensor([held.get(nm, 0.0) for nm in waves])
+    pixels = torch.randn(50, 100, generator=torch.Generator().manual_seed(0)).cumsum(1)
+    plan = plan_sets((100, 1, 1), waves, pixels, [], [], strengths, {}, None, None, 0)
+    assert plan.subjects["absorption/water vapour"] == f"absorption bands of water vapour ({text})"
 
 
 # Swings.

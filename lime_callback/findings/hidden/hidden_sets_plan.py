@@ -15,6 +15,7 @@ from lime_callback.findings.hidden.physical_ranges import (
     atmospheric_channels,
     channels_text,
     edge_channels,
+    main_ranges,
     noisy_channels,
     shoulders,
 )
@@ -120,6 +121,7 @@ def plan_sets(
     pixels: Tensor,
     strongest: Sequence[int],
     unused: Sequence[int],
+    strengths: Tensor | None,
     inputs: Mapping[str, tuple[int, int]],
     outside: Tensor | None,
     padding: Tensor | None,
@@ -133,6 +135,7 @@ def plan_sets(
         pixels: see :func:`~lime_callback.findings.hidden.physical_ranges.noisy_channels`.
         strongest: channels of the few bands that explanations show as the strongest; empty if unknown.
         unused: channels that explanations show as unused.
+        strengths: how much of the attribution each channel has, ``[C]``; ``None`` if unknown.
         inputs: for several inputs, the first channel of each and the one after its last.
         outside: pixels outside of the user's mask, bool ``[N, 1, H, W]``, or ``None``.
         padding: pixels that only fill pictures up, bool ``[N, 1, H, W]``, or ``None``.
@@ -180,7 +183,9 @@ def plan_sets(
             name, mask = f"{ABSORPTION}{kind}", band(numbers)
             sides = [band(side) for side in shoulders(numbers, wavelengths) if side]
             plan.compare(name, mask, _LEAST, [*sides, *random(mask, _RANDOM[ABSORPTION])])
-            plan.subjects[name] = f"{text} ({channels_text(numbers, wavelengths)})"
+            main = numbers if strengths is None else main_ranges(numbers, strengths, wavelengths)
+            mostly = "mostly " * (len(main) < len(numbers))
+            plan.subjects[name] = f"{text} ({mostly}{channels_text(main, wavelengths)})"
     return plan
 
 

@@ -20,6 +20,7 @@ ATMOSPHERE = {
 """Where the air absorbs, in nm: Gao, Montes, Davis and Goetz, Remote Sensing of Environment 113 (2009), figure 1."""
 _EDGE = 0.02  # of the channels, at either end of the sensor
 _NOISY, _BESIDE = 0.5, 5.0
+_MAIN = 0.2  # of a set's attribution, at least, in a range that is named
 _LARGEST = 0.3  # of the channels; a larger set is no special part of the spectrum
 
 
@@ -71,18 +72,43 @@ def shoulders(channels: Sequence[int], wavelengths: Sequence[float]) -> tuple[li
     order = sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
     place = {channel: i for i, channel in enumerate(order)}
     inside = sorted(place[channel] for channel in channels)
-    runs = [[inside[0]]]
-    for i in inside[1:]:
-        if i == runs[-1][-1] + 1:
-            runs[-1].append(i)
-        else:
-            runs.append([i])
+    runs = _runs(inside)
     taken, below, above = set(inside), list[int](), list[int]()
     for run in runs:
         wide = len(run)
         below += [i for i in range(run[0] - wide, run[0]) if i >= 0 and i not in taken]
         above += [i for i in range(run[-1] + 1, run[-1] + 1 + wide) if i < len(order) and i not in taken]
     return sorted(order[i] for i in set(below)), sorted(order[i] for i in set(above))
+
+
+def main_ranges(channels: Sequence[int], strengths: Tensor, wavelengths: Sequence[float]) -> list[int]:
+    """Those of a set's channels that lie in ranges which hold a good part of the set's attribution.
+
+    Args:
+        channels: of the set.
+        strengths: how much of the attribution each channel has, ``[C]``.
+        wavelengths: of all channels, in nm.
+
+    Returns:
+        All of them where no range holds enough.
+    """
+    order = sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
+    place = {channel: i for i, channel in enumerate(order)}
+    ranges = [[order[i] for i in run] for run in _runs(sorted(place[channel] for channel in channels))]
+    held = [float(strengths[run].sum()) for run in ranges]
+    main = [run for run, own in zip(ranges, held, strict=True) if own >= _MAIN * max(sum(held), 1e-30)]
+    return sorted(channel for run in main for channel in run) or list(channels)
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Numbers in ascending order, cut where one is left out."""
+    runs = [[numbers[0]]]
+    for number in numbers[1:]:
+        if number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
 
 
 def channels_text(channels: Sequence[int], wavelengths: Sequence[float] | None) -> str:
@@ -96,12 +122,7 @@ def channels_text(channels: Sequence[int], wavelengths: Sequence[float] | None) 
         range(len(wavelengths)), key=lambda i: wavelengths[i]
     )  # fmt: skip
     place = {channel: i for i, channel in enumerate(order)}
-    runs: list[list[int]] = []
-    for channel in sorted(channels, key=lambda i: place[i]):
-        if runs and place[channel] == place[runs[-1][-1]] + 1:
-            runs[-1].append(channel)
-        else:
-            runs.append([channel])
+    runs = [[order[i] for i in run] for run in _runs(sorted(place[channel] for channel in channels))]
     ends = [(run[0], run[-1]) for run in runs]
     if wavelengths is None:
         return "channels " + ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in ends)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from lime_callback.explaining.model_reliance import reliance
     from lime_callback.explaining.package_presets import Like
     from lime_callback.explaining.reliance_result import Reliance
+    from lime_callback.explaining.uses.set_use import SetUse
 
-__all__ = ["Explanation", "Like", "Reliance", "explain", "reliance"]
+__all__ = ["Explanation", "Like", "Reliance", "SetUse", "explain", "reliance"]
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -26,5 +27,6 @@ __getattr__, __dir__ = lazily(
         "model_reliance": ["reliance"],
         "reliance_result": ["Reliance"],
         "package_presets": ["Like"],
+        "uses.set_use": ["SetUse"],
     },
 )

@@ -133,9 +133,22 @@ def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: An
         expected_loss_increase=None if rise is None else usual(rise).nanmean(1),
         share=torch.tensor([float(mask.double().mean()) for mask in swaps.masks[: len(names)]], dtype=torch.float64),
         references=torch.tensor([len(places) for places in among]),
-        samples=len(swaps.samples),
+        samples=torch.full((len(names),), len(swaps.samples)),
         classes=answers.kind != "values",
+        **_by_class(changed[: len(names)], answers),
     )
+
+
+def _by_class(changed: Tensor, answers: AnswerChanges) -> dict[str, Tensor]:
+    """The mean change ``[S, m]`` among the samples of each class, and their number; nothing without such labels."""
+    if answers.kind == "values" or answers.labels is None:
+        return {}
+    classes = torch.arange(int(answers.labels.max()) + 1)
+    members = (answers.labels.unsqueeze(1) == classes).double()  # [m, K]
+    return {
+        "class_changed": changed @ members / members.sum(0),
+        "class_samples": members.sum(0).long().expand(len(changed), -1),
+    }
 
 
 def _error(values: Tensor) -> Tensor:

@@ -1,20 +1,22 @@
 """The result of a reliance measurement: what hiding sets changes beside random sets, and whether that is too much.
 
-Letters: ``S`` sets, ``m`` samples.
+Letters: ``S`` sets, ``m`` samples, ``K`` classes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value
+from lime_callback.explaining.uses.set_use import IN_CLASS, IN_PART, SetUse
+from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value, wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _RUN = 0.05  # probability to take a difference that is not relevant for one, at one look
 RELEVANT = 0.1  # of the predictions, or of the outputs' spread: a smaller difference is not worth an alarm
@@ -36,9 +38,11 @@ def stands_out(changed: Tensor, expected: Tensor, everything: Tensor) -> Tensor:
     return (excess > RELEVANT) & ((excess > expected) | ((left > 2 * RELEVANT) & (excess > left / 2)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reliance:
     """What hiding each of S sets changes, beside random sets. Tensors are float64 ``[S]``, on the CPU.
+
+    ``print`` shows it as a table; :meth:`use_of` says of a set whether the model uses it.
 
     Attributes:
         names: the sets' names.
@@ -57,8 +61,11 @@ class Reliance:
         expected_loss_increase: likewise for random sets.
         share: share of all elements that are in the set, from 0 to 1.
         references: number of random sets, int64.
-        samples: number of samples, m.
+        samples: number of samples, m, int64.
         classes: whether ``changed`` counts predictions.
+        class_changed: ``changed`` among the samples of each class by their labels, ``[S, K]``, NaN where there is none;
+            ``None`` without labels of classes.
+        class_samples: number of samples of each class, int64 ``[S, K]``; ``None`` likewise.
     """
 
     names: tuple[str, ...]
@@ -75,8 +82,16 @@ class Reliance:
     expected_loss_increase: Tensor | None
     share: Tensor
     references: Tensor
-    samples: int
+    samples: Tensor
     classes: bool
+    class_changed: Tensor | None = None
+    class_samples: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reliance on {', '.join(map(repr, self.names))}; print it for a table>"
+
+    def __str__(self) -> str:
+        return self.table()
 
     @property
     def excess(self) -> Tensor:
@@ -85,7 +100,56 @@ class Reliance:
 
     def half_width(self, level: float = LEVEL) -> Tensor:
         """Half the interval of ``changed`` over all samples that these were drawn from."""
-        return self.changed_error * float(critical_value(self.samples - 1, level))
+        return self.changed_error * critical_value(self.samples - 1, level)
+
+    def interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+        """Lower and upper end of the interval of ``changed`` over all such samples, Wilson's where it is a share."""
+        if self.classes:
+            return wilson_interval(self.changed, self.samples, level)
+        half = self.half_width(level)
+        return (self.changed - half).clamp(min=0), self.changed + half
+
+    def use_of(self, name: str, bound: float | None = None, alpha: float = 0.05) -> SetUse:
+        """Say whether the model rests on a set, uses it in part, or is not seen to use it.
+
+        It rests on the set where :meth:`relies` says so. It uses the set in part where hiding it surely changes more
+        than 5 % of the predictions, or of the outputs' standard deviation, or 20 % of the predictions of one class,
+        whatever random sets change.
+
+        Args:
+            name: of the set.
+            bound: see :meth:`relies`.
+            alpha: see :meth:`relies`.
+
+        Raises:
+            ValueError: if there is no such set.
+        """
+        i = self._place(name)
+        low, high = (float(end[i]) for end in self.interval())
+        worst, in_class = self._worst_class(i)
+        rests = bool(self.relies(bound, alpha)[i])
+        in_part = low > IN_PART or in_class > IN_CLASS
+        return SetUse(
+            "rests on" if rests else "uses in part" if in_part else "not seen to use",
+            float(self.changed[i]), low, high, float(self.expected[i]), int(self.samples[i]), self.classes, worst,
+            math.nan if worst is None or self.class_changed is None else float(self.class_changed[i, worst]),
+            0 if worst is None or self.class_samples is None else int(self.class_samples[i, worst]),
+        )  # fmt: skip
+
+    def table(self, class_names: Sequence[str] | None = None) -> str:
+        """Return a table for people: for each set whether it is used, and what hiding it changes.
+
+        Args:
+            class_names: the classes' names; ``None`` gives their numbers.
+        """
+        rows = [("set", "verdict", *SetUse.HEADER, *(() if self.accuracy_drop is None else ("accuracy",)))]
+        for i, name in enumerate(self.names):
+            use = self.use_of(name)
+            fall = () if self.accuracy_drop is None else (f"{-100 * float(self.accuracy_drop[i]):+.0f} points",)
+            rows.append((name, use.use, *use.cells(class_names), *fall))
+        kept = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
+        widths = {k: max(len(row[k]) for row in rows) for k in kept}
+        return "\n".join("  ".join(row[k].ljust(widths[k]) for k in kept).rstrip() for row in rows)
 
     def relies(self, bound: float | None = None, alpha: float = 0.05) -> Tensor:
         """Whether the model rests on each set, bool ``[S]``: hiding it changes more than expected, not by chance.
@@ -130,9 +194,7 @@ class Reliance:
         Raises:
             ValueError: if there is no such set.
         """
-        if name not in self.names:
-            raise ValueError(f"`name` should be one of {list(self.names)}. Found `name = {name!r}`.")
-        i = self.names.index(name)
+        i = self._place(name)
         there, usual = float(self.changed[i]), float(self.expected[i])
         if self.classes:
             return (
@@ -143,3 +205,37 @@ class Reliance:
             f"hiding it changes the outputs by {there:.2f} standard deviations, where {usual:.2f} are expected of "
             "random sets as large"
         )
+
+    def joined(self, other: Reliance) -> Reliance:
+        """The results of these sets, then those of other sets of the same model."""
+        tensors: dict[str, Any] = {}
+        for f in fields(self):
+            pair = [getattr(one, f.name) for one in (self, other)]
+            if all(isinstance(value, Tensor) for value in pair):
+                classes = max(value.shape[-1] for value in pair) if pair[0].ndim > 1 else 0
+                tensors[f.name] = torch.cat([_widened(value, classes) for value in pair])
+            elif f.name not in ("names", "classes"):
+                tensors[f.name] = None
+        return replace(self, names=self.names + other.names, **tensors)
+
+    def _place(self, name: str) -> int:
+        if name not in self.names:
+            raise ValueError(f"`name` should be one of {list(self.names)}. Found `name = {name!r}`.")
+        return self.names.index(name)
+
+    def _worst_class(self, i: int) -> tuple[int | None, float]:
+        """The class that surely changes most, and the lower end of what it changes, with its choice paid for."""
+        if self.class_changed is None or self.class_samples is None or not self.classes:
+            return None, 0.0
+        count = self.class_samples[i]
+        lows, _ = wilson_interval(self.class_changed[i].nan_to_num(0.0), count, of=int((count > 0).sum()))
+        worst = int(lows.argmax())
+        return (worst, float(lows[worst])) if float(lows[worst]) > 0 else (None, 0.0)
+
+
+def _widened(values: Tensor, classes: int) -> Tensor:
+    """Values of classes ``[S, K]``, with as many classes as others have, of which there is no sample."""
+    if values.ndim < 2:
+        return values
+    empty = math.nan if values.is_floating_point() else 0
+    return torch.nn.functional.pad(values, (0, classes - values.shape[1]), value=empty)

@@ -32,6 +32,31 @@ def critical_value(freedom: float | Tensor, level: float = LEVEL, of: int = 1) -
     return torch.where(known > 0, torch.as_tensor(values, dtype=torch.float64), math.inf)
 
 
+def wilson_interval(share: Tensor, count: Tensor | float, level: float = LEVEL, of: int = 1) -> tuple[Tensor, Tensor]:
+    """Interval of a share of samples, which holds also where no sample is among it, or all are.
+
+    Args:
+        share: of the samples, from 0 to 1.
+        count: number of samples; the interval is 0 to 1 where there is none.
+        level: probability that the interval holds the share.
+        of: number of intervals that hold their shares together, as in :func:`critical_value`.
+
+    Returns:
+        The lower and the upper end.
+
+    References:
+        Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the American
+        Statistical Association 22 (1927).
+    """
+    z = critical_value(math.inf, level, of)
+    among = torch.as_tensor(count, dtype=torch.float64)
+    safe = among.clamp(min=1)
+    middle = (share + z**2 / (2 * safe)) / (1 + z**2 / safe)
+    half = z * (share * (1 - share) / safe + z**2 / (4 * safe**2)).sqrt() / (1 + z**2 / safe)
+    some = among > 0
+    return torch.where(some, middle - half, 0.0).clamp(0, 1), torch.where(some, middle + half, 1.0).clamp(0, 1)
+
+
 def skewed_interval(
     mean: Tensor, spread: Tensor, skewness: Tensor, count: Tensor, level: float = LEVEL
 ) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import re
 import warnings
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from lime_callback.explaining.reliance_result import stands_out
 from lime_callback.following.watch_alarms import level, reliance_alarm
 from lime_callback.sampling.random_sets import random_set_elsewhere
 from lime_callback.sampling.value_swaps import choose_swaps, overlap
+from lime_callback.surrogates.confidence_intervals import wilson_interval
 
 
 def seeded(seed=0):
@@ -181,6 +183,92 @@ def test_losses_are_those_of_torch():
     sides = labels.clamp(max=1)
     by_side = nn.functional.binary_cross_entropy_with_logits(y[:, 0], sides.double(), reduction="none")
     torch.testing.assert_close(AnswerChanges.of(y[:, :1], sides).loss(y[:, :1]), by_side)
+
+
+# --- what it says of each set: three verdicts
+
+
+def in_one_class(x):
+    """Five classes by the largest of channels 20 to 24; where channels 10 to 13 are low, it is never class 4."""
+    low = x[:, 10:14].mean((1, 2, 3)) < -1
+    return 3 * x[:, 20:25].mean((2, 3)) - 30 * low.unsqueeze(1) * (torch.arange(5) == 4)
+
+
+def five_classes(count=400, seed=3):
+    x, labels = torch.randn(count, 50, 4, 4, generator=seeded(seed)), torch.arange(count) % 5
+    x[:, 20:25] += 4 * torch.eye(5)[labels][..., None, None]
+    x[:, 10:14] += torch.where(labels == 4, 0.0, -2.0)[:, None, None, None]
+    return x, labels
+
+
+def test_a_set_that_decides_on_one_class_of_five_is_used_in_part():
+    x, labels = five_classes()
+    found = reliance(in_one_class, x, {"used": [10, 11, 12, 13], "unused": [30, 31, 32, 33]}, labels, references=7)
+    used, unused = found.use_of("used"), found.use_of("unused")
+    assert (used.use, unused.use) == ("uses in part", "not seen to use")
+    assert used.low < used.changed < used.high < 0.3
+    assert used.worst_class == 4
+    assert used.class_changed > 0.6
+    assert used.class_samples == 80
+    names = ["corn", "oats", "rye", "soy", "soy-mintill"]
+    assert used.sentence(names) == (
+        f"the model uses it in part: hiding it changes {100 * used.changed:.0f} % of the predictions "
+        f"({100 * used.low:.0f} to {100 * used.high:.0f} %), random sets {100 * used.expected:.0f} %, in 400 samples; "
+        f"most in soy-mintill: {100 * used.class_changed:.0f} % of 80"
+    )
+    assert "most in class 4: " in used.sentence()
+    assert unused.sentence().startswith(
+        "not seen to be used: hiding it changes 0 % of the predictions, at most 1 %, random sets"
+    )
+    assert "most in" not in unused.sentence()
+
+
+def test_what_a_model_rests_on_is_what_raises_the_alarm():
+    labels = by_bands(X).argmax(1)
+    found = reliance(by_bands, X, {"used": [10, 11, 12, 13], "unused": [30, 31]}, labels)
+    assert [found.use_of(name).use for name in found.names] == ["rests on", "not seen to use"]
+    assert found.use_of("used").sentence().startswith("the model rests on it: hiding it changes")
+    # Where the bound is too high for an alarm, it is used in part all the same.
+    assert found.use_of("used", bound=0.9).use == "uses in part"
+
+
+def test_a_rare_class_alone_makes_a_use():
+    """Eight of 400 samples are of it: 2 % of all predictions are not seen among all."""
+    x, labels = five_classes()
+    few = torch.cat([(labels != 4).nonzero().flatten(), (labels == 4).nonzero().flatten()[:8]])
+    found = reliance(in_one_class, x[few], {"used": [10, 11, 12, 13]}, labels[few], references=7)
+    used = found.use_of("used")
+    assert used.high < 0.05
+    assert (used.use, used.worst_class, used.class_samples) == ("uses in part", 4, 8)
+
+
+def test_the_use_of_values_is_in_standard_deviations():
+    x = torch.randn(100, 12, generator=seeded(3))
+    found = reliance(lambda x: 5 * x.mean(1), x, {"one": [3]}, 5 * x.mean(1), layout="C")
+    used = found.use_of("one")
+    assert used.use == "uses in part"
+    assert re.match(
+        r"the model uses it in part: hiding it changes the outputs by 0\.\d\d standard deviations "
+        r"\(0\.\d\d to 0\.\d\d\), random sets 0\.\d\d, in 100 samples$", used.sentence(),
+    )  # fmt: skip
+
+
+def test_intervals_of_shares_are_wilsons():
+    low, high = wilson_interval(torch.tensor([0.0, 0.2, 1.0]).double(), torch.tensor([50, 50, 50]))
+    for i, count in enumerate((0, 10, 50)):
+        expected = stats.binomtest(count, 50).proportion_ci(method="wilson")
+        assert (float(low[i]), float(high[i])) == pytest.approx((expected.low, expected.high), abs=1e-7)
+
+
+def test_a_result_is_printed_as_a_table_for_people():
+    x, labels = five_classes(100)
+    found = reliance(in_one_class, x, {"used": [10, 11, 12, 13], "unused": [30]}, labels, references=3)
+    header, *rows = str(found).splitlines()
+    assert header.split("  ")[0] == "set"
+    assert [row.split("  ")[0] for row in rows] == ["used", "unused"]
+    assert "not seen to use" in rows[1]
+    assert "tensor" not in str(found) + repr(found)
+    assert found.table(["a", "b", "c", "d", "soy"]).count("soy: ") == 1
 
 
 # --- what is pinned

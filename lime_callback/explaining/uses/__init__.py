@@ -1,0 +1,1 @@
+"""Whether a model uses a set of channels or pixels, as a verdict with its evidence and in words."""

@@ -83,12 +83,13 @@ class LimeCallback(Hooks):
             reach over all steps, ``Superbands(wavelengths)`` too, and ``WholeInputs()`` takes each step as a feature.
         probes: how many validation samples are explained. They are spread evenly over the validation set, and then
             stay. Or which samples: their numbers, ``"one_per_class"``, ``"misclassified"``, ``"unsure"``,
-            ``"highest_loss"``, or an object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``.
+            ``"highest_loss"``, or an object of ``lime_callback.probes``, such as ``Unsure(count=4, anew=True)``, or
+            ``HasClass("water")`` for samples whose mask has a class.
         target: which output is explained. ``"auto"`` is the label's, where the batch has one integer label a sample
             that is a class of the model, and else ``"predicted"``. ``"predicted"`` is the largest output at the first
             explained epoch; of a regression, whose outputs may have different units, it is the first output.
-            ``"label"`` and ``"all"`` are what they say. An index, a list of indices, or a function of the outputs such
-            as ``TopLabels(3)``, which is asked once, choose others.
+            ``"label"`` and ``"all"`` are what they say. An index or a name in ``class_names``, a list of these, or a
+            function of the outputs such as ``TopLabels(3)``, which is asked once, choose others.
         every_n_epochs: explain at the first validation, and again at the first one after this many epochs; 1 explains
             at each validation, also where there are several in an epoch. ``"auto"`` explains the first two, measures
             what the second took, and chooses once how many validations are left out from then on, so that explanations
@@ -119,7 +120,9 @@ class LimeCallback(Hooks):
             it takes ``"raw"``. ``"centered"`` subtracts the mean of all logits, so that what is added to all of them
             counts for nothing. ``"log_softmax"`` is the log-probability. ``"raw"``, ``"softmax"`` and ``"sigmoid"`` are
             what they say. A function turns the model's output into ``[m, K]``, such as ``Contrast(3, 5)``, output 3
-            less output 5; for segmentation, a ``lime_callback.outputs.Reducer`` does, such as ``ClassRegion()``.
+            less output 5; for segmentation, a ``lime_callback.outputs.Reducer`` does: ``ClassRegion()``, the mean over
+            the pixels that are predicted as a class, or better ``ClassRegion(region="mask")``, over those of the
+            batch's mask.
         watch: named sets of wavelengths, bands or pixels: ``{"water": [(1350.0, 1430.0), (1800.0, 1950.0)]}``. The
             callback logs their reliance and their share of the attribution, and raises an alarm when the model rests on
             them. A :class:`~lime_callback.Watch` has bounds of its own: ``{"water": Watch([...], reliance=0.3)}``, or
@@ -185,7 +188,9 @@ class LimeCallback(Hooks):
         wavelengths: Sequence[float] | Mapping[str, Sequence[float]] | str | None = None,
         layout: str = "CHW",
         probes: int | list[int] | ChoiceName | Choice = 8,
-        target: Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] = "auto",
+        target: (
+            Literal["auto", "predicted", "label", "all"] | int | list[int] | Callable[[Any], Any] | str | list[str]
+        ) = "auto",
         every_n_epochs: int | Literal["auto"] = "auto",
         every_n_validations: int | None = None,
         n_perturbations: int = 256,

@@ -204,30 +204,54 @@ def check_gate(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def check_target(value: Any, *more: str) -> Any:
+def check_target(value: Any, *more: str, class_names: Sequence[str] | None = None) -> Any:
     """``"predicted"``, ``"label"``, ``"all"``, an index from 0 on, a list of different ones, or a function.
 
     Args:
         value: what the user gave.
         more: other names that are known.
+        class_names: of the outputs, which may stand for their indices; ``None`` if they have none.
 
     Returns:
-        The name or the function as it is; indices as ints.
+        The name or the function as it is; indices as ints, also those of classes by their names.
 
     Raises:
         TypeError: if it is of none of these kinds.
         ValueError: if it is an unknown name, there is no index, or one is below 0 or stands twice.
     """
     names = (*more, "predicted", "label", "all")
+    by_name = " or its name" if class_names is not None else ""
     what = (
-        f"{', '.join(map(repr, names))}, the index of an output, from 0 on, a list of different indices, or a function "
-        f"of the outputs"
+        f"{', '.join(map(repr, names))}, the index of an output, from 0 on{by_name}, a list of different indices, or a "
+        f"function of the outputs"
     )
     if (isinstance(value, str) and value in names) or (callable(value) and not isinstance(value, type)):
         return value
     if isinstance(value, str):
-        raise ValueError(f"`target` should be {what}. Found `target = {value!r}`.")
+        return class_number("target", value, class_names, what)
+    if isinstance(value, (list, tuple)):
+        value = type(value)(
+            class_number("target", one, class_names, what) if isinstance(one, str) else one for one in value
+        )
     indices = check_indices("target", value, what)
     if len(set(indices)) < len(indices):
         raise ValueError(f"`target` should be {what}. Found `target = {value!r}`.")
     return indices if isinstance(value, tuple) else list(indices) if isinstance(value, Sequence) else indices[0]
+
+
+def class_number(argument: str, name: str, class_names: Sequence[str] | None, what: str) -> int:
+    """The index of the class of this name.
+
+    Args:
+        argument: name of the user's argument, for the error.
+        name: what the user gave.
+        class_names: of the outputs; ``None`` if they have none.
+        what: what the argument should be, for the error.
+
+    Raises:
+        ValueError: if there is no such name.
+    """
+    if class_names is not None and name in class_names:
+        return list(class_names).index(name)
+    way = "Pass `class_names=` to name a class." if class_names is None else f"The classes are {list(class_names)}."
+    raise ValueError(f"`{argument}` should be {what}. Found `{argument} = {name!r}`. {way}")

@@ -5,7 +5,7 @@ Letters: ``m`` samples, ``K`` outputs; leading axes ``...`` are hidden sets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -16,6 +16,13 @@ from lime_callback.outputs.probabilities_and_losses import are_probabilities, ar
 
 UNLABELLED = -100
 """What torch's losses leave out; of whole numbers all below 0 stand for no label."""
+_LEAST = 0.05  # of a probability: what moves it less is no matter
+_MUCH = 10.0  # deviations; by how many more nobody has to read
+
+
+def deviations_text(value: float) -> str:
+    """Say how many standard deviations a change is; many are called many."""
+    return f"{value:.2f}" if value <= _MUCH else f"more than {_MUCH:.0f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +34,36 @@ class AnswerChanges:
             output lies above the middle), or ``"values"``.
         labels: int64 ``[m]`` for classes and sides, -1 where unknown; float ``[m, K]`` for values; or ``None``.
         output: the outputs' scale, see :func:`~lime_callback.explain`.
+        spread: the change of each output that counts as 1, ``[K]``; ``None``: the outputs' standard deviation over the
+            samples.
+        known: which outputs a sample has, bool ``[m, K]``: of a segmentation the classes with a region; ``None``: all.
     """
 
     kind: Literal["classes", "sides", "values"]
     labels: Tensor | None
     output: Any = "raw"
+    spread: Tensor | None = None
+    known: Tensor | None = None
+
+    @classmethod
+    def of_regions(cls, whole: Tensor, everything: Tensor, known: Tensor) -> AnswerChanges:
+        """Compare means over regions, which are no classes of the input.
+
+        A class's mean over its own region is nearly the same in all samples where the model knows the class, so that
+        its deviation there is no measure. With all elements hidden it is another: both count together.
+
+        Args:
+            whole: outputs for the samples as they are, ``[m, K]``.
+            everything: the same with all elements hidden, ``[m, K]``.
+            known: which classes have a region, bool ``[m, K]``.
+        """
+        both, of = torch.cat([whole, everything]), torch.cat([known, known])
+        count = of.sum(0).clamp(min=2)
+        mean = torch.where(of, both, 0.0).sum(0) / count
+        spread = (torch.where(of, both - mean, 0.0).square().sum(0) / (count - 1)).sqrt()
+        if bool((both >= 0).all()) and bool((both <= 1).all()):
+            spread = spread.clamp(min=_LEAST)
+        return cls("values", None, spread=spread, known=known)
 
     @classmethod
     def of(cls, outputs: Tensor, labels: Tensor | None, output: Any = "raw") -> AnswerChanges:
@@ -71,7 +103,7 @@ class AnswerChanges:
         """How far the predictions changed, ``[..., m]``.
 
         For classes and sides 1 if the prediction changed, else 0. For values the mean absolute change, divided by the
-        outputs' standard deviation over the samples.
+        outputs' standard deviation over the samples, over the outputs that a sample has.
 
         Args:
             whole: outputs for the samples as they are, ``[m, K]``.
@@ -79,10 +111,17 @@ class AnswerChanges:
         """
         if self.kind != "values":
             return (self._decided(whole) != self._decided(hidden)).double()
-        spread = whole.std(0)
+        spread = whole.std(0) if self.spread is None else self.spread
         varies = spread > 1e-6 * whole.abs().amax(0)
         by_spread = (hidden - whole).abs() / torch.where(varies, spread, 1.0)
-        return torch.where(varies, by_spread, 0.0).sum(-1) / varies.sum().clamp(min=1)
+        counts = varies if self.known is None else varies & self.known
+        return torch.where(counts, by_spread, 0.0).sum(-1) / counts.sum(-1).clamp(min=1)
+
+    def of_one(self, i: int, rows: Tensor) -> AnswerChanges:
+        """The same for output ``i`` by itself, in some of the samples, all of which have it."""
+        spread = None if self.spread is None else self.spread[i : i + 1]
+        known = None if self.known is None else self.known[rows, i : i + 1]
+        return replace(self, labels=None, spread=spread, known=known)
 
     def right(self, outputs: Tensor) -> Tensor | None:
         """1 if the prediction equals the label, else 0, NaN without a label, ``[..., m]``; ``None`` without labels."""

@@ -187,9 +187,12 @@ def degenerate_because(
             classes = [] if without is None else [t for t in targets[b].tolist() if bool(without[b, t])]
             if classes:
                 named = f"class{'es' * (len(classes) > 1)} {', '.join(map(str, classes))}"
+                were = "were" if len(classes) > 1 else "was"
                 reasons[b] = (
-                    f"{named} {'were' if len(classes) > 1 else 'was'} predicted nowhere and has no region; explain "
-                    "another `target`, or pass the region, `ClassRegion(region=...)`, a mask or its key in the batch"
+                    f"{named} {were} predicted nowhere and has no region; explain another `target`, or pass the "
+                    "region, `ClassRegion(region=...)`, a mask or its key in the batch"
+                    if output.follows_model
+                    else f"`region` has no pixel of {named}; explain another `target`, or other inputs"
                 )
     if asked.dtype in (torch.float16, torch.bfloat16):
         for b in constant:

@@ -71,6 +71,7 @@ class ExplainedBatch(NamedTuple):
         faithfulness: how much sooner the first output falls and rises than by chance, ``[B]``, see
             :mod:`lime_callback.explaining.deletion_insertion`; ``None`` where it was not asked for.
         remarks: what there is to say of how features were hidden.
+        regions: each class's pixels, and those that have it now, ``[B, K, 2]``; ``None`` without regions.
         forwards: how many times the model was asked about each input: its perturbations, of which a design may have
             fewer than were asked for, itself, itself with everything hidden, and the curves of the faithfulness.
     """
@@ -85,6 +86,7 @@ class ExplainedBatch(NamedTuple):
     faithfulness: Tensor | None = None
     forwards: int = 0
     remarks: tuple[str, ...] = ()
+    regions: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,9 +196,8 @@ def explain_batch(
         with stage("fit"), ranks.together():
             explained = _conclude(batch, rows, targets, whole, hidden, outputs, leaves_out)
             reasons = degenerate_because(explained.degenerate, asked, targets, settings.output)
-        explained = explained._replace(
-            degenerate=reasons, pinned=pinned, batch_size=sufficed, unfolded=unfolded, remarks=remarks
-        )
+        explained = explained._replace(degenerate=reasons, pinned=pinned, batch_size=sufficed, regions=asked.regions)
+        explained = explained._replace(unfolded=unfolded, remarks=remarks)
         if checked and (steps := steps_for(rows.perturber.per_input)):
             with ranks.together():
                 perturber = rows.perturber.other(curve_rows(explained.explanation, steps, seeds))
@@ -205,8 +206,8 @@ def explain_batch(
                 along, _ = perturbed_outputs(evaluate, curves, targets[:, :1], sufficed, ranks)
             spread = outputs.view(len(inputs), -1, outputs.shape[1])[..., 0].std(1)
             area = area_beyond_chance(along.view(len(inputs), -1), spread)
-            asked_more = along.numel() // len(inputs)
-            explained = explained._replace(faithfulness=area, forwards=explained.forwards + asked_more)
+            forwards = explained.forwards + along.numel() // len(inputs)
+            explained = explained._replace(faithfulness=area, forwards=forwards)
         return explained
 
 
@@ -226,10 +227,9 @@ def perturbations(batch: _Batch) -> Perturbations:
 
 
 def _asked(settings: Strategies, baseline: Baseline, features: Features) -> RowCounts:
-    n = settings.n_perturbations
     if not baseline.varies:
-        return RowCounts(n, n)
-    return rows_to_ask(settings.design, settings.kernel, n, features.most, baseline.grounds)
+        return RowCounts(settings.n_perturbations, settings.n_perturbations)
+    return rows_to_ask(settings.design, settings.kernel, settings.n_perturbations, features.most, baseline.grounds)
 
 
 def _outputs_with_all_absent(

@@ -5,7 +5,8 @@ Letters: ``S`` sets, ``m`` samples, ``K`` outputs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from lime_callback.explaining.reliance_result import Reliance
 from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
 from lime_callback.forwards.processes import ALONE, Ranks
 from lime_callback.outputs.by_shape import ByShape
+from lime_callback.outputs.segmentation_reducers import OfPixels, Reducer
 from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
 
@@ -29,6 +31,22 @@ if TYPE_CHECKING:
 _MOST_SHARED = 0.99  # of random sets that are nearly one
 
 
+class HiddenOutputs(NamedTuple):
+    """Outputs of the same samples with sets hidden, float64 on the CPU.
+
+    Attributes:
+        whole: with nothing hidden, ``[m, K]``.
+        hidden: with each mask of the swaps hidden, ``[len(masks), m, K]``.
+        everything: with all elements hidden, ``[m, K]``: the outputs for the donors, over the sample's own regions.
+        answers: compares outputs.
+    """
+
+    whole: Tensor
+    hidden: Tensor
+    everything: Tensor
+    answers: AnswerChanges
+
+
 def hidden_outputs(
     forward: Callable[[Tensor, Tensor], Any],
     inputs: Tensor,
@@ -39,7 +57,8 @@ def hidden_outputs(
     batch_size: int,
     ranks: Ranks = ALONE,
     device: torch.device | None = None,
-) -> tuple[Tensor, Tensor, AnswerChanges]:
+    batch: Any = None,
+) -> HiddenOutputs:
     """Run the model on the samples as they are and with each set hidden, in all processes together.
 
     Args:
@@ -52,10 +71,7 @@ def hidden_outputs(
         batch_size: rows a forward at most.
         ranks: the processes, which share the forwards.
         device: the model's device; ``None``: the inputs' device. Rows of inputs elsewhere are moved batch by batch.
-
-    Returns:
-        The outputs for the samples as they are, float64 ``[m, K]``; those with each mask of ``swaps`` hidden,
-        ``[len(masks), m, K]``; and what compares them. All on the CPU.
+        batch: the inputs' batch, in which a reducer may find its regions.
 
     Raises:
         ValueError: if outputs are not finite.
@@ -71,13 +87,19 @@ def hidden_outputs(
 
     with torch.no_grad():
         with ranks.together():
-            whole, pinned, _ = unperturbed_outputs(asked, inputs[own], settings.output, batch_size, ranks)
+            output, given = given_regions(settings.output, batch, len(inputs))
+            given = None if given is None else given[swaps.samples.to(given.device)].to(there)
+            whole, pinned, *_ = unperturbed_outputs(asked, inputs[own], output, batch_size, ranks, given)
+        everything = whole[swaps.donor_rows.to(whole.device)]
         if pinned is not None:  # by sample, as the rows are
             every = pinned.new_zeros(len(inputs), *pinned.shape[1:])
             every[chosen] = pinned
+            donors = inputs[own][swaps.donor_rows.to(own.device)]
+            with ranks.together():
+                everything = unperturbed_outputs(asked, donors, output, batch_size, ranks, pinned).outputs
 
         def score(x: Tensor, rows: Tensor) -> Tensor:
-            return scaled_outputs(forward(x, rows), len(x), settings.output, None if pinned is None else every[rows])
+            return scaled_outputs(forward(x, rows), len(x), output, None if pinned is None else every[rows])
 
         targets = torch.arange(whole.shape[1], device=there).expand(len(swaps.masks), -1)
         hidden, _ = perturbed_outputs(score, SwappedInputs(inputs, layout, swaps, there), targets, batch_size, ranks)
@@ -86,21 +108,37 @@ def hidden_outputs(
         both = torch.cat([whole, hidden]).cpu().double().view(len(swaps.masks) + 1, len(chosen), -1)
         if not bool(both.isfinite().all()):
             raise ValueError("`forward` should return finite numbers. Found some that are not, with parts hidden.")
+        everything = everything.cpu().double()
+        if pinned is not None and isinstance(output, (OfPixels, ByShape)):
+            without = output.without_value(pinned, whole.shape[1])
+            has = torch.ones(both[0].shape, dtype=torch.bool) if without is None else ~without.cpu()
+            return HiddenOutputs(both[0], both[1:], everything, AnswerChanges.of_regions(both[0], everything, has))
         known = None if labels is None else labels.cpu()[swaps.samples]
-        output = "raw" if isinstance(settings.output, ByShape) and pinned is None else settings.output
-        answers = AnswerChanges.of(both[0], known, output)
-    return both[0], both[1:], answers
+        answers = AnswerChanges.of(both[0], known, "raw" if isinstance(output, ByShape) else output)
+    return HiddenOutputs(both[0], both[1:], everything, answers)
 
 
-def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: AnswerChanges) -> Reliance:
+def given_regions(output: Any, batch: Any, inputs: int) -> tuple[Any, Tensor | None]:
+    """The output for other inputs than the probes, and the regions that their batch names, if it does.
+
+    A mask that was given as a tensor is that of the probes: others take the regions that are predicted.
+    """
+    if not isinstance(output, Reducer):
+        return output, None
+    region = getattr(output, "region", None)
+    if isinstance(region, Tensor) and len(region) != inputs:
+        return replace(output, region=None), None  # type: ignore[type-var]
+    return output, output.given(batch)
+
+
+def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps) -> Reliance:
     """Compare the outputs with each set hidden to those with its random sets hidden.
 
     Args:
-        whole: outputs for the samples as they are, ``[m, K]``.
-        hidden: outputs with each mask of ``swaps`` hidden, ``[len(masks), m, K]``.
+        found: the outputs.
         swaps: the sets, and their random sets.
-        answers: compares outputs.
     """
+    whole, hidden, everything, answers = found
     changed = answers.changed(whole, hidden)
     right, loss = answers.right(hidden), answers.loss(hidden)
     drop = None if right is None else answers.right(whole) - right  # type: ignore[operator]
@@ -118,7 +156,7 @@ def reliance_of_outputs(whole: Tensor, hidden: Tensor, swaps: Swaps, answers: An
         changed_error=_error(changed[: len(names)]),
         expected=usual(changed).mean(1),
         excess_error=_error(excess),
-        everything=answers.changed(whole, whole[swaps.donor_rows].unsqueeze(0)).mean(1).expand(len(names)),
+        everything=answers.changed(whole, everything.unsqueeze(0)).mean(1).expand(len(names)),
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
         chance=torch.tensor(
             [

@@ -83,8 +83,8 @@ def reliance(
     swaps = choose_swaps(masks, {}, len(inputs), budget, seed, order, references)
     assert swaps is not None, "there are sets, and samples enough"
     settings = Strategies(output=output)
-    whole, hidden, answers = hidden_outputs(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
-    return reliance_of_outputs(whole, hidden, swaps, answers)
+    found = hidden_outputs(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
+    return reliance_of_outputs(found, swaps)
 
 
 def _masks(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lime_callback.explaining.answer_changes import deviations_text
 from lime_callback.explaining.uses.set_use import IN_CLASS, IN_PART, SetUse
 from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value, wilson_interval
 
@@ -202,8 +203,8 @@ class Reliance:
                 "large"
             )
         return (
-            f"hiding it changes the outputs by {there:.2f} standard deviations, where {usual:.2f} are expected of "
-            "random sets as large"
+            f"hiding it changes the outputs by {deviations_text(there)} standard deviations, where "
+            f"{deviations_text(usual)} are expected of random sets as large"
         )
 
     def joined(self, other: Reliance) -> Reliance:

@@ -25,6 +25,7 @@ _ROW = 19  # pixels that a bar and its name are high
 _COLUMN = 24  # pixels between panels
 _BELOW = 32  # pixels under a chart, for its ticks
 _LABEL = 150  # pixels that names take at most
+_PICTURED = 3  # rows that a picture takes where there are no bars at all
 
 
 @style.isolated
@@ -42,7 +43,7 @@ def feature_bars(
     """Draw each probe's strongest features with 95 % intervals, and show where they lie.
 
     Args:
-        panels: the panels, up to 16.
+        panels: the panels, up to 16; one without names has its picture alone.
         top: how many features to draw for each: those with the largest absolute values.
         limit: the value at the ends of the axes, which reach further if a value does.
         caption: the figure's heading.
@@ -60,7 +61,7 @@ def feature_bars(
     panels, caption = drawn_panels(panels, caption)
     columns = min(len(panels), 2)
     cell = (style.ROOM + _COLUMN) / columns - _COLUMN
-    rows = min(top, max(len(panel.names) for panel in panels))
+    rows = min(top, max(len(panel.names) for panel in panels)) or _PICTURED
     tall = rows * _ROW
     titles = style.title_lines([panel.title for panel in panels]) * style.LINE + 4
     step = titles + tall + _BELOW
@@ -84,6 +85,8 @@ def feature_bars(
             names = [panel.names[j].removeprefix("superpixel ") for j in order]
             draw_places(figure, panel.image, panel.segments, dict(zip(numbers, names, strict=True)), box)
             seen = max(tall, 60) + 10
+        if not panel.names:
+            continue
         names = [panel.names[j] for j in order]
         across = Frame(left + seen + label, y + titles, cell - seen - label, tall, (-reach, reach))
         labelled = i + columns >= len(panels)

@@ -135,7 +135,7 @@ def sign_entries(known: bool = True) -> list[KeyEntry]:
 def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
     """Return the key's entries for the marks that are on maps."""
     entries: list[KeyEntry] = []
-    if any(panel.pale for panel in panels):
+    if any(panel.pale and not panel.empty for panel in panels):
         entries.append(("", style.MUTED, "poor fit: score below the gate"))
     if any(panel.names for panel in panels):
         entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained (number: which superpixel)"))

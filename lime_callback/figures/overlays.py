@@ -67,12 +67,12 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
     draw_image(figure, overlay(panel, limit), box)
     features = max(len(np.unique(panel.segments[panel.segments >= 0])), 1)
     left, top, width, height = box
-    if width / features**0.5 >= NARROWEST:
+    if width / features**0.5 >= NARROWEST and not panel.empty:
         draw_lines(figure, panel.segments, box)
-    if panel.pale:
+    if panel.pale or panel.empty:
         note = {"facecolor": style.PAPER, "edgecolor": style.NEUTRAL, "linewidth": 0.6, "boxstyle": "square,pad=0.35"}
         middle = (left + width / 2, top + height / 2)
-        style.write(figure, *middle, "poor fit", ha="center", va="center", bbox=note)
+        style.write(figure, *middle, panel.empty or "poor fit", ha="center", va="center", bbox=note)
     else:
         _draw_marks(figure, panel, box)
 

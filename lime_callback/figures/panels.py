@@ -5,7 +5,7 @@ Letters: ``H``, ``W`` pixels, ``C`` channels, ``m`` features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Panel:
         title: the probe and the target, as in ``"probe 3 · Corn-notill"``.
         subtitle: the output and the score, as in ``"prediction 7.41, R² 0.83"``.
         pale: whether the surrogate's score is below the gate.
+        empty: why nothing is explained, in few words, which are written in place of the map; ``""`` where something is.
         names: what is written into a feature, by its number; a name for which there is no room is left out.
         unsure: numbers of the features whose interval includes 0.
 
@@ -43,6 +44,7 @@ class Panel:
     title: str
     subtitle: str
     pale: bool = False
+    empty: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
     unsure: Collection[int] = ()
 
@@ -64,6 +66,7 @@ class SpectrumPanel:
         title: the probe and the target.
         subtitle: the output and the score.
         pale: whether the surrogate's score is below the gate.
+        empty: why nothing is explained, in few words; ``""`` where something is.
         spread: standard deviation over the inputs, ``[C]``, if ``coefficients`` are means over inputs; a value that is
             not finite is unknown; ``None`` draws none.
 
@@ -78,6 +81,7 @@ class SpectrumPanel:
     title: str
     subtitle: str
     pale: bool = False
+    empty: str = ""
     spread: NDArray[np.floating[Any]] | None = None
 
     def __post_init__(self) -> None:
@@ -128,6 +132,10 @@ class BarPanel:
                 f"`coefficients` and `halves` should have one value for each of the {len(self.names)} `names`. Found "
                 f"shapes {np.shape(self.coefficients)} and {np.shape(self.halves)}."
             )
+
+    def cleared(self) -> BarPanel:
+        """Return the same without bars, for a probe of which nothing is explained."""
+        return replace(self, names=[], coefficients=self.coefficients[:0], halves=self.halves[:0], numbers=[])
 
 
 @dataclass(frozen=True)

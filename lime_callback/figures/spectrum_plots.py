@@ -89,7 +89,7 @@ def spectra(
             draw_image(figure, panel.image, inner_box(panel.image, left, top + 1, _SMALL, above - 4))
             beside = _SMALL + 8
         style.write_title(figure, left + beside, top, panel.title, cell - beside)
-        note = panel.subtitle + (" · poor fit: score below the gate" if panel.pale else "")
+        note = panel.empty or panel.subtitle + (" · poor fit: score below the gate" if panel.pale else "")
         style.write(figure, left + beside, top + titles, note, colour=style.MUTED, width=cell - beside)
         frame = Frame(left + _TICKS, top + above, cell - _TICKS, tall, axis.limits, (-reach, reach))
         canvas.value_grid(frame, signed_ticks(reach), upright=True)

@@ -43,8 +43,8 @@ class Blind(Detector):
             yield Suspicion(
                 subject="one class for all",
                 sentence=(
-                    f"the model predicts class {int(values[0])} for all {int(counts[0])} samples, of which "
-                    f"{likely:.0%} are of that class."
+                    f"the model predicts {facts.class_words(int(values[0]))} for all {int(counts[0])} samples, of "
+                    f"which {likely:.0%} are of that class."
                 ),
                 advice="Look at the learning rate, the loss and the inputs' scale: nothing of the input is used.",
                 severity=1.0 - likely,
@@ -53,7 +53,7 @@ class Blind(Detector):
                 figures=figures,
                 picture="spatial/attributions",
             )
-        elif not hidden.classes:
+        elif not hidden.classes and not hidden.of_pixels:  # a region's mean is alike in all samples if it is right
             spread = outputs.double().std(0)
             level = outputs.double().abs().mean(0)
             part = _part_of_labels(spread, facts.label_spreads)

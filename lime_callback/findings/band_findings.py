@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from lime_callback.explaining.answer_changes import deviations_text
 from lime_callback.findings.hidden.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
 from lime_callback.findings.input_findings import misplaced
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
@@ -44,7 +45,8 @@ def changes_text(hidden: HiddenSets, name: str) -> str:
     changed, expected = float(hidden.changed[name].mean()), hidden.expected(name)
     if hidden.classes:
         return f"changes {changed:.0%} of the predictions ({expected:.0%} expected of random bands)"
-    return f"changes the outputs by {changed:.2f} standard deviations ({expected:.2f} expected of random bands)"
+    many, usual = deviations_text(changed), deviations_text(expected)
+    return f"changes the outputs by {many} standard deviations ({usual} expected of random bands)"
 
 
 def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.random_set_p_values import p_value_of_count
+from lime_callback.outputs.targets import class_name, target_words
 from lime_callback.publishing.finding import Figure
 from lime_callback.surrogates.confidence_intervals import critical_value
 
@@ -40,6 +41,7 @@ class HiddenSets:
         everything_moved: likewise for the outputs themselves.
         was_right: whether each prediction is right with nothing hidden, ``[m]``; ``None`` without labels of classes.
         classes: whether the answers are classes.
+        of_pixels: whether they are means over a segmentation's regions.
     """
 
     shares: Mapping[str, float]
@@ -51,6 +53,7 @@ class HiddenSets:
     everything_moved: Tensor
     was_right: Tensor | None
     classes: bool
+    of_pixels: bool = False
 
     def __contains__(self, name: str) -> bool:
         """Whether a set was hidden."""
@@ -202,6 +205,7 @@ class EpochFacts:
         independent: how many looks in a row hide sets in samples of their own, so that their evidence adds up.
         moves: how far outputs moved at each explained epoch but the first, in standard deviations over the background.
         overlaid: what an overlay of some pictures changes; ``None`` where none has any.
+        class_names: of the outputs, or ``None``.
     """
 
     look: int
@@ -225,6 +229,18 @@ class EpochFacts:
     label_spreads: Sequence[float] = ()
     moves: Sequence[float] = ()
     overlaid: OverlayChanges | None = None
+    class_names: Sequence[str] | None = None
+
+    def class_words(self, label: int) -> str:
+        """A label's name within a sentence, ``"rye"``, or ``"class 3"``."""
+        single = self.outputs is not None and self.outputs.shape[1] == 1
+        name = class_name(label, self.class_names, "binary" if single else None)
+        return name if self.class_names is not None and name != str(label) else f"class {label}"
+
+    def output_words(self, output: int) -> str:
+        """An output's name within a sentence, ``"rye"``, ``"class 3"`` of a segmentation, or ``"output 3"``."""
+        pixels = self.hidden is not None and self.hidden.of_pixels
+        return target_words(output, self.class_names, "pixels" if pixels else None)
 
 
 def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:

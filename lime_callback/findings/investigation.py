@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.explaining.answer_changes import AnswerChanges
-from lime_callback.explaining.hidden_sets import hidden_outputs
+from lime_callback.explaining.hidden_sets import given_regions, hidden_outputs
 from lime_callback.explaining.input_checks import fingerprint
 from lime_callback.findings.epoch_facts import EpochFacts, InputFacts, ViewFacts, WeightFacts
 from lime_callback.findings.hidden.hidden_sets_plan import (
@@ -106,11 +105,10 @@ class Investigation:
         labels = background_labels(background)
 
         def hide(swaps: Swaps) -> SetChanges:
-            whole, hidden, answers = hidden_outputs(
+            return SetChanges.of(swaps, hidden_outputs(
                 context.model, background.inputs, self.config.layout, swaps, labels, self.config.asked,
-                context.batch_size, context.ranks, device=device,
-            )  # fmt: skip
-            return SetChanges.of(swaps, whole, hidden, answers)
+                context.batch_size, context.ranks, device=device, batch=background.batch,
+            ))  # fmt: skip
 
         changes = hide(_swaps(plan, names, samples))
         more = plan.to_compare(changes.largest_parts(), affordable - (len(names) + 1) * count, count)
@@ -125,7 +123,7 @@ class Investigation:
             look, epoch, of_views, changes.together(plan.references), changes.by_output(plan.references), everyone,
             before, known, tuple(course.losses), tuple(course.recalls), tuple(course.spreads), self.config.wavelengths,
             weights, inputs, tuple(_parts(background)), plan.subjects, independent, course.reference_loss, labels_vary,
-            tuple(course.moves), overlaid,
+            tuple(course.moves), overlaid, self.config.class_names,
         )  # fmt: skip
 
     def _everyone(
@@ -138,8 +136,10 @@ class Investigation:
             return context.model(x.to(device), rows.to(device))
 
         with torch.no_grad(), context.ranks.together():
-            found = unperturbed_outputs(forward, background.inputs, output, context.batch_size, context.ranks)
-            outputs, pinned, _ = found
+            output, given = given_regions(output, background.batch, len(background))
+            given = None if given is None else given.to(device)
+            found = unperturbed_outputs(forward, background.inputs, output, context.batch_size, context.ranks, given)
+            outputs, pinned, *_ = found
             outputs = outputs.cpu().double()
             scale = "raw" if isinstance(output, ByShape) and pinned is None else output
             return outputs, AnswerChanges.of(outputs, None if labels is None else labels.cpu(), scale)
@@ -153,7 +153,7 @@ class Investigation:
     def _view(self, followed: FollowedView) -> ViewFacts:
         explanation = followed.last
         assert explanation is not None
-        counts = passes_gate(explanation, self.config.gate)
+        counts = followed.counts(explanation)
         sizes = () if followed.anew else tuple(followed.series.sizes[-SWINGS - 1 :])
         mask = explanation.features.canonical
         by_channel = mask.shape[0] == 1 and mask.shape[1] > 1 and mask.shape[2] * mask.shape[3] == 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from lime_callback.explaining.answer_changes import deviations_text
 from lime_callback.findings.hidden.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING, PLACE
 from lime_callback.findings.hidden.padding import told_by_padding
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
@@ -66,7 +67,8 @@ class Place(Detector):
         if hidden.classes:
             text = f"changes {changed:.0%} of the predictions ({usual:.0%} for {beside})"
         else:
-            text = f"changes the outputs by {changed:.2f} standard deviations ({usual:.2f} for {beside})"
+            many = deviations_text(changed)
+            text = f"changes the outputs by {many} standard deviations ({deviations_text(usual)} for {beside})"
         return Suspicion(
             subject=place,
             sentence=f"one place decides in all pictures: hiding {where} {text}.",
@@ -101,7 +103,7 @@ class Outside(Detector):
         what = (
             f"change {changed:.0%} of the predictions"
             if hidden.classes
-            else f"change the outputs by {changed:.2f} standard deviations"
+            else f"change the outputs by {deviations_text(changed)} standard deviations"
         )
         yield Suspicion(
             subject="outside of the mask",
@@ -123,7 +125,8 @@ class Outside(Detector):
         if told < _TOLD:
             return
         changed = float(hidden.changed[PADDING].mean())
-        what = f"{changed:.0%} of the predictions" if hidden.classes else f"the outputs by {changed:.2f} deviations"
+        many = f"the outputs by {deviations_text(changed)} deviations"
+        what = f"{changed:.0%} of the predictions" if hidden.classes else many
         yield Suspicion(
             subject="padding",
             sentence=(

@@ -144,7 +144,12 @@ def _divided(facts: EpochFacts, places: list[str]) -> list[str]:
         if shares is None or not set(places) <= set(shares):
             continue
         table = torch.stack([shares[name] for name in places])  # [places, P, T]
-        for of_output in table.unbind(2):
+        pixels = facts.hidden is not None and facts.hidden.of_pixels
+        for t, of_output in enumerate(table.unbind(2)):
+            if pixels:  # a probe without the class rests on nothing
+                of_output = of_output[:, (view.explanation.effects[:, t] != 0).any(1).cpu()]
+            if not of_output.shape[1]:
+                continue
             rests = (of_output >= _RESTS).sum(1)
             first = int((rests + of_output.mean(1)).argmax())
             if int(rests[first]) and float((of_output[first] <= _RESTS_NOT).double().mean()) >= _A_QUARTER:

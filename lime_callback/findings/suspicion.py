@@ -69,7 +69,7 @@ def strongest(facts: EpochFacts, look: Callable[[EpochFacts, HiddenSets], Iterab
     count, found = len(facts.by_output), dict[str, Suspicion]()
     for i, hidden in enumerate(facts.by_output):
         for one in look(facts, hidden):
-            said = one.sentence if count == 1 else f"output {i}: {one.sentence}"
+            said = one.sentence if count == 1 else f"{facts.output_words(i)}: {one.sentence}"
             paid = replace(one, p_value=min(1.0, count * one.p_value), sentence=said)
             if one.subject not in found or paid.p_value < found[one.subject].p_value:
                 found[one.subject] = paid

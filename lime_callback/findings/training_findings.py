@@ -181,8 +181,11 @@ class Unstable(Detector):
             others = sorted(left[:i] + left[i + 1 :])
             if part < _COLLAPSED and others[len(others) // 2] > 2 * _COLLAPSED:
                 yield Suspicion(
-                    subject=f"output {i}",
-                    sentence=f"output {i} is lost: it varies by {part:.0%} of what it did before, and others do not.",
+                    subject=facts.output_words(i),
+                    sentence=(
+                        f"{facts.output_words(i)} is lost: it varies by {part:.0%} of what it did before, and others "
+                        "do not."
+                    ),
                     advice="Look at what changed: its labels, its loss weight, or a step of the learning rate.",
                     severity=1.0 - part,
                     p_value=_SEEN,
@@ -200,8 +203,11 @@ class Unstable(Detector):
             )  # early in a training classes come and go
             if count >= 4 and right == 0 and best >= max(3, _KNOWN * count):
                 yield Suspicion(
-                    subject=f"class {label}",
-                    sentence=f"class {label} is lost: {best:.0f} of {count} samples were right before, none is now.",
+                    subject=facts.class_words(label),
+                    sentence=(
+                        f"{facts.class_words(label)} is lost: {best:.0f} of {count} samples were right before, none is "
+                        "now."
+                    ),
                     advice="Look at what changed: the sampler, the loss weights, or a step of the learning rate.",
                     severity=_TWICE,
                     p_value=min(1.0, len(facts.recalls[-1]) * (1 - best / count) ** count),

@@ -103,12 +103,13 @@ class CallbackConfig:
         output, like = given["output"], given["like"]
         check_output(output, "auto")
         unset = isinstance(output, str) and output == "auto"
+        class_names = check.check_class_names(given["class_names"])
         return cls(
             views=views,
             sensor=sensor,
             layout=layout,
-            choice=resolve_choice(given["probes"]),
-            target=check.check_target(given["target"], "auto"),
+            choice=resolve_choice(given["probes"]).named(class_names),
+            target=check.check_target(given["target"], "auto", class_names=class_names),
             every_n_epochs=_often(given["every_n_epochs"]),
             every_n_validations=None if thin is None else check_count("every_n_validations", thin),
             settings=Strategies(
@@ -126,7 +127,7 @@ class CallbackConfig:
             gate=check.check_gate(given["gate"]),
             relevant_change=check_relevant_change(given["relevant_change"]),
             reference=Reference.of(given["reference"], [view.name for view in views]),
-            class_names=check.check_class_names(given["class_names"]),
+            class_names=class_names,
             to_physical=check_to_physical(given["to_physical"]),
             max_batch_size=None if largest is None else check_count("max_batch_size", largest),
             time_budget=TimeBudget.of(given["time_budget"]),

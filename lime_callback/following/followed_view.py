@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lime_callback.comparing.drift import Drift, compare
 from lime_callback.comparing.prediction_change import has_classes, prediction_changed
 from lime_callback.comparing.reference import ReferenceRow, reference_rows
-from lime_callback.comparing.score_gate import is_informative, passes_gate
+from lime_callback.comparing.score_gate import is_informative
 from lime_callback.explaining.explanation_from_fit import refitted_like
 from lime_callback.following.epoch_metrics import change, scores, similarity, watched_shares
 from lime_callback.following.kept_view import KeptView
@@ -50,7 +50,7 @@ class FollowedView(KeptView):
 
     def take(self, explanation: Explanation, epochs_trained: float) -> None:
         """Take an explanation in: its score, and its drift against the one before, the first, and the reference."""
-        told, counts = is_informative(explanation), passes_gate(explanation, self.config.gate)
+        told, counts = is_informative(explanation), self.counts(explanation)
         values = worst_values()
         self.unmeasured = set(values)
         self._measure(values, scores(explanation, told, counts))
@@ -118,7 +118,7 @@ class FollowedView(KeptView):
         """Note how faithful the last explanations are, ``[P]``, after :meth:`take`: the mean of those that count."""
         if faithfulness is None or self.last is None:
             return
-        counts = passes_gate(self.last, self.config.gate)[:, 0]
+        counts = self.counts(self.last)[:, 0]
         if bool(counts.any()):
             self._measure(self.metrics, {"faithfulness": float(faithfulness.cpu()[counts].double().mean())})
 
@@ -129,8 +129,12 @@ class FollowedView(KeptView):
             outputs: all of the model's outputs for them, ``[P, K]``, on the CPU.
             classes: whether these are of classes, see :func:`~lime_callback.comparing.prediction_change.has_classes`.
         """
-        if self.answers is not None and self.answers.shape == outputs.shape:
-            changed = prediction_changed(self.answers, outputs, classes=classes)
+        if self.regions is not None and self.targets is not None:  # a mean over a region is no class of the input
+            moved = self.regions.moved.gather(1, self.targets)
+            if bool(moved.isfinite().any()):
+                self._measure(self.metrics, {"prediction_changed": float(moved.nanmean())})
+        elif self.answers is not None and self.answers.shape == outputs.shape:
+            changed = prediction_changed(self.answers, outputs, classes=classes and self.kind != "pixels")
             self._measure(self.metrics, {"prediction_changed": changed})
         self.answers = outputs
 
@@ -153,7 +157,8 @@ class FollowedView(KeptView):
 
     def _against(self, before: Explanation, explanation: Explanation) -> Drift:
         pair = self._on_shared_rows(before, explanation)
-        return compare(*pair, self.config.gate, self.config.relevant_change)
+        drift = compare(*pair, self.config.gate, self.config.relevant_change)
+        return replace(drift, kept=drift.kept & self.explains(pair[0]) & self.explains(pair[1]))
 
     def _on_shared_rows(self, before: Explanation, after: Explanation) -> tuple[Explanation, Explanation]:
         """Two explanations on the perturbations that both have, so that their noise cancels.

@@ -70,7 +70,7 @@ METRICS = [
     Metric("flipped", 1.0, "before", "flipped",
            words="share of the attribution whose sign turned"),
     Metric("prediction_changed", 1.0, "before",
-           words="share of the probes that another class is predicted for; of values, their mean change"),
+           words="share of the probes that another class is predicted for; of values or regions, their mean change"),
     Metric("settled", -1.0, "before",
            words="the epoch since which no more has moved than what matters"),
     Metric("similarity", None, "before",

@@ -20,8 +20,9 @@ from lime_callback.outputs.output_kinds import (
     scale_of,
     targets_of,
 )
-from lime_callback.outputs.probabilities_and_losses import check_class_labels
-from lime_callback.outputs.segmentation_reducers import Reducer
+from lime_callback.outputs.probabilities_and_losses import are_masks, check_class_labels
+from lime_callback.outputs.segmentation_reducers import OfPixels, Reducer
+from lime_callback.probes.batch_entries import key_text
 from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.seeds import seed_for
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
@@ -55,6 +56,7 @@ class PinnedView:
         asked: one sentence that says what is explained; empty where that was said before.
         truth: the probes' labels, on the CPU, or ``None``.
         whole: the features as the view cuts them; ``features`` are cut at the watches' borders besides.
+        by_mask: the argument that takes a class's region from the batch's mask.
         hides: why hidden elements get values where the user asked for none, see
             :class:`~lime_callback.sampling.Absent`; empty where they do not.
         watched: for each watch that this view can follow, where its set lies among the features.
@@ -69,6 +71,7 @@ class PinnedView:
     kind: Kind | None = None
     scale: Scale | None = None
     asked: str = ""
+    by_mask: str = "output=ClassRegion(region='mask')"
     truth: Tensor | None = None
     whole: Features | None = None
     watched: dict[str, WatchOverlap] = field(default_factory=dict)
@@ -88,12 +91,14 @@ class PinnedView:
         with ranks.together():
             whole, features, watched = self._cut(context)
         self.whole, self.watched, self.truth = whole, watched, probes.truth()
+        if are_masks(probes.label_entry):
+            self.by_mask = f"output=ClassRegion(region={key_text(probes.label_key)})"
         if self.targets is None or self.kind is None or (config.auto_output and self.scale is None):
             output = config.asked.for_inputs(config.layout, probes.inputs.shape).output
             with ranks.together():
                 given = output.given(probes.batch) if isinstance(output, Reducer) else None
             with ranks.together():
-                outputs, pinned, _ = unperturbed_outputs(
+                outputs, pinned, *_ = unperturbed_outputs(
                     context.model, probes.inputs, output, context.batch_size, ranks, given
                 )
             with ranks.together():
@@ -132,7 +137,10 @@ class PinnedView:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""
         config, own = self.config, outputs.cpu()
         self.outputs = outputs.shape[1]
-        self.kind = self.kind or kind_of(own, self.truth, config.settings.output, len(config.class_names or ()))
+        self.kind = self.kind or kind_of(
+            own, self.truth, config.settings.output, len(config.class_names or ()),
+            regions=config.auto_output and pinned is not None,
+        )  # fmt: skip
         if config.auto_output:
             self.scale = self.scale or scale_of(self.kind, own, config.layout, regions=pinned is not None)
             if self.scale == "ClassRegion()":
@@ -143,9 +151,10 @@ class PinnedView:
             self.pinned = None if pinned is None else pinned.cpu()
             self.targets = targets_of(config.target, self.kind, outputs, self.truth).cpu()
             scale = self.scale if config.auto_output else None
-            self.asked = explained_outputs_text(
-                config.target, self.kind, scale, self.outputs, self.truth, config.class_names
-            )
+            if not isinstance(config.settings.output, OfPixels):  # of which all was said before the training
+                self.asked = explained_outputs_text(
+                    config.target, self.kind, scale, self.outputs, self.truth, config.class_names, self.by_mask
+                )
 
     @property
     def settings(self) -> Strategies:

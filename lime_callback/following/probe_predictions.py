@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lime_callback.outputs.class_regions import percent, region_text
 from lime_callback.outputs.output_kinds import Kind, labels_that_fit
 from lime_callback.outputs.probabilities_and_losses import are_probabilities, are_single_probabilities
-from lime_callback.outputs.targets import class_name, target_name
+from lime_callback.outputs.targets import class_name, target_name, target_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
+
+    from lime_callback.outputs.class_regions import ClassRegions
 
 _DIFFERENT = "≠"
 
@@ -35,6 +38,7 @@ class ProbePredictions:
         probabilities: of that class, ``[P]``; NaN where the scale does not tell.
         truth: the class of the label, int64 ``[P]``, -1 where there is none; of values the labels, float ``[P, K]``;
             ``None`` where the labels do not tell.
+        regions: of a segmentation's classes; ``None`` where means over regions are not what is explained.
     """
 
     kind: Kind
@@ -42,6 +46,7 @@ class ProbePredictions:
     classes: Tensor | None
     probabilities: Tensor
     truth: Tensor | None
+    regions: ClassRegions | None = None
 
     def cells(self, probe: int, target: int, class_names: Sequence[str] | None) -> tuple[str, float, str]:
         """What is predicted, its probability (NaN where unknown), and the truth, for a table: ``""`` where unknown.
@@ -69,6 +74,8 @@ class ProbePredictions:
         """
         name, probability, truth = self.cells(probe, target, class_names)
         chance = "" if math.isnan(probability) else f" {percent(probability)}"
+        if self.regions is not None:
+            return region_text(*self.regions.cells(probe, target), target_words(target, class_names, self.kind))
         if self.classes is None:
             return f"predicted {_value(name)}" + (f", true {_value(truth)}" if truth else "")
         if self.kind == "binary":
@@ -87,7 +94,9 @@ class ProbePredictions:
         return class_name(index, class_names, self.kind)
 
 
-def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -> ProbePredictions:
+def predicted(
+    outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any, regions: ClassRegions | None = None
+) -> ProbePredictions:
     """What outputs say.
 
     Args:
@@ -95,9 +104,12 @@ def predicted(outputs: Tensor, labels: Tensor | None, kind: Kind, output: Any) -
         labels: of the probes, on the CPU, or ``None``.
         kind: of the outputs.
         output: their scale: a name, or a function, of which only probabilities are known by their sum.
+        regions: over which the outputs are means, if they are.
     """
     probes, size = outputs.shape
     nothing = torch.full((probes,), math.nan, dtype=outputs.dtype)
+    if kind == "pixels":  # the class that most pixels have is no class of the whole input
+        return ProbePredictions(kind, outputs, None, nothing, None, regions)
     if kind == "values":
         return ProbePredictions(kind, outputs, None, nothing, None if labels is None else labels.reshape(outputs.shape))
     if kind == "binary":
@@ -136,11 +148,3 @@ def _truth(labels: Tensor | None, size: int) -> Tensor | None:
 
 def _value(text: str) -> str:
     return f"{float(text):.3g}".replace("-", "\N{MINUS SIGN}")
-
-
-def percent(share: float) -> str:
-    """In whole percent; what is not all is not said to be."""
-    whole = round(100 * share)
-    if whole == 100 and share < 1:
-        return ">99 %"
-    return "<1 %" if whole == 0 and share > 0 else f"{whole} %"

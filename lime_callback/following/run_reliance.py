@@ -91,7 +91,7 @@ class RunReliance:
                 )
         self.last = None  # what was measured before is not so now
         if self._swaps is not None:
-            whole, hidden, answers = hidden_outputs(
+            found = hidden_outputs(
                 context.model,
                 background.inputs,
                 self.config.layout,
@@ -101,9 +101,10 @@ class RunReliance:
                 context.batch_size,
                 context.ranks,
                 device=device,
+                batch=background.batch,
             )
             with context.ranks.together():
-                self.last = reliance_of_outputs(whole, hidden, self._swaps, answers)
+                self.last = reliance_of_outputs(found, self._swaps)
 
     def of(self, followed: FollowedView) -> Reliance | None:
         """What was found last of a view's watches and superbands; ``None`` if there is nothing."""

@@ -111,11 +111,14 @@ class Unperturbed(NamedTuple):
         outputs: ``[B, K]``, in float32 or wider.
         pinned: what the reducer keeps of them, ``[B, ...]``; ``None`` if it keeps nothing.
         dtype: in which the model gave its outputs; ``None`` if that was no tensor.
+        regions: each class's pixels, and those that have it now, ``[B, K, 2]``, see
+            :meth:`~lime_callback.outputs.Reducer.region_counts`; ``None`` where they were not asked for.
     """
 
     outputs: Tensor
     pinned: Tensor | None
     dtype: torch.dtype | None
+    regions: Tensor | None = None
 
 
 def unperturbed_outputs(
@@ -137,7 +140,7 @@ def unperturbed_outputs(
         batch_size: the largest number of rows in a forward.
         ranks: the processes.
         pinned: what the reducer pinned earlier, ``[B, ...]``, which is used again; ``None`` pins now.
-        pins_more: whether the reducer may add to what it pinned earlier.
+        pins_more: whether the reducer may add to what it pinned earlier, and counts its regions.
     """
     outputs_and_pins: dict[int, Unperturbed] = {}  # by first row, since rows may come again
     batches = Batches(0, len(inputs), batch_size, ranks)
@@ -148,8 +151,9 @@ def unperturbed_outputs(
             # A model may write into its input, so it gets a copy.
             x = inputs[start:stop].clone()
             outputs_and_pins[start] = _unperturbed(forward, x, rows, output, part, pins_more=pins_more)
-    wholes, parts, dtypes = zip(*outputs_and_pins.values(), strict=True)
-    return Unperturbed(torch.cat(wholes), None if parts[0] is None else torch.cat(parts), dtypes[0])
+    wholes, parts, dtypes, regions = zip(*outputs_and_pins.values(), strict=True)
+    joined = (None if each[0] is None else torch.cat(each) for each in (parts, regions))
+    return Unperturbed(torch.cat(wholes), next(joined), dtypes[0], next(joined))
 
 
 def _unperturbed(
@@ -157,13 +161,14 @@ def _unperturbed(
     pins_more: bool,
 ) -> Unperturbed:  # fmt: skip
     """The outputs of a batch, and what a reducer pins of it; what the model returned, which may be large, ends here."""
-    raw = forward(x, rows)
+    raw, regions = forward(x, rows), None
     if isinstance(output, Reducer):
         if pinned is None:
             pinned = output.pin(raw)
         elif pins_more:
             pinned = output.pin_more(pinned, raw)
-    return Unperturbed(scaled_outputs(raw, len(x), output, pinned), pinned, getattr(raw, "dtype", None))
+            regions = output.region_counts(pinned, raw)
+    return Unperturbed(scaled_outputs(raw, len(x), output, pinned), pinned, getattr(raw, "dtype", None), regions)
 
 
 class Rows(Protocol):

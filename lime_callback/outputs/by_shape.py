@@ -32,6 +32,10 @@ class ByShape(Reducer):
         """See :class:`Reducer`."""
         return self.region.without_value(pinned, size)
 
+    def region_counts(self, pinned: Tensor, output: Tensor) -> Tensor:
+        """See :class:`Reducer`."""
+        return self.region.region_counts(pinned, output)
+
     def for_pixels(self, sizes: tuple[int, ...]) -> ByShape:
         """See :class:`Reducer`."""
         return ByShape(self.region.for_pixels(sizes))

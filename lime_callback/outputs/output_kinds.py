@@ -14,25 +14,27 @@ from torch import Tensor
 from lime_callback.checks.descriptions import describe
 from lime_callback.outputs.contrast import Contrast
 from lime_callback.outputs.probabilities_and_losses import are_probabilities
-from lime_callback.outputs.targets import pinned_targets, target_name
+from lime_callback.outputs.segmentation_reducers import OfPixels
+from lime_callback.outputs.targets import pinned_targets, target_name, target_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lime_callback.views.layout import Layout
 
-Kind = Literal["classes", "binary", "several", "values", "outputs"]
+Kind = Literal["classes", "binary", "several", "values", "pixels", "outputs"]
 """What outputs stand for.
 
 - ``"classes"``: K classes, of which an integer label names the true one.
 - ``"binary"``: the single output is the logit or the probability of class 1.
 - ``"several"``: K classes, of which any number may be true; labels are 0 or 1 for each class.
 - ``"values"``: numbers, as the labels are.
+- ``"pixels"``: a number for each of K classes of pixels, a mean over its region or a count; none is of the whole input.
 - ``"outputs"``: the labels do not tell.
 """
 
 
-def kind_of(outputs: Tensor, labels: Tensor | None, output: Any, names: int = 0) -> Kind:
+def kind_of(outputs: Tensor, labels: Tensor | None, output: Any, names: int = 0, *, regions: bool = False) -> Kind:
     """Return what the outputs stand for.
 
     Args:
@@ -41,7 +43,10 @@ def kind_of(outputs: Tensor, labels: Tensor | None, output: Any, names: int = 0)
         output: the user's argument. With a function, a single output is not taken for ``"binary"``; with a
             :class:`~lime_callback.outputs.Contrast`, outputs are differences and not classes.
         names: how many names the user gave; where no label tells, two names of a single output are those of classes.
+        regions: whether outputs with pixels were reduced to each class's region because of their shape.
     """
+    if regions or isinstance(output, OfPixels):
+        return "pixels"
     probes, size = outputs.shape
     if labels is None or not labels.numel() or isinstance(output, Contrast):
         return "binary" if size == 1 and names == 2 and not callable(output) else "outputs"
@@ -131,8 +136,9 @@ _AS = {"centered": ", as its logit less the mean of all logits", "log_softmax": 
 
 
 def explained_outputs_text(
-    target: Any, kind: Kind, scale: str | None, size: int, labels: Tensor | None, class_names: Sequence[str] | None
-) -> str:
+    target: Any, kind: Kind, scale: str | None, size: int, labels: Tensor | None, class_names: Sequence[str] | None,
+    by_mask: str = "output=ClassRegion(region='mask')",
+) -> str:  # fmt: skip
     """Return a sentence that tells the user which outputs are explained.
 
     Args:
@@ -142,22 +148,35 @@ def explained_outputs_text(
         size: the number of outputs, K.
         labels: the probes' labels, or ``None``.
         class_names: the outputs' names, or ``None``.
+        by_mask: the argument that takes a class's region from the batch's mask.
     """
     if scale == REGIONS:
         named = isinstance(target, str) and target in ("auto", "predicted")
-        which = "the class where it is largest at the first explained epoch; `target=` chooses others" if named else ""
-        which = which or ("every class" if isinstance(target, str) else "the classes that `target` chooses")
         return (
             f"explains the mean probability over the pixels that are predicted as a class, `output={REGIONS}`, for "
-            f"{which}. `output=PixelCount()` explains how many they are."
+            f"{classes_text(target, class_names)}{'; `target=` chooses others' * named}. The pixels stay those of the "
+            f"first explained epoch that predicts any, when little may be right yet: `{by_mask}` takes those of the "
+            "batch's mask. `output=PixelCount()` explains how many they are."
         )
     outputs = _which(target, kind, size, labels, class_names)
     return f"explains {outputs}{_AS.get(scale or '', '')}."
 
 
+def classes_text(target: Any, class_names: Sequence[str] | None, kind: Kind = "pixels") -> str:
+    """Return which classes of pixels, or which outputs, ``target`` chooses, within a sentence."""
+    if isinstance(target, str):
+        known = {"all": "every class", "label": "the label's class"}
+        return known.get(target, "the class where it is largest at the first explained epoch")
+    indices = [target] if isinstance(target, int) else target
+    if not isinstance(indices, (list, tuple)):
+        return "the outputs that `target` chooses"
+    words = [target_words(index, class_names, kind) for index in indices]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def _which(target: Any, kind: Kind, size: int, labels: Tensor | None, class_names: Sequence[str] | None) -> str:
     if not isinstance(target, str):
-        return "the outputs that `target` chooses"
+        return classes_text(target, class_names, kind)
     if size == 1:
         named = target_name(0, class_names, kind)
         return "its one output" + (f", of class {named if class_names is None else repr(named)}" * (kind == "binary"))

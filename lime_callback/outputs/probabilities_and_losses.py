@@ -84,6 +84,26 @@ def true_classes(labels: Any, classes: int | None = None) -> Tensor:
     return classes_of_samples.long()
 
 
+def are_masks(labels: Any) -> bool:
+    """Return whether labels are whole numbers for pixels, ``[m, *pixels]``."""
+    if not isinstance(labels, Tensor) or labels.ndim < 3:
+        return False
+    return not labels.is_floating_point() or bool((labels == labels.round()).all())
+
+
+def class_shares(labels: Any, classes: int) -> Tensor:
+    """Return the share of each sample's pixels that have each class, ``[m, classes]``; of one label a sample 1 or 0.
+
+    Raises:
+        ValueError: if ``labels`` is neither masks nor a whole number for each sample.
+    """
+    of_samples = labels.detach().cpu().flatten(1).long() if are_masks(labels) else true_classes(labels).unsqueeze(1)
+    known = (of_samples >= 0) & (of_samples < classes)
+    counts = torch.zeros(len(of_samples), classes + 1, dtype=torch.float64)
+    counts.scatter_add_(1, of_samples.where(known, classes), torch.ones_like(of_samples, dtype=torch.float64))
+    return counts[:, :classes] / of_samples.shape[1]
+
+
 def check_class_labels(labels: Any, samples: int) -> None:
     """Raise a ``ValueError`` if the batch has labels, but no integer for each sample; say what they are."""
     if labels is None or (isinstance(labels, Tensor) and not labels.is_floating_point() and labels.numel() == samples):

@@ -58,6 +58,22 @@ class Reducer(ABC):
         """Return which of ``size`` classes have no value of the rows, bool ``[m, size]``; ``None`` if all have."""
         return None
 
+    def region_counts(self, pinned: Tensor, output: Tensor) -> Tensor | None:
+        """Return how many pixels each class's region has, and how many of them have the class now, ``[m, K, 2]``.
+
+        ``None`` if the reducer has no regions.
+
+        Args:
+            pinned: what is kept, ``[m, ...]``.
+            output: the model's output for the unperturbed inputs now, ``[m, ...]``.
+        """
+        return None
+
+    @property
+    def follows_model(self) -> bool:
+        """Whether what is kept are the model's own predictions, when it was pinned, and not the user's."""
+        return True
+
     def for_pixels(self, sizes: tuple[int, ...]) -> Reducer:
         """Return the reducer for inputs whose axes of pixels have these sizes."""
         return self
@@ -72,7 +88,7 @@ class Reducer(ABC):
         """
 
 
-class _OfPixels(Reducer):
+class OfPixels(Reducer):
     """Reads outputs with a class for each pixel.
 
     Attributes:
@@ -95,16 +111,23 @@ class _OfPixels(Reducer):
         object.__setattr__(made, "_pixels", sizes)
         return made
 
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What the value of a class is, for a sentence about the class."""
+
     def _read(self, output: Any) -> PixelClasses:
         return pixel_classes(output, self.axis, self._pixels, self.classes)
 
 
 @dataclass(frozen=True)
-class ClassRegion(_OfPixels):
-    """The mean value of each class over the pixels that the model assigns to that class in the unperturbed input.
+class ClassRegion(OfPixels):
+    """The mean value of each class over a region: the pixels of the class in a mask, or those that the model predicts.
 
-    A class without pixels has the value 0. In the callback its region begins at the first explained epoch that has one,
-    and then stays. A coefficient says what a feature adds to the model's belief in its own segmentation.
+    Without ``region``, a class's region in the callback is what the model predicts at the first explained epoch that
+    predicts the class, and then stays: by then the model has hardly learned. For a training run pass
+    ``ClassRegion(region="mask")``, the batch's own labels, which are the same at every epoch and in every run. A
+    class without pixels has the value 0, and nothing is explained of it.
 
     Of a map of class numbers, the value is the share of the region that still has the class.
 
@@ -132,6 +155,20 @@ class ClassRegion(_OfPixels):
         check_one_of("scale", self.scale, get_args(Scale))
         if not isinstance(self.region, Tensor):
             object.__setattr__(self, "region", check_key("region", self.region))
+
+    @property
+    def words(self) -> str:
+        """See :class:`OfPixels`."""
+        which = "the pixels that are predicted as it at the first explained epoch that predicts any"
+        if self.region is not None:
+            named = "the given mask" if isinstance(self.region, Tensor) else f"the batch's {self.region!r}"
+            which = f"its pixels in {named}"
+        return f"the mean {'output' if self.scale == 'raw' else 'probability'} over {which}"
+
+    @property
+    def follows_model(self) -> bool:
+        """See :class:`Reducer`."""
+        return self.region is None
 
     def pin(self, output: Tensor) -> Tensor:
         """Return the regions, one bit a class: uint8 ``[m, ceil(K / 8), S]``."""
@@ -168,6 +205,14 @@ class ClassRegion(_OfPixels):
         """Return which classes have no region."""
         return ~self._inside(pinned, size).any(2)
 
+    def region_counts(self, pinned: Tensor, output: Tensor) -> Tensor:
+        """See :class:`Reducer`."""
+        read = self._read(output)
+        size = read.scores.shape[1]
+        inside = self._inside(pinned, size)
+        classes = torch.arange(size, device=inside.device).unsqueeze(1)
+        return torch.stack([inside.sum(2), (inside & (read.labels.unsqueeze(1) == classes)).sum(2)], 2)
+
     def _inside(self, pinned: Tensor, size: int) -> Tensor:
         """Return which pixels are in each class's region, bool ``[m, size, S]``."""
         classes = torch.arange(size, device=pinned.device)
@@ -197,7 +242,7 @@ class ClassRegion(_OfPixels):
 
 
 @dataclass(frozen=True)
-class PixelCount(_OfPixels):
+class PixelCount(OfPixels):
     """The number of pixels of each class.
 
     Args:
@@ -221,6 +266,11 @@ class PixelCount(_OfPixels):
         super().__post_init__()
         check_flag("soft", self.soft)
         check_flag("share", self.share)
+
+    @property
+    def words(self) -> str:
+        """See :class:`OfPixels`."""
+        return f"the {'share' if self.share else 'number'} of its pixels"
 
     def __call__(self, output: Tensor, pinned: Tensor | None) -> Tensor:
         """See :class:`Reducer`."""

@@ -260,6 +260,14 @@ def target_name(index: int, class_names: Sequence[str] | None, kind: str | None 
     return class_name(1 if kind == "binary" else index, class_names, kind)
 
 
+def target_words(index: int, class_names: Sequence[str] | None, kind: str | None = None) -> str:
+    """Return the output's name within a sentence: ``"rye"``, and without names ``"class 3"`` or ``"output 3"``."""
+    name = target_name(index, class_names, kind)
+    if class_names is not None and not name.isdecimal():
+        return name
+    return f"{'class' if kind in ('classes', 'binary', 'several', 'pixels') else 'output'} {name}"
+
+
 def class_name(index: int, class_names: Sequence[str] | None, kind: str | None) -> str:
     """Return a class's name, or its number if it has no name; a single logit has two classes, and one or two names."""
     if kind == "binary" and class_names is not None and len(class_names) == 1 and index in (0, 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lime_callback.outputs.targets import target_name
+from lime_callback.outputs.targets import target_name, target_words
 from lime_callback.pictures.input_panels import score_text
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def probe_name(probes: Probes, probe: int) -> str:
 def panel_texts(
     track: FollowedView, probes: Probes, class_names: Sequence[str] | None, explanation: Explanation, probe: int, t: int
 ) -> dict[str, Any]:
-    """Return title and subtitle of a probe's panel by their names, and whether the panel is pale.
+    """Return title and subtitle of a probe's panel by their names, whether it is pale, and why it is empty if it is.
 
     Args:
         track: the followed view.
@@ -35,8 +35,15 @@ def panel_texts(
         t: the target's place among the targets.
     """
     target, score, gate = int(explanation.targets[probe, t]), float(explanation.score[probe, t]), track.config.gate
-    title = f"{probe_name(probes, probe)} · explains {target_name(target, class_names, track.kind)}"
+    named = target_words if track.kind == "pixels" else target_name
+    title = f"{probe_name(probes, probe)} · explains {named(target, class_names, track.kind)}"
     subtitle = f"R² {score_text(score)}"
+    if track.regions is not None and not int(track.regions.pixels[probe, target]):
+        title = f"{probe_name(probes, probe)} · {track.now.text(probe, target, class_names)}" if track.now else title
+        return {"title": title, "subtitle": "", "empty": "no pixel"}
+    if track.regions is not None and not bool(track.explains(explanation)[probe, t]):
+        return {"title": f"{title} · {track.now.text(probe, target, class_names)}" if track.now else title,
+                "subtitle": "", "empty": "no region yet"}  # fmt: skip
     if track.now is None:
         subtitle = f"output {score_text(float(explanation.prediction[probe, t]))}, {subtitle}"
     else:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lime_callback.comparing.score_gate import passes_gate
-from lime_callback.following.probe_predictions import percent
+from lime_callback.explaining.answer_changes import deviations_text
+from lime_callback.outputs.class_regions import percent
+from lime_callback.outputs.targets import target_words
 from lime_callback.pictures.input_panels import score_text
 
 if TYPE_CHECKING:
@@ -26,19 +27,36 @@ def status(track: FollowedView) -> list[str]:
     Args:
         track: the followed view, explained at least once.
     """
-    return [*_how_sure(track), *_changes(track), *_classes(track), *_watches(track)]
+    return [*_how_sure(track), *_without_class(track), *_changes(track), *_classes(track), *_watches(track)]
 
 
 def _how_sure(track: FollowedView) -> Iterator[str]:
     assert track.last is not None, "explain comes first"
-    scores, gate = track.last.score, track.config.gate
+    explains = track.explains(track.last)
+    scores = track.last.score[explains]
     known = scores[scores.isfinite()]
-    poor = int((~passes_gate(track.last, gate)).sum())
+    poor = int((~track.counts(track.last)[explains]).sum())
     if len(known):
         text = f"R² of the explanation {score_text(float(known.double().mean()))}"
-        yield text + (f", worst {score_text(float(known.min()))}" if scores.numel() > 1 else "")
+        yield text + (f", worst {score_text(float(known.min()))}" if len(scores) > 1 else "")
     if poor:
-        yield f"{WARNING}{poor} of {scores.numel()} fits are too poor to be read"
+        yield f"{WARNING}{poor} of {len(scores)} fits are too poor to be read"
+
+
+def _without_class(track: FollowedView) -> Iterator[str]:
+    """Yield how many probes have no pixel of the class that is explained; no mean counts them."""
+    assert track.last is not None, "explain comes first"
+    if track.regions is not None:
+        pixels = track.regions.pixels.gather(1, track.last.targets)
+        if none := int((pixels == 0).any(1).sum()):
+            have, are = ("has", "is") if none == 1 else ("have", "are")
+            targets, names = set(track.last.targets.flatten().tolist()), track.config.class_names
+            one = target_words(targets.pop(), names, track.kind) if len(targets) == 1 else "an explained class"
+            of = f"predicted as {one}" if track.follows_model else f"of {one}"
+            there = f", and {are} left out" if pixels.shape[1] == 1 else ", which is left out there"
+            yield f"{WARNING}{none} of {len(pixels)} probes {have} no pixel {of}{there}"
+        if behind := track.left_behind():
+            yield WARNING + behind.partition(". ")[0]
 
 
 def _changes(track: FollowedView) -> Iterator[str]:
@@ -98,4 +116,5 @@ def _reliance(track: FollowedView, name: str) -> str:
     changed, usual = float(reliance.changed[i]), float(reliance.expected[i])
     if reliance.classes:
         return f"{percent(changed)} of predictions, random sets {percent(usual)}"
-    return f"outputs by {changed:.2g} deviations, random sets {usual:.2g}"
+    many, few = (f"{value:.2g}" if value <= 10 else deviations_text(value) for value in (changed, usual))
+    return f"outputs by {many} deviations, random sets {few}"

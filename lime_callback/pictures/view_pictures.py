@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.input_panels import EFFECT, SIZE, bars, effect_limit, panels, size_limit
@@ -154,11 +153,11 @@ class _ViewPictures:
 
         For a target for which no explanation passes the gate, all effects are kept.
         """
-        counts = passes_gate(explanation, self.track.config.gate)
+        counts = self.track.counts(explanation)
         return explanation.effects.masked_fill(~(counts | ~counts.any(0)).unsqueeze(-1), torch.nan)
 
     def means(self, explanation: Explanation) -> Means:
-        counts = passes_gate(explanation, self.track.config.gate)
+        counts = self.track.counts(explanation)
         return means_over_probes(explanation, counts | ~counts.any(0))
 
     def waterfall(self) -> Request:
@@ -278,7 +277,10 @@ class _ViewPictures:
             )
 
     def bar_panels(self, explanation: Explanation) -> Iterator[Any]:
-        yield from bars(
-            explanation, self.chosen(), lambda probe, t: self.texts(explanation, probe, t)["title"],
+        texts = {pair: self.texts(self.last, *pair) for pair in self.chosen()}  # first and last have the same bars
+        made = bars(
+            explanation, texts, lambda probe, t: texts[probe, t]["title"],
             as_effects=True, pictures=self.images if self.mask.shape[1] == 1 else None,
         )  # fmt: skip
+        for text, panel in zip(texts.values(), made, strict=True):
+            yield panel.cleared() if text.get("empty") else panel

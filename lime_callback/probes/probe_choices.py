@@ -11,6 +11,7 @@ import torch
 from lime_callback.checks.arguments import check_flag, check_function
 from lime_callback.checks.numbers import check_count, check_number, whole_number
 from lime_callback.outputs.probabilities_and_losses import losses, probabilities, true_classes
+from lime_callback.probes.label_choices import OnePerClass
 from lime_callback.probes.ranked_samples import NEVER, Choice, Seen
 from lime_callback.sampling.seeds import seed_for
 
@@ -84,30 +85,6 @@ class Numbered(Choice):
                 f"`probes` by number should be samples of the validation set, from 0 to {(size or 0) - 1}. Found "
                 f"{beyond}."
             )
-
-
-@dataclass(frozen=True)
-class OnePerClass(Choice):
-    """The first sample of each class, by the labels.
-
-    Args:
-        count: the largest number of classes; those of lowest index are taken.
-
-    Raises:
-        ValueError: if ``count`` is below 1.
-        TypeError: if ``count`` is not a whole number.
-    """
-
-    count: int = 16
-    which: ClassVar[str] = ", one of each class,"
-    one_of_a_rank: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "count", check_count("count", self.count))
-
-    def rank(self, seen: Seen) -> list[float]:
-        """See :class:`Choice`."""
-        return true_classes(seen.labels).double().tolist()
 
 
 @dataclass(frozen=True)

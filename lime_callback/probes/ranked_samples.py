@@ -73,6 +73,10 @@ class Choice(ABC):
         """A text by which a checkpoint tells choices apart."""
         return f"{type(self).__name__}({self.count})"
 
+    def named(self, class_names: Sequence[str] | None) -> Choice:
+        """Return the choice with a class's number in the place of its name, by the outputs' names."""
+        return self
+
     @abstractmethod
     def rank(self, seen: Seen) -> list[float]:
         """Return each sample's rank, m; the lowest come first, and :data:`NEVER` marks a sample that is not wanted.

@@ -38,9 +38,10 @@ def history_rows(
         for t, target in enumerate(targets):
             score = float(explanation.score[probe, t])
             cells = ("", math.nan, "") if followed.now is None else followed.now.cells(probe, target, class_names)
+            region = (-1, math.nan, math.nan) if followed.regions is None else followed.regions.cells(probe, target)
             for i, name in enumerate(names):
                 if present[probe][i]:
                     yield HistoryRow(
                         epoch, step, view, number, target_name(target, class_names, followed.kind), name,
-                        coefficients[probe][t][i], errors[probe][t][i], score, *cells, epochs,
+                        coefficients[probe][t][i], errors[probe][t][i], score, *cells, epochs, *region,
                     )  # fmt: skip

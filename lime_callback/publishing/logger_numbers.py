@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lime_callback.comparing.score_gate import passes_gate
 from lime_callback.following.epoch_series import means_over_probes
 from lime_callback.outputs.targets import target_name
 from lime_callback.pictures.probe_pictures import pictures_of
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.following.followed_view import FollowedView
@@ -52,9 +52,9 @@ def view_data(
     view_wavelengths = getattr(followed.view, "wavelengths", None)
     return ViewData(
         names=followed.last.features.names,
-        score=float(followed.last.score.mean()),
+        score=float(followed.last.score[followed.explains(followed.last)].mean()),
         rows=rows,
-        effects=_all_effects(followed.last),
+        effects=_all_effects(followed.last, followed.explains(followed.last)),
         metrics=followed.measured,
         later=tuple(followed.metrics),
         means=_means(followed, class_names),
@@ -77,8 +77,8 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     last, series = view.last, view.series
     if last is None or (len(last.features.mask) > 1 and len(last.score) > 1):
         return None
-    reference, gate = view.first or last, view.config.gate
-    first = means_over_probes(reference, passes_gate(reference, gate)).sizes[0]
+    reference = view.first or last
+    first = means_over_probes(reference, view.counts(reference)).sizes[0]
     if not bool(torch.isfinite(first).any()):  # no probe passed the gate
         first = means_over_probes(reference).sizes[0]
     # The strongest features are followed, listed in the view's order: that of the wavelengths.
@@ -100,10 +100,10 @@ def _means(view: FollowedView, class_names: Sequence[str] | None) -> Means | Non
     )
 
 
-def _all_effects(explanation: Explanation) -> NDArray[np.floating[Any]]:
-    """Return the effects of all features that the probes have."""
+def _all_effects(explanation: Explanation, explains: Tensor) -> NDArray[np.floating[Any]]:
+    """Return the effects of all features that the probes have, of those with something to explain, ``[P, T]``."""
     values = explanation.effects
-    return values[explanation.features.present.unsqueeze(1).expand(values.shape)].numpy()
+    return values[explanation.features.present.unsqueeze(1) & explains.unsqueeze(2)].numpy()
 
 
 def _segmented(

@@ -109,6 +109,7 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
                 yield row(f"reliance/{name}", float(reliance.changed[i]))
                 yield row(f"reliance/{name}_expected", float(reliance.expected[i]))
         yield row("reliance_everything", float(reliance.everything.mean()))  # the page's hints need it
+        yield row("reliance_of_classes", float(reliance.classes))  # and its units
 
 
 def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:

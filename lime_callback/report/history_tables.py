@@ -42,6 +42,8 @@ class ViewTable:
         predicted: what the model predicts, and ``""`` where that is unknown, ``[E][S]``.
         chances: the predicted classes' probabilities, float32 ``[E, S]``.
         truths: the classes or values of the labels, and ``""`` where they are unknown, ``[E][S]``.
+        regions: of the explained class's region the pixels, the share that has the class, and since when it is, float64
+            ``[E, S, 3]``, see :class:`~lime_callback.publishing.sinks.history_csv.HistoryRow`.
     """
 
     view: str
@@ -54,6 +56,7 @@ class ViewTable:
     predicted: list[list[str]]
     chances: NDArray[np.float32]
     truths: list[list[str]]
+    regions: NDArray[np.float64]
 
 
 class ViewMeans(NamedTuple):
@@ -84,6 +87,7 @@ def means(table: ViewTable, moment: int, gate: float | None) -> ViewMeans:
     slots = table.who[table.which[moment]]
     (values, _), known = effects_at(table, moment), np.isfinite(table.coefficients[moment, : len(slots)])
     passed = np.ones(len(slots), bool) if gate is None else table.scores[moment, : len(slots)] >= gate
+    passed &= table.regions[moment, : len(slots), 0] != 0  # without a pixel of the class there is nothing to explain
     passed = passed if passed.any() else ~passed
     probes = np.array([probe for probe, _ in slots])
     each = [np.flatnonzero((probes == probe) & passed) for probe in dict.fromkeys(probes[passed].tolist())]
@@ -166,6 +170,7 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
     shape = (len(moments), most, len(features))
     coefficients, errors = (np.full(shape, np.nan, np.float32) for _ in range(2))
     scores, chances = (np.full(shape[:2], np.nan, np.float32) for _ in range(2))
+    regions = np.full((*shape[:2], 3), -1.0)
     predicted, truths = ([[""] * most for _ in moments] for _ in range(2))
     with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         for row in rows:
@@ -174,10 +179,11 @@ def _table(view: str, rows: Sequence[HistoryRow], moments: Sequence[Moment], fea
             coefficients[i, s, f], errors[i, s, f] = row.coefficient, row.standard_error
             scores[i, s], chances[i, s] = row.score, row.probability
             predicted[i][s], truths[i][s] = row.predicted, row.truth
+            regions[i, s] = row.region_pixels, row.region_share, row.region_since
     who: dict[tuple[tuple[int, str], ...], int] = {}
     which = [who.setdefault(tuple(pairs), len(who)) if pairs else -1 for pairs in slots]
     lists = [list(pairs) for pairs in who]
-    return ViewTable(view, features, lists, which, coefficients, errors, scores, predicted, chances, truths)
+    return ViewTable(view, features, lists, which, coefficients, errors, scores, predicted, chances, truths, regions)
 
 
 def measures_of(run: RunContents, view: str, moments: Sequence[Moment]) -> dict[str, list[float | None]]:

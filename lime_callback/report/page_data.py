@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lime_callback.checks.plain_values import finite
+from lime_callback.outputs.class_regions import region_text
 from lime_callback.pictures.input_panels import effect_limit
 from lime_callback.report.base64_arrays import base64_floats, base64_shorts
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
@@ -19,6 +21,8 @@ from lime_callback.report.run_findings import findings_data
 if TYPE_CHECKING:
     from lime_callback.report.history_tables import Moment, ViewTable
     from lime_callback.report.run_contents import RunContents
+
+_SHORTS = 65536  # different numbers of 16 bits
 
 
 def page_data(run: RunContents) -> dict[str, Any]:
@@ -65,6 +69,7 @@ def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str
         "errors": base64_floats(table.errors),
         "scores": base64_floats(table.scores),
         "predictions": _predictions(table, about.get("kind")),
+        "regions": _regions(table),
         "quantiles": quantiles(table, run.explanations.get(table.view)),
         "limit": effect_limit(len(table.features)),
         "alarms": watch_alarms(run, table, measures),
@@ -94,13 +99,45 @@ def _predictions(table: ViewTable, kind: str | None) -> dict[str, Any]:
     answers = [table.predicted, table.truths]
     if kind is None:
         kind = "values" if any(map(_is_value, chain(*table.predicted))) else "classes"
-    if kind == "values":  # three digits, of which there are few different ones
+    if kind in ("values", "pixels"):  # three digits, of which there are few different ones
         answers = [[[text and f"{float(text):.3g}" for text in row] for row in answer] for answer in answers]
     names = dict.fromkeys(chain([""], *answers[0], *answers[1]))
     number = {name: i for i, name in enumerate(names)}
     indices = np.array([[[number[text] for text in row] for row in answer] for answer in answers])
     return {"kind": kind, "names": list(names), "indices": base64_shorts(np.moveaxis(indices, 0, -1)),
             "chances": base64_floats(table.chances)}  # fmt: skip
+
+
+def _regions(table: ViewTable) -> dict[str, Any] | None:
+    """Return what the region of each slot is, where means over a segmentation's regions are explained.
+
+    Returns:
+        ``names``: the regions in words, first ``""`` for what is unknown; ``indices``: a name each, 16-bit ``[E, S]``
+        in base64; ``empty``: which names are those of regions without a pixel. ``None`` without regions.
+    """
+    texts = [
+        [
+            region_text(int(pixels), share, since, _class_words(target))
+            if pixels == 0 or (0 < pixels < math.inf and 0 <= share <= 1)
+            else ""
+            for (_, target), (pixels, share, since) in zip(who, of_epoch, strict=False)
+        ]
+        for who, of_epoch in zip(
+            (table.who[i] if i >= 0 else [] for i in table.which), table.regions.tolist(), strict=True
+        )
+    ]
+    names = {name: i for i, name in enumerate(dict.fromkeys(chain([""], *texts)))}
+    if len(names) == 1 or len(names) > _SHORTS:
+        return None
+    indices = np.zeros(table.scores.shape, dtype=np.int64)
+    for e, row in enumerate(texts):
+        indices[e, : len(row)] = [names[text] for text in row]
+    empty = [i for name, i in names.items() if name.startswith("no pixel ")]
+    return {"names": list(names), "indices": base64_shorts(indices), "empty": empty}
+
+
+def _class_words(target: str) -> str:
+    return f"class {target}" if target.isdecimal() else target
 
 
 def _is_value(text: str) -> bool:

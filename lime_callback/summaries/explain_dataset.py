@@ -120,7 +120,7 @@ def explain_all(
         given = settings.output.given(samples.batch) if isinstance(settings.output, Reducer) else None
         seeds = [seed + aggregate.inputs + i for i in range(len(samples))]
         with arguments.no_trace(), torch.no_grad():
-            outputs, pinned, _ = unperturbed_outputs(
+            outputs, pinned, *_ = unperturbed_outputs(
                 arguments.row_forward, samples.inputs, settings.output, arguments.batch_size, pinned=given
             )
             targets = pinned_targets(target, outputs, samples.labels)

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.explaining.deletion_insertion import steps_for
 from lime_callback.findings.investigation import LEAST
 from lime_callback.following.run_reliance import RunReliance
+from lime_callback.outputs.output_kinds import classes_text
+from lime_callback.outputs.probabilities_and_losses import are_masks
+from lime_callback.outputs.segmentation_reducers import OfPixels
 from lime_callback.outputs.targets import target_name
+from lime_callback.probes.batch_entries import labels_at
 from lime_callback.training import trainer_facts
 from lime_callback.training.background_questions import SHARE
 
@@ -52,7 +56,7 @@ class Announcement:
             samples = trainer_facts.samples_text(trainer, config.choice.which)
             views = " and ".join(repr(view.name) for view in config.views)
             self._console.info(
-                f"explains {config.probes} {samples} by {views}: {_inputs(config, probes)}.\n"
+                f"explains {_explained(config)}{config.probes} {samples} by {views}: {_inputs(config, probes)}.\n"
                 f"  Cost: about {forwards_per_epoch(config):,} forward passes of one sample{when}.\n"
                 f"  Shown: {self._report.shown_at(trainer)}."
             )
@@ -85,6 +89,14 @@ def forwards_per_epoch(config: CallbackConfig) -> int:
     return views * of_view + relied + looked
 
 
+def _explained(config: CallbackConfig) -> str:
+    """Which outputs are explained, as far as that is known, and of classes of pixels over which pixels."""
+    output, target, names = config.settings.output, config.target, config.class_names
+    if isinstance(output, OfPixels):
+        return f"{classes_text(target, names)}, as {output.words}, of "
+    return "" if isinstance(target, str) or callable(target) else f"{classes_text(target, names, 'outputs')} of "
+
+
 def _inputs(config: CallbackConfig, probes: Probes) -> str:
     """Where inputs and labels are in the batch, the inputs' shape, and what is taken for channels and pixels."""
     facts, axes = probes.facts, config.layout.axes
@@ -98,7 +110,9 @@ def _inputs(config: CallbackConfig, probes: Probes) -> str:
         names = [part.name for part in probes.parts]
         read.append(f"joined from {', '.join(names if len(names) < 5 else [*names[:2], '…', names[-1]])}")
     labels = "no labels found" if facts.label_key is None else f"labels in entry {facts.label_key}"
-    not_classes = ", not of one class each" if facts.label_key is not None and facts.classes is None else ""
+    masks = are_masks(labels_at(probes.batch, probes.label_key))
+    not_one = ", a class for each pixel" if masks else ", not of one class each"
+    not_classes = not_one if facts.label_key is not None and facts.classes is None else ""
     return f"{where}, {list(facts.shape)}{kind} as {axes} ({', '.join(read)}), {labels}{not_classes}"
 
 

@@ -11,7 +11,7 @@ from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_question import question_of
 from lime_callback.forwards.profiler_sections import profiled
 from lime_callback.forwards.stop_requests import StopExplaining, stoppable
-from lime_callback.probes.left_out_texts import not_finite_text, passed_over_text
+from lime_callback.probes.probe_samples import not_finite_text, passed_over_text
 from lime_callback.publishing.explained_epoch import ExplainedEpoch
 from lime_callback.publishing.run_place import Interrupted
 from lime_callback.publishing.sinks.console import Console

@@ -22,7 +22,6 @@ from lime_callback.views.watch import check_followed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
@@ -138,7 +137,7 @@ class ViewLoop:
                 if followed.features is None:
                     self._pin(followed, context)
                 result = followed.explain(context, used, checked=True)
-                followed.know(result.outputs)
+                followed.know(result.outputs, result.regions, epochs_trained)
                 self._say(followed, result, context.model)
                 with self.console.contained(f"the reference of view '{name}'"):
                     self._find_reference(followed, context, result.explanation)
@@ -234,15 +233,18 @@ class ViewLoop:
             with context.ranks.together():
                 same = followed.recall()
         if not same:
-            name = followed.view.name
-            self.console.once(f"the features of view '{name}' are not those of the checkpoint: its drift begins anew.")
+            self.console.once(
+                f"the features of view '{followed.view.name}' are not those of the checkpoint: its drift begins anew."
+            )
 
     def _say(self, followed: FollowedView, result: ExplainedBatch, model: ModelWrapper) -> None:
         """Say what is explained, and what is wrong with the fits."""
         name = followed.view.name
         if followed.asked:
             self.console.remark(followed.asked, key="asked")
-        self.console.degenerate(name, result.degenerate, model.elsewhere)
+        for key, warning in followed.region_warnings().items():
+            self.console.once(warning, key=key)
+        self.console.degenerate(name, followed.other_reasons(result.degenerate), model.elsewhere)
         for reason in sorted(set(result.weak.values())):
             self.console.remark(f"view '{name}': {reason}.", key=f"{name}: few rows")
         self.console.hiding(name, followed.hides, result.remarks)
@@ -276,7 +278,9 @@ class ViewLoop:
         elif followed.view.name in reference.explanations:
             path = reference.explanations[followed.view.name]
             with ranks.together():
-                followed.reference = self._load(path, explanation)
+                reference_explanation = Explanation.load(path)
+                check_comparable(reference_explanation, explanation)
+                followed.reference = reference_explanation
 
     def reference_weights(self, model: ModelWrapper, ranks: Ranks) -> dict[str, Tensor]:
         """The weights of the reference's checkpoint; a :class:`ValueError` if the model's are sharded."""
@@ -293,8 +297,3 @@ class ViewLoop:
         reference = self.config.reference
         if reference is not None and view in reference.explanations:
             check_fits(Explanation.load(reference.explanations[view]), explanation, view)
-
-    def _load(self, path: Path, explanation: Explanation) -> Explanation:
-        reference = Explanation.load(path)
-        check_comparable(reference, explanation)
-        return reference

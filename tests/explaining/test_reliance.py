@@ -15,7 +15,7 @@ from toys import WAVELENGTHS, Classifier, Samples, Still, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
 from lime_callback.explaining.answer_changes import AnswerChanges
-from lime_callback.explaining.hidden_sets import reliance_of_outputs
+from lime_callback.explaining.hidden_sets import HiddenOutputs, reliance_of_outputs
 from lime_callback.explaining.model_reliance import reliance
 from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.explaining.reliance_result import stands_out
@@ -320,7 +320,8 @@ def test_false_alarms_of_random_sets_over_a_whole_run():
             rates = 0.25 + 0.05 * torch.randn(len(swaps.masks), 1, generator=generator)
             flipped = torch.rand(len(swaps.masks), 48, generator=generator) < rates
             hidden = torch.stack([1.0 - flipped.double(), flipped.double()], -1)
-            found = reliance_of_outputs(torch.tensor([[1.0, 0.0]]).expand(48, -1).double(), hidden, swaps, answers)
+            whole = torch.tensor([[1.0, 0.0]]).expand(48, -1).double()
+            found = reliance_of_outputs(HiddenOutputs(whole, hidden, whole[swaps.donor_rows], answers), swaps)
             if found.relies(None, level(epoch, 3)).any():
                 raised += 1
                 break
@@ -375,7 +376,7 @@ def test_random_sets_that_overlap_are_known_to_differ_by_less():
     whole, answers = torch.zeros(48, 2).double(), AnswerChanges("classes", None)
     hidden = torch.randn(len(one.masks), 48, 2, generator=seeded(8)).double()
     found = [
-        reliance_of_outputs(whole, hidden, replace(swaps, overlaps=(shared,)), answers).spread
+        reliance_of_outputs(HiddenOutputs(whole, hidden, whole, answers), replace(swaps, overlaps=(shared,))).spread
         for swaps, shared in ((one, 0.0), (other, 0.5))
     ]
     assert float(found[1] / found[0]) == pytest.approx(3**0.5)

@@ -19,6 +19,7 @@ from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.spectral_order import foreign_share, is_shuffled
+from lime_callback.findings.suspicion import strongest
 from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, swing
 
 M = 24  # samples
@@ -206,6 +207,27 @@ def test_a_place_on_which_some_predictions_rest(shares, changes, found):
     said = list(WrongReasons().look(facts))
     assert [one.subject for one in said] == found
     assert all(one.fresh and one.p_value < 0.01 for one in said)
+
+
+# Names.
+
+
+@pytest.mark.parametrize(("names", "said"), [(["corn", "rye"], "rye: "), (None, "output 1: ")])
+def test_outputs_are_called_by_the_names_of_their_classes(names, said):
+    weak, strong = (hidden_sets({"a": rate(share)}, classes=False) for share in (0.0, 1.0))
+
+    def look(facts, hidden):
+        p_value = 1.0 if hidden is weak else 1e-6
+        yield Suspicion("here", "it is odd.", "Look.", 0.5, p_value)
+
+    (found,) = strongest(EpochFacts(1, 1, hidden=strong, by_output=(weak, strong), class_names=names), look)
+    assert found.sentence == f"{said}it is odd."
+
+
+def test_a_class_that_is_lost_is_called_by_its_name():
+    recalls = tuple({0: (right, 10), 1: (8, 10)} for right in (8, 9, 0))
+    facts = EpochFacts(3, 2, recalls=recalls, class_names=["corn", "rye"])
+    assert [one.subject for one in Unstable().look(facts) if one.p_value < 1e-4] == ["corn"]
 
 
 # Training.

@@ -129,7 +129,7 @@ def changes(overlay, planes, model):
             hidden.append(model(mixed)[swaps.samples])
         return SetChanges(
             outputs[swaps.samples], dict(zip(swaps.names, hidden, strict=True)), dict.fromkeys(swaps.names, 0.02),
-            torch.arange(len(swaps.samples)).roll(1), AnswerChanges("classes", None),
+            outputs[swaps.samples].roll(1, 0), AnswerChanges("classes", None),
         )  # fmt: skip
 
     return changes_by(overlay, hide)
@@ -193,7 +193,7 @@ def test_forwards_are_as_many_as_planned(seed):
         outputs = torch.zeros(len(swaps.samples), 2)
         return SetChanges(
             outputs, dict.fromkeys(swaps.names, outputs), dict.fromkeys(swaps.names, 0.02),
-            torch.arange(len(swaps.samples)), AnswerChanges("classes", None),
+            outputs, AnswerChanges("classes", None),
         )  # fmt: skip
 
     asked = changes_by(overlay, hide)

@@ -153,7 +153,7 @@ def test_a_single_logit_is_explained_whatever_its_label():
          "explains output 0 ('P') of 4; pass `target='all'` or an index for others."),
         (("auto", "values", "raw", 1, torch.rand(2), None), "explains its one output."),
         (("label", "binary", "raw", 1, torch.tensor([0, 1]), None), "explains its one output, of class 1."),
-        (([0, 2], "classes", None, 3, None, None), "explains the outputs that `target` chooses."),
+        (([0, 2], "classes", None, 3, None, None), "explains class 0 and class 2."),
         (("all", "values", "raw", 4, torch.rand(2, 4), None), "explains every output."),
     ],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from toys import WAVELENGTHS, Classifier, Samples, fit, loader, trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels
 from lime_callback.outputs.probabilities_and_losses import losses, probabilities, true_classes
+from lime_callback.probes.label_choices import HasClass
 from lime_callback.probes.probe_choices import (
     CHOICES,
     ChoiceName,
@@ -102,6 +103,48 @@ def test_one_of_each_class_is_the_first_of_it():
     assert run(OnePerClass(), y, labels, batch=3) == [4, 2, 7, 0]
     assert run(OnePerClass(count=2), y, labels, batch=3) == [4, 2]
     assert run(OnePerClass(), y, labels.double().unsqueeze(1), batch=3) == [4, 2, 7, 0]
+
+
+MASKS = torch.zeros(N, 6, 6, dtype=torch.long)
+MASKS[::3, 0] = 1  # a sixth of the pixels
+MASKS[1::4, 1, :2] = 2  # an eighteenth
+MASKS[50, 2, 0] = 3  # one pixel
+MASKS[:, 5, 5] = 255  # no class
+
+
+@pytest.mark.parametrize(("batch", "shares"), [(1, 1), (7, 1), (60, 1), (10, 2)])
+def test_samples_that_have_a_class_are_the_same_in_any_batches_and_processes(batch, shares):
+    for label, share in ((1, 0.1), (2, 0.02), (2, 0.05)):
+        found = run(HasClass(label, 4, share), labels=MASKS, batch=batch, shares=shares)
+        assert len(set(found)) == 4
+        assert all((MASKS[number] == label).double().mean() >= share for number in found)
+        assert found == run(HasClass(label, 4, share), labels=MASKS)
+    assert run(HasClass(2, 4, 0.1), labels=MASKS, batch=batch, shares=shares) == []
+    assert run(HasClass(3, 4, 0.02), labels=MASKS, batch=batch, shares=shares) == [50]
+    assert set(LABELS[run(HasClass(2, 4), batch=batch, shares=shares)].tolist()) == {2}  # of one label a sample
+
+
+@pytest.mark.parametrize(("batch", "shares"), [(1, 1), (7, 1), (60, 1), (10, 2)])
+def test_one_of_each_class_of_masks_has_all_classes_that_can_be_had(batch, shares):
+    found = run(OnePerClass(), labels=MASKS, batch=batch, shares=shares)
+    assert len(found) == 4
+    assert 50 in found
+    assert set(MASKS[found].flatten().tolist()) == {0, 1, 2, 3, 255}
+    assert found == run(OnePerClass(), labels=MASKS)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"label": -1}, V, "`label` should be"),
+        ({"label": 1, "count": 0}, V, "`count` should be"),
+        ({"label": 1, "share": 0.0}, V, "`share` should be"),
+        ({"label": 1, "share": 1.5}, V, "`share` should be above 0, and at most 1. Found `share = 1.5`"),
+    ],
+)
+def test_what_has_no_class_or_no_share_is_told(given, error, text):
+    with pytest.raises(error, match=text):
+        HasClass(**given)
 
 
 def test_samples_by_number_come_in_the_order_of_the_numbers():

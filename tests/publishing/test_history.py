@@ -44,6 +44,9 @@ def row(step=10, feature="B1", coefficient=0.5, **changes):
         "probability": 0.75,
         "truth": "Corn",
         "epochs": step / 10,
+        "region_pixels": 64,
+        "region_share": 0.5,
+        "region_since": 2.0,
     }
     return HistoryRow(**(values | changes))
 
@@ -88,6 +91,9 @@ def test_columns_are_tidy_for_any_reader(path):
         "probability",
         "truth",
         "epochs",
+        "region_pixels",
+        "region_share",
+        "region_since",
     ]
     assert found["feature"] == "B1"
     assert float(found["coefficient"]) == 0.5
@@ -205,7 +211,7 @@ def test_a_whole_row_that_is_not_ours_stays(path):
     with path.open("ab") as file:
         file.write(b"# my note\n")
     HistoryFile(path).rewind(5)
-    assert path.read_bytes().endswith(b"truth,epochs\r\n# my note\n")
+    assert path.read_bytes().endswith(b"truth,epochs,region_pixels,region_share,region_since\r\n# my note\n")
 
 
 def test_a_write_that_fails_leaves_no_part_of_it(path, monkeypatch):
@@ -251,12 +257,13 @@ def test_reading_a_row_that_is_not_ours_says_which(path):
     HistoryFile(path).append(epoch(10))
     with path.open("ab") as file:
         file.write(b"1,10,spectral,0,Corn,B9,0.5,0.1\r\n")
-    with pytest.raises(ValueError, match=r"13 cells in every row.*Found row 5"):
+    with pytest.raises(ValueError, match=r"16 cells in every row.*Found row 5"):
         read_history(path)
 
 
 OLD = b"epoch,step,view,probe,target,feature,coefficient,standard_error,score"
-UNKNOWN = {"predicted": "", "probability": math.nan, "truth": "", "epochs": math.nan}
+NO_REGION = {"epochs": math.nan, "region_pixels": -1, "region_share": math.nan, "region_since": math.nan}
+UNKNOWN = {"predicted": "", "probability": math.nan, "truth": "", **NO_REGION}
 
 
 @pytest.fixture(params=["does not know predictions", "counts from 0"])
@@ -266,7 +273,7 @@ def before(path, request):
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [b"0,10,spectral,0,Corn,B1,0.5,0.1,0.83", b"1,20,spectral,0,Corn,B1,0.5,0.1,0.83"]
     path.write_bytes(b"".join(line + b"\r\n" for line in (OLD + more[0], *(line + more[1] for line in lines))))
-    return [row(step, **(UNKNOWN if not more[0] else {"epochs": math.nan})) for step in (10, 20)]
+    return [row(step, **(UNKNOWN if not more[0] else NO_REGION)) for step in (10, 20)]
 
 
 def test_a_history_of_before_reads_as_one_that_does_not_know(path, before):

@@ -73,7 +73,7 @@ def test_measures_are_those_that_were_logged(run):
     assert {(row.epoch, row.view) for row in rows} == {(e, v) for e in (1, 2, 3) for v in ("spatial", "spectral")}
     first = {row.measure for row in rows if row.epoch == 1}
     # So few forwards as these views have suffice for the watch, and not for the superbands besides.
-    assert first == {"epochs", "reliance_everything"} | metrics_of_one_epoch("green")
+    assert first == {"epochs", "reliance_everything", "reliance_of_classes"} | metrics_of_one_epoch("green")
     assert {"drift", "noise_floor", "changed", "drift_from_start"} <= {row.measure for row in rows if row.epoch == 2}
     assert [row.value for row in rows if (row.view, row.measure) == ("spectral", "epochs")] == [1, 2, 3]
     by_epoch = {row.epoch: row.value for row in rows if (row.view, row.measure) == ("spatial", "score")}

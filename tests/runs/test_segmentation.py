@@ -99,7 +99,7 @@ def test_a_class_that_is_predicted_late_gets_its_region_at_its_first_epoch_that_
     assert torch.equal(pinned, still)
     assert not torch.equal(before, pinned)
     assert (moved < 0.5).all()
-    assert sum("class 1 was predicted nowhere" in text for text in told) == 1
+    assert sum("no pixel of any probe is predicted as class 1: nothing" in text for text in told) == 1
 
 
 def test_a_region_from_a_batch_entry(tmp_path):

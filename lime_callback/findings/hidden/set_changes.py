@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
+
 from lime_callback.findings.epoch_facts import HiddenSets
+from lime_callback.findings.hidden.hidden_sets_plan import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lime_callback.explaining.answer_changes import AnswerChanges
+    from lime_callback.explaining.hidden_sets import HiddenOutputs
     from lime_callback.sampling.value_swaps import Swaps
 
 _MOST_OUTPUTS = 8  # values that are looked at one by one
@@ -29,21 +33,22 @@ class SetChanges:
         whole: with nothing hidden, ``[m, K]``.
         hidden: with each set hidden, ``[m, K]``, by its name.
         shares: each set's share of all elements.
-        donor_rows: for each sample the place of the one whose values it takes, int64 ``[m]``.
+        everything: with all elements hidden, ``[m, K]``.
         answers: compares outputs.
     """
 
     whole: Tensor
     hidden: Mapping[str, Tensor]
     shares: Mapping[str, float]
-    donor_rows: Tensor
+    everything: Tensor
     answers: AnswerChanges
 
     @classmethod
-    def of(cls, swaps: Swaps, whole: Tensor, hidden: Tensor, answers: AnswerChanges) -> SetChanges:
-        """Name the outputs ``[sets, m, K]`` by the sets that were hidden for them."""
+    def of(cls, swaps: Swaps, found: HiddenOutputs) -> SetChanges:
+        """Name the outputs by the sets that were hidden for them."""
         shares = {name: float(mask.double().mean()) for name, mask in zip(swaps.names, swaps.masks, strict=True)}
-        return cls(whole, dict(zip(swaps.names, hidden, strict=True)), shares, swaps.donor_rows, answers)
+        hidden = dict(zip(swaps.names, found.hidden, strict=True))
+        return cls(found.whole, hidden, shares, found.everything, found.answers)
 
     def and_those_of(self, others: SetChanges) -> SetChanges:
         """Return these sets and others that were hidden in the same samples."""
@@ -58,17 +63,18 @@ class SetChanges:
         answers = self.answers
         values = replace(answers, kind="values", labels=None)
         right = {name: answers.right(hidden) for name, hidden in self.hidden.items()}
-        donors = self.whole[self.donor_rows].unsqueeze(0)
+        everything = self.everything.unsqueeze(0)
         return HiddenSets(
             self.shares,
             {name: answers.changed(self.whole, hidden.unsqueeze(0))[0] for name, hidden in self.hidden.items()},
             {name: values.changed(self.whole, hidden.unsqueeze(0))[0] for name, hidden in self.hidden.items()},
             {name: value for name, value in right.items() if value is not None},
             {name: tuple(own) for name, own in references.items() if own and all(one in self.hidden for one in own)},
-            answers.changed(self.whole, donors)[0],
-            values.changed(self.whole, donors)[0],
+            answers.changed(self.whole, everything)[0],
+            values.changed(self.whole, everything)[0],
             answers.right(self.whole),
             answers.kind != "values",
+            answers.known is not None,
         )
 
     def by_output(self, references: Mapping[str, Sequence[str]]) -> tuple[HiddenSets, ...]:
@@ -76,15 +82,19 @@ class SetChanges:
         outputs = self.whole.shape[1]
         if self.answers.kind != "values" or not 1 < outputs <= _MOST_OUTPUTS:
             return (self.together(references),)
-        alone = replace(self.answers, labels=None)
-        return tuple(
-            replace(
-                self,
-                whole=self.whole[:, i : i + 1],
-                hidden={name: hidden[:, i : i + 1] for name, hidden in self.hidden.items()},
-                answers=alone,
-            ).together(references)
-            for i in range(outputs)
+        return tuple(self._of_one(i).together(references) for i in range(outputs))
+
+    def _of_one(self, i: int) -> SetChanges:
+        """The same for an output by itself, in the samples that have it, if these are enough."""
+        rows, known = torch.arange(len(self.whole)), self.answers.known
+        if known is not None and int(known[:, i].sum()) >= FEWEST:
+            rows = known[:, i].nonzero().flatten()
+        return replace(
+            self,
+            whole=self.whole[rows, i : i + 1],
+            hidden={name: hidden[rows, i : i + 1] for name, hidden in self.hidden.items()},
+            everything=self.everything[rows, i : i + 1],
+            answers=self.answers.of_one(i, rows),
         )
 
     def largest_parts(self) -> dict[str, float]:

@@ -22,11 +22,15 @@ class HistoryRow(NamedTuple):
         standard_error: the coefficient's standard error from the perturbations, in units of the output; infinite if
             there are too few perturbations to know it.
         score: R² of the surrogate on rows that were left out of its fit.
-        predicted: the class that the model predicts for the probe at this epoch, or the value of a regression; empty if
-            it is unknown, as in the histories of earlier versions.
+        predicted: the class that the model predicts for the probe at this epoch, the value of a regression, or the mean
+            over a class's region; empty if it is unknown, as in the histories of earlier versions.
         probability: the predicted class's probability, from 0 to 1; NaN if it is unknown.
         truth: the class or value of the probe's label; empty if it is unknown.
         epochs: the number of epochs trained, with a fraction within an epoch; NaN in rows of earlier versions.
+        region_pixels: of a segmentation, how many pixels the region of the explained class has; 0 where nothing is
+            explained, -1 where there are no regions.
+        region_share: the share of them that are predicted as the class at this epoch.
+        region_since: epochs trained when the region was pinned; NaN where a mask says what it is.
     """
 
     epoch: int
@@ -42,6 +46,9 @@ class HistoryRow(NamedTuple):
     probability: float = math.nan
     truth: str = ""
     epochs: float = math.nan
+    region_pixels: int = -1
+    region_share: float = math.nan
+    region_since: float = math.nan
 
 
 class HistoryFile(CsvTable[HistoryRow]):

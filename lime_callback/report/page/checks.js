@@ -9,7 +9,7 @@ function checksOf(view, m, whose) {
   const own = [classCheck, fitCheck, noiseCheck, concentrationCheck].map((make) => make(view, m, whose)).filter(Boolean);
   const ofAll = [settledCheck, relianceCheck, referenceCheck].map((make) => make(view, m)).filter(Boolean);
   if (whose.probe !== null) for (const one of ofAll) one.title += " (all probes)";
-  const checks = [...findingChecks(view, m), ...watchChecks(view, m), ...own, ...ofAll];
+  const checks = [...findingChecks(view, m), ...emptyCheck(view, m, whose), ...watchChecks(view, m), ...own, ...ofAll];
   const order = ["look", "open", "ok"];
   return checks.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
 }
@@ -18,7 +18,8 @@ const check = (state, title, text) => ({ state, title, text });
 
 function fitCheck(view, m, whose) {
   const { gate } = view.run;
-  const slots = view.chosen(m, whose);
+  const slots = view.chosen(m, whose).filter((s) => !view.isEmpty(m, s));
+  if (!slots.length) return null;
   const probesOf = (some) => [...new Set(some.map((s) => view.who(m)[s][0]))];
   const below = Number.isFinite(gate) ? slots.filter((s) => !(view.score(m, s) >= gate)) : [];
   if (below.length) {
@@ -36,11 +37,18 @@ function fitCheck(view, m, whose) {
     Number.isFinite(gate) ? `, the gate is ${number(gate)}` : ", no gate is known"}.`);
 }
 
+// Probes without a pixel of the explained class: nothing is explained of them, and no mean counts them.
+function emptyCheck(view, m, whose) {
+  const names = [...new Set(view.chosen(m, whose).filter((s) => view.isEmpty(m, s)).map((s) => view.who(m)[s][0]))];
+  return names.length ? [check("look", `${plural(names.length, "probe")} without the class`,
+    `There is nothing to explain in ${probeNames(view.run, names)}.`)] : [];
+}
+
 function classCheck(view, m, whose) {
   const slots = view.chosen(m, whose);
   const { kind } = view.predictions;
   // Where several classes of a probe are explained, some are neither predicted nor true by intent.
-  if (kind === "values" || kind === "binary" || view.several) return null;
+  if (["values", "binary", "pixels"].includes(kind) || view.several) return null;
   const known = slots.filter((s) => view.prediction(m, s).predicted);
   if (!known.length) return check("open", "Classes", "What is predicted was not recorded.");
   // Where no truth is known, being another class than the predicted one says all there is.

@@ -20,6 +20,7 @@ class View {
     this.scores = unpacked(packed.scores, Float32Array);
     this.chances = unpacked(packed.predictions.chances, Float32Array);
     this.named = unpacked(packed.predictions.indices, Uint16Array);
+    if (this.regions) this.regionOf = unpacked(packed.regions.indices, Uint16Array);
     this.attributions = new Map();
     this.means = new Map();
     this.reaches = new Map();
@@ -30,6 +31,10 @@ class View {
     this.shared = !this.maps || this.maps.runs.length === 1;
     this.several = packed.lists.some((list) => new Set(list.map(([probe]) => probe)).size < list.length);
   }
+
+  // What a slot's region is, where means over regions are explained; "" where that is unknown.
+  region(m, s) { return this.regions.names[this.regionOf[m * this.slots + s]]; }
+  isEmpty(m, s) { return Boolean(this.regions) && this.regions.empty.includes(this.regionOf[m * this.slots + s]); }
 
   explained(m) { return this.which[m] >= 0; }
   who(m) { return this.explained(m) ? this.lists[this.which[m]] : []; }
@@ -93,7 +98,9 @@ class View {
 
   // The chosen slots that pass the gate; all of them if none does.
   counting(m, whose) {
-    const asked = this.chosen(m, whose);
+    const every = this.chosen(m, whose);
+    const full = every.filter((s) => !this.isEmpty(m, s));
+    const asked = full.length ? full : every;
     const passed = asked.filter((s) => !Number.isFinite(this.run.gate) || this.score(m, s) >= this.run.gate);
     return passed.length ? passed : asked;
   }
@@ -183,8 +190,9 @@ class View {
     if ("drift_from_start" in this.measures) return this.measure("drift_from_start", m);
     return m > this.first ? this.distance(this.first, m, ALL) : NaN;
   }
-  meanScore(m) { return average(this.who(m).map((_, s) => this.score(m, s))); }
-  worstScore(m) { return Math.min(...this.who(m).map((_, s) => this.score(m, s)).filter(Number.isFinite)); }
+  scoresOf(m) { return this.who(m).flatMap((_, s) => (this.isEmpty(m, s) ? [] : [this.score(m, s)])); }
+  meanScore(m) { return average(this.scoresOf(m)); }
+  worstScore(m) { return Math.min(...this.scoresOf(m).filter(Number.isFinite)); }
 }
 
 const ALL = { probe: null, target: null };

@@ -36,7 +36,7 @@ function evidencePlace(run, sections, finding) {
 
 // A number of the evidence, its interval in words, and a bar with the interval where it is a share.
 function figureLine(run, finding, [name, value, low, high]) {
-  const values = run.views.some((view) => view.predictions.kind === "values") && OF_OUTPUTS.includes(name);
+  const values = run.views.some(inDeviations) && OF_OUTPUTS.includes(name);
   const isShare = SHARES.includes(name) && !values && value >= 0 && value <= 1;
   const say = (x) => (isShare ? percent(clamp(x, 0, 1)) : `${number(x)}${values ? " SD" : ""}`);
   const known = Number.isFinite(low) && Number.isFinite(high) && low !== null && high !== null;

@@ -64,8 +64,13 @@ function reliances(view, m) {
     .sort((a, b) => b.watched - a.watched || b.changed - b.expected - (a.changed - a.expected));
 }
 
-// Shares of the predictions for classes, standard deviations of the outputs for values.
-const amount = (view, value) => (view.predictions.kind === "values" ? `${number(value, 2)} SD` : percent(value));
+// Shares of the predictions for classes, standard deviations of the outputs for values; earlier runs do not say which.
+function inDeviations(view) {
+  const known = (view.measures.reliance_of_classes || []).find((value) => value !== null);
+  return known === undefined ? ["values", "pixels"].includes(view.predictions.kind) : known === 0;
+}
+const deviations = (value) => (value > 10 ? "more than 10 SD" : `${number(value, 2)} SD`);
+const amount = (view, value) => (inDeviations(view) ? deviations(value) : percent(value));
 
 function relianceBars(place, view, m, label) {
   const sets = reliances(view, m).slice(0, 6);
@@ -73,8 +78,8 @@ function relianceBars(place, view, m, label) {
   const { root, width, height } = paper(place, top + sets.length * step + 22, label);
   const most = roundUp(Math.max(...sets.map(({ changed, expected }) => Math.max(changed, expected || 0)))) || 1;
   const [left, right, bottom] = [4, width - 60, height - 20];
-  const x = linear(0, view.predictions.kind === "values" ? most : Math.min(most, 1), left, right);
-  const end = view.predictions.kind === "values" ? most : Math.min(most, 1);
+  const end = inDeviations(view) ? most : Math.min(most, 1);
+  const x = linear(0, end, left, right);
   for (const tick of [0, end / 2, end]) root.append(svg("line", { x1: x(tick), x2: x(tick), y1: top, y2: bottom, class: "rule" }));
   bottomAxis(root, x, [[0, "0"], [end, amount(view, end)]], bottom - 1, "", right);
   sets.forEach(({ name, changed, expected, watched }, i) => {

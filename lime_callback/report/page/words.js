@@ -34,6 +34,7 @@ const squared = (value) => (Number.isFinite(value) ? minus(value.toFixed(2)) : "
 // In whole percent; what is not all is not said to be, and what is something not nothing.
 function percent(value) {
   if (!Number.isFinite(value)) return "–";
+  if (value > 2) return value > 10 ? "more than 10 times" : `${minus(value.toPrecision(2))} times`;
   const whole = Math.round(100 * value);
   if (whole === 100 && value < 1) return ">99\u00a0%";
   return minus(whole === 0 && value > 0 ? "<1\u00a0%" : `${whole}\u00a0%`);
@@ -79,7 +80,7 @@ function differs(view, m, s) {
   const [, target] = view.who(m)[s];
   const { predicted, truth } = view.prediction(m, s);
   // A single logit is explained, whatever its sign is; values have no class.
-  if (!predicted || ["values", "binary"].includes(view.predictions.kind)) return {};
+  if (!predicted || ["values", "binary", "pixels"].includes(view.predictions.kind)) return {};
   return { predicted: predicted !== target, truth: truth ? truth !== target : undefined };
 }
 
@@ -90,10 +91,11 @@ const className = (view, name) => (/^\d+$/.test(name) && view.predictions.kind !
 function says(view, m, s) {
   const { kind } = view.predictions;
   const { chance, ...names } = view.prediction(m, s);
+  if (view.regions) return view.region(m, s);
   if (!names.predicted) return "";
   const [predicted, truth] = [names.predicted, names.truth].map((name) => className(view, name));
   const sure = Number.isFinite(chance) ? ` ${percent(chance)}` : "";
-  if (kind === "values") return `predicted ${minus(predicted)}${truth ? `, truth ${minus(truth)}` : ""}`;
+  if (kind === "values" || kind === "pixels") return `predicted ${minus(predicted)}${truth ? `, truth ${minus(truth)}` : ""}`;
   if (kind === "binary") return `predicted ${predicted}${sure}${truth ? `, ${truth === predicted ? "" : "≠ "}truth ${truth}` : ""}`;
   const other = differs(view, m, s);
   if (other.predicted && truth === predicted) return `≠ predicted and true ${predicted}${sure}`;

@@ -13,7 +13,7 @@ from lime_callback.figures import colour_scale, style
 from lime_callback.figures.canvas import Canvas, Frame, signed_ticks
 from lime_callback.figures.heading import Heading, KeyEntry, sign_entries
 from lime_callback.figures.overlays import draw_places, inner_box
-from lime_callback.figures.panels import BarPanel, drawn_panels
+from lime_callback.figures.panels import BarPanel, common_start, drawn_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,8 @@ def feature_bars(
         if panel.image is not None and panel.segments is not None:
             box = inner_box(panel.image, left, y + titles, max(tall, 60), max(tall, 60))
             numbers = [(panel.numbers or range(len(drawn)))[j] for j in order]
-            names = [panel.names[j].removeprefix("superpixel ") for j in order]
+            start = common_start(panel.names)
+            names = [panel.names[j].removeprefix(start) for j in order]
             draw_places(figure, panel.image, panel.segments, dict(zip(numbers, names, strict=True)), box)
             seen = max(tall, 60) + 10
         if not panel.names:

@@ -138,12 +138,22 @@ def panel_key(panels: Sequence[Panel]) -> list[KeyEntry]:
     if any(panel.pale and not panel.empty for panel in panels):
         entries.append(("", style.MUTED, "poor fit: score below the gate"))
     if any(panel.names for panel in panels):
-        entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained (number: which superpixel)"))
+        entries.append(("", style.MUTED, "▲ raises, ▼ lowers what is explained" + _left_out(panels)))
     if any(panel.unsure for panel in panels):
         entries.append(("", style.MUTED, "○ sign unknown"))
     if any((np.asarray(panel.segments) < 0).any() for panel in panels):
         entries.append(("patch", style.NEVER_HIDDEN, "never hidden"))
+    if any(panel.overlap for panel in panels):
+        text = "where features overlap, the colour is the mean over channels and the name is the strongest feature's"
+        entries.append(("", style.MUTED, text))
     return entries
+
+
+def _left_out(panels: Sequence[Panel]) -> str:
+    """Say what the names on maps lack at their beginning."""
+    start = next((panel.start.strip() for panel in panels if panel.start and panel.names), "")
+    numbers = all(name[1:].isdecimal() for panel in panels for name in panel.names.values())
+    return "" if not start else f" (number: which {start})" if numbers else f" (names without “{start}”)"
 
 
 def _entry_width(entry: KeyEntry) -> float:

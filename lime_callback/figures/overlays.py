@@ -78,7 +78,10 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
 
 
 def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
-    """Write the names of a panel's strongest features, and a circle into each whose sign is not known."""
+    """Write the names of the strongest features into their regions, and a circle where no sign is known.
+
+    A sign without its name stands where there is room for no more.
+    """
     left, top, width, height = box
     rows, columns = panel.segments.shape
     unsure: list[tuple[float, float]] = []
@@ -88,10 +91,12 @@ def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
             continue
         row, column, room = _centre(inside)
         x, y = left + (column + 0.5) * width / columns, top + (row + 0.5) * height / rows
-        name = panel.names.get(feature)
-        if name is not None and style.text_width(name) <= 2 * room * width / columns:
+        wide = 2 * room * width / columns
+        whole = panel.names.get(feature)
+        name = whole and next((text for text in (whole, whole[:1]) if style.text_width(text) <= wide), None)
+        if name is not None:
             style.write(figure, x, y, name, ha="center", va="center_baseline", halo=style.PAPER)
-        elif feature in panel.unsure and 2 * room * width / columns >= 2 * NARROWEST:
+        elif feature in panel.unsure and wide >= 2 * NARROWEST:
             unsure.append((x, y))
     if unsure:
         circles = Line2D(

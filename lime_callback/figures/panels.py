@@ -6,6 +6,7 @@ Letters: ``H``, ``W`` pixels, ``C`` channels, ``m`` features.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,13 +27,17 @@ class Panel:
     Attributes:
         image: RGB composite, uint8 ``[H, W, 3]``.
         heat: each pixel's coefficient, ``[H, W]``; a value that is not finite is unknown.
-        segments: the number of each pixel's feature, ``[H, W]``; a pixel below 0 is never hidden.
+        segments: the number of each pixel's region, ``[H, W]``: its feature, or a set of features that lie over each
+            other in the channels; a pixel below 0 is never hidden.
         title: the probe and the target, as in ``"probe 3 · Corn-notill"``.
         subtitle: the output and the score, as in ``"prediction 7.41, R² 0.83"``.
         pale: whether the surrogate's score is below the gate.
         empty: why nothing is explained, in few words, which are written in place of the map; ``""`` where something is.
-        names: what is written into a feature, by its number; a name for which there is no room is left out.
-        unsure: numbers of the features whose interval includes 0.
+        names: what is written into a region, by its number: ``▲`` or ``▼`` and a name; without room for the name the
+            sign stands alone.
+        unsure: numbers of the regions in which all intervals include 0.
+        start: what was left out at the beginning of all names, as in ``"superpixel "``; the key says it.
+        overlap: whether several features share a region; the key then says what its colour is.
 
     Raises:
         ValueError: if the shapes do not fit each other.
@@ -47,6 +52,8 @@ class Panel:
     empty: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
     unsure: Collection[int] = ()
+    start: str = ""
+    overlap: bool = False
 
     def __post_init__(self) -> None:
         check_image(self.image)
@@ -167,6 +174,13 @@ def check_image(image: NDArray[np.uint8]) -> None:
             f"`image` should be uint8 of shape [H, W, 3]. Found {image.dtype} of shape {image.shape}; "
             "`composite` makes such images of any input."
         )
+
+
+def common_start(names: Sequence[str]) -> str:
+    """Return the words that all names begin with, and the space after them; empty if one would be left without text."""
+    columns = zip(*(name.split(" ") for name in names), strict=False)
+    start = "".join(f"{words[0]} " for words in takewhile(lambda words: len(set(words)) == 1, columns))
+    return start if all(name.removeprefix(start).strip() for name in names) else ""
 
 
 def check_first(first: Sequence[Any] | None, panels: Sequence[Any]) -> None:

@@ -13,6 +13,7 @@ import torch
 
 from lime_callback.comparing.same_question import check_explanation
 from lime_callback.outputs.targets import target_name
+from lime_callback.pictures.map_regions import MapRegions
 from lime_callback.surrogates.confidence_intervals import critical_value
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
-_NAMED = 3  # features of a map that carry their names: the strongest, as far as their signs are known
 EFFECT = "effect (share of the attribution)"
 SIZE = "mean size of the effect"
 
@@ -78,33 +78,40 @@ def panels(
     if heat is None:
         effects = (explanation.effects, explanation.effect_errors)
         heat = explanation.on_elements(effects[0])
-    mask = explanation.features.canonical.expand(len(pictures), -1, -1, -1)
+    mask = explanation.features.canonical.expand(-1, -1, *size)
+    regions = [MapRegions(labels.numpy()) for labels in mask]
     for b, t in which:
-        segments = mask[b, 0].expand(size)
-        values = on_pixels(layout, heat[b, t], size)
-        marks = {} if effects is None else _marks(explanation, b, *(values[b, t] for values in effects))
-        yield Panel(image=pictures[b], heat=values, segments=segments.numpy(), **marks, **texts(b, t))
+        values, own = on_pixels(layout, heat[b, t], size), regions[b if len(regions) > 1 else 0]
+        marks = {} if effects is None else _marks(explanation, b, own, *(values[b, t] for values in effects))
+        yield Panel(image=pictures[b], heat=values, segments=own.numbers, overlap=own.overlap, **marks, **texts(b, t))
 
 
-def _marks(explanation: Explanation, b: int, value: Tensor, error: Tensor) -> dict[str, Any]:
-    """Return the names of an input's strongest features, with their signs, and which signs are not known.
+def _marks(explanation: Explanation, b: int, regions: MapRegions, value: Tensor, error: Tensor) -> dict[str, Any]:
+    """Return the names of an input's strongest features, with their signs, and where no sign is known.
 
-    A number is enough for what the other pictures call ``"superpixel 14"``.
+    What all names begin with is left out: a number is enough for what other pictures call ``"superpixel 14"``.
 
     Args:
         explanation: the explanation.
         b: the input's number.
+        regions: those of the input's picture.
         value: the effects of one target, ``[d]``.
         error: their standard errors, ``[d]``.
     """
+    from lime_callback.figures.panels import common_start
+
     present = explanation.features.present.expand(len(explanation.score), -1)[b]
     reach = critical_value(explanation.freedom.double().cpu()[b], of=int(present.sum()))
-    sure = (value.abs() > error * reach) & present
-    order = torch.where(sure, value.abs(), 0.0).argsort(descending=True)[: min(_NAMED, int(sure.sum()))].tolist()
+    effects, sure = value.tolist(), ((value.abs() > error * reach) & present).tolist()
     names = explanation.features.names
+    start = common_start(names)
     return {
-        "names": {i: ("▲" if value[i] > 0 else "▼") + names[i].removeprefix("superpixel ") for i in order},
-        "unsure": torch.nonzero(present & ~sure).flatten().tolist(),
+        "names": {
+            region: ("▲" if effects[f] > 0 else "▼") + names[f].removeprefix(start)
+            for region, f in regions.strongest(effects, sure).items()
+        },
+        "unsure": regions.unsure(sure),
+        "start": start,
     }
 
 

@@ -80,8 +80,11 @@ def draw_features(
 def _marks(explanation: Explanation, signs: Tensor, b: int, t: int) -> dict[int, str]:
     """Return ``"▲"`` or ``"▼"`` and the number of each drawn superpixel, by its label, the strongest first."""
     order = explanation.coefficients[b, t].abs().argsort(descending=True).tolist()
+    from lime_callback.figures.panels import common_start
+
     names = explanation.features.names
-    return {i: ("▲" if signs[i] > 0 else "▼") + names[i].removeprefix("superpixel ") for i in order if signs[i] != 0}
+    start = common_start(names)
+    return {i: ("▲" if signs[i] > 0 else "▼") + names[i].removeprefix(start) for i in order if signs[i] != 0}
 
 
 def _output(explanation: Explanation, b: int, t: int) -> str:

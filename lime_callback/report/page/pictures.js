@@ -80,7 +80,7 @@ class Cards {
           if (!canvas.isConnected || x < 0 || y < 0 || x >= canvas.clientWidth || y >= canvas.clientHeight) continue;
           const i = Math.floor((y * height) / canvas.clientHeight) * width + Math.floor((x * width) / canvas.clientWidth);
           const parts = shares[regionsOf(view.maps, order)[i]];
-          return parts.length ? parts[0][0] : null;
+          return parts.length ? strongestOf(view, all[1][1], card.s, parts) : null;
         }
         return null;
       },

@@ -187,7 +187,7 @@ class Section {
     }
     const more = this.cards.more ? `first ${MOST_CARDS} of ${MOST_CARDS + this.cards.more}; ` : "";
     this.pictures.side.textContent = `${more}${view.run.probes.length ? "" : "the pictures were not kept; "}choose one by its name; ` +
-      "▲ ▼ and a number name the three strongest regions";
+      `▲ ▼ name the three strongest regions${leftOut(view)}`;
     this.cards.paint(view, ask);
   }
 

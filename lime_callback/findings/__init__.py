@@ -3,7 +3,8 @@
 Read in this order: ``epoch_facts`` (what an explained epoch knows), ``hidden`` and ``investigation`` (which sets
 are hidden in the background, and what that changes), ``suspicion`` (a detector, and what it says), then the
 detectors by their subject (``band_findings``, ``place_findings``, ``answer_findings``, ``training_findings``,
-``input_findings``, ``trust_findings``), and ``ledger``, the one place that decides what is told.
+``input_findings``, ``trust_findings``), ``shown_where`` (which picture of the run shows it), and ``ledger``, the one
+place that decides what is told.
 """
 
 from typing import TYPE_CHECKING

@@ -98,7 +98,7 @@ class OneModality(Detector):
                     p_value=_hardly_moves(hidden, name),
                     fresh=True,
                     figures={"moved": Figure(value)},
-                    picture=f"{part}/attributions",
+                    picture="inputs/superbands",
                 )
 
 

@@ -24,7 +24,9 @@ class Suspicion:
         severity: how much of the model's answers is concerned, from 0 to 1.
         p_value: the probability of such evidence at this look, were nothing wrong, with all that was searched paid for.
         figures: the evidence by its names.
-        picture: tag of the picture that shows it, without the callback's name, such as ``"spectral/superbands"``.
+        picture: tag of the picture that shows it, without the callback's name, such as ``"spectral/superbands"``;
+            ``spectral`` and ``spatial`` stand for the run's first view that cuts channels, and pixels. A run without
+            such a picture tells none.
         fresh: whether the evidence is of samples that no other of the last looks has, so that it adds up over looks.
     """
 

@@ -70,7 +70,7 @@ class Finding:
     @property
     def line(self) -> str:
         """The sentence, where to look, and what to do, in one line."""
-        look = f" Look at {self.picture}." if self.picture else ""
+        look = f" See {self.picture}." if self.picture else ""
         return f"{self.sentence}{look} {self.advice}".strip()
 
     def as_plain(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from lime_callback.findings.detectors import detectors_of, patience_of
 from lime_callback.findings.epoch_facts import WeightFacts
 from lime_callback.findings.investigation import Investigation
 from lime_callback.findings.ledger import Ledger
+from lime_callback.findings.shown_where import picture_of_run
 from lime_callback.findings.training_statistics import TrainingStatistics
 from lime_callback.findings.weights_watch import WeightsWatch
 from lime_callback.forwards.no_trace_guard import guarded
@@ -105,7 +107,7 @@ class BackgroundQuestions:
         with self._console.contained("the search for findings"):
             budget = used * len(loop.views) // SHARE
             facts = self._facts(context, background, pinned.probes, loop, epoch, budget, module)
-            suspected = self._suspected(facts)
+            suspected = self._suspected(facts, loop)
             patience = dict.fromkeys((one.name for one in self._detectors), 1) if self._once else None
             patience = patience or patience_of(self._detectors)
             self.news = self.ledger.take(epoch, suspected, patience, facts.independent)
@@ -199,12 +201,15 @@ class BackgroundQuestions:
                 module.device,
             )
 
-    def _suspected(self, facts: EpochFacts) -> dict[str, Sequence[Suspicion]]:
-        """What each detector says; of one that fails nothing is known."""
+    def _suspected(self, facts: EpochFacts, loop: ViewLoop) -> dict[str, Sequence[Suspicion]]:
+        """What each detector says, with the run's own pictures; of one that fails nothing is known."""
         suspected: dict[str, Sequence[Suspicion]] = {}
         for detector in self._detectors:
             with self._console.contained(f"the finding '{detector.name}'"):
-                suspected[detector.name] = list(detector.look(facts))
+                said = list(detector.look(facts))
+                suspected[detector.name] = [
+                    replace(one, picture=picture_of_run(one.picture, loop.views.values())) for one in said
+                ]
         return suspected
 
 

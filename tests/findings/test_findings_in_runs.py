@@ -124,6 +124,14 @@ def test_what_gives_the_class_away_is_named(tmp_path, plant, found, said):
         assert 0.4 < finding.severity <= 1
 
 
+def test_the_picture_of_a_finding_is_one_of_the_run(tmp_path):
+    views = [Superbands(4, name="lines"), Superpixels("grid", 9, name="tiles")]
+    lime, lines, _ = run(tmp_path, scene(plant=corner), epochs=2, views=views, pictures=True, findings=["place"])
+    assert [finding.picture for finding in lime.findings()] == ["lime/tiles/attributions"]
+    assert any("See lime/tiles/attributions. Look there: " in line for line in lines)
+    assert any(path.match("lime/tiles/attributions/*.png") for path in tmp_path.rglob("*.png"))
+
+
 class Constant(Net):
     def forward(self, x):
         return super().forward(x) * 0 + self.net[5].bias * 0 + torch.tensor([1.0, 0, 0])
@@ -230,6 +238,7 @@ def test_an_input_that_is_not_used(tmp_path):
     )
     assert names(lime) == {"one_modality"}
     assert "input 'lidar' is not used" in " ".join(lines)
+    assert [finding.picture for finding in lime.findings()] == ["lime/inputs/superbands"]
 
 
 def outside_valid(x):

@@ -22,7 +22,7 @@ def test_what_comes_up_twice_in_a_row_is_told_once():
     assert told(ledger, 2, suspicion()) == []
     (finding,) = ledger.findings
     assert (finding.epoch, finding.look, finding.last, finding.is_open) == (1, 2, 2, True)
-    assert finding.line == "here is odd. Look at lime/spectral/superbands. Look."
+    assert finding.line == "here is odd. See lime/spectral/superbands. Look."
 
 
 def test_what_comes_up_now_and_then_is_not_told():

@@ -168,6 +168,11 @@ def test_one_feature_that_decides_alone_is_seen(tmp_path, browser):
     assert "One feature has 97 %" in answer(browser, 3)
 
 
+def test_features_that_decide_alone_in_some_probes_each_are_not_taken_for_one(tmp_path, browser):
+    assert opened(browser, page_of(tmp_path, rows([[9, 0.1, 0.1, 0.1], [0.1, 9, 0.1, 0.1]]), {})) == []
+    assert "One feature has" not in answer(browser, 3)
+
+
 def test_a_watch_and_the_reference_are_told_by_name(tmp_path, browser):
     about = {"watch": {"soil": {"above": 0.5, "below": None, "reliance": None}}, "reference": True}
     numbers = {"watch/soil": 0.22, "watch_error/soil": 0.01, "watch_reference/soil": 0.05, "reliance/soil": 0.51,

@@ -62,17 +62,25 @@ function classCheck(view, m, whose) {
     : check("look", "Explained for a wrong class", `${className(view, view.who(m)[slots[0]][1])} is ${what}.`);
 }
 
-// The share of an explanation's attribution that its strongest feature has, mean over the chosen slots.
+// The strongest feature's share of the attribution over the chosen slots, and its name. Where each probe was cut for
+// itself, no feature is in two probes: then the mean of what the strongest of each has, and no name.
 function concentration(view, m, whose) {
-  return average(view.chosen(m, whose).map((s) => largestOf(view.effects(m, s)) || NaN));
+  const slots = view.counting(m, whose);
+  if (!view.shared && slots.length > 1) return { share: average(slots.map((s) => largestOf(view.effects(m, s)) || NaN)), name: "" };
+  const shares = view.mean(m, whose).sizes;
+  const share = largestOf(shares) || NaN;
+  return { share, name: view.features[shares.indexOf(share)] };
 }
 
 function concentrationCheck(view, m, whose) {
-  const share = concentration(view, m, whose);
+  const { share, name } = concentration(view, m, whose);
   if (view.size < 4 || !Number.isFinite(share)) return null;
-  return share > ONE_ALONE
-    ? check("look", `One feature has ${percent(share)}`, "So much of the attribution in one place may be a shortcut.")
-    : check("ok", "No feature decides alone", `The strongest has ${percent(share)}.`);
+  const may = "So much of the attribution in one place may be a shortcut.";
+  if (share > ONE_ALONE) {
+    return name ? check("look", `One feature has ${percent(share)}`, `It is ${name}. ${may}`)
+      : check("look", `The strongest feature has ${percent(share)}`, `Each probe has its own; this is the mean over the probes. ${may}`);
+  }
+  return check("ok", "No feature decides alone", name ? `${name} has most: ${percent(share)}.` : `Each probe’s strongest has ${percent(share)} in the mean.`);
 }
 
 // The share of the effects whose own interval leaves out 0; NaN where no interval is known.

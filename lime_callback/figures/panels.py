@@ -180,7 +180,7 @@ def common_start(names: Sequence[str]) -> str:
     """Return the words that all names begin with, and the space after them; empty if one would be left without text."""
     columns = zip(*(name.split(" ") for name in names), strict=False)
     start = "".join(f"{words[0]} " for words in takewhile(lambda words: len(set(words)) == 1, columns))
-    return start if all(name.removeprefix(start).strip() for name in names) else ""
+    return start if all(len(name) > len(start) for name in names) else ""
 
 
 def check_first(first: Sequence[Any] | None, panels: Sequence[Any]) -> None:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's; ``None``: those of this process.
 
     Returns:
-        0; 2 if ``check`` found something wrong; 1 after an error that was told.
+        0; 2 if ``check`` found something wrong, or a watch has an alarm; 1 after an error that was told.
     """
     args = _parser().parse_args(arguments)
     try:
@@ -70,7 +70,7 @@ def report(run_dir: Path, output: Path | None = None) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Look once at a finished model, and print what is wrong, one line a finding.
+    """Look once at a finished model; print what is wrong, one line a finding, and whether it uses what is watched.
 
     Raises:
         OSError: if a file is missing or cannot be written.
@@ -85,10 +85,12 @@ def check(args: argparse.Namespace) -> int:
     )
     for finding in checked.wrong:
         print(f"{finding.name}: {finding.sentence} {finding.advice}")
-    if not checked.wrong:
-        print("nothing was found wrong")
+    for line in checked.watches:
+        print(line)
+    if checked.answer:
+        print(checked.answer)
     print(checked.page)
-    return 2 if checked.wrong else 0
+    return 2 if checked.wrong or checked.alarmed else 0
 
 
 def compare(first: Path, second: Path, output: Path) -> int:
@@ -159,8 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     checked = commands.add_parser(
         "check",
         help="look whether anything is wrong with a finished model",
-        description="Validate a model once with the callback, print what is wrong with it, one line each, and write a "
-        "page that shows it. Exit status: 0 if nothing was found, 2 if something was, 1 after an error.",
+        description="Validate a model once with the callback, print what is wrong with it and whether it uses what is "
+        "watched, one line each, and write a page that shows it. Exit status: 0 if nothing was found, 2 if something "
+        "was or a watch has an alarm, 1 after an error.",
     )
     checked.add_argument(
         "model",

@@ -16,3 +16,9 @@ def metrics_of_one_epoch(watch=None):
     """What a view's metrics are where nothing came before, by the table; those of a watch with the watch's name."""
     names = [one.name for one in METRICS if one.since is None]
     return {name.replace("<watch>", watch or "") for name in names if watch or "<watch>" not in name}
+
+
+def verdict_measures(watch):
+    """What `measures.csv` has of the verdict on a watch, of classes whose labels are known."""
+    whats = ("use", "low", "high", "samples", "class", "class_changed", "class_samples")
+    return {f"reliance_{what}/{watch}" for what in whats}

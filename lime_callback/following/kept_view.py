@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lime_callback.comparing.watch_shares import MeanWatchShare
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
+    from lime_callback.explaining.uses.set_use import SetUse
 
 _NAMED, _LISTED = 3, 8  # classes and probes that a message names
 _STILL = 0.5  # of a pinned region, below which it is another thing than the class
@@ -57,6 +58,7 @@ class KeptView(PinnedView):
         settling: whether explanations have settled.
         answers: all outputs of the model for the probes at the last explanation, ``[P, K]``, on the CPU.
         alarmed: names of the watches of which something is wrong at the last explanation.
+        uses: the verdict on each watch whose reliance was measured at the last explanation.
         alarmed_elsewhere: the same of watches that only other views follow, each with such a view's name.
         forgotten: whether the run that this one resumes had another question, other probes or other features, so that
             its rows of the history say nothing of this view.
@@ -75,6 +77,7 @@ class KeptView(PinnedView):
     settling: Settling = field(default_factory=Settling)
     answers: Tensor | None = None
     alarmed: set[str] = field(default_factory=set)
+    uses: dict[str, SetUse] = field(default_factory=dict)
     alarmed_elsewhere: dict[str, str] = field(default_factory=dict)
     forgotten: bool = False
     _saved: dict[str, Any] = field(default_factory=dict)

@@ -98,7 +98,10 @@ def _watches(track: FollowedView) -> Iterator[str]:
         yield "no watch is set"
     for name in track.watched:
         measured = _reliance(track, name)
-        if name not in track.alarmed:
+        if name in track.uses and track.uses[name].use == "uses in part" and name not in track.alarmed:
+            mark = WARNING if track.config.watch[name].below is None else ""
+            yield f"{mark}watch '{name}' is used in part: hiding it changes {measured}"
+        elif name not in track.alarmed:
             beside = f"hiding it changes {measured}" if measured else "reliance not measured"
             yield f"watch '{name}': no alarm, {beside}"
         else:

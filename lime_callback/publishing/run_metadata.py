@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.whole_files import replacing
+from lime_callback.explaining.uses.set_use import USES
 from lime_callback.following.physical_inputs import physical
 from lime_callback.outputs.targets import class_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
@@ -102,6 +103,12 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
     yield row("epochs", epochs)
     for name, value in followed.measured.items():
         yield row(name, value)
+    for name, use in followed.uses.items():
+        values = {"use": USES.index(use.use), "low": use.low, "high": use.high, "samples": use.samples}
+        if use.worst_class is not None:
+            values |= {"class": use.worst_class, "class_changed": use.class_changed, "class_samples": use.class_samples}
+        for what, value in values.items():
+            yield row(f"reliance_{what}/{name}", float(value))
     reliance = followed.reliance
     if reliance is not None:  # loggers show watches alone, since superbands are too many
         for i, name in enumerate(reliance.names):
@@ -135,7 +142,7 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "gate": config.gate,
         "reference": config.reference is not None,
         "watch": {
-            name: {"above": watched_set.above, "below": watched_set.below, "reliance": watched_set.reliance}
+            name: {bound: getattr(watched_set, bound) for bound in ("above", "below", "reliance", "changed")}
             for name, watched_set in config.watch.items()
         },
         "anew": config.choice.anew,

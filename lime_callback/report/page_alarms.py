@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lime_callback.explaining.reliance_result import stands_out
+from lime_callback.explaining.uses.set_use import USES, SetUse
 from lime_callback.following.watch_alarms import level
-from lime_callback.surrogates.confidence_intervals import critical_value
+from lime_callback.surrogates.confidence_intervals import critical_value, wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lime_callback.report.history_tables import ViewTable
     from lime_callback.report.run_contents import RunContents
@@ -30,7 +31,7 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
         For each moment its alarms, each with the ``watch``, the words ``said`` after its name, and a ``text``; and
         hints on superbands without a watch, each with the ``band``.
     """
-    reaches = alarm_reaches(run, table)
+    reaches, classes = alarm_reaches(run, table), _of_classes(run, table)
 
     def at(moment: int, name: str) -> float:
         value = measures[name][moment] if name in measures else None
@@ -42,13 +43,35 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
             yield from _share_alarm(name, watch, at(moment, f"watch/{name}"), half)
             everything = at(moment, "reliance_everything")
             reliance = (at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected"), everything)
-            yield from _reliance_alarm(name, watch, *reliance)
+            use = _use(at, moment, name, classes)
+            yield from _reliance_alarm(name, watch, *reliance, None if use is None else use.use == "rests on")
+            if use is not None:
+                yield from _changed_alarm(watch, name, use, level(moment + 1, _questions(run)))
         for name in _bands(run, measures):
             numbers = (at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected"))
             if _stands_out(*numbers, at(moment, "reliance_everything")):
                 yield {"band": name}
 
     return [list(of(moment)) for moment in range(len(table.which))]
+
+
+def watch_uses(
+    run: RunContents, table: ViewTable, measures: Mapping[str, Sequence[float | None]]
+) -> list[dict[str, Any]]:
+    """Return for each moment and each watch the run's verdict: its ``use`` and its ``text``, a sentence."""
+
+    def at(moment: int, name: str) -> float:
+        value = measures[name][moment] if name in measures else None
+        return math.nan if value is None else value
+
+    classes, uses = _of_classes(run, table), list[dict[str, Any]]()
+    for moment in range(len(table.which)):
+        known = {name: _use(at, moment, name, classes) for name in run.about.get("watch", {})}
+        names = run.about.get("class_names")
+        uses.append({
+            name: {"use": use.use, "text": f"{use.sentence(names)}."} for name, use in known.items() if use is not None
+        })  # fmt: skip
+    return uses
 
 
 def alarm_reaches(run: RunContents, table: ViewTable) -> list[float | None]:
@@ -85,18 +108,61 @@ def _share_alarm(name: str, watch: Mapping[str, Any], share: float, half: float)
 
 
 def _reliance_alarm(
-    name: str, watch: Mapping[str, Any], changed: float, expected: float, everything: float
+    name: str,
+    watch: Mapping[str, Any],
+    changed: float,
+    expected: float,
+    everything: float,
+    rests: bool | None,
 ) -> Iterator[dict[str, str]]:
     """Yield a hint if hiding a set changes much more than random sets do.
 
-    A run's own alarm also needs a p value, which its measures do not hold.
+    A run's own alarm also needs a p value, which its measures do not hold; ``rests`` says what the run said, if it did.
     """
+    if rests is not None:
+        if rests and _asks_reliance(watch):
+            yield {"watch": name, "said": " is relied on", "text": ""}
+        return
     bound = watch.get("reliance")
     beyond = _stands_out(changed, expected, everything) if bound is None else changed - expected > bound
     if _asks_reliance(watch) and beyond:
         # The bound is a share of the predictions for classes, else standard deviations; the words fit both.
         than = "much more than" if bound is None else f"more than {_number(bound)} beyond"
         yield {"watch": name, "said": " may be relied on", "text": f"That is {than} random sets as large."}
+
+
+def _changed_alarm(watch: Mapping[str, Any], name: str, use: SetUse, alpha: float) -> Iterator[dict[str, str]]:
+    """Yield an alarm if hiding a set changes more than its bound; of values by their 95 % interval."""
+    bound = watch.get("changed")
+    share = torch.tensor(use.changed, dtype=torch.float64)
+    low = float(wilson_interval(share, use.samples, 1 - 2 * alpha)[0]) if use.classes else use.low
+    if bound is not None and low > bound:
+        yield {"watch": name, "said": f" changes more than {_number(bound)}", "text": ""}
+
+
+def _use(at: Callable[[int, str], float], moment: int, name: str, classes: bool) -> SetUse | None:
+    """Return what a run said of a watch; ``None`` of runs that did not."""
+    verdict, changed, expected, low, high, samples, worst, of_class, among = (
+        at(moment, f"{what}/{name}{end}")
+        for what, end in (
+            ("reliance_use", ""), ("reliance", ""), ("reliance", "_expected"), ("reliance_low", ""),
+            ("reliance_high", ""), ("reliance_samples", ""), ("reliance_class", ""), ("reliance_class_changed", ""),
+            ("reliance_class_samples", ""),
+        )
+    )  # fmt: skip
+    if verdict not in range(len(USES)) or not all(map(math.isfinite, (changed, expected, low, high, samples))):
+        return None
+    known = all(map(math.isfinite, (worst, of_class, among)))
+    return SetUse(
+        USES[int(verdict)], changed, low, high, expected, int(samples), classes, int(worst) if known else None,
+        of_class if known else math.nan, int(among) if known else 0,
+    )  # fmt: skip
+
+
+def _of_classes(run: RunContents, table: ViewTable) -> bool:
+    """Return whether the model's outputs are of classes, as far as the run says."""
+    views: list[dict[str, Any]] = run.about.get("views") or []
+    return all(view.get("kind") != "values" for view in views if view["name"] == table.view)
 
 
 def _stands_out(changed: float, expected: float, everything: float) -> bool:
@@ -136,7 +202,12 @@ def _questions(run: RunContents) -> int:
         for name, watch in watches.items()
         if _asks_reliance(watch) and any(measure == f"reliance/{name}" for _, measure in measured)
     }
-    return bounds + len(relied)
+    bounded = {
+        name
+        for name, watch in watches.items()
+        if watch.get("changed") is not None and any(measure == f"reliance/{name}" for _, measure in measured)
+    }
+    return bounds + len(relied) + len(bounded)
 
 
 def _percent(share: float) -> str:

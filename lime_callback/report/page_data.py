@@ -15,7 +15,7 @@ from lime_callback.report.base64_arrays import base64_floats, base64_shorts
 from lime_callback.report.feature_places import named_places, spatial_places, spectral_places
 from lime_callback.report.history_tables import epochs_trained, measures_of, moments_of, tables_of
 from lime_callback.report.interval_widths import quantiles
-from lime_callback.report.page_alarms import watch_alarms
+from lime_callback.report.page_alarms import watch_alarms, watch_uses
 from lime_callback.report.run_findings import findings_data
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def _view(run: RunContents, table: ViewTable, moments: list[Moment]) -> dict[str
         "quantiles": quantiles(table, run.explanations.get(table.view)),
         "limit": effect_limit(len(table.features)),
         "alarms": watch_alarms(run, table, measures),
+        "uses": watch_uses(run, table, measures),
         "measures": measures,
         "axis": axis,
         "maps": maps,

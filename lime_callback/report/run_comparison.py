@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lime_callback.report.run_contents import RunContents
 
 _METRICS, _FEATURES = 200, 40  # rows of the table, and of the bars of a view
-_LEFT_OUT = ("epochs",)
+_LEFT_OUT = ("epochs", "reliance_use/", "reliance_samples/", "reliance_class")  # beginnings of measures
 
 
 class Row(NamedTuple):
@@ -148,7 +148,7 @@ def _metrics(runs: Sequence[RunContents], epoch: int) -> list[Row]:
         # Rows come in the order of their steps.
         values |= {(row.view, row.measure): row.value for row in run.measures if row.epoch == epoch}
         known.append(values)
-    shared = [key for key in known[0] if key in known[1] and key[1] not in _LEFT_OUT]
+    shared = [key for key in known[0] if key in known[1] and not key[1].startswith(_LEFT_OUT)]
     expected = {key for key in shared if key[1].endswith("_expected")}
     return [
         Row(f"{view} {name}", *(_value(values, view, name) for values in known))

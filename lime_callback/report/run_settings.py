@@ -120,7 +120,7 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "settings": lambda value: isinstance(value, dict) and _is_plain(value),
     "gate": _is_share,
     "reference": _or_none(_is_flag),
-    "watch": _is_mapping(_entries(above=_is_share, below=_is_share, reliance=_is_share)),
+    "watch": _is_mapping(_entries(above=_is_share, below=_is_share, reliance=_is_share, changed=_is_share)),
     "anew": _or_none(_is_flag),
     "probes": _list_of(
         _entries(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lime_callback.publishing.finding import Finding
 
 PAGE = "lime_report.html"
+_NOTHING: tuple[Any, ...] = ("off", False, [])  # YAML reads `off` as false
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,31 @@ class CheckedModel:
 
     Attributes:
         wrong: the findings, the worst first.
+        watches: a line for each watch: whether the model uses it, and its alarms.
+        alarmed: names of the watches with an alarm.
+        in_part: names of the watches that are used in part, and raise no alarm.
+        looked: whether anything was looked for beside the watches.
         page: the path of the page that shows it.
     """
 
     wrong: tuple[Finding, ...]
     page: Path
+    watches: tuple[str, ...] = ()
+    alarmed: tuple[str, ...] = ()
+    in_part: tuple[str, ...] = ()
+    looked: bool = True
+
+    @property
+    def answer(self) -> str:
+        """What there is to say where no finding is told; empty where a watch has an alarm."""
+        if self.wrong or self.alarmed:
+            return ""
+        found = "nothing was found wrong" if self.looked else "no watch raises an alarm; nothing else was looked for"
+        parts = ", ".join(map(repr, self.in_part))
+        several = len(self.in_part) > 1
+        return (
+            f"{found}, but watch{'es' * several} {parts} {'are' if several else 'is'} used in part" if parts else found
+        )
 
 
 def check_model(
@@ -71,7 +92,7 @@ def check_model(
         if not checkpoint.is_file():
             raise FileNotFoundError(f"`--checkpoint` should be a file. Found no {str(checkpoint)!r}.")
         module.load_state_dict(load_weights(checkpoint, module, "--checkpoint"))
-    with _quiet(lime.findings):
+    with _quiet(lambda: [*(finding.line for finding in lime.findings()), *lime._latest.alarms.values()]):
         trainer = Trainer(
             callbacks=[lime], default_root_dir=output, logger=False, devices=1, enable_checkpointing=False,
             enable_model_summary=False, enable_progress_bar=False,
@@ -85,7 +106,11 @@ def check_model(
     if history is None:
         raise ValueError("there should be a sample that can be explained. Found none; the messages say why.")
     page = write_page([read(history)], Path(history).with_name(PAGE))
-    return CheckedModel(tuple(sorted(lime.findings(), key=lambda one: -one.severity)), page)
+    watches = lime._latest.loop.watches
+    return CheckedModel(
+        tuple(sorted(lime.findings(), key=lambda one: -one.severity)), page, tuple(watches.lines()),
+        tuple(watches.troubles), tuple(watches.in_part), lime.config.findings not in _NOTHING,
+    )  # fmt: skip
 
 
 def callback_arguments(config: Path | None, settings: Sequence[str]) -> dict[str, Any]:
@@ -126,17 +151,23 @@ def _callback(callback: Callable[..., Any], arguments: Mapping[str, Any]) -> Any
     if unknown:
         raise ValueError(f"`--set` and `--config` should name arguments of LimeCallback, {', '.join(known)}. Found "
                          f"{', '.join(unknown)}.")  # fmt: skip
-    if arguments.get("findings") in ("off", False, []):  # YAML reads `off` as false
-        raise ValueError("`findings` should look for something. Found that nothing is looked for; leave it out.")
+    arguments = dict(arguments)
+    if arguments.get("findings") in _NOTHING:
+        arguments["findings"] = "off"
+        if not arguments.get("watch"):
+            raise ValueError(
+                "`findings` should look for something where there is no watch. Found that nothing is looked for; leave "
+                "it out, or set a `watch`."
+            )
     try:
-        return callback(**with_objects("--config", dict(arguments)))
+        return callback(**with_objects("--config", arguments))
     except TypeError as error:
         raise ValueError(str(error)) from error
 
 
 @contextmanager
-def _quiet(findings: Callable[[], Sequence[Finding]]) -> Iterator[None]:
-    """Let Lightning say what is important alone; show warnings at the end, but for findings, which are the answer."""
+def _quiet(answers: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Let Lightning say what is important alone; show warnings at the end, but for those that are the answer."""
     log, kept = logging.getLogger("lightning.pytorch"), list[warnings.WarningMessage]()
     level = log.level
     log.setLevel(logging.WARNING)
@@ -146,7 +177,7 @@ def _quiet(findings: Callable[[], Sequence[Finding]]) -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
-        told = tuple(finding.line for finding in findings())
+        told = tuple(answers())
         for one in kept:
             if not (told and str(one.message).endswith(told)):
                 warnings.showwarning(one.message, one.category, one.filename, one.lineno)

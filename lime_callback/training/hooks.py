@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.training.first_sample import first_sample, has_validation
-from lime_callback.training.logged_metrics import measured_metrics, settled_texts, stand_ins
+from lime_callback.training.logged_metrics import last_texts, measured_metrics, stand_ins
 from lime_callback.training.probe_session import ProbeSession
 from lime_callback.training.trainer_facts import evaluated_batches
 
@@ -192,8 +192,8 @@ class Hooks(Callback):
         self._present(trainer)
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
-        """Say when the explanations settled."""
-        for text in settled_texts(self._validation.loop.views):
+        """Say when the explanations settled, and whether the model uses what is watched."""
+        for text in last_texts(self._validation.loop.views, self._validation.loop.watches):
             self._validation.console.info(text)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:

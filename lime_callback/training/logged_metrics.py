@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lime_callback.following.followed_view import FollowedView
+    from lime_callback.following.watch_alarms import WatchAlarms
 
 
 def measured_metrics(name: str, views: Mapping[str, FollowedView], costs: Mapping[str, float]) -> dict[str, float]:
@@ -36,6 +37,12 @@ def stand_ins(name: str, views: Mapping[str, FollowedView]) -> dict[str, float]:
         constant = {what for what in followed.measured if is_constant(what)}
         values |= {f"{name}/{view}/{what}": followed.metrics[what] for what in sorted(names | constant)}
     return values
+
+
+def last_texts(views: Mapping[str, FollowedView], watches: WatchAlarms) -> Iterator[str]:
+    """What is said when a training ends: a sentence for each view, and one for each watch."""
+    yield from settled_texts(views)
+    yield from watches.lines()
 
 
 def settled_texts(views: Mapping[str, FollowedView]) -> Iterator[str]:

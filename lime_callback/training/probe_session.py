@@ -47,6 +47,7 @@ class ProbeSession:
         costs: what the last explained epoch took: seconds, with those of writing the one before, since this one is
             written later; inputs that the model was run on in all processes; perturbations of each probe and view.
         report: brings what was explained to the publisher when its loop ends.
+        alarms: the news of the last explained epoch, texts by their places.
     """
 
     def __init__(self, config: CallbackConfig, beside: ProbeSession | None = None) -> None:
@@ -61,7 +62,7 @@ class ProbeSession:
         self._count = PerturbationCount(config, self.console)
         self.questions = BackgroundQuestions(config, self.console, once=beside is not None)
         self.pace = RunPace(config)
-        self._alarms: dict[str, str] = {}
+        self.alarms: dict[str, str] = {}
         self._resumed: ResumedState | None = None
         self._draws_again = False
         self._began = self._lap = time.perf_counter()
@@ -127,8 +128,8 @@ class ProbeSession:
             except StopExplaining:
                 done = " and ".join(f"view {view.view.name!r}" for view in views) or "no view"
                 self.console.info(f"SIGTERM was received: this explanation ends early, with {done} explained.")
-            self._alarms, alarmed = self.loop.alarms(config.name, views, f"epoch {when:g}")
-            self._alarms |= self.questions.alarms()
+            self.alarms, alarmed = self.loop.alarms(config.name, views, f"epoch {when:g}")
+            self.alarms |= self.questions.alarms()
             trainer.should_stop = trainer.should_stop or stop or alarmed
             step = trainer_facts.training_step(trainer)
             late = is_late(context, self.console)
@@ -202,10 +203,10 @@ class ProbeSession:
             "epochs": self.report.epochs,
             "costs": dict(self.costs),
             "used": self._count.used,
-            "alarms": dict(self._alarms),
+            "alarms": dict(self.alarms),
             "history": self.publisher.history,
             "said": list(self.console.said),
-            "asked": self.loop.asked,
+            "asked": self.loop.watches.asked,
             "questions": self.questions.state(),
             "tracks": {name: followed.state() for name, followed in self.loop.views.items()},
         }
@@ -222,13 +223,13 @@ class ProbeSession:
     def _go_on(self, before: ResumedState) -> None:
         self._resumed = before
         self.pace.epoch, self.pace.passed, self.pace.chosen = before.epoch, before.passed, before.pace
-        self.report.step, self.report.epochs, self._alarms = before.step, before.epochs, before.alarms
+        self.report.step, self.report.epochs, self.alarms = before.step, before.epochs, before.alarms
         self.costs |= before.costs
         if before.used is not None:
             self._count.used = min(before.used, self._count.used)
         self._draws_again = self.probes is None and before.epoch is not None
         self.pinned.choice = before.chosen or self.pinned.choice
-        self.console.said, self.loop.asked = before.said, before.asked
+        self.console.said, self.loop.watches.asked = before.said, before.asked
         self.questions.restore(before.questions)
         if before.history is not None:
             self.publisher.resume(Interrupted(Path(before.history), before.step, before.epochs))
@@ -252,7 +253,7 @@ class ProbeSession:
     ) -> ExplainedEpoch:
         self.publisher.forgotten = self.loop.forgotten
         last = trainer_facts.is_last_explained(trainer, epoch, self.config.every_n_epochs)
-        return ExplainedEpoch(epoch, step, probes, views, self._alarms, last, last or not late, self.questions.found)
+        return ExplainedEpoch(epoch, step, probes, views, self.alarms, last, last or not late, self.questions.found)
 
     def _pin_captured(self, trainer: Any) -> bool:
         """Pin the probes that were captured, if any were asked for; whether there are probes for this epoch."""

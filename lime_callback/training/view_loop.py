@@ -13,7 +13,7 @@ from lime_callback.explaining.explanation import Explanation
 from lime_callback.following import second_baseline
 from lime_callback.following.followed_view import FollowedView
 from lime_callback.following.run_reliance import RunReliance
-from lime_callback.following.watch_alarms import beside, level, questions, reliance_alarm, share_alarm
+from lime_callback.following.watch_alarms import WatchAlarms
 from lime_callback.forwards.no_trace_guard import guarded
 from lime_callback.forwards.profiler_sections import progress_unheard, stage
 from lime_callback.forwards.stop_requests import stop_if_asked
@@ -43,18 +43,19 @@ class ViewLoop:
         console: says what fails and what is found.
 
     Attributes:
-        asked: how many explained epochs have asked about watches.
+        watches: says whether the model uses them, and raises their alarms.
         relying: the run's reliance.
         views: the views by their names, each with what is kept of it.
     """
 
     config: CallbackConfig
     console: Console
-    asked: int = 0
+    watches: WatchAlarms = field(init=False)
     relying: RunReliance = field(init=False)
     views: dict[str, FollowedView] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.watches = WatchAlarms(self.config)
         self.relying = RunReliance(self.config)
         self.views = {view.name: FollowedView(view, self.config) for view in self.config.views}
 
@@ -183,7 +184,7 @@ class ViewLoop:
             followed.rely(self.relying.of(followed))
 
     def alarms(self, prefix: str, explained: Sequence[FollowedView], when: str) -> tuple[dict[str, str], bool]:
-        """Warn of the watches' alarms; each is asked at the level that its epoch has in the whole run.
+        """Warn of the watches' alarms; see :class:`WatchAlarms`.
 
         Args:
             prefix: first part of the alarms' places.
@@ -193,37 +194,7 @@ class ViewLoop:
         Returns:
             New alarms by their place, and whether a watch asks for the training to stop.
         """
-        self.asked += 1
-        news: dict[str, str] = {}
-        stop, watches, told = False, self.config.watch, set[str]()
-        everywhere = [followed.watched for followed in self.views.values()]
-        alpha = level(self.asked, questions(everywhere, watches, self.config.reliance))
-        for followed in explained:
-            followed.alarmed = set()
-        for followed in explained:
-            for name in followed.watched:
-                share = followed.shares.get(name)  # none before an explanation has passed the gate
-                troubles = {"watch": None if share is None else share_alarm(watches[name], share, alpha)}
-                if name not in told:  # which is the same in all views
-                    troubles["reliance"] = reliance_alarm(name, watches[name], followed.reliance, alpha)
-                    told.add(name)
-                for what, trouble in troubles.items():
-                    place = f"{prefix}/{followed.view.name}/{what}/{name}"
-                    if trouble is None:
-                        self.console.over(place)
-                        continue
-                    for other in explained if what == "reliance" else (followed,):
-                        other.alarmed |= {name} & other.watched.keys()
-                    known = beside(what, name, watches[name], followed)
-                    text = f"'{name}' {trouble} in view '{followed.view.name}', {when}{known}."
-                    if self.console.once(text, key=place):
-                        news[place] = text
-                    stop = stop or watches[name].stops(what)
-        for followed in explained:
-            followed.alarmed_elsewhere = {
-                name: other.view.name for other in explained for name in sorted(other.alarmed - followed.watched.keys())
-            }
-        return news, stop
+        return self.watches.take(self.views.values(), explained, prefix, when, self.console.once, self.console.over)
 
     def _pin(self, followed: FollowedView, context: ExplainContext) -> None:
         """Cut the probes into features, and take over what a checkpoint says of these."""

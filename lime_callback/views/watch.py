@@ -42,6 +42,9 @@ class Watch:
         below: raise an alarm when it is below this.
         reliance: raise an alarm when hiding the set changes so many more of the predictions than hiding random sets, as
             a share from 0 to 1 (for values that are no classes, in their standard deviations); ``None``: as said above.
+            What random sets change counts: a model that reads many bands a little raises no alarm by this.
+        changed: raise an alarm when hiding the set surely changes more of the predictions than this, whatever random
+            sets change. For what a model should not use at all, such as bands that water vapour absorbs.
         stop: stop the training at an alarm of one of these bounds.
 
     Raises:
@@ -56,6 +59,7 @@ class Watch:
     below: float | None = None
     reliance: float | None = None
     stop: bool = False
+    changed: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", plain(self.bands))
@@ -67,7 +71,7 @@ class Watch:
             parse_group(self.bands)
         else:
             check_user_mask("pixels", self.pixels)
-        for name in ("above", "below", "reliance"):
+        for name in ("above", "below", "reliance", "changed"):
             bound = getattr(self, name)
             if bound is not None and not is_number(bound):
                 raise TypeError(f"`{name}` should be a share from 0 to 1. Found `{name} = {bound!r}`.")
@@ -79,8 +83,10 @@ class Watch:
                 f"{self.above}` and `below = {self.below}`."
             )
         check_flag("stop", self.stop)
-        if self.stop and self.above is None and self.below is None and self.reliance is None:
-            raise ValueError("`stop` needs a bound to wait for. Found neither `above` nor `below` nor `reliance`.")
+        if self.stop and all(bound is None for bound in (self.above, self.below, self.reliance, self.changed)):
+            raise ValueError(
+                "`stop` needs a bound to wait for. Found neither `above` nor `below` nor `reliance` nor `changed`."
+            )
 
     def check_run(self, layout: Layout) -> None:
         """Raise a ``ValueError`` if the pixels are an array with a row for each input, whose inputs a run chooses."""
@@ -92,8 +98,8 @@ class Watch:
         return self.reliance is not None or self.below is None
 
     def stops(self, what: str) -> bool:
-        """Whether an alarm of one kind, ``"watch"`` or ``"reliance"``, stops the training."""
-        return self.stop and (what == "watch" or self.reliance is not None)
+        """Whether an alarm of one kind, ``"watch"``, ``"reliance"`` or ``"changed"``, stops the training."""
+        return self.stop and (what != "reliance" or self.reliance is not None)
 
 
 def check_watches(value: Any) -> dict[str, Watch]:

@@ -548,7 +548,7 @@ def test_a_resumed_run_counts_the_epochs_before_it(tmp_path):
     again = callback()
     two = trainer(tmp_path, again, epochs=3)
     two.fit(Classifier(), loader(Planted(), shuffle=True), loader(Planted()), ckpt_path=tmp_path / "last.ckpt")
-    assert again._latest.loop.asked == 3
+    assert again._latest.loop.watches.asked == 3
     assert again.reliance("spectral") is not None
 
 

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from report_pages import named, opened
 
+from lime_callback.publishing.findings_file import write_findings
 from lime_callback.publishing.run_metadata import FORMAT, data_uri
 from lime_callback.publishing.sinks import HistoryFile, HistoryRow
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
@@ -184,6 +185,52 @@ def test_a_watch_and_the_reference_are_told_by_name(tmp_path, browser):
     assert "22 % of all probes" in wrong
     assert "attribution, in 5 % of the channels; hiding it changes 51 %, random sets 7 %." in wrong
     assert "34 % of the attribution lies elsewhere" in wrong
+
+
+def verdict(use, **more):
+    numbers = {"reliance/water": 0.2, "reliance/water_expected": 0.3, "reliance_use/water": use, "reliance_low/water":
+               0.17, "reliance_high/water": 0.24, "reliance_samples/water": 512, "watch/water": 0.1} | more  # fmt: skip
+    return [(0, name, value) for name, value in numbers.items()]
+
+
+def test_a_watch_that_is_used_in_part_has_no_green_tick(tmp_path, browser):
+    about = {
+        "watch": {"water": {"above": None, "below": None, "reliance": None}},
+        "class_names": ["corn", "soy-mintill"],
+    }
+    worst = {"reliance_class/water": 1, "reliance_class_changed/water": 0.83, "reliance_class_samples/water": 6}
+    write_findings(tmp_path, [])
+    assert opened(browser, page_of(tmp_path, rows(EQUAL), about, verdict(1, **worst))) == []
+    first = text_of(browser.locator("main section").first)
+    assert "1 watch to look at" in first
+    assert "Watch “water” is used in part" in first
+    assert (
+        "20 % of the predictions (17 to 24 %), random sets 30 %, in 512 samples; most in soy-mintill: 83 % of 6."
+        in first
+    )
+    assert "Nothing was found wrong" not in first
+    assert "▲ Watch “water” is used in part" in answer(browser, 3) or "Watch “water” is used in part" in answer(
+        browser, 3
+    )
+    assert browser.locator("#glance li.ok", has_text="water").count() == 0
+
+
+def test_a_watch_with_an_alarm_is_part_of_the_first_answer_and_a_wanted_or_idle_one_is_not(tmp_path, browser):
+    for use, bounds, said in (
+        (2, {}, "Watch “water” is relied on"),
+        (1, {"changed": 0.1}, "Watch “water” changes more than 0.1"),
+        (0, {}, None),
+        (1, {"below": 0.01}, None),
+        (2, {"below": 0.01}, None),
+    ):
+        folder = tmp_path / f"{use}{bounds}"
+        folder.mkdir()
+        write_findings(folder, [])
+        about = {"watch": {"water": {"above": None, "below": None, "reliance": None} | bounds}}
+        assert opened(browser, page_of(folder, rows(EQUAL), about, verdict(use))) == []
+        first = text_of(browser.locator("main section").first)
+        assert ("Nothing was found wrong" in first) == (said is None)
+        assert said is None or said in first
 
 
 def test_what_hiding_everything_changes_decides_on_a_hint(tmp_path):

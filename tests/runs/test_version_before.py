@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from logged_names import verdict_measures
 from small_run import CHECKPOINT, small_run
 
 from lime_callback import Explanation
@@ -44,7 +45,8 @@ def test_a_run_goes_on_from_the_checkpoint(folder):
     values = {row[:4]: row.value for row in read_measures("lime/measures.csv")}
     then = {row[:4] for row in measures}
     assert then <= values.keys()
-    assert {measure for *_, measure in values.keys() - then} == {"reliance_everything"}  # which is written since
+    since = {"reliance_everything"} | verdict_measures("first")
+    assert {measure for *_, measure in values.keys() - then} == since  # which are written since
     # Drift is measured against the explanations in the checkpoint.
     for row in measures:
         if row.measure in {"drift", "drift_from_start", "noise_floor", "watch/first"}:

@@ -123,8 +123,12 @@ function watchChecks(view, m) {
   if (!followed.length) return [check("open", "Watches", "None is of this view.")];
   return followed.map((name) => {
     const alarms = view.alarms[m].filter((alarm) => alarm.watch === name);
-    const words = [watchWords(view, m, name), ...alarms.map(({ text }) => text)].join(" ");
-    return alarms.length ? check("look", `Watch “${short(name)}”${alarms[0].said}`, words) : check("ok", `Watch “${short(name)}”`, words);
+    const words = [watchWords(view, m, name), ...alarms.map(({ text }) => text)].filter(Boolean).join(" ");
+    if (alarms.length) return check("look", `Watch “${short(name)}”${alarms[0].said}`, words);
+    // What should not be used and is used in part raises no alarm, and is not all right either.
+    const inPart = view.uses[m][name]?.use === "uses in part";
+    const wanted = Number.isFinite(view.run.watch[name].below);
+    return check(inPart && !wanted ? "look" : "ok", `Watch “${short(name)}”${inPart ? " is used in part" : ""}`, words);
   });
 }
 
@@ -134,7 +138,7 @@ function watchWords(view, m, name) {
   const [changed, expected] = [view.measure(`reliance/${name}`, m), view.measure(`reliance/${name}_expected`, m)];
   return [
     Number.isFinite(share) ? `${percent(share)} of all probes’ attribution${Number.isFinite(part) ? `, in ${percent(part)} of the ${view.maps ? "picture" : "channels"}` : ""};` : "its share is not known;",
-    Number.isFinite(changed) ? `hiding it changes ${amount(view, changed)}, random sets ${amount(view, expected)}.` : "its reliance was not measured.",
+    view.uses[m][name] ? view.uses[m][name].text : Number.isFinite(changed) ? `hiding it changes ${amount(view, changed)}, random sets ${amount(view, expected)}.` : "its reliance was not measured.",
   ].join(" ");
 }
 

@@ -31,7 +31,7 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
         For each moment its alarms, each with the ``watch``, the words ``said`` after its name, and a ``text``; and
         hints on superbands without a watch, each with the ``band``.
     """
-    reaches, classes = alarm_reaches(run, table), _of_classes(run, table)
+    reaches, classes = alarm_reaches(run, table), _of_classes(measures)
 
     def at(moment: int, name: str) -> float:
         value = measures[name][moment] if name in measures else None
@@ -64,7 +64,7 @@ def watch_uses(
         value = measures[name][moment] if name in measures else None
         return math.nan if value is None else value
 
-    classes, uses = _of_classes(run, table), list[dict[str, Any]]()
+    classes, uses = _of_classes(measures), list[dict[str, Any]]()
     for moment in range(len(table.which)):
         known = {name: _use(at, moment, name, classes) for name in run.about.get("watch", {})}
         names = run.about.get("class_names")
@@ -159,10 +159,9 @@ def _use(at: Callable[[int, str], float], moment: int, name: str, classes: bool)
     )  # fmt: skip
 
 
-def _of_classes(run: RunContents, table: ViewTable) -> bool:
-    """Return whether the model's outputs are of classes, as far as the run says."""
-    views: list[dict[str, Any]] = run.about.get("views") or []
-    return all(view.get("kind") != "values" for view in views if view["name"] == table.view)
+def _of_classes(measures: Mapping[str, Sequence[float | None]]) -> bool:
+    """Return whether reliance counts predictions of classes, as far as the run says."""
+    return all(value != 0 for value in measures.get("reliance_of_classes", ()))
 
 
 def _stands_out(changed: float, expected: float, everything: float) -> bool:

@@ -32,7 +32,14 @@ from lime_callback.probes.batch_structure import (
     numbers,
     place_text,
 )
-from lime_callback.probes.other_entries import is_stackable, other_inputs, rows_shape, sample_rows, stacked_code
+from lime_callback.probes.other_entries import (
+    is_stackable,
+    label_codes,
+    other_inputs,
+    rows_shape,
+    sample_rows,
+    stacked_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,8 +112,17 @@ class BatchKeys:
         several = ", of which several may be meant" if self.input is None and len(able) > 1 else ""
         raise ValueError(
             f"`input_key` should name the batch's entry with the images, a tensor [B, ...]. Found {found}a batch of "
-            f"{describe(batch)}{several}. {samples or self._advice(batch, able)} {see('batch')}"
+            f"{describe(batch)}{several}. {samples or self._advice(batch, able)}{self._together(batch, able)} "
+            f"{see('batch')}"
         )
+
+    def _together(self, batch: Any, able: Sequence[Place]) -> str:
+        """Say how several inputs of one model are named, where a batch has such entries; else nothing."""
+        if self.input is not None or len(able) < 2 or not has_names(batch):
+            return ""
+        ranks = {len(rows_shape(at_place(batch, place))) for place in able}
+        names = ", ".join(map(place_text, able))
+        return f" Where the model takes several, pass `input_key=[{names}]`." if len(ranks) == 1 else ""
 
     def _advice(self, batch: Any, able: Sequence[Place]) -> str:
         """Name entries that may be meant, by turns with what stacks those of samples, if it may be a list of these."""
@@ -178,10 +194,13 @@ class BatchKeys:
         key = resolved(batch, self.label)
         if key is not None:
             return key
-        able = [place for place, value in leaves(batch) if place and numbers(value) is not None]
+        able = [place_text(place) for place, value in leaves(batch) if place and numbers(value) is not None]
+        with suppress(ValueError):  # of a batch whose inputs are not found either
+            able = label_codes(batch, self.input_of(batch))
+        way = advised("label_key", able) if able else advice("label_key", [], batch)
         raise ValueError(
             f"`label_key` should name an entry of the batch, a tensor. Found `label_key = {self.label!r}` and a batch "
-            f"of {describe(batch)}. {advice('label_key', able, batch)} {see('labels')}"
+            f"of {describe(batch)}. {way} {see('labels')}"
         )
 
     def inputs(self, batch: Any) -> Any:

@@ -42,6 +42,7 @@ class Capture:
         background: the number of samples for the background, spread evenly over all batches; 0 takes none.
         keys: where in a batch the inputs and labels are.
         output: the user's function of the model's output, by which choices rank, too; a scale changes no rank.
+        middles: how samples are spread, see :func:`~lime_callback.probes.even_collector.spread_evenly`.
 
     Attributes:
         seconds: the time that capturing has taken in this process.
@@ -55,10 +56,11 @@ class Capture:
         background: int = 0,
         keys: BatchKeys = _LOOKS,
         output: Any = None,
+        middles: bool = False,
     ) -> None:
         self.choice, self.ranks, self.model = choice, ranks, model
         self.keys = keys
-        self.output = output
+        self.output, self.middles = output, middles
         self.seconds = 0.0
         self._collector: EvenCollector | RankedSamples | None = None
         self._count = background
@@ -202,4 +204,4 @@ class Capture:
         return RankedSamples(self.choice, batches, self._outputs, self.keys, ranks.share, ranks.shares, ranks.lockstep)
 
     def _evenly(self, count: int, batches: Sequence[float]) -> EvenCollector:
-        return EvenCollector(count, batches, self.keys, self.ranks.share, self.ranks.shares)
+        return EvenCollector(count, batches, self.keys, self.ranks.share, self.ranks.shares, self.middles)

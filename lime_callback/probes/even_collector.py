@@ -1,4 +1,8 @@
-"""Takes samples spread evenly over the validation batches, in one pass."""
+"""Takes samples spread evenly over the validation batches, in one pass.
+
+The set is parted into equal stretches, and each gives a sample. Its place in the stretch differs from one stretch to
+the next, since samples at equal distances may all be of one class where the labels come in turns.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 _CPU = torch.device("cpu")
 _LOOKS = BatchKeys()
+_GOLDEN = (math.sqrt(5) - 1) / 2  # whose multiples fill the stretch before they come near one another again
 
 
 @dataclass
@@ -38,6 +43,7 @@ class EvenCollector:
         keys: where in a batch the inputs are.
         share: this process's share, counted from 0.
         shares: the number of shares.
+        middles: whether to take the middle of each stretch, as versions before did whose runs are resumed.
 
     Attributes:
         largest: the size of the largest batch from which samples were wanted.
@@ -49,6 +55,7 @@ class EvenCollector:
     keys: BatchKeys = _LOOKS
     share: int = 0
     shares: int = 1
+    middles: bool = False
     largest: int = field(default=0, init=False)
     captured: CapturedSamples = field(default_factory=CapturedSamples, init=False)
     _wanted: dict[tuple[int, int], int] = field(init=False)
@@ -57,7 +64,7 @@ class EvenCollector:
     _taken: Counter[Shape] = field(default_factory=Counter, init=False)  # of all processes
 
     def __post_init__(self) -> None:
-        self._wanted = samples_per_batch(self.count, self.batches)
+        self._wanted = samples_per_batch(self.count, self.batches, middles=self.middles)
 
     def offer(self, batch: Any, index: int, loader: int = 0) -> None:
         """Take the wanted samples from a batch; later batches give those for which it is too small.
@@ -100,17 +107,35 @@ class EvenCollector:
         size = len(shapes) * self.shares
         most = self._taken.most_common(1)[0][0] if self._taken else shapes[0]
         if set(shapes) == {most}:
-            return _evenly(min(missing, size), size)
-        rows = _evenly(min(wanted, size), size)
+            return self._evenly(min(missing, size), size)
+        rows = self._evenly(min(wanted, size), size)
         others = [row for row in range(size) if shapes[row // self.shares] == most and row not in rows]
         return rows + others[: max(0, missing - len(rows))]
 
+    def _evenly(self, count: int, size: int) -> list[int]:
+        return spread_evenly(count, size, first=self._placed, middles=self.middles)
 
-def _evenly(count: int, size: int) -> list[int]:
-    return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+
+def spread_evenly(count: int, size: int, *, first: int = 0, middles: bool = False) -> list[int]:
+    """Return ``count`` different numbers below ``size``, one in each of as many equal stretches.
+
+    Args:
+        count: how many numbers, at most ``size``.
+        size: what is parted into stretches.
+        first: how many samples were taken before these, so that the places in stretches go on from there.
+        middles: whether to take the middle of each stretch.
+    """
+    if middles:
+        return [(2 * i + 1) * size // (2 * count) for i in range(count)]
+    numbers: list[int] = []
+    for i in range(count):
+        place = (0.5 + (first + i) * _GOLDEN) % 1  # in the stretch, from 0 to 1
+        number = int((i + place) * size / count)
+        numbers.append(max(number, numbers[-1] + 1) if numbers else number)  # stretches shorter than 2 share one
+    return numbers
 
 
-def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, int], int]:
+def samples_per_batch(count: int, batches: Sequence[float], *, middles: bool = False) -> dict[tuple[int, int], int]:
     """Return how many samples to take from each batch, by loader and batch number, so that they spread evenly.
 
     If no loader's length is known, the first batches give a sample each.
@@ -118,12 +143,14 @@ def samples_per_batch(count: int, batches: Sequence[float]) -> dict[tuple[int, i
     Args:
         count: the number of samples.
         batches: the number of batches of each loader; ``inf`` if it is unknown.
+        middles: see :func:`spread_evenly`.
     """
     known = [(loader, i) for loader, size in enumerate(batches) if math.isfinite(size) for i in range(int(size))]
     if not known:
         known = [(loader, i) for i in range(count) for loader, size in enumerate(batches) if size][:count]
     wanted: dict[tuple[int, int], int] = {}
-    for probe in range(count if known else 0):
-        place = known[(2 * probe + 1) * len(known) // (2 * count)]
-        wanted[place] = wanted.get(place, 0) + 1
+    if not known:
+        return wanted
+    for number in spread_evenly(count, len(known), middles=middles or count >= len(known)):
+        wanted[known[number]] = wanted.get(known[number], 0) + 1
     return wanted

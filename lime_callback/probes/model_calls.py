@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from lime_callback.checks.entry_paths import entry, has_entry
 from lime_callback.outputs.output_entries import output_tensor
-from lime_callback.probes.batch_entries import advised, batch_entry, inputs_at, key_text
-from lime_callback.probes.batch_structure import is_list_of_tensors
-from lime_callback.probes.other_entries import other_inputs
-from lime_callback.probes.several_inputs import Steps
+from lime_callback.probes.batch_entries import (
+    advised,
+    batch_entry,
+    entry_code,
+    inputs_at,
+    key_of,
+    key_text,
+    place_of,
+    resolved,
+)
+from lime_callback.probes.batch_structure import is_list_of_tensors, place_text
+from lime_callback.probes.other_entries import entries_of_rank, other_inputs
+from lime_callback.probes.several_inputs import SeveralInputs, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
 
     Call = Callable[[Any, Any], Any]
 
+_MOST_JOINED = 6  # entries of which several are tried together
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 # What a call with the wrong arguments raises, at once or when the model uses them.
 WRONG_CALL = (TypeError, NotImplementedError, AttributeError, IndexError, KeyError, ValueError, RuntimeError)
@@ -88,12 +99,17 @@ def advice(
                 f"Pass `forward=lambda module, batch: {text}`, which works for this batch and returns "
                 f"{tuple(found.shape)}, if that is the prediction. {elsewhere}"
             ).rstrip()
+    fitting = [code for code in others if alone and _takes(code, module, batch, rows, output_key)]
+    if called and fitting:
+        return f"The images were taken from batch entry {key_text(key)}. {advised('input_key', fitting)}"
+    if alone and not callable(key) and (text := _joined(module, batch, key, rows, output_key)):
+        return text
     if elsewhere and called:
         return elsewhere
     part = next((f".{name}" for name, part in module.named_children() if _is_called(part)), "") if not called else ""
     return (
         "Pass `forward=`, a function of the module and a batch, for a model that needs more, for example "
-        f"`forward=lambda module, batch: module{part}({_access(batch, key)}, ...)`."
+        f"`forward=lambda module, batch: module{part}({', '.join(_codes(batch, key))}, ...)`."
     )
 
 
@@ -110,11 +126,52 @@ def function_advice(module: nn.Module, inputs: Tensor, output_key: OutputKey | N
     return "Let the function `input_key` return what the model takes."
 
 
-def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: OutputKey | None) -> Tensor | None:
+def _takes(code: str, module: nn.Module, batch: Any, rows: int, output_key: OutputKey | None) -> bool:
+    """Return whether a module takes the input alone that the code of an ``input_key`` leads to."""
+    try:
+        key = resolved(batch, eval(code, {"torch": torch}))  # which is made of the batch's keys
+        value = None if key is None else inputs_at(batch, key)
+    except Exception:
+        return False
+    return _tried("module(value)", module, batch, rows, output_key, value=value) is not None
+
+
+def _joined(module: nn.Module, batch: Any, key: Key | None, rows: int, output_key: OutputKey | None) -> str:
+    """Return a sentence with several entries that a module takes together; empty if none is found."""
+    places = entries_of_rank(batch, key)[:_MOST_JOINED]
+    parts = [f"module.{name}" for name, _ in module.named_children() if name.isidentifier()]
+    for count in range(len(places), 1, -1):
+        for several in combinations(places, count):
+            if place_of(key) not in several:
+                continue
+            keys = f"`input_key=[{', '.join(map(place_text, several))}]`"
+            codes = [entry_code(batch, key_of(place)) for place in several]
+            for text in (text for called in ("module", *parts) for text in _together(codes, called)):
+                found = _tried(text, module, batch, rows, output_key)
+                if found is not None:
+                    alone = text == next(_together(codes))
+                    forward = "" if alone else f" and `forward=lambda module, batch: {text}`"
+                    return (
+                        f"Pass {keys}{forward}, since `{text}` works for this batch and returns {tuple(found.shape)}, "
+                        "if that is the prediction."
+                    )
+    return ""
+
+
+def _together(codes: list[str], called: str = "module") -> Iterator[str]:
+    """Yield calls with several inputs: one after the other, and joined along the channels, wherever these are."""
+    listed = ", ".join(codes)
+    yield f"{called}({listed})"
+    yield from (f"{called}(torch.cat([{listed}], {axis}))" for axis in (1, -1))
+
+
+def _tried(
+    text: str, module: nn.Module, batch: Any, rows: int, output_key: OutputKey | None, **names: Any
+) -> Tensor | None:
     """Return the prediction of a call; ``None`` if it fails."""
     try:
         # The text is made here, of the names of the module's parts and the batch's keys.
-        output = eval(text, {"module": module, "batch": batch, "torch": torch})
+        output = eval(text, {"module": module, "batch": batch, "torch": torch, **names})
         prediction = output_tensor(output, output_key, rows)
         return prediction if prediction.ndim and len(prediction) == rows else None
     except Exception:
@@ -122,7 +179,9 @@ def _tried(text: str, module: nn.Module, batch: Any, rows: int, output_key: Outp
 
 
 def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
-    image = _access(batch, key)
+    image, codes = _access(batch, key), _codes(batch, key)
+    if isinstance(key, SeveralInputs):
+        yield from list(_together(codes))[1:]  # the first is what has failed
     if not callable(key) and is_list_of_tensors(batch_entry(batch, key)):
         yield f"module({image})"
         image = f"torch.stack(list({image}))"
@@ -137,9 +196,17 @@ def _ways(module: nn.Module, batch: Any, key: Key | None) -> Iterator[str]:
     yield "module.predict_step(batch, 0)"
     for name, _ in module.named_children():
         if name.isidentifier():
-            yield f"module.{name}({image})"
+            yield from _together(codes, f"module.{name}") if len(codes) > 1 else [f"module.{name}({image})"]
             if isinstance(batch, Mapping):
                 yield f"module.{name}(**batch)"
+
+
+def _codes(batch: Any, key: Key | None) -> list[str]:
+    """Return the expressions for the batch's inputs, where these are entries."""
+    if not isinstance(key, SeveralInputs):
+        return [_access(batch, key)]
+    own = [resolved(batch, one) for one in key.keys]
+    return ["..." if one is None or callable(one) else entry_code(batch, one) for one in own]
 
 
 def _access(batch: Any, key: Key | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lime_callback.probes.batch_entries import Key, entry_code, key_of, place_of
+from lime_callback.probes.batch_entries import Key, entry_code, key_of, place_of, resolved
 from lime_callback.probes.batch_structure import (
     Place,
     at_place,
@@ -17,6 +17,8 @@ from lime_callback.probes.batch_structure import (
     numbers,
     place_text,
 )
+
+_SAMPLES = ("id", "ids", "idx", "index", "indices", "number")  # what says which sample it is, and not of which class
 
 
 def other_inputs(batch: Any, key: Key | None) -> list[str]:
@@ -55,6 +57,39 @@ def alike_inputs(batch: Any, key: Key | None, labels: Key | None = None) -> list
     able = [one for one in found if len(one[1]) > 1]
     able.sort(key=lambda one: (one[1] != shape, len(one[1]) != len(shape), -len(one[1])))
     return [place_text(place) for place, _ in able]
+
+
+def _is_floating(values: Tensor | None) -> bool:
+    return values is not None and values.is_floating_point()
+
+
+def entries_of_rank(batch: Any, key: Key | None) -> list[Place]:
+    """Return where tensors are of as many axes and rows as the inputs', in the batch's order, the inputs among them."""
+    shape = rows_shape(at_place(batch, place_of(key)))
+    found = [(place, rows_shape(value)) for place, value in leaves(batch) if place and isinstance(value, Tensor)]
+    return [place for place, other in found if len(other) == len(shape) > 1 and other[0] == shape[0]]
+
+
+def label_codes(batch: Any, key: Key | None) -> list[str]:
+    """Return the code of ``label_key`` for entries that may be labels: a whole number a sample comes first.
+
+    Args:
+        batch: the batch.
+        key: where the inputs are, which are no labels, nor are entries of their shape; of a function nothing is known.
+    """
+    keys = getattr(key, "keys", ())  # of several inputs, or the place of one with times
+    keys = keys if isinstance(keys, tuple) else [getattr(key, "place", None)]
+    own = [place_of(resolved(batch, one)) for one in keys if one is not None] if callable(key) else [place_of(key)]
+    inputs = {rows_shape(at_place(batch, place)) for place in own}
+    found = [(place, value, rows_shape(value)) for place, value in leaves(batch) if place]
+    rows = {shape[0] for shape in inputs if shape} or {shape[0] for _, _, shape in found if shape}
+    able = [
+        (place, numbers(value), shape)
+        for place, value, shape in found
+        if shape and shape[0] in rows and shape not in inputs and not any(place[: len(one)] == one for one in own)
+    ]
+    able.sort(key=lambda one: (str(one[0][-1]).lower() in _SAMPLES, len(one[2]), _is_floating(one[1])))
+    return [place_text(place) for place, _, _ in able]
 
 
 def is_stackable(value: Any) -> bool:

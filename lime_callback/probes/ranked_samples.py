@@ -19,7 +19,7 @@ from lime_callback.probes.batch_entries import labels_at
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows
 from lime_callback.probes.captured_samples import CapturedSamples, Shape, list_place, made_inputs, shapes_of
-from lime_callback.probes.even_collector import samples_per_batch
+from lime_callback.probes.even_collector import samples_per_batch, spread_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -132,6 +132,7 @@ class RankedSamples:
     _planned: dict[tuple[int, int], int] | None = field(default=None, init=False)
     _shape: Shape | None = field(default=None, init=False)
     _passed_over: Counter[Shape] = field(default_factory=Counter, init=False)
+    _placed: int = field(default=0, init=False)  # candidates so far, of all processes
 
     def __post_init__(self) -> None:
         if self.choice.candidates is not None:
@@ -215,7 +216,8 @@ class RankedSamples:
         wanted = self._left if self._planned is None else self._planned.get((loader, index), 0)
         taken = int(min(wanted, whole))
         self._left -= taken
-        spread = ((2 * i + 1) * whole // (2 * taken) for i in range(taken))
+        spread = spread_evenly(taken, whole, first=self._placed)
+        self._placed += taken
         rows = [row // self.shares for row in spread if row % self.shares == self.share]
         if not rows and taken and self.lockstep:
             return [0], False  # a forward in vain, so that the other processes do not wait

@@ -57,6 +57,7 @@ class PinnedProbes:
         background: other samples of the same batches, captured once with the first probes and alike in all processes;
             ``None`` before that, and where there is none.
         choice: which samples are captured; those of a checkpoint after a resume.
+        middles: whether the run's first part took samples as versions before did; samples must not change on a resume.
         capture: what has been captured and not been taken yet; ``None`` where nothing is wanted.
         ranks: the processes.
         forwards: counts what the model is run on.
@@ -71,6 +72,7 @@ class PinnedProbes:
         self.probes: Probes | None = None
         self.background: Probes | None = None
         self.choice: Choice = config.choice
+        self.middles = False
         self.capture: Capture | None = None
         self.ranks = ALONE
         self.forwards = ForwardCount()
@@ -92,7 +94,7 @@ class PinnedProbes:
         if self.probes is None or again or (config.choice.anew and due and not rehearsal):
             choice = Evenly(1) if rehearsal else config.choice if again else self.choice
             besides = 0 if rehearsal or (self.background is not None and not again) else config.background
-            self.capture = capture(choice, background=besides)
+            self.capture = capture(choice, background=besides, middles=self.middles and not again)
         if again or (self._mark is None and trainer.validating):
             self._marking = capture(Evenly(_MARKS))
 
@@ -122,7 +124,7 @@ class PinnedProbes:
     def forget(self) -> None:
         """Let what was captured last become the probes of a new run."""
         self.probes = self.background = None
-        self.choice = self.config.choice
+        self.choice, self.middles = self.config.choice, False
 
     def watch_step(self, module: Any, batch: Any) -> None:
         """A validation step begins, of which the first is watched, unless the user says how the model is called."""

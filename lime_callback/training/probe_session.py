@@ -195,6 +195,7 @@ class ProbeSession:
             "fingerprint": fingerprint(self.probes.inputs),
             "numbers": None if self.probes.numbers is None else list(self.probes.numbers),
             "choice": self.config.choice.key,
+            "middles": self.pinned.middles,
             "question": question_of(self.config),
             "epoch": self.pace.epoch,
             "passed": self.pace.passed,
@@ -228,7 +229,7 @@ class ProbeSession:
         if before.used is not None:
             self._count.used = min(before.used, self._count.used)
         self._draws_again = self.probes is None and before.epoch is not None
-        self.pinned.choice = before.chosen or self.pinned.choice
+        self.pinned.choice, self.pinned.middles = before.chosen or self.pinned.choice, before.middles
         self.console.said, self.loop.watches.asked = before.said, before.asked
         self.questions.restore(before.questions)
         if before.history is not None:
@@ -274,19 +275,17 @@ class ProbeSession:
                 if probes.passed_over:
                     self.console.once(passed_over_text(probes, self.config.probes), key="shapes")
                 self.pinned.background = self.pinned.background or capture.background(probes)
+                self._announcement.found(trainer, probes, self.pinned.background)
         return ready
 
     def _pin(self, trainer: Any, probes: Probes) -> None:
         """Explain these from now on."""
-        first = self.probes is None
         if self.config.choice.anew:
             self.loop.renew()
         else:
             self._check_resumed(probes)
         self.pinned.probes = probes
-        if first:  # others of a later epoch are found as these were
-            self._announcement.begin(trainer, probes, self.pace.text(trainer))
-            self._announcement.found(trainer, probes)
+        self._announcement.begin(trainer, probes, self.pace.text(trainer))
 
     def _check_resumed(self, probes: Probes) -> None:
         """Forget what a checkpoint says of probes that are not these."""

@@ -24,6 +24,7 @@ class ResumedState:
         whole: the state as it was saved.
         fingerprint: of the probes.
         chosen: the probes' numbers, where the same samples are to be explained again; ``None``: they are chosen anew.
+        middles: whether samples are spread as versions before did, which did not say so.
         epoch: the last explained epoch, counted from 0, or ``None``.
         passed: validations since then that were not explained.
         pace: with ``every_n_epochs="auto"``, one of how many validations is explained; ``None`` before it was known.
@@ -44,6 +45,7 @@ class ResumedState:
     whole: dict[str, Any]
     fingerprint: Tensor
     chosen: Numbered | None
+    middles: bool
     epoch: int | None
     passed: int
     pace: int | None
@@ -80,6 +82,7 @@ class ResumedState:
             whole=state,
             fingerprint=state["fingerprint"],
             chosen=Numbered(state["numbers"]) if state.get("numbers") and same_choice else None,
+            middles=bool(state.get("middles", True)),
             epoch=None if state["epoch"] is None else int(state["epoch"]),
             passed=int(state.get("passed", 0)),
             pace=None if state.get("pace") is None else int(state["pace"]),

@@ -174,13 +174,32 @@ def samples_text(trainer: Any, which: str) -> str:
     return f"{kind} samples{which}"
 
 
+def most_samples(trainer: Any) -> int | None:
+    """How many samples a loop of :func:`samples_text` goes through at most; ``None`` where a loader does not know."""
+    if trainer.state.fn == "test":
+        loaders, batches = trainer.test_dataloaders, trainer.num_test_batches
+    elif trainer.state.fn != "fit" or has_validation(trainer):
+        loaders, batches = trainer.val_dataloaders, trainer.num_val_batches
+    else:
+        loaders, batches = trainer.train_dataloader, [trainer.num_training_batches]
+    loader = loaders[0] if isinstance(loaders, (list, tuple)) and len(loaders) == 1 else loaders
+    size, rows = _size(loaders), getattr(loader, "batch_size", None)
+    if size is None or not isinstance(rows, int) or len(batches) != 1 or not math.isfinite(batches[0]):
+        return size
+    return min(size, int(batches[0]) * rows * int(trainer.world_size))
+
+
 def validation_size(trainer: Any) -> int | None:
-    """How many samples the validation loaders have, or ``None`` where loader does not know."""
-    loaders, total = [trainer.val_dataloaders], 0
-    while loaders:
-        loader = loaders.pop()
+    """How many samples the validation loaders have, or ``None`` where a loader does not know."""
+    return _size(trainer.val_dataloaders)
+
+
+def _size(loaders: Any) -> int | None:
+    left, total = [loaders], 0
+    while left:
+        loader = left.pop()
         if isinstance(loader, (list, tuple, dict)):
-            loaders += loader.values() if isinstance(loader, dict) else loader
+            left += loader.values() if isinstance(loader, dict) else loader
             continue
         try:
             total += len(loader.dataset)

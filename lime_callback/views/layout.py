@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _CANONICAL = "CHW"
 _BY_RANK = {1: "C", 2: "HW", 3: "CHW", 4: "1CHW"}
 _FEW_CHANNELS = (1, 3, 4)
+_FAR = 2  # times as long is an axis of another kind
 _LEAST_SIDE = 16  # of pictures that are taken for such only by their shape
 
 
@@ -50,7 +51,8 @@ def without_steps(layout: str | Layout) -> tuple[Layout, str]:
                 "`layout` should have one axis of times, T, or of depths, D, beside the channels, C, as in 'CTHW'. "
                 f"Found `layout = {layout!r}`; let the dataset give one channel, or flatten one of the axes."
             )
-        return Layout(layout.replace(steps[0], "")), layout
+        rest = layout.replace(steps[0], "")
+        return Layout(layout if set(rest) - set(_CANONICAL) - {"1"} else rest), layout  # an error names all letters
     return Layout.of(layout), ""
 
 
@@ -61,7 +63,8 @@ class Layout:
     Args:
         axes: letters ``C`` (channels), ``H`` and ``W`` (space), each at most once, and ``1`` for every axis of size
             one: ``"CHW"``, ``"HWC"``, ``"1CHW"`` (3-D convolutions over the channels), ``"C"`` (spectra), ``"W"``
-            (signals).
+            (signals). :class:`~lime_callback.LimeCallback` takes one axis of times, ``T``, or depths, ``D``, beside
+            ``C``, as in ``"CTHW"``, and explains its steps as more channels.
 
     Raises:
         ValueError: if a letter is unknown or stands twice, or if there is no axis but those of size one.
@@ -74,9 +77,21 @@ class Layout:
         if not letters or set(letters) - set(_CANONICAL) or len(set(letters)) < len(letters):
             raise ValueError(
                 "`layout` should name the axes of one sample by the letters C, H and W, each at most once, and 1 for "
-                "an "
-                f"axis of size one, as in 'CHW', 'HWC', '1CHW' or 'C'. Found `layout = {self.axes!r}`."
+                "an axis of size one, as in 'CHW', 'HWC', '1CHW' or 'C'; LimeCallback takes T, times, or D, depths, "
+                f"beside C, as in 'CTHW'. Found `layout = {self.axes!r}`.{self._meant()}"
             )
+
+    def _meant(self) -> str:
+        """Say what letters with a batch axis, or small ones, should have been; nothing of others."""
+        if not isinstance(self.axes, str):
+            return ""
+        own = self.axes.upper()
+        letters = own[1:] if own[:1] in ("B", "N") else own
+        steps = next((step for step in "TD" if step in letters and "C" in letters), "")
+        named = letters.replace("1", "").replace(steps, "", 1)
+        if letters == self.axes or not named or set(named) - set(_CANONICAL) or len(set(named)) < len(named):
+            return ""
+        return f" Pass layout={letters!r}, {'without the axis of the batch' if letters != own else 'in capitals'}."
 
     @classmethod
     def of(cls, layout: str | Layout) -> Layout:
@@ -123,6 +138,28 @@ class Layout:
                 f"{channels} pixels. Pass layout='HWC' for {channels} channels of {height} x {width} pixels; where the "
                 f"channels are {height} indeed, say so by `wavelengths`, one for each. {see('layout')}"
             )
+
+    def doubt(self, shape: tuple[int, ...]) -> str:
+        """Say what is odd where samples of ``shape`` [B, *dims] make more sense with the channels on another axis.
+
+        Pictures often are as high as wide: of three axes of which two are alike, the third is that of the channels.
+        """
+        sizes = dict(zip(self.axes, shape[1:], strict=False))
+        if sorted(self.axes) != sorted(_CANONICAL) or len(shape) != 4:
+            return ""
+        odd = [axis for axis, size in sizes.items() if list(sizes.values()).count(size) == 1]
+        if len(odd) != 1 or odd == ["C"]:
+            return ""
+        own, others = sizes[odd[0]], sizes["C"]
+        if max(own, others) < _FAR * min(own, others):
+            return ""
+        place = self.axes.index(odd[0])
+        better = "HW"[:place] + "C" + "HW"[place:]
+        return (
+            f"`layout = {self.axes!r}` takes samples of shape {tuple(shape[1:])} for {others} channels of "
+            f"{sizes['H']} x {sizes['W']} pixels. If they are {own} channels of {others} x {others} pixels, pass "
+            f"layout={better!r}; `wavelengths`, one for each channel, say that they are not. {see('layout')}"
+        )
 
     def canonical(self, x: Tensor) -> Tensor:
         """``[B, *dims]`` (or a shape that broadcasts to it) as ``[B, C, H, W]``."""

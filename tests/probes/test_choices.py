@@ -447,12 +447,12 @@ def test_fewer_samples_than_are_asked_for_are_told(tmp_path, caplog):
         fit(tmp_path, callback(OnePerClass(), every_n_epochs=1), epochs=1)
     said = [record.message for record in caplog.records if "LimeCallback" in record.message]
     assert said[0].startswith(
-        "LimeCallback 'lime': explains 16 validation samples, one of each class, by 'spatial' and 'spectral': "
+        "LimeCallback 'lime': explains at most 16 validation samples, one of each class, by 'spatial' and 'spectral': "
         "batch entry 0, [6, 12, 12] as CHW"
     )
     assert said[1] == (
-        "LimeCallback 'lime': took 3 validation samples of 16 that were asked for: numbers 0, 1, 2; class 0: 1, "
-        "class 1: 1, class 2: 1."
+        "LimeCallback 'lime': took 3 validation samples: numbers 0, 1, 2; class 0: 1, class 1: 1, class 2: 1. They "
+        "cost about 868 forward passes."
     )
 
 

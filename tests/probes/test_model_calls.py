@@ -220,3 +220,58 @@ def test_a_model_that_refuses_what_was_taken_for_its_images_is_told_the_other_en
     lime = LimeCallback(GRID, probes=2, n_perturbations=16, pictures=False, on_error="raise", input_key=2)
     fit(tmp_path, lime, model=Strict, data=data, epochs=1)
     assert lime._validation.probes.inputs.shape[1] == 6
+
+
+class Sensors(Base):
+    """Takes both sensors as one image of six channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(6, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+    def training_step(self, batch, _):
+        return self.net[0].weight.sum()
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class SensorsApart(Sensors):
+    def forward(self, first, second):
+        return self.net(torch.cat([first, second], 1))
+
+
+class SensorsInPart(Sensors):
+    """Its steps call a part, which it has instead of a forward."""
+
+    forward = pl.LightningModule.forward
+
+
+@pytest.mark.parametrize("model", [Sensors, SensorsApart, SensorsInPart])
+@pytest.mark.parametrize("key", ["s1", "s2", ["s1", "s2"]], ids=str)
+def test_a_model_of_two_entries_is_told_both_and_a_call_that_works(tmp_path, model, key):
+    """And not one entry after the other, each of which it refuses."""
+
+    def sensors(x, y, i):
+        return {"s1": x[:2], "s2": x[2:], "label": y}
+
+    try:
+        explained(tmp_path / "a", model, sensors, input_key=key)
+    except Exception as error:
+        note = " ".join(error.__notes__)
+        keys = re.search(r"`input_key=(\[.*?\])`", note)
+        forward = re.search(r"`forward=(lambda module, batch: [^`]*)`", note)
+        assert ("..." in note, "input_key='" in note) == (False, False)
+        settings = {"input_key": key if keys is None else eval(keys[1])}
+        found = explained(
+            tmp_path / "b", model, sensors, **settings, **({} if forward is None else {"forward": eval(forward[1])})
+        )
+        assert settings["input_key"] == ["s1", "s2"]
+        assert (found.coefficients.abs().amax(-1) > 0).all()
+    else:
+        assert (model, key) == (SensorsApart, ["s1", "s2"])
+
+
+def test_where_several_entries_may_be_meant_a_list_is_offered(tmp_path):
+    with pytest.raises(ValueError, match=r"Where the model takes several, pass `input_key=\['s1', 's2'\]`"):
+        explained(tmp_path, Sensors, lambda x, y, i: {"s1": x[:2], "s2": x[2:], "label": y})

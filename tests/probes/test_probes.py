@@ -9,14 +9,14 @@ import torch
 from lime_callback.probes.batch_entries import with_entry
 from lime_callback.probes.batch_keys import BatchKeys
 from lime_callback.probes.batch_rows import batch_rows, joined_batches
-from lime_callback.probes.even_collector import EvenCollector, samples_per_batch
+from lime_callback.probes.even_collector import EvenCollector, samples_per_batch, spread_evenly
 from lime_callback.probes.probe_samples import probes_of
 
 
-def collect(sizes, count, known=True, shares=1):
+def collect(sizes, count, known=True, shares=1, **settings):
     """The probes that are taken from batches of these sizes, dealt out to ``shares`` processes."""
-    batches = [len(sizes)] if known else [math.inf]
-    collectors, start = [EvenCollector(count, batches, share=share, shares=shares) for share in range(shares)], 0
+    batches, start = [len(sizes)] if known else [math.inf], 0
+    collectors = [EvenCollector(count, batches, share=share, shares=shares, **settings) for share in range(shares)]
     for i, size in enumerate(sizes):
         for share, collector in enumerate(collectors):
             numbers = torch.arange(start, start + size)[share::shares]
@@ -26,20 +26,40 @@ def collect(sizes, count, known=True, shares=1):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "count", "expected"),
+    ("sizes", "count", "expected", "before"),
     [
-        ([16, 16, 16], 3, [8, 24, 40]),
-        ([16, 16, 16], 4, [8, 20, 28, 40]),
-        ([16], 4, [2, 6, 10, 14]),
-        ([4], 8, [0, 1, 2, 3]),
-        ([1] * 10, 5, [1, 3, 5, 7, 9]),
-        ([2, 2, 30], 6, [0, 1, 2, 3, 11, 26]),
+        ([16, 16, 16], 3, [8, 17, 43], [8, 24, 40]),
+        ([16, 16, 16], 4, [8, 16, 29, 37], [8, 20, 28, 40]),
+        ([16], 4, [2, 4, 10, 13], [2, 6, 10, 14]),
+        ([4], 8, [0, 1, 2, 3], [0, 1, 2, 3]),
+        ([1] * 10, 5, [1, 2, 5, 6, 9], [1, 3, 5, 7, 9]),
+        ([2, 2, 30], 6, [0, 1, 2, 3, 18, 27], [0, 1, 2, 3, 11, 26]),
     ],
 )
-def test_samples_are_spread_evenly(sizes, count, expected):
+def test_samples_are_spread_evenly(sizes, count, expected, before):
     probes = collect(sizes, count)
     assert probes.labels.tolist() == expected
     assert probes.inputs.flatten().tolist() == expected
+    assert collect(sizes, count, middles=True).labels.tolist() == before  # as in runs that are resumed
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 30, 64])
+@pytest.mark.parametrize("size", [64, 65, 100, 1000])
+def test_each_equal_stretch_gives_a_sample_and_none_is_taken_twice(count, size):
+    numbers = spread_evenly(count, size, first=3)
+    assert numbers == sorted(set(numbers))
+    assert all(i * size // count <= number <= -(-(i + 1) * size // count) for i, number in enumerate(numbers))
+    assert numbers[0] >= 0
+    assert numbers[-1] < size
+
+
+@pytest.mark.parametrize("count", [8, 16, 64])
+@pytest.mark.parametrize("batch", [1, 16, 32, 64, 192])
+@pytest.mark.parametrize("classes", [2, 3, 4, 8, 10])
+def test_labels_that_come_in_turns_do_not_give_one_class(count, batch, classes):
+    """Samples at equal distances would: of 192, every 24th is of the same one of two classes."""
+    found = collect([batch] * (192 // batch), count).labels % classes
+    assert len(found.unique()) >= 0.6 * min(classes, 5)
 
 
 @pytest.mark.parametrize("shares", [2, 3, 4])
@@ -62,11 +82,12 @@ def test_what_a_small_batch_lacks_comes_from_the_next():
 
 
 def test_loaders_of_unknown_length_give_their_first_samples():
-    assert collect([4, 4, 4, 4], 3, known=False).labels.tolist() == [2, 6, 10]
+    assert collect([4, 4, 4, 4], 3, known=False).labels.tolist() == [2, 4, 10]
 
 
 def test_several_loaders():
-    assert samples_per_batch(4, [2, 0, 6]) == {(0, 1): 1, (2, 1): 1, (2, 3): 1, (2, 5): 1}
+    assert samples_per_batch(4, [2, 0, 6]) == {(0, 1): 1, (2, 0): 1, (2, 3): 1, (2, 4): 1}
+    assert samples_per_batch(4, [2, 0, 6], middles=True) == {(0, 1): 1, (2, 1): 1, (2, 3): 1, (2, 5): 1}
     assert samples_per_batch(3, [0, 0]) == {}
 
 

@@ -1,6 +1,7 @@
 """Errors name what was found in the data, and a way that works."""
 
 import re
+import warnings
 from contextlib import nullcontext
 
 import pytest
@@ -68,6 +69,43 @@ def test_times_and_depths_are_not_told_a_layout_that_cannot_fit(shape):
 @pytest.mark.parametrize("shape", [(5, 3, 64, 48), (5, 200, 5, 3), (5, 9, 9, 3), (5, 64, 48, 6)])
 def test_small_patches_of_many_channels_stay_what_they_are(shape):
     Layout("CHW").check_plausible(shape)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "better"),
+    [
+        ("HWC", (5, 6, 24, 24), "CHW"), ("HWC", (5, 1, 28, 28), "CHW"), ("HWC", (5, 200, 9, 9), "CHW"),
+        ("CHW", (5, 24, 24, 6), "HWC"), ("CHW", (5, 9, 9, 200), "HWC"), ("WCH", (5, 24, 24, 6), "HWC"),
+        ("HWC", (5, 24, 6, 24), "HCW"),
+    ],
+)  # fmt: skip
+def test_a_layout_that_fits_and_is_unlikely_is_doubted(layout, shape, better):
+    text = Layout(layout).doubt(shape)
+    assert f"pass layout='{better}'" in text
+    assert Layout(better).doubt(shape) == ""
+    sizes = dict(zip(better, shape[1:], strict=True))
+    assert f"{sizes['C']} channels of {sizes['H']} x {sizes['W']} pixels, pass" in text
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape"),
+    [
+        ("CHW", (5, 6, 24, 24)), ("CHW", (5, 200, 9, 9)), ("HWC", (5, 24, 24, 6)), ("CHW", (5, 24, 24, 24)),
+        ("CHW", (5, 64, 48, 6)), ("CHW", (5, 12, 12, 9)), ("C", (5, 9)), ("1CHW", (5, 1, 9, 24, 24)), ("HW", (5, 9, 9)),
+    ],
+)  # fmt: skip
+def test_a_layout_that_may_well_be_is_not_doubted(layout, shape):
+    assert Layout(layout).doubt(shape) == ""
+
+
+@pytest.mark.filterwarnings("ignore:.*are degenerate")
+@pytest.mark.parametrize("settings", [{"layout": "HWC"}, {"layout": "HWC", "wavelengths": list(range(400, 412))}, {}])
+def test_a_run_of_an_unlikely_layout_warns_once_unless_wavelengths_say_so(tmp_path, settings):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit(tmp_path, callback(**settings), epochs=2)
+    texts = [str(one.message) for one in said if "pass layout='CHW'" in str(one.message)]
+    assert len(texts) == (list(settings) == ["layout"])
 
 
 def test_choices_rank_what_is_explained():

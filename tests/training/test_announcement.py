@@ -1,6 +1,7 @@
 """Three lines say, before training starts, what is explained, what that costs and where it is seen; each once."""
 
 import re
+import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -32,20 +33,21 @@ def test_the_lines_say_what_is_done_in_fit_test_and_validate(tmp_path, caplog):
     one.validate(model, loader(Samples(48)), verbose=False)
     found = "batch entry 0, [6, 12, 12] as CHW (6 channels, 12 x 12 pixels), labels in entry 1"
 
-    def lines(kind, when, folder):
+    def lines(kind, when, folder, count=16):
+        fewer = " (there are no 16)" if count < 16 else ""
         return (
-            f"explains 16 {kind} samples by 'spatial': {found}.\n"
-            f"  Cost: about 160 forward passes of one sample{when}.\n"
+            f"explains {count} {kind} samples{fewer} by 'spatial': {found}.\n"
+            f"  Cost: about {count * 10} forward passes of one sample{when}.\n"
             f"  Shown: in {folder}; as a page by `python -m lime_callback report {folder}`."
         )
 
     assert announced(caplog) == [
-        f"'lime': {lines('validation', ' at the end of every validation', tmp_path / 'lime')}",
+        f"'lime': {lines('validation', ' at the end of every validation', tmp_path / 'lime', 3)}",
         "'lime': took 3 validation samples of 16 that were asked for: corn: 1, oats: 1, rye: 1.",
-        f"'lime/test': {lines('test', '', tmp_path / 'lime' / 'test')}",
+        f"'lime/test': {lines('test', '', tmp_path / 'lime' / 'test', 5)}",
         "'lime/test': took 5 test samples of 16 that were asked for: corn: 2, oats: 2, rye: 1.",
         f"'lime/validate': {lines('validation', '', tmp_path / 'lime' / 'validate')}",
-        "'lime/validate': took 16 validation samples: corn: 3, oats: 8, rye: 5.",
+        "'lime/validate': took 16 validation samples: corn: 3, oats: 6, rye: 7.",
     ]
 
 
@@ -97,6 +99,7 @@ def test_loggers_are_named_with_the_address_of_the_run(tmp_path, caplog):
     assert (place / "history.csv").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*are degenerate")
 def test_a_run_that_writes_nothing_says_so(tmp_path, caplog):
     caplog.set_level("INFO")
     fit(tmp_path, callback(probes=2), fast_dev_run=True)
@@ -128,6 +131,7 @@ def test_without_validation_it_speaks_of_training_samples(tmp_path, caplog):
     assert took.startswith("'lime': took 2 training samples: class 0: ")
 
 
+@pytest.mark.filterwarnings("ignore:.*`layout = 'WHC'` takes samples")
 @pytest.mark.filterwarnings("ignore:.*are degenerate")
 @pytest.mark.parametrize(
     ("pack", "unpack", "settings", "found"),
@@ -154,6 +158,60 @@ def test_a_wrong_guess_is_seen(tmp_path, caplog, pack, unpack, settings, found):
         epochs=1, limit_train_batches=1,
     )  # fmt: skip
     assert found in announced(caplog)[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*are degenerate")
+@pytest.mark.parametrize(
+    ("settings", "limits", "said"),
+    [
+        ({"probes": 1000}, {}, r"explains 48 validation samples \(there are no 1,000\) by.*\n.*about 480 forward"),
+        ({"probes": 1000}, {"limit_val_batches": 2}, r"explains 32 validation samples \(there are no 1,000\) by"),
+        ({"probes": 40}, {}, r"explains 40 validation samples by.*\n.*about 400 forward"),
+        ({"probes": "one_per_class"}, {}, r"explains at most 16 validation samples, .*\n.*Cost: at most 160 forward"),
+    ],
+)  # fmt: skip
+def test_no_more_samples_are_announced_than_there_are(tmp_path, caplog, settings, limits, said):
+    caplog.set_level("INFO")
+    fit(tmp_path, callback(**settings), epochs=1, **limits)
+    first, took = announced(caplog)
+    assert re.search(said, first)
+    if settings["probes"] == "one_per_class":  # nobody asked for 16
+        assert re.search(r"took 3 validation samples: numbers .* They cost about 30 forward passes\.$", took)
+    else:
+        assert "They cost" not in took
+
+
+@pytest.mark.filterwarnings("ignore:.*are degenerate")
+def test_entries_that_may_be_labels_are_proposed_where_none_is_found(tmp_path, caplog):
+    caplog.set_level("INFO")
+    data = Samples(pack=lambda x, y, i: {"id": i, "x": x, "cls": y, "place": x[0]})
+    unpack = lambda batch: (batch["x"], batch["cls"])  # noqa: E731
+    fit(tmp_path, callback(probes=2), data=data, model=lambda: Classifier(unpack=unpack), epochs=1)
+    told = re.search(r"no labels found, pass for example `label_key=(.*?)` or `.*?` if it holds them\.\n", caplog.text)
+    assert told[1] == "'cls'"
+    caplog.clear()
+    fit(
+        tmp_path, callback(probes=2, label_key=eval(told[1])), data=data, model=lambda: Classifier(unpack=unpack),
+        epochs=1,
+    )  # fmt: skip
+    assert "labels in entry 'cls'." in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:.*are degenerate")
+@pytest.mark.parametrize(("shown", "told"), [([0, 0, 0, 0], True), ([0, 1, 0, 0], False)])
+def test_probes_of_one_class_are_told_where_there_are_others(tmp_path, shown, told):
+    """The callback takes the samples 8, 16, 29 and 37 of the 48."""
+    data = Samples()
+    data.y = torch.arange(48) % 3
+    data.y[torch.tensor([8, 16, 29, 37])] = torch.tensor(shown)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit(tmp_path, callback(probes=4, background=16), data=data, epochs=1)
+    texts = [str(one.message) for one in said if "probes are of" in str(one.message)]
+    assert len(texts) == told
+    if told:
+        assert "all 4 probes are of class 0, and there are 3 classes or more" in texts[0]
+        assert "probes='one_per_class'" in texts[0]
 
 
 def test_a_label_below_0_has_no_class_s_name():

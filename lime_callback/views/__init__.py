@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lime_callback.views.superpixels import Superpixels
     from lime_callback.views.validity import Validity
     from lime_callback.views.view import View
+    from lime_callback.views.view_inputs import ViewInputs
     from lime_callback.views.watch import Watch
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Superpixels",
     "Validity",
     "View",
+    "ViewInputs",
     "Watch",
     "WholeInputs",
 ]
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "view": ["View"],
+        "view_inputs": ["ViewInputs"],
         "features": ["Features"],
         "layout": ["Layout"],
         "superpixels": ["Superpixels"],

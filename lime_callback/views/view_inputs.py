@@ -119,6 +119,37 @@ class ViewInputs:
     def labelled(
         self, labels: Tensor, names: Sequence[str], *, per_input: bool = False, numbers: Sequence[int] | None = None
     ) -> Features:
-        """Features of labels ``[B or 1, C, H, W]``, in the user's layout and on the inputs' device."""
+        """Features of labels, in the user's layout and on the inputs' device.
+
+        Args:
+            labels: whole numbers ``[B or 1, C or 1, H or 1, W or 1]``, with size 1 where they hold for the whole axis:
+                from 0, one for each name, and -1 for what is never hidden.
+            names: of the labels, in their order.
+            per_input: whether each input is cut for itself, so that a name means nothing in another input.
+            numbers: of the features in a mask that the user gave; ``None``: the labels.
+
+        Raises:
+            TypeError: if the labels are no tensor of whole numbers.
+            ValueError: if their shape does not fit the inputs', or labels and names do not fit each other.
+        """
+        _check_labels(labels, tuple(self.images.shape))
         mask = self.layout.restore(labels.to(torch.int32)).to(self.inputs.device)
         return Features(mask, tuple(names), self.layout, per_input, None if numbers is None else tuple(numbers))
+
+
+def _check_labels(labels: Any, shape: tuple[int, ...]) -> None:
+    """Raise if labels are not whole numbers of a shape that broadcasts to ``shape`` [B, C, H, W]."""
+    if not isinstance(labels, Tensor):
+        raise TypeError(
+            f"`labels` should be a tensor of whole numbers. Found a {type(labels).__name__}; make one of it with "
+            f"`torch.as_tensor`."
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise TypeError(f"`labels` should be whole numbers. Found {labels.dtype}; round them and add `.long()`.")
+    own = tuple(labels.shape)
+    if len(own) != len(shape) or any(size not in (1, whole) for size, whole in zip(own, shape, strict=True)):
+        way = "; `labels[None, None]` adds the axes before them" if own == shape[2:] else ""
+        raise ValueError(
+            f"`labels` should have the axes [B, C, H, W] of `given.images`, {list(shape)}, or size 1 where they hold "
+            f"for the whole axis. Found shape {list(own)}{way}."
+        )

@@ -57,7 +57,7 @@ V, T = ValueError, TypeError
         case("views of None", T, r"`views` should be a view or several.*Found `views = \[None\]`", views=[None]),
         case("views as a class", T, "`views` should be a view or several.*Superpixels", views=Superpixels),
         case("views as a dictionary", T, "`views` should be a view or several", views={"spatial": SPATIAL}),
-        case("view without a name", T, "`name` should be a name of letters.*Found `name = None`", views=Nameless()),
+        case("view without a name", T, "`views` should have names.*Nameless without one; give", views=Nameless()),
         case("own view named ..", V, r"`name` should be a name of letters.*'\.\.'", views=Nameless("..")),
         case("own view with a colon", V, "`name` should be a name of letters.*'a:b'", views=Nameless("a:b")),
         case("wavelength NaN", V, r"`wavelengths` should be finite and above 0.*\[nan\]", wavelengths=[500.0, NAN]),

@@ -67,11 +67,17 @@ def feature_bars(
     step = titles + tall + _BELOW
     values = [panel.coefficients for panel in panels]
     reach = colour_scale.axis_end(limit, [*values, *(() if first is None else first[1])])
-    heading = Heading(caption, _key(panels, first, together), status=status)
+    key = _key(panels, first, together)
+    longest = max((style.text_width(style.clean(name)) for panel in panels for name in panel.names), default=0.0)
+    # Where names are too long, what all of them begin with goes first: what tells them apart should stay.
+    start = common_start([name for panel in panels for name in panel.names]) if longest > _LABEL else ""
+    if start:
+        key.append(("", style.MUTED, f"names without “{start.strip()}”"))
+    heading = Heading(caption, key, status=status)
     figure = style.page(heading.height + -(-len(panels) // columns) * step + 10)
     heading.draw(figure)
     canvas = Canvas(figure)
-    longest = max((style.text_width(style.clean(name)) for panel in panels for name in panel.names), default=0.0)
+    longest = max((style.text_width(style.clean(n)) for p in panels for n in _without(p.names, start)), default=0.0)
     label = min(longest + 10, _LABEL)
     for i, panel in enumerate(panels):
         left, y = style.MARGIN + i % columns * (cell + _COLUMN), heading.height + i // columns * step
@@ -82,13 +88,12 @@ def feature_bars(
         if panel.image is not None and panel.segments is not None:
             box = inner_box(panel.image, left, y + titles, max(tall, 60), max(tall, 60))
             numbers = [(panel.numbers or range(len(drawn)))[j] for j in order]
-            start = common_start(panel.names)
-            names = [panel.names[j].removeprefix(start) for j in order]
+            names = _without([panel.names[j] for j in order], common_start(panel.names))
             draw_places(figure, panel.image, panel.segments, dict(zip(numbers, names, strict=True)), box)
             seen = max(tall, 60) + 10
         if not panel.names:
             continue
-        names = [panel.names[j] for j in order]
+        names = _without([panel.names[j] for j in order], start)
         across = Frame(left + seen + label, y + titles, cell - seen - label, tall, (-reach, reach))
         labelled = i + columns >= len(panels)
         _rows(canvas, across, names, drawn[order], colour_scale.finite(panel.halves)[order])
@@ -103,6 +108,10 @@ def feature_bars(
             )  # fmt: skip
     canvas.draw()
     return figure
+
+
+def _without(names: Sequence[str], start: str) -> list[str]:
+    return [name.removeprefix(start) for name in names]
 
 
 def _key(panels: Sequence[BarPanel], first: tuple[str, Any] | None, together: bool) -> list[KeyEntry]:

@@ -135,3 +135,11 @@ def test_more_than_sixteen_panels_are_cut_and_counted():
     figure, charts = bars(*(panel(title=f"probe {i}") for i in range(20)), caption="spatial")
     assert "spatial · first 16 of 20 shown" in texts(figure)
     assert len(charts) == 16
+
+
+def test_names_that_are_too_long_keep_what_tells_them_apart():
+    cubes = [f"superpixel {i}, channels {3 * c}-{3 * c + 2}" for i in range(10, 13) for c in range(3)]
+    figure, _ = bars(panel(names=cubes), top=9)
+    assert {name.removeprefix("superpixel ") for name in cubes} <= set(texts(figure))
+    assert "names without “superpixel”" in texts(figure)
+    assert not any("names without" in text for text in texts(bars(panel())[0]))

@@ -22,7 +22,7 @@ _STILL = 1e-9  # of the outputs' size
 _HARDLY = 0.02  # standard deviations of the outputs from one explained epoch to the next
 _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
 SWINGS, _FEWEST_SWINGS = 4, 3  # from epoch to epoch
-_SWING, _OF_ALL = 0.035, 0.3  # of the attribution; of what moves in all
+_SWING, _OF_ALL = 0.03, 0.25  # of the attribution; of what moves in all
 _BY_CHANCE, _FEATURES = 4.5, 6  # times as far as the median feature; of which there need to be some
 _COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.4, 0.98
@@ -154,7 +154,8 @@ class Unstable(Detector):
             first = int(swings.argmax())
             most = float(swings[first])
             moved = float(_shares(view.sizes).diff(dim=0).abs().sum(1).mean()) / 2
-            if most < max(_SWING, _OF_ALL * moved, _BY_CHANCE * float(swings.median())):
+            usual = float(swings.abs().median())
+            if most < max(_SWING, _OF_ALL * moved, _BY_CHANCE * usual):
                 continue
             low, high = (float(share) for share in sorted(_shares(view.sizes)[-2:, first]))
             yield Suspicion(
@@ -164,9 +165,9 @@ class Unstable(Detector):
                     f"{low:.0%} of the attribution by turns, from epoch to epoch."
                 ),
                 advice="Look at what differs from epoch to epoch: is each another part of the data? Shuffle them.",
-                severity=min(1.0, float(swings.sum())),
+                severity=min(1.0, float(swings.clamp(min=0).sum())),
                 p_value=_SEEN,
-                figures={"swing": Figure(most), "others": Figure(float(swings.median()))},
+                figures={"swing": Figure(most), "others": Figure(usual)},
                 picture=f"{name}/drift_chart",
             )
 
@@ -218,17 +219,18 @@ class Unstable(Detector):
 def swing(sizes: Sequence[Tensor]) -> Tensor:
     """How far each feature's share of the attribution goes up and down by turns, ``[d]``.
 
-    A trend cancels, and what moves at random hardly adds up.
+    A trend cancels, what moves at random hardly adds up, and one large step, as of the first epochs, does not count.
 
     Args:
         sizes: the features' mean absolute effects at explained epochs in a row, ``[T, d]``.
 
     Returns:
-        The mean step, where steps in turn count as up and as down.
+        The mean step but the largest, where steps in turn count as up and as down; negative where they rather go on.
     """
     steps = _shares(sizes).diff(dim=0)
-    turns = torch.tensor([(-1.0) ** i for i in range(len(steps))], dtype=steps.dtype)
-    return (turns @ steps).abs() / len(steps)
+    turns = steps * torch.tensor([[(-1.0) ** i] for i in range(len(steps))], dtype=steps.dtype)
+    turns = turns * turns.sum(0).sign()
+    return (turns.sum(0) - turns.amax(0)) / (len(steps) - 1)
 
 
 def _shares(sizes: Sequence[Tensor]) -> Tensor:

@@ -129,7 +129,9 @@ class LimeCallback(Hooks):
             in YAML ``water: {bands: [{from: 1350, to: 1430}, {from: 1800, to: 1950}], reliance: 0.3}``.
         reliance: whether to measure how the model's answers change when each watch, and each superband, takes the
             values of other validation samples, beside random sets of as many channels or pixels. It costs at most as
-            many forwards as one view, and nothing where there is neither a watch nor a view of superbands.
+            many forwards as one view, and nothing where there is neither a watch nor a view of superbands. A number
+            says on how many samples of the background the watches are measured instead, whatever that costs: about
+            eight forwards for each watch and sample.
         findings: ``"warn"`` looks at each explained epoch whether anything is wrong, and says so once, with the
             evidence and one thing to do; ``"stop"`` ends the training then; ``"off"`` does not look. A list names the
             findings to look for, such as ``["shortcut_bands", "place"]``, and may hold a
@@ -156,7 +158,8 @@ class LimeCallback(Hooks):
         stem: ``"auto"`` computes what the model's first layer makes of each feature, where that layer is linear and
             where this is cheaper than to make perturbed inputs; ``"off"`` makes them.
         background: how many validation samples are kept on the CPU beside the probes, spread evenly over the validation
-            set, for what hidden elements become. 0: none.
+            set, for what hidden elements become, and what reliance is measured on. More than 64 are kept as far as
+            they take no more than 1 GB. 0: none.
         pictures: whether to draw; metrics, history and alarms are there without, too.
         charts: whether TensorBoard and MLflow also get the effect of each followed feature as a chart of its own: up to
             20 bands or 8 places a view, in TensorBoard with their 95 % intervals and histograms of all effects.
@@ -201,7 +204,7 @@ class LimeCallback(Hooks):
         like: Like | None = None,
         output: Literal["auto"] | Output | Reducer | Callable[[Any], Any] = "auto",
         watch: Mapping[str, Watch | str | Iterable[Any] | Mapping[str, Any]] | None = None,
-        reliance: bool = True,
+        reliance: bool | int = True,
         findings: Literal["warn", "stop", "off"] | Sequence[str | Detector] = "warn",
         gate: float | None = 0.2,
         relevant_change: float = RELEVANT,

@@ -61,7 +61,7 @@ class CallbackConfig:
     settings: Strategies
     auto_output: bool
     watch: Mapping[str, Watch]
-    reliance: bool
+    reliance: bool | int
     findings: Any
     background: int
     gate: float | None
@@ -121,7 +121,7 @@ class CallbackConfig:
             ),
             auto_output=unset and like is None,
             watch=watches,
-            reliance=check.check_flag("reliance", given["reliance"]),
+            reliance=_reliance(given["reliance"]),
             findings=given["findings"],
             background=background,
             gate=check.check_gate(given["gate"]),
@@ -186,6 +186,11 @@ class CallbackConfig:
     def probes(self) -> int:
         """How many samples are explained, at most."""
         return self.choice.count
+
+
+def _reliance(value: Any) -> bool | int:
+    """Whether reliance is measured, or on how many samples that of watches is."""
+    return value if isinstance(value, bool) else check_count("reliance", value, 4, other="True, False, or ")
 
 
 def _often(value: Any) -> int | Literal["auto"]:

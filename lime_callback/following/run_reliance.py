@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.sampling.value_swaps import Swaps
 
+_REFERENCES = 7  # random sets of each watch where the user says how many samples it is measured on
 _MOST_BANDS = 32  # features of a view; more of them are no superbands that a person reads one by one
 
 
@@ -43,12 +44,12 @@ class RunReliance:
     config: CallbackConfig
     last: Reliance | None = None
     impossible: str = ""
-    _swaps: Swaps | None = field(default=None, repr=False)
+    _swaps: tuple[Swaps, ...] = field(default=(), repr=False)
     _pinned: bool = False
 
     def sets(self, views: Mapping[str, FollowedView]) -> bool:
         """Whether there is anything to hide."""
-        return self.config.reliance and any(followed.watched or _bands(followed) for followed in views.values())
+        return bool(self.config.reliance) and any(followed.watched or _bands(followed) for followed in views.values())
 
     @property
     def expected(self) -> bool:
@@ -59,6 +60,17 @@ class RunReliance:
             and config.background
             and (config.watch or any(hasattr(view, "bands") for view in config.views))
         )
+
+    @property
+    def forwards_of_watches(self) -> int:
+        """How many inputs the model is run on for the watches alone, where the user says on how many samples."""
+        samples = min(self._asked_for, self.config.background)
+        return samples * (1 + len(self.config.watch) * (1 + _REFERENCES))
+
+    @property
+    def _asked_for(self) -> int:
+        """Samples that the user wants the watches to be measured on; 0 where that is left open."""
+        return 0 if isinstance(self.config.reliance, bool) or not self.config.watch else self.config.reliance
 
     def measure(
         self,
@@ -85,17 +97,17 @@ class RunReliance:
             with context.ranks.together():
                 self._swaps = self._pin(background, views, budget)
             self._pinned = True
-            if self._swaps is None:
+            if not self._swaps:
                 self.impossible = (
                     f"{len(background)} samples and {budget} forwards, as many as one view has, are too few for it"
                 )
         self.last = None  # what was measured before is not so now
-        if self._swaps is not None:
+        for swaps in self._swaps:
             found = hidden_outputs(
                 context.model,
                 background.inputs,
                 self.config.layout,
-                self._swaps,
+                swaps,
                 background_labels(background),
                 self.config.asked,
                 context.batch_size,
@@ -104,7 +116,8 @@ class RunReliance:
                 batch=background.batch,
             )
             with context.ranks.together():
-                self.last = reliance_of_outputs(found, self._swaps)
+                own = reliance_of_outputs(found, swaps)
+                self.last = own if self.last is None else self.last.joined(own)
 
     def of(self, followed: FollowedView) -> Reliance | None:
         """What was found last of a view's watches and superbands; ``None`` if there is nothing."""
@@ -114,7 +127,7 @@ class RunReliance:
         names = [name for name in self.last.names if name in followed.watched or name.startswith(prefix)]
         return self.last.only(names).renamed([name.removeprefix(prefix) for name in names]) if names else None
 
-    def _pin(self, background: Probes, views: Mapping[str, FollowedView], budget: int) -> Swaps | None:
+    def _pin(self, background: Probes, views: Mapping[str, FollowedView], budget: int) -> tuple[Swaps, ...]:
         config, count = self.config, len(background)
         inputs, batch = background.inputs, background.batch
         watched: dict[str, Tensor] = {}
@@ -131,7 +144,16 @@ class RunReliance:
             bands |= {f"{followed.view.name}/{name}": mask for name, mask in _bands(followed).items()}
         watched = {name: watched[name] for name in config.watch if name in watched}
         by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])
-        return choose_swaps(watched, bands, count, budget, seed_for(config.seed, "reliance"), by_length)
+        seed = seed_for(config.seed, "reliance")
+        if not self._asked_for:
+            chosen = [choose_swaps(watched, bands, count, budget, seed, by_length)]
+        else:  # the watches in as many samples as were asked for, the bands in as many as one view's forwards afford
+            cost = min(count, self._asked_for) * (1 + len(watched) * (1 + _REFERENCES))
+            chosen = [
+                choose_swaps(watched, {}, count, cost, seed, by_length, _REFERENCES),
+                choose_swaps({}, bands, count, budget, seed, by_length),
+            ]
+        return tuple(swaps for swaps in chosen if swaps is not None)
 
 
 def _bands(followed: FollowedView) -> dict[str, Tensor]:

@@ -70,7 +70,7 @@ class WatchAlarms:
         self.uses, self.troubles = {}, {}
         news: dict[str, str] = {}
         stop, watches = False, self.config.watch
-        alpha = level(self.asked, questions([one.watched for one in views], watches, self.config.reliance))
+        alpha = level(self.asked, questions([one.watched for one in views], watches, bool(self.config.reliance)))
         for followed in explained:
             followed.alarmed, followed.uses = set(), {}
         for followed in explained:

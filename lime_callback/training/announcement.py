@@ -116,7 +116,8 @@ def forwards_per_epoch(config: CallbackConfig, probes: int) -> int:
     """
     n, views = config.settings.n_perturbations, len(config.views)
     of_view = probes * (n + 2 + 4 * steps_for(n))  # see `ExplainedBatch.forwards`
-    relied = probes * n * RunReliance(config).expected
+    relying = RunReliance(config)
+    relied = (probes * n + relying.forwards_of_watches) * relying.expected
     looked = max(probes * n * views // SHARE, LEAST) if config.background and config.findings != "off" else 0
     return views * of_view + relied + looked
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lime_callback.publishing.finding import Finding
 
 PAGE = "lime_report.html"
+SAMPLES = 512  # at most, that watches are measured on
 _NOTHING: tuple[Any, ...] = ("off", False, [])  # YAML reads `off` as false
 
 
@@ -84,8 +85,10 @@ def check_model(
     from lightning.pytorch import LightningDataModule, LightningModule, Trainer
     from torch.utils.data import DataLoader
 
-    # Nothing of it is drawn: the page draws for itself.
-    lime = _callback(callback, {"pictures": False, "on_error": "warn"} | dict(arguments or {}))
+    given = dict(arguments or {})
+    # Nothing of it is drawn: the page draws for itself. A watch is asked about once, and so in many samples.
+    many = {"background": SAMPLES, "reliance": SAMPLES} if given.get("watch") else {}
+    lime = _callback(callback, {"pictures": False, "on_error": "warn"} | many | given)
     module = named_object("MODEL", model, (LightningModule,))
     loader = named_object("--data", data, (DataLoader, LightningDataModule))
     if checkpoint is not None:
@@ -97,9 +100,9 @@ def check_model(
             callbacks=[lime], default_root_dir=output, logger=False, devices=1, enable_checkpointing=False,
             enable_model_summary=False, enable_progress_bar=False,
         )  # fmt: skip
-        given = {"datamodule": loader} if isinstance(loader, LightningDataModule) else {"dataloaders": loader}
+        loaders = {"datamodule": loader} if isinstance(loader, LightningDataModule) else {"dataloaders": loader}
         try:
-            trainer.validate(module, verbose=False, **given)
+            trainer.validate(module, verbose=False, **loaders)
         except MisconfigurationException as error:
             raise ValueError(f"`trainer.validate` should take the model and the data. Found: {error}") from error
     history = lime._latest.publisher.history

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lime_callback.probes.probe_samples import Probes
     from lime_callback.probes.ranked_samples import Choice
 
+_KEPT, _LARGEST = 64, 1e9  # samples of the background in any case; bytes that more of them may take
 _MARKS = 8  # samples by which a validation set is known
 
 
@@ -78,6 +79,7 @@ class PinnedProbes:
         self.forwards = ForwardCount()
         self.batch_size, self._grown = 1, False
         self.recheck = False
+        self._bytes = 0  # of an input, once one was captured
         self._mark: Tensor | None = None  # the fingerprint of a few samples of the validation set
         self._marking: Capture | None = None
         self.watch = StepWatch(config.keys)
@@ -94,9 +96,13 @@ class PinnedProbes:
         if self.probes is None or again or (config.choice.anew and due and not rehearsal):
             choice = Evenly(1) if rehearsal else config.choice if again else self.choice
             besides = 0 if rehearsal or (self.background is not None and not again) else config.background
-            self.capture = capture(choice, background=besides, middles=self.middles and not again)
+            self.capture = capture(choice, background=self._affordable(besides), middles=self.middles and not again)
         if again or (self._mark is None and trainer.validating):
             self._marking = capture(Evenly(_MARKS))
+
+    def _affordable(self, background: int) -> int:
+        """How many samples of the background are kept: of large ones no more than memory has room for."""
+        return min(background, max(_KEPT, int(_LARGEST // max(self._bytes, 1))))
 
     def offer(self, batches: Sequence[float], batch: Any, index: int, loader: int = 0) -> None:
         """Take from a batch what is wanted of it, see :meth:`~lime_callback.probes.capture.Capture.offer`."""
@@ -148,6 +154,7 @@ class PinnedProbes:
         if probes is not None:
             with self.ranks.together():
                 self.config.sensor.read(probes)
+            self._bytes = probes.inputs[0].numel() * probes.inputs.element_size()
         if self.probes is None:
             self._grown = False
             self.batch_size = self.config.max_batch_size or max(largest, _usual_rows(probes))

@@ -262,7 +262,7 @@ def test_a_watch_without_an_alarm_has_its_line_all_the_same(watched, capsys):
     assert (status, error) == (0, "")
     assert re.match(
         r"watch 'idle': not seen to be used: hiding it changes 0 % of the predictions, at most \d+ %, random sets "
-        r"\d+ %, in \d+ samples\.$", lines[0],
+        r"\d+ %, in 64 samples\.$", lines[0],
     )  # fmt: skip
     assert lines[1] == "nothing was found wrong"
 
@@ -283,10 +283,17 @@ def test_a_watch_that_is_used_in_part_is_not_passed_over(watched, capsys):
     assert status == 0
     assert re.match(
         r"watch 'ends': the model uses it in part: hiding it changes \d+ % of the predictions \(\d+ to \d+ %\), "
-        r"random sets \d+ %, in \d+ samples; most in soy-mintill: \d+ % of \d+\.$", line,
+        r"random sets \d+ %, in 400 samples; most in soy-mintill: \d+ % of 80\.$", line,
     )  # fmt: skip
     assert answer == "nothing was found wrong, but watch 'ends' is used in part"
     assert '"use":"uses in part","text":"the model uses it in part: hiding it changes' in Path(page).read_text()
+
+
+def test_a_watch_is_measured_on_as_many_samples_as_are_asked_for(watched, capsys):
+    _, (line, *_), _ = watch(
+        capsys, watched, "Uneven", "uneven", "watch={ends: [4, 5]}", "findings=off", "reliance=100"
+    )
+    assert "in 100 samples" in line
 
 
 def test_watches_alone_can_be_checked(watched, capsys):

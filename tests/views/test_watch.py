@@ -12,6 +12,7 @@ from lime_callback import Cubes, LimeCallback, Superbands, Superpixels, Watch, e
 from lime_callback.comparing.watch_shares import MeanWatchShare, WatchShares, mean_share, shares
 from lime_callback.explaining.effects import balanced_sizes
 from lime_callback.following.watch_alarms import level, questions, share_alarm
+from lime_callback.views.channels.groups import parse_group
 from lime_callback.views.layout import Layout
 from lime_callback.views.watch import can_follow, check_watches, watch_overlap, watched_elements
 from lime_callback.views.watch_borders import cut_at_watches
@@ -284,3 +285,28 @@ def test_the_experts_bands_for_potassium():
 def test_what_cannot_be_watched(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
+
+
+def test_pairs_within_a_list_are_ranges_as_yaml_has_no_tuples():
+    nm = [1300.0 + 10 * i for i in range(70)]
+    nested, tuples = (
+        parse_group(bands).pick(nm, 70).channels
+        for bands in ([[1350.0, 1430.0], [1800.0, 1950.0]], [(1350.0, 1430.0), (1800.0, 1950.0)])
+    )
+    assert nested == tuples
+    assert len(nested) == 9 + 16
+    assert len(parse_group([1350.0, 1430.0]).pick(nm, 70).channels) == 2  # one list: single bands
+    assert len(parse_group([[0, 1], [2, 3]]).pick(nm, 70).channels) == 4  # channel numbers
+    with pytest.raises(ValueError, match=r"as ranges in nm where all are pairs.* Found .*\{'from': 400, 'to': 500\}"):
+        Watch([[1350.0, 1430.0], [1800.0, 1850.0, 1900.0]])
+
+
+def test_what_hiding_changes_has_a_bound_of_its_own():
+    with pytest.raises(ValueError, match="`changed` should be a share from 0 to 1"):
+        Watch([0], changed=2)
+    with pytest.raises(ValueError, match="nor `reliance` nor `changed`"):
+        Watch([0], stop=True)
+    watch = Watch([0], changed=0.05, stop=True)
+    assert watch.stops("changed")
+    assert not watch.stops("reliance")
+    assert questions([["a"]], {"a": watch}, True) == 2

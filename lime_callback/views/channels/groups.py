@@ -95,6 +95,8 @@ def _parts(spec: Any) -> Iterable[Part]:
     if not items:
         raise ValueError(f"`bands` should hold groups of at least one channel. Found the empty group {spec!r}.")
     if not any(_is_number(item) for item in items):
+        if all(_is_wavelengths(item) for item in items):
+            return _nested(items)
         return [part for item in items for part in _parts(item)]
     if isinstance(spec, tuple):
         if len(items) != 2 or not all(isinstance(item, float) for item in items):
@@ -104,6 +106,25 @@ def _parts(spec: Any) -> Iterable[Part]:
             )
         return [_interval(*items)]
     return [_numbers(items)]
+
+
+def _is_wavelengths(item: Any) -> bool:
+    return isinstance(item, list) and bool(item) and all(isinstance(value, float) for value in item)
+
+
+def _nested(items: list[list[float]]) -> Iterable[Part]:
+    """Read lists of wavelengths within a list: pairs are ranges, since YAML has no tuples.
+
+    Raises:
+        ValueError: if a list is no pair, so that single wavelengths may be meant.
+    """
+    if not all(len(item) == 2 for item in items):
+        raise ValueError(
+            f"`bands` takes lists of wavelengths within a list as ranges in nm where all are pairs, such as "
+            f"[[1350.0, 1430.0], [1800.0, 1950.0]]. Found {items!r}; write single wavelengths as one list "
+            f"[462.08, 465.27], and ranges as tuples or {{'from': 400, 'to': 500}}."
+        )
+    return [_interval(*item) for item in items]
 
 
 def _numbers(items: list[Any]) -> Part:

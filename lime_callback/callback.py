@@ -166,7 +166,8 @@ class LimeCallback(Hooks):
         on_error: ``"warn"`` reports what fails in an explanation, once, and training goes on; ``"raise"`` is for tests.
             Arguments that do not fit the data raise before training starts, either way.
         seed: of the designs, of the random orders and of the random sets.
-        name: of the callback: first part of all metrics and tags, and its folder in the run's folder.
+        name: of the callback: first part of all metrics and tags, and its folder in the run's folder. Two callbacks of
+            a trainer need different ones, such as ``name="lime2"`` for the second.
         input_key: the batch's entry with the images: its name or number, a path such as ``"image.S2"`` or ``(0, 1)``,
             or a function of the batch; ``None`` takes the one that fits the layout and the wavelengths. Integers are
             perturbed as floating-point numbers, and the model gets the nearest ones, in the dtype of the batch. A

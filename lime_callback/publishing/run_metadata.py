@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lime_callback.checks.whole_files import replacing
 from lime_callback.explaining.uses.set_use import USES
 from lime_callback.following.physical_inputs import physical
+from lime_callback.following.run_question import question_of, view_argument
 from lime_callback.outputs.targets import class_name
 from lime_callback.publishing.run_description import chosen_scale, settings_of
 from lime_callback.publishing.sinks.measures_csv import MeasureRow, MeasuresFile
@@ -121,7 +122,7 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
 
 def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[FollowedView] = ()) -> dict[str, Any]:
     """Return a run's settings, views, watches and probes as plain values, which become ``run.json``."""
-    settings = settings_of(config)
+    settings, asked = settings_of(config), question_of(config)
     kinds = {followed.view.name: followed.kind for followed in views}  # what the outputs are
     if config.auto_output and (scale := chosen_scale(views)) is not None:
         settings["output"] = scale
@@ -135,6 +136,7 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
                 "name": view.name,
                 "wavelengths": _numbers(getattr(view, "wavelengths", None)),
                 "kind": kinds.get(view.name),
+                "cut": asked[view_argument(view.name)],
             }
             for view in config.views
         ],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lime_callback.report.run_contents import RunContents
 
 _METRICS, _FEATURES = 200, 40  # rows of the table, and of the bars of a view
+_NAMED = 8  # features that a note names
 _LEFT_OUT = ("epochs", "reliance_use/", "reliance_samples/", "reliance_class")  # beginnings of measures
 
 
@@ -187,7 +188,8 @@ def _effects(runs: Sequence[RunContents], epoch: int, notes: list[str]) -> dict[
         rows = _effect_rows(runs, pair, (at[0], at[1]))
         if rows and set(pair[0].features) != set(pair[1].features):
             notes.append(
-                f"View {view!r}: the runs cut the inputs into other features, so effects are shares of other wholes."
+                f"View {view!r}: the runs cut the inputs into other features, so effects are shares of other wholes. "
+                f"{_alone(runs, pair)}"
             )
         if not rows:
             notes.append(f"View {view!r}: the runs have no feature in common.")
@@ -226,8 +228,23 @@ def _shares_features(run: RunContents, table: ViewTable) -> bool:
     return len(explanation.features.mask) == 1
 
 
+def _alone(runs: Sequence[RunContents], pair: Sequence[ViewTable]) -> str:
+    """Name the features that one run alone has, of which no bars are shown."""
+    told = []
+    for run, own, other in zip(runs, pair, reversed(pair), strict=True):
+        if alone := [name for name in own.features if name not in other.features]:
+            more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+            told.append(f"{run.name} alone has {', '.join(alone[:_NAMED])}{more}")
+    return f"Not shown: {'; '.join(told)}."
+
+
+def _cuts(run: RunContents) -> dict[str, str]:
+    """Return how each view cuts the inputs; nothing of a run of a version that did not write it."""
+    return {f"view {view['name']!r}": view["cut"] for view in run.about.get("views") or [] if view.get("cut")}
+
+
 def _settings(runs: Sequence[RunContents]) -> list[Row]:
-    first, second = (dict(run.about.get("settings", {})) for run in runs)
+    first, second = (dict(run.about.get("settings", {})) | _cuts(run) for run in runs)
     names = dict.fromkeys([*first, *second])
     return [
         Row(name, *(str(of_run.get(name, "not known"))[:200] for of_run in (first, second)))

@@ -116,7 +116,7 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "name": is_text,
     "wavelengths": _is_numbers,
     "class_names": _list_of(is_text),
-    "views": _list_of(_entries(name=is_text, wavelengths=_is_numbers, kind=_or_none(is_text))),
+    "views": _list_of(_entries(name=is_text, wavelengths=_is_numbers, kind=_or_none(is_text), cut=_or_none(is_text))),
     "settings": lambda value: isinstance(value, dict) and _is_plain(value),
     "gate": _is_share,
     "reference": _or_none(_is_flag),

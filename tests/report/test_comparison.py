@@ -110,6 +110,17 @@ def test_effects_are_the_explanations_means_of_what_both_have(trained):
     assert torch.tensor([row.half for row in rows]).isfinite().all()
 
 
+def test_views_that_are_set_otherwise_are_settings_that_differ(trained):
+    comparison = compare_runs(*map(read, trained))
+    assert [row for row in comparison.settings if row.about.startswith("view")] == [
+        ("view 'spectral'", "Superbands(bands=3)", "Superbands(bands=2)")
+    ]
+    old = read(trained[1])
+    for view in old.about["views"]:  # of a version that did not say it
+        del view["cut"]
+    assert ("view 'spectral'", "Superbands(bands=3)", "not known") in compare_runs(read(trained[0]), old).settings
+
+
 def test_what_may_explain_a_difference_is_said(tmp_path):
     first = made(tmp_path / "one", settings={"design": "paired", "seed": 0})
     second = made(tmp_path / "two", settings={"design": "orthogonal", "seed": 0}, targets=("Woods",))
@@ -120,7 +131,8 @@ def test_what_may_explain_a_difference_is_said(tmp_path):
     other = made(tmp_path / "three", features=(*BANDS[:3], "675-850 nm"))
     comparison = compare_runs(first, other)
     assert len(comparison.effects["spectral"]) == 3
-    assert any("cut the inputs into other features" in note for note in comparison.notes)
+    (note,) = [note for note in comparison.notes if "cut the inputs into other features" in note]
+    assert note.endswith("Not shown: one alone has 675-763 nm; three alone has 675-850 nm.")
 
 
 def test_the_command_prints_tables_and_writes_a_page(tmp_path, capsys):

@@ -31,6 +31,7 @@ Everything is an effect: a part's signed share of its probe's attribution. Orang
   cannot carry what you look for.
 - **superpixels**: each probe's strongest effects, with 95 % intervals that hold all together, and where they lie. A
   hollow line is the first explanation.
+- **features**: the same for features of channels and pixels, such as cubes.
 - **waterfall**, **effects**: mean sizes over the epochs. Worry where lines still cross when the loss is flat.
 - **drift_chart**: R², and the share of the attribution that moved from one epoch to the next. Worry where much moves
   late in a run.

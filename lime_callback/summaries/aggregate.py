@@ -22,6 +22,7 @@ from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value,
 if TYPE_CHECKING:
     from lime_callback.views.features import Features
 
+_SHOWN = 3  # targets
 _NOTHING = "An aggregate should have at least one explanation. Found none; `add` one first."
 _NO_COMMON_NAMES = (
     "An aggregate's features should mean the same in every input, since they are told apart by their names. Found "
@@ -59,6 +60,16 @@ class Aggregate:
         self._targets = torch.empty(0, dtype=torch.int64)
         self._channels: tuple[str | None, ...] | None = None
         self._cut = ""  # the mask that the names belong to, if each input's features are numbered by themselves
+
+    def __repr__(self) -> str:
+        if self._moments is None:
+            return "<Aggregate of nothing yet>"
+        leading = "; ".join(
+            f"target {int(target)}: " + ", ".join(f"{name} {mean:+.3g}" for name, mean in row)
+            for target, row in zip(self.targets[:_SHOWN].tolist(), self.top(3)[:_SHOWN], strict=True)
+        )
+        more = "; …" if len(self.targets) > _SHOWN else ""
+        return f"<Aggregate of {self.inputs} inputs and {len(self.names)} features; strongest of {leading}{more}>"
 
     def add(self, explanation: Explanation) -> Aggregate:
         """Add an explanation of one input or several; the aggregate keeps no part of it.

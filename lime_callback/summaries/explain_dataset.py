@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from lime_callback.probes.batch_entries import Key
     from lime_callback.probes.probe_samples import Probes
 
+_OWN_MEAN = (
+    "Bands are hidden by each image's own mean, which keeps what the image has there, so that shares say little of "
+    "bands that differ between samples. Pass `background=` with other inputs of the same data, such as some of the "
+    "training set, or say `baseline='mean'` to keep it so."
+)
+
 
 def explain_all(
     forward: Callable[[Tensor], Any],
@@ -87,7 +93,8 @@ def explain_all(
         TypeError: if an argument has the wrong type.
 
     Warns:
-        UserWarning: with the number of samples whose fit is degenerate.
+        UserWarning: with the number of samples whose fit is degenerate; and where bands are hidden by each image's own
+            mean, for want of a ``background``.
     """
     unknown = strategies.keys() - StrategyArguments.__optional_keys__
     if unknown:
@@ -116,6 +123,16 @@ def explain_all(
             patches=partial(arguments.patches, samples.inputs, layout),
         )
         aggregate.check(features)
+        unsaid = background is None and strategies.get("baseline") is None and strategies.get("like") is None
+        spectral = nm is not None or getattr(view, "wavelengths", None) is not None
+        if (
+            unsaid
+            and spectral
+            and not aggregate.inputs
+            and features.layout.has_pixels
+            and features.canonical.shape[1] > 1
+        ):
+            warnings.warn(_OWN_MEAN, UserWarning, stacklevel=2)
         settings = arguments.settings.for_inputs(layout, samples.inputs.shape)
         given = settings.output.given(samples.batch) if isinstance(settings.output, Reducer) else None
         seeds = [seed + aggregate.inputs + i for i in range(len(samples))]

@@ -373,13 +373,18 @@ def test_superbands_are_laid_onto_their_wavelengths():
     x = images()
     nm = [400.0, 500.0, 600.0, 700.0, 800.0, 900.0]
     found = explain_all(
-        curved, DataLoader(x, 4), Superbands({"b": (390.0, 510.0), "r": (590.0, 710.0)}), wavelengths=nm, **FEW
+        curved,
+        DataLoader(x, 4),
+        Superbands({"b": (390.0, 510.0), "r": (590.0, 710.0)}),
+        wavelengths=nm,
+        baseline="mean",
+        **FEW,
     )
     assert found.names == ("b", "r", "not_included")
     assert found.channels.tolist() == [0, 0, 1, 1, 2, 2]
     assert torch.equal(found.on_channels(found.mean), found.mean[:, [0, 0, 1, 1, 2, 2]])
     alone = Superbands({"b": (390.0, 510.0), "r": (590.0, 710.0)}, show_not_included=False)
-    part = explain_all(curved, [x], alone, wavelengths=nm, **FEW)
+    part = explain_all(curved, [x], alone, wavelengths=nm, baseline="mean", **FEW)
     assert part.channels.tolist() == [0, 0, 1, 1, -1, -1]
     assert (part.on_channels(part.spread)[:, 4:] == 0).all()
     figure = draw_aggregate(found, wavelengths=nm)
@@ -482,3 +487,20 @@ def test_what_does_not_fit_an_aggregate_is_refused():
     with pytest.raises(ValueError, match=r"the same number of targets. Found 2 and then 1"):
         found.add(at_once(images(2), 0))
     assert found.inputs == 2
+
+
+def test_bands_that_are_hidden_by_the_images_own_mean_are_warned_of(recwarn):
+    x, nm = images(4), [500.0 + 100 * band for band in range(images(4).shape[1])]
+    with pytest.warns(UserWarning, match="Bands are hidden by each image's own mean.*Pass `background=` with"):
+        explain_all(curved, [x[:2], x[2:]], VIEW, wavelengths=nm, **FEW)
+    recwarn.clear()
+    explain_all(curved, [x], VIEW, wavelengths=nm, background=x, **FEW)
+    explain_all(curved, [x], VIEW, wavelengths=nm, baseline="mean", **FEW)
+    assert not recwarn.list
+
+
+def test_an_aggregate_is_read_where_it_is_printed():
+    assert repr(Aggregate()) == "<Aggregate of nothing yet>"
+    found = explain_all(curved, [images(4)], VIEW, **FEW)
+    assert repr(found).startswith(f"<Aggregate of 4 inputs and {len(found.names)} features; strongest of target 0: ")
+    assert found.top(1)[0][0][0] in repr(found)

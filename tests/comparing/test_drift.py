@@ -45,6 +45,15 @@ def test_an_unchanged_model_has_drift_zero_exactly():
     assert (found.p_value == 1).all()
 
 
+def test_a_run_that_goes_on_on_another_machine_keeps_its_design():
+    """There weights differ by rounding, and the noise cancels all the same."""
+    one, two = (explained(interacting(D, change=change), D, 128, 3) for change in (0.0, 2.0))
+    rounded = replace(two, samples=replace(two.samples, weights=two.samples.weights * (1 + 1e-7)))
+    assert not torch.equal(rounded.samples.weights, two.samples.weights)
+    torch.testing.assert_close(compare(one, rounded).drift, compare(one, two).drift, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(compare(one, rounded).change_error, compare(one, two).change_error, atol=1e-4, rtol=0)
+
+
 def test_a_change_that_is_linear_is_found_without_error():
     """What both models have in common, interactions among it, cancels on a shared design."""
     found = compare(explained(interacting(D), D, 128, 3), explained(interacting(D, change=2.0), D, 128, 3))

@@ -464,6 +464,16 @@ def warned(tmp_path, lime, **settings):
     return one, model, [str(w.message) for w in caught if "rests on" in str(w.message)]
 
 
+def test_a_run_says_of_each_watch_at_its_end_whether_it_is_used(tmp_path, caplog):
+    with caplog.at_level("INFO"), pytest.warns(UserWarning, match="rests on"):
+        fit(tmp_path, callback(), data=Planted(), epochs=5)
+    said = [text for text in caplog.messages if "watch '" in text]
+    assert len(said) == 2
+    assert "watch 'plant': the model rests on it: hiding it changes" in said[0]
+    assert "watch 'calm': " in said[1]
+    assert " samples" in said[1]
+
+
 def test_a_run_says_once_what_its_model_rests_on(tmp_path):
     lime = callback()
     one, _, said = warned(tmp_path, lime, epochs=5)

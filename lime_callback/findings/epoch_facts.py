@@ -100,19 +100,17 @@ class HiddenSets:
 
 @dataclass(frozen=True, eq=False)
 class OverlayChanges:
-    """What it changes to exchange what some pictures have at one place, such as a tag, among them.
+    """What it changes to lay over pictures what others have at one place, such as a tag.
 
     Attributes:
         name: of the place, such as ``"top left"``.
-        share: of the pictures have it.
-        having: what exchanging it, and its mirror images, changes in pictures that have it: of each of several values,
-            of classes all outputs together.
-        lacking: what exchanging the same place changes in the others.
+        pictures: which of the background have it, bool ``[N]``.
+        lacking: what the others' place of it, and its mirror images, change in pictures that have it not: of each of
+            several values, of classes all outputs together.
     """
 
     name: str
-    share: float
-    having: tuple[HiddenSets, ...]
+    pictures: Tensor
     lacking: tuple[HiddenSets, ...]
 
 

@@ -71,7 +71,7 @@ class Place(Detector):
             text = f"changes the outputs by {many} standard deviations ({deviations_text(usual)} for {beside})"
         return Suspicion(
             subject=place,
-            sentence=f"one place decides in all pictures: hiding {where} {text}.",
+            sentence=f"one place decides, whatever pictures show: hiding {where} {text}.",
             advice=_ADVICE,
             severity=min(1.0, hidden.part(name)),
             p_value=min(1.0, searched * hidden.p_value(name, others)),

@@ -33,7 +33,7 @@ class WrongReasons(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each place changes in some samples with the others, and what puts wrong predictions right."""
-        overlay = [] if facts.overlaid is None else list(self._overlay(facts.overlaid))
+        overlay = [] if facts.overlaid is None else list(self._overlay(facts, facts.overlaid))
         yield from overlay or strongest(facts, self._some)
         hidden = facts.hidden
         if hidden is None or hidden.was_right is None or not hidden.classes:
@@ -66,17 +66,16 @@ class WrongReasons(Detector):
             picture="spatial/attributions",
         )
 
-    def _overlay(self, overlaid: OverlayChanges) -> Iterator[Suspicion]:
-        """Something that some pictures have at one place, and that decides where it is."""
-        found, count = list[Suspicion](), len(overlaid.having)
-        for i, (having, lacking) in enumerate(zip(overlaid.having, overlaid.lacking, strict=True)):
-            mirrored = [name for name in having.changed if name != OVERLAY]
-            changed = having.mean(OVERLAY)
-            elsewhere = float(torch.stack([having.changed[name] for name in mirrored]).mean())
-            usual = max(elsewhere, float(lacking.changed[OVERLAY].mean()))
-            if having.whole < _ALIVE or having.part(OVERLAY) < _DECIDES or changed.value < _TIMES * usual:
+    def _overlay(self, facts: EpochFacts, overlaid: OverlayChanges) -> Iterator[Suspicion]:
+        """Something that some pictures have at one place, and that others follow when it is laid over them."""
+        found, count, share = list[Suspicion](), len(overlaid.lacking), float(overlaid.pictures.double().mean())
+        for i, lacking in enumerate(overlaid.lacking):
+            mirrored = [name for name in lacking.changed if name != OVERLAY]
+            changed = lacking.mean(OVERLAY)
+            elsewhere = float(torch.stack([lacking.changed[name] for name in mirrored]).mean())
+            if lacking.whole < _ALIVE or lacking.part(OVERLAY) < _DECIDES or changed.value < _TIMES * elsewhere:
                 continue
-            if having.classes:
+            if lacking.classes:
                 what, beside = f"changes {changed.value:.0%} of their predictions", f"{elsewhere:.0%}"
             else:
                 output = "the outputs" if count == 1 else f"output {i}"
@@ -85,13 +84,13 @@ class WrongReasons(Detector):
                 Suspicion(
                     subject=f"their {overlaid.name} part",
                     sentence=(
-                        f"{overlaid.share:.0%} of the pictures have something at their {overlaid.name} that decides: "
-                        f"exchanging it among them {what} ({beside} at its mirror images).{_right(having, lacking)}"
+                        f"{share:.0%} of the pictures have something at their {overlaid.name} that decides: laid over "
+                        f"others it {what} ({beside} at its mirror images).{_right(facts, overlaid)}"
                     ),
                     advice="Look at these pictures: is it a tag, a ruler or a mark? Crop it.",
-                    severity=min(1.0, having.part(OVERLAY)),
-                    p_value=min(1.0, count * having.p_value_of_moves(OVERLAY, mirrored)),
-                    figures={"changed": changed, "others": Figure(elsewhere), "pictures": Figure(overlaid.share)},
+                    severity=min(1.0, lacking.part(OVERLAY)),
+                    p_value=min(1.0, count * lacking.p_value_of_moves(OVERLAY, mirrored)),
+                    figures={"changed": changed, "others": Figure(elsewhere), "pictures": Figure(share)},
                     picture="spatial/attributions",
                 )
             )
@@ -128,11 +127,13 @@ class WrongReasons(Detector):
             )
 
 
-def _right(having: HiddenSets, lacking: HiddenSets) -> str:
+def _right(facts: EpochFacts, overlaid: OverlayChanges) -> str:
     """A sentence on predictions that are right less often where the overlay is; empty where they are not."""
-    if having.was_right is None or lacking.was_right is None:
+    if facts.labels is None or facts.outputs is None or facts.outputs.shape[1] < 2:
         return ""
-    with_it, without = float(having.was_right.double().nanmean()), float(lacking.was_right.double().nanmean())
+    known = facts.labels >= 0
+    right = (facts.outputs.argmax(1) == facts.labels).double()
+    with_it, without = (float(right[known & own].mean()) for own in (overlaid.pictures, ~overlaid.pictures))
     return f" {with_it:.0%} are right there, and {without:.0%} elsewhere." if with_it < _WORSE * without else ""
 
 

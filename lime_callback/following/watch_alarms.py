@@ -78,7 +78,10 @@ class WatchAlarms:
                 for what, trouble in self._ask(name, followed, alpha):
                     place = f"{prefix}/{followed.view.name}/{what}/{name}"
                     if trouble is None:
-                        over(place)
+                        # While it is used at all, an alarm that comes again is no news.
+                        use = None if what == "watch" else self.uses.get(name)
+                        if use is None or use.use == "not seen to use":
+                            over(place)
                         continue
                     self.troubles.setdefault(name, []).append(trouble.rstrip(","))
                     for other in (followed,) if what == "watch" else explained:

@@ -213,7 +213,7 @@ def test_any_text_becomes_a_file_name_of_its_own(texts):
 
 rows = st.builds(
     HistoryRow, st.integers(0, 2**63), st.integers(0, 50), anything, st.integers(0, 9), anything, anything,
-    numbers, numbers, numbers, anything, numbers, anything,
+    numbers, numbers, numbers, anything, numbers, anything, numbers, st.integers(-1, 2**63), numbers, numbers,
 )  # fmt: skip
 
 

@@ -593,7 +593,8 @@ def test_nothing_is_said_of_what_was_not_measured():
         (lambda: reliance(by_bands, X, {"a": [1]}, references=2), ValueError, "of at least 3. Found `references = 2`"),
         (lambda: reliance(lambda x: by_bands(x) / 0, X, {"a": [1]}), ValueError, "`forward` should return finite"),
         (lambda: reliance(by_bands, X, {"a": [1]}).text("b"), ValueError, "`name` should be one of"),
-        (lambda: callback(reliance=3), TypeError, "`reliance` should be"),
+        (lambda: callback(reliance="3"), TypeError, "`reliance` should be"),
+        (lambda: callback(reliance=3), ValueError, "a whole number of at least 4. Found `reliance = 3`"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked(make, kind, message):

@@ -10,7 +10,6 @@ from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.findings import EpochFacts
 from lime_callback.findings.epoch_facts import OVERLAY
 from lime_callback.findings.hidden.overlays import (
-    Overlay,
     changes_by,
     find_overlay,
     forwards_for,
@@ -142,7 +141,7 @@ def reads(planes, seed, by_tag):
     code = torch.randn(4, 4, 4, generator=generator)
 
     def model(x):
-        own = x.mean((2, 3)) @ weights.T
+        own = x[:, :, 5:, 5:].mean((2, 3)) @ weights.T
         tag = x[:, :, 1:5, 1:5].mean(1)
         sharp = (tag.abs() > 1.4).all((1, 2)).float()[:, None]
         return (own + by_tag * sharp * torch.einsum("nhw,khw->nk", tag, code)).double()
@@ -166,20 +165,31 @@ def test_a_model_that_follows_the_tag_is_told_of_and_one_that_does_not_is_not(se
     assert told(0.0, seed) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tag_that_is_the_same_everywhere_is_told(seed):
+    """Exchanging it changes nothing: that it is there decides."""
+    planes, there = scene(24, seed=seed), torch.arange(60) % 3 == 0
+    planes[there, :, 1:5, 1:5] = torch.tensor([[3.0, -3.0] * 2, [-3.0, 3.0] * 2] * 2)
+    weights = torch.randn(4, 40, generator=torch.Generator().manual_seed(seed))
+
+    def model(x):
+        tagged = (x[:, :, 1:5, 1:5].abs() > 2.9).all((1, 2, 3)).double()
+        return (x.mean((2, 3)) @ weights.T).double() + torch.tensor([50.0, 0, 0, 0]) * tagged[:, None]
+
+    facts = EpochFacts(1, 0, overlaid=changes(find_overlay(planes), planes, model))
+    assert [said.subject for said in WrongReasons().look(facts)] == ["their top left part"]
+
+
 def test_predictions_that_are_right_less_often_where_the_tag_is_are_told():
     planes, there = tagged(scene(24), 0.5, *CORNERS["top left"])
-    overlay = Overlay(find_overlay(planes).place, "top left", there)
     model = reads(planes, 0, 5.0)
     labels = reads(planes, 0, 0.0)(planes).argmax(1)  # without the tag all would be right
-    right = changes(overlay, planes, model)
-    having = right.having[0]
-    rows = there.nonzero().flatten()[: len(having.everything)]
-    was_right = (model(planes)[rows].argmax(1) == labels[rows]).double()
-    having = replace(having, was_right=was_right)
-    lacking = replace(right.lacking[0], was_right=torch.ones(12, dtype=torch.float64))
-    facts = EpochFacts(1, 0, overlaid=replace(right, having=(having,), lacking=(lacking,)))
+    overlaid = changes(find_overlay(planes), planes, model)
+    facts = EpochFacts(1, 0, overlaid=overlaid, outputs=model(planes), labels=labels)
     (said,) = WrongReasons().look(facts)
-    assert said.sentence.endswith("are right there, and 100% elsewhere.")
+    right = (model(planes).argmax(1) == labels).double()
+    assert said.sentence.endswith(f"{float(right[there].mean()):.0%} are right there, and 100% elsewhere.")
+    assert "right" not in next(iter(WrongReasons().look(replace(facts, labels=model(planes).argmax(1))))).sentence
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -198,5 +208,5 @@ def test_forwards_are_as_many_as_planned(seed):
 
     asked = changes_by(overlay, hide)
     assert count == forwards_for(overlay)
-    assert OVERLAY in asked.having[0]
+    assert OVERLAY in asked.lacking[0]
     assert forwards_for(None) == 0

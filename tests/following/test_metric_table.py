@@ -40,8 +40,9 @@ def before(tmp_path_factory):
 
 def test_all_that_a_run_logs_is_in_the_table_and_all_of_the_table_is_logged(tmp_path, before):
     views = [Superbands(3), Superpixels("grid", n_segments=4)]
-    lime = callback(views=views, reference=str(before), design="paired", n_perturbations=128)  # enough for faithfulness
-    fit(tmp_path, lime, epochs=3, logger=CSVLogger(tmp_path))
+    # The perturbations are enough for faithfulness, and the epochs for a view that settles.
+    lime = callback(views=views, reference=str(before), design="paired", n_perturbations=128, every_n_epochs=1)
+    fit(tmp_path, lime, epochs=8, logger=CSVLogger(tmp_path))
     names = {name.removeprefix("spectral/").removeprefix("spatial/") for name in logged(tmp_path)}
     assert {name for name in names if not is_metric(name)} == set()
     changing = {metric.name.replace("<watch>", "first") for metric in METRICS if not metric.constant}

@@ -15,8 +15,8 @@ from lime_callback.sampling.baselines import Background, Constant, Data
 
 def callback(**settings):
     return LimeCallback(
-        Superbands(3), wavelengths=WAVELENGTHS, probes=3, target=0, on_error="raise", pictures=False,
-        **{"n_perturbations": 64, "baseline": "zero", "output": "raw"} | settings,
+        Superbands(3), wavelengths=WAVELENGTHS, target=0, on_error="raise", pictures=False,
+        **{"probes": 3, "n_perturbations": 64, "baseline": "zero", "output": "raw"} | settings,
     )  # fmt: skip
 
 
@@ -64,7 +64,8 @@ class Common(Classifier):
 
 
 def test_both_explain_the_same_scale_of_the_output(tmp_path, caplog):
-    lime = callback(output="auto")  # centered, where the labels are classes
+    # Centered, where the labels are classes. All probes have the larger first channel.
+    lime = callback(output="auto", probes=[8, 24, 40])
     with caplog.at_level("INFO"):
         fit(tmp_path, lime, model=Common, data=Uneven(), epochs=1)
     assert (lime.explanation("spectral").effects[:, 0, 0].abs() > 0.9).all()

@@ -243,7 +243,7 @@ class Watched(Reducer):
 
 
 def callback(output, **settings):
-    usual = {"probes": 3, "n_perturbations": 16, "on_error": "raise", "pictures": False, "target": "all"}
+    usual = {"probes": [8, 24, 40], "n_perturbations": 16, "on_error": "raise", "pictures": False, "target": "all"}
     return LimeCallback([Superpixels("grid", n_segments=4)], output=output, **usual | settings)
 
 

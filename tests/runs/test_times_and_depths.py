@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 from toys import trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels
+from lime_callback.probes.even_collector import spread_evenly
 from lime_callback.views import PerInput, WholeInputs
 
 COUNT, CHANNELS, STEPS, SIZE = 8, 4, 3, 6
@@ -55,7 +56,7 @@ def test_steps_are_features_of_their_own(tmp_path, axes):
 
     explanation, kind = lime.explanation("inputs"), "depth" if "D" in axes else "time"
     assert explanation.features.names == tuple(f"{kind} {i}" for i in range(STEPS))
-    picked = _images()[[2, 6]]
+    picked = _images()[spread_evenly(2, COUNT)]
     expected = (picked.mean((3, 4)) * WEIGHTS).sum(1)
     torch.testing.assert_close(explanation.coefficients[:, 0], expected, rtol=1e-3, atol=1e-3)
 
@@ -65,7 +66,7 @@ def test_superbands_and_superpixels_reach_over_all_times(tmp_path):
 
     lime = _validated(tmp_path, "TCHW", views, wavelengths=[450.0, 550.0, 650.0, 750.0])
 
-    picked = _images()[[2, 6]]
+    picked = _images()[spread_evenly(2, COUNT)]
     by_band = (picked.mean((3, 4)) * WEIGHTS).sum(2)
     torch.testing.assert_close(lime.explanation("spectral").coefficients[:, 0], by_band, rtol=1e-3, atol=1e-3)
     halves = picked.unfold(3, 3, 3).unfold(4, 3, 3).sum((5, 6)) / SIZE**2
@@ -89,7 +90,7 @@ def test_wavelengths_may_come_with_the_batch(tmp_path, shape):
         tmp_path, "CTHW", Superbands({"red": (600.0, 700.0)}), wavelengths="nm", extra={"nm": nm}, pictures=False
     )
 
-    red = (_images()[[2, 6]].mean((3, 4)) * WEIGHTS)[:, 2].sum(1)
+    red = (_images()[spread_evenly(2, COUNT)].mean((3, 4)) * WEIGHTS)[:, 2].sum(1)
     explanation = lime.explanation("spectral")
     torch.testing.assert_close(
         explanation.coefficients[:, 0, explanation.features.names.index("red")], red, rtol=1e-3, atol=1e-3

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _CELLS = 24  # along a side
 _SMALLEST = 6
 _ROUGH = 3.0  # times as far from its neighbours as the picture's median pixel
-_OFTEN, _NOT_IN_ALL = 0.15, 0.7  # of the pictures
-_ELSEWHERE = 3.5  # times as often as at the median of the other places
-_FEWEST_CELLS, _LARGEST = 5, 0.15  # and part of the picture
+_OFTEN, _NOT_IN_ALL = 0.15, 0.65  # of the pictures
+_ELSEWHERE = 4.0  # times as often as at the median of the other places
+_FEWEST_CELLS, _FILLED, _LARGEST = 5, 0.3, 0.25  # cells; of the box around them; of the picture
 _FEWEST = 8  # pictures that have it, and as many that have it not
-_HAVING, _LACKING = 32, 12  # pictures that are asked about
+_ASKED = 32  # pictures, at most
 
 
 class Overlay(NamedTuple):
@@ -46,25 +46,25 @@ class Overlay(NamedTuple):
 
 
 def changes_by(overlay: Overlay, hide: Callable[[Swaps], SetChanges]) -> OverlayChanges:
-    """Exchange an overlay among the pictures that have it, which takes :func:`forwards_for` it.
+    """Lay an overlay over pictures that have none, which takes :func:`forwards_for` it.
 
     Args:
-        overlay: what to exchange.
+        overlay: what to lay over them.
         hide: says what it changes that samples take others' values.
     """
-    having, lacking = (
-        hide(_exchanged(places, rows)).by_output({})
-        for places, rows in zip((_places(overlay), {OVERLAY: overlay.place}), _rows(overlay), strict=True)
-    )
-    return OverlayChanges(overlay.name, float(overlay.pictures.double().mean()), having, lacking)
+    samples = _even((~overlay.pictures).nonzero().flatten())
+    having = overlay.pictures.nonzero().flatten()
+    donors = having[torch.arange(len(samples)) % len(having)]
+    places = _places(overlay)
+    swaps = Swaps(tuple(places), tuple(places.values()), ((),) * len(places), samples, donors)
+    return OverlayChanges(overlay.name, overlay.pictures, hide(swaps).by_output({}))
 
 
 def forwards_for(overlay: Overlay | None) -> int:
     """On how many inputs the model runs to tell what an overlay changes."""
     if overlay is None:
         return 0
-    having, lacking = _rows(overlay)
-    return (1 + len(_places(overlay))) * len(having) + 2 * len(lacking)
+    return (1 + len(_places(overlay))) * len(_even((~overlay.pictures).nonzero().flatten()))
 
 
 def find_overlay(planes: Tensor) -> Overlay | None:
@@ -89,17 +89,20 @@ def find_overlay(planes: Tensor) -> Overlay | None:
     high, wide = share.shape
     outer[high // 3 : high - high // 3, wide // 3 : wide - wide // 3] = False
     most = float(share[outer].max())
-    if most < max(_OFTEN, _ELSEWHERE * float(share.median())):
+    usual = float(share.median())
+    if most < max(_OFTEN, _ELSEWHERE * usual):
         return None
-    cells = _connected(share >= most / 2, int((share * outer).argmax()))
-    if int(cells.sum()) < _FEWEST_CELLS or float(cells.double().mean()) > _LARGEST or bool((cells & ~outer).any()):
+    cells = _together(share >= (most + usual) / 2, int((share * outer).argmax()))
+    box = _box(cells)
+    few = int(cells.sum()) < max(_FEWEST_CELLS, _FILLED * int(box.sum()))
+    if few or float(box.double().mean()) > _LARGEST or bool((box & ~outer).any()):
         return None
     pictures = rough[:, cells].double().mean(1) >= 0.5
     count = int(pictures.sum())
     if min(count, len(pictures) - count) < _FEWEST or count > _NOT_IN_ALL * len(pictures):
         return None
-    place = F.interpolate(cells[None, None].float(), (height, width), mode="nearest").bool()
-    return Overlay(place, place_name(cells), pictures)
+    place = F.interpolate(box[None, None].float(), (height, width), mode="nearest").bool()
+    return Overlay(place, place_name(box), pictures)
 
 
 def roughness(planes: Tensor) -> Tensor:
@@ -119,22 +122,26 @@ def roughness(planes: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(total / count, (min(height, _CELLS), min(width, _CELLS)))
 
 
-def _connected(cells: Tensor, first: int) -> Tensor:
-    """The cells that are connected with one of them, also by their corners."""
+def _together(cells: Tensor, first: int) -> Tensor:
+    """The cells that are connected with one of them, also by their corners or over one other cell."""
     from skimage.measure import label
 
-    numbers = torch.as_tensor(label(cells.numpy(), connectivity=2))  # type: ignore[no-untyped-call]
-    return numbers == numbers.flatten()[first]
+    near = F.max_pool2d(cells[None, None].float(), 3, 1, 1)[0, 0].bool()
+    numbers = torch.as_tensor(label(near.numpy(), connectivity=2))  # type: ignore[no-untyped-call]
+    return cells & (numbers == numbers.flatten()[first])
 
 
-def _rows(overlay: Overlay) -> tuple[Tensor, Tensor]:
-    """Pictures that have the overlay, and others, spread evenly over all."""
-    found = overlay.pictures.nonzero().flatten(), (~overlay.pictures).nonzero().flatten()
-    having, lacking = (
-        rows[torch.linspace(0, len(rows) - 1, min(len(rows), most)).long()]
-        for rows, most in zip(found, (_HAVING, _LACKING), strict=True)
-    )
-    return having, lacking
+def _box(cells: Tensor) -> Tensor:
+    """The smallest rectangle around cells: letters and the marks of a ruler have gaps."""
+    box = torch.zeros_like(cells)
+    rows, columns = cells.nonzero(as_tuple=True)
+    box[int(rows.min()) : int(rows.max()) + 1, int(columns.min()) : int(columns.max()) + 1] = True
+    return box
+
+
+def _even(rows: Tensor) -> Tensor:
+    """As many of these rows as are asked about, spread evenly."""
+    return rows[torch.linspace(0, len(rows) - 1, min(len(rows), _ASKED)).long()]
 
 
 def _places(overlay: Overlay) -> dict[str, Tensor]:
@@ -147,7 +154,3 @@ def _places(overlay: Overlay) -> dict[str, Tensor]:
     return {OVERLAY: overlay.place} | {
         name: place for name, place in mirrored.items() if not bool((place & overlay.place).any())
     }
-
-
-def _exchanged(places: dict[str, Tensor], rows: Tensor) -> Swaps:
-    return Swaps(tuple(places), tuple(places.values()), ((),) * len(places), rows, rows.roll(1))

@@ -20,7 +20,7 @@ ATMOSPHERE = {
 """Where the air absorbs, in nm: Gao, Montes, Davis and Goetz, Remote Sensing of Environment 113 (2009), figure 1."""
 _EDGE = 0.02  # of the channels, at either end of the sensor
 _NOISY, _BESIDE = 0.5, 5.0
-_MAIN = 0.2  # of a set's attribution, at least, in a range that is named
+_MAIN = 0.5  # of what the strongest range of a set has; ranges with less are not named
 _LARGEST = 0.3  # of the channels; a larger set is no special part of the spectrum
 
 
@@ -82,7 +82,7 @@ def shoulders(channels: Sequence[int], wavelengths: Sequence[float]) -> tuple[li
 
 
 def main_ranges(channels: Sequence[int], strengths: Tensor, wavelengths: Sequence[float]) -> list[int]:
-    """Those of a set's channels that lie in ranges which hold a good part of the set's attribution.
+    """Those of a set's channels that lie in the range with most of its attribution, or in one with half as much.
 
     Args:
         channels: of the set.
@@ -90,13 +90,13 @@ def main_ranges(channels: Sequence[int], strengths: Tensor, wavelengths: Sequenc
         wavelengths: of all channels, in nm.
 
     Returns:
-        All of them where no range holds enough.
+        All of them where none has any.
     """
     order = sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
     place = {channel: i for i, channel in enumerate(order)}
     ranges = [[order[i] for i in run] for run in _runs(sorted(place[channel] for channel in channels))]
     held = [float(strengths[run].sum()) for run in ranges]
-    main = [run for run, own in zip(ranges, held, strict=True) if own >= _MAIN * max(sum(held), 1e-30)]
+    main = [run for run, own in zip(ranges, held, strict=True) if own >= _MAIN * max(max(held), 1e-30)]
     return sorted(channel for run in main for channel in run) or list(channels)
 
 

@@ -246,7 +246,7 @@ FAULTS = {
         settings={"views": Superbands(12)},
         bars=Bars("Attribution of the reference", {"moved": "gone after fine-tuning"}, {"all of it": 1.0}),
     ),
-    "wrong_reasons": Fault(tag, epochs=6, settings={"every_n_epochs": 2, "probes": [2, 1, 11, 4, 5, 0]}),
+    "wrong_reasons": Fault(tag, epochs=10, settings={"every_n_epochs": 2, "probes": [2, 1, 11, 4, 5, 0]}),
     "scale": Fault(
         training=lambda x, y: x.mul_(0.1),
         bars=Bars(

@@ -104,6 +104,23 @@ class Still(Classifier):
         return torch.optim.SGD(self.parameters(), 0.0)
 
 
+class Untrained(pl.LightningModule):
+    """A module with one weight, which training leaves as it is."""
+
+    def __init__(self, weight=1.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+
+    def training_step(self, batch, _):
+        return self.weight * 0
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.0)
+
+
 def loader(data=None, shuffle=False, batch_size=16):
     return DataLoader(Samples() if data is None else data, batch_size, shuffle=shuffle)
 

@@ -37,6 +37,7 @@ from lime_callback.views.user_masks import find_user_mask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lime_callback.findings.hidden.overlays import Overlay
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.explain_context import ExplainContext
     from lime_callback.following.followed_view import FollowedView
@@ -59,6 +60,8 @@ class Investigation:
 
     config: CallbackConfig
     course: RunCourse = field(default_factory=RunCourse)
+    _marks: Tensor | None = field(default=None, init=False)  # of the background that an overlay was looked for in
+    _overlay: Overlay | None = field(default=None, init=False)
 
     def ask(
         self,
@@ -97,7 +100,7 @@ class Investigation:
             float(planes.double().square().mean().sqrt()), channel_statistics(planes), planes.float().mean((2, 3)),
             first_layer, training, padded_pixels(planes),
         )  # fmt: skip
-        plan, overlay = self._plan(background, planes, of_views, inputs.padding), find_overlay(planes)
+        plan, overlay = self._plan(background, planes, of_views, inputs.padding), self._overlay_of(background, planes)
         rows = others_than(probes, background.inputs)
         affordable = max(budget - len(background), LEAST) - forwards_for(overlay)
         names, count = plan.within(affordable, len(rows))
@@ -125,6 +128,13 @@ class Investigation:
             weights, inputs, tuple(_parts(background)), plan.subjects, independent, course.reference_loss, labels_vary,
             tuple(course.moves), overlaid, self.config.class_names,
         )  # fmt: skip
+
+    def _overlay_of(self, background: Probes, planes: Tensor) -> Overlay | None:
+        """What some of the background's pictures have at one place, looked for once."""
+        marks = fingerprint(background.inputs).cpu()
+        if self._marks is None or not torch.equal(marks, self._marks):
+            self._marks, self._overlay = marks, find_overlay(planes)
+        return self._overlay
 
     def _everyone(
         self, context: ExplainContext, background: Probes, labels: Tensor | None, device: torch.device

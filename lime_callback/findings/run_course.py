@@ -78,7 +78,7 @@ class RunCourse:
         """The inverse of :meth:`state`."""
         self.before, self.reference_loss = state["before"], state["reference loss"]
         self.losses = [float(loss) for loss in state["losses"]]
-        self.moves = [float(move) for move in state["moves"]]
+        self.moves = [float(move) for move in state.get("moves", [])]  # which versions before did not keep
         self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
         self.recalls = [
             {int(label): (int(right), int(count)) for label, right, count in recall} for recall in state["recalls"]

@@ -151,15 +151,14 @@ class Unstable(Detector):
             readable = bool(view.counts.double().mean() > 0.5) and _depends(facts)
             if not readable or len(view.sizes) <= _FEWEST_SWINGS or not view.sizes[-1].shape[1] >= _FEATURES:
                 continue
-            swings = swing(view.sizes)
+            shares = shares_of(view.sizes)
+            swings = swing(shares)
             first = int(swings.argmax())
-            most = float(swings[first])
-            moved = float(_shares(view.sizes).diff(dim=0).abs().sum(1).mean()) / 2
-            usual = float(swings.abs().median())
+            most, usual = float(swings[first]), float(swings.abs().median())
+            moved = float(shares.diff(dim=0).abs().sum(1).mean()) / 2
             if most < max(_SWING, _OF_ALL * moved, _BY_CHANCE * usual):
                 continue
-            shares = _shares(view.sizes)[:, first]
-            low, high = sorted((float(shares[::2].mean()), float(shares[1::2].mean())))
+            low, high = sorted((float(shares[::2, first].mean()), float(shares[1::2, first].mean())))
             yield Suspicion(
                 subject=f"swings of {name}",
                 sentence=(
@@ -218,25 +217,29 @@ class Unstable(Detector):
                 )
 
 
-def swing(sizes: Sequence[Tensor]) -> Tensor:
+def swing(shares: Tensor) -> Tensor:
     """How far each feature's share of the attribution goes up and down by turns, ``[d]``.
 
     A trend cancels, what moves at random hardly adds up, and one large step, as of the first epochs, does not count.
 
     Args:
-        sizes: the features' mean absolute effects at explained epochs in a row, ``[T, d]``.
+        shares: of each feature at explained epochs in a row, ``[E, d]``.
 
     Returns:
         The mean step but the largest, where steps in turn count as up and as down; negative where they rather go on.
     """
-    steps = _shares(sizes).diff(dim=0)
+    steps = shares.diff(dim=0)
     turns = steps * torch.tensor([[(-1.0) ** i] for i in range(len(steps))], dtype=steps.dtype)
     turns = turns * turns.sum(0).sign()
     return (turns.sum(0) - turns.amax(0)) / (len(steps) - 1)
 
 
-def _shares(sizes: Sequence[Tensor]) -> Tensor:
-    """Each feature's share of the attribution at each epoch, on average over targets, ``[E, d]``."""
+def shares_of(sizes: Sequence[Tensor]) -> Tensor:
+    """Each feature's share of the attribution at each epoch, on average over targets, ``[E, d]``.
+
+    Args:
+        sizes: the features' mean absolute effects at each epoch, ``[T, d]``.
+    """
     of_targets = torch.stack([one.double() for one in sizes])
     return (of_targets / of_targets.sum(2, keepdim=True).clamp(min=1e-30)).mean(1)
 

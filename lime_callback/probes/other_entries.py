@@ -63,6 +63,13 @@ def _is_floating(values: Tensor | None) -> bool:
     return values is not None and values.is_floating_point()
 
 
+def _are_codes(values: Tensor | None) -> bool:
+    """Whether these are rows of whole numbers above 1, which no set of labels of one sample is."""
+    if values is None or values.is_floating_point() or values.ndim != 2 or values.shape[1] < 2:
+        return False
+    return bool((values > 1).any())
+
+
 def entries_of_rank(batch: Any, key: Key | None) -> list[Place]:
     """Return where tensors are of as many axes and rows as the inputs', in the batch's order, the inputs among them."""
     shape = rows_shape(at_place(batch, place_of(key)))
@@ -72,6 +79,8 @@ def entries_of_rank(batch: Any, key: Key | None) -> list[Place]:
 
 def label_codes(batch: Any, key: Key | None) -> list[str]:
     """Return the code of ``label_key`` for entries that may be labels: a whole number a sample comes first.
+
+    Rows of larger whole numbers are none: they are a caption's tokens or the like.
 
     Args:
         batch: the batch.
@@ -88,6 +97,7 @@ def label_codes(batch: Any, key: Key | None) -> list[str]:
         for place, value, shape in found
         if shape and shape[0] in rows and shape not in inputs and not any(place[: len(one)] == one for one in own)
     ]
+    able = [(place, values, shape) for place, values, shape in able if not _are_codes(values)]
     able.sort(key=lambda one: (str(one[0][-1]).lower() in _SAMPLES, len(one[2]), _is_floating(one[1])))
     return [place_text(place) for place, _, _ in able]
 

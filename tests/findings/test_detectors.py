@@ -20,7 +20,7 @@ from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.spectral_order import foreign_share, is_shuffled
 from lime_callback.findings.suspicion import strongest
-from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, swing
+from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, shares_of, swing
 
 M = 24  # samples
 WAVES = [400 + 20 * i for i in range(100)]
@@ -345,6 +345,9 @@ def test_how_far_outputs_move_is_in_their_own_spread_and_outlives_a_checkpoint()
     resumed.take(100 * moved, answers, None)
     assert resumed.moves[0] == course.moves[0]
     assert len(resumed.moves) == 2
+    earlier = RunCourse()
+    earlier.restore({name: value for name, value in course.state().items() if name != "moves"})
+    assert earlier.moves == []  # versions before did not keep them
 
 
 # Which ranges of a set are named.
@@ -386,11 +389,11 @@ def shares_over(epochs, amplitude, noise, seed=0, d=20, trend=0.0):
 
 def test_a_swing_is_half_of_what_goes_up_and_down_and_a_trend_is_none():
     even = tuple(torch.tensor([[0.2, 0.8]]) if i % 2 else torch.tensor([[0.4, 0.6]]) for i in range(5))
-    assert swing(even).tolist() == pytest.approx([0.2, 0.2])
+    assert swing(shares_of(even)).tolist() == pytest.approx([0.2, 0.2])
     trend = tuple(torch.tensor([[0.1 + 0.1 * i, 0.9 - 0.1 * i]]) for i in range(5))
-    assert (swing(trend) < 1e-6).all()
+    assert (swing(shares_of(trend)) < 1e-6).all()
     once = tuple(torch.tensor([[share, 1 - share]]) for share in (0.1, 0.4, 0.38, 0.4, 0.39))
-    assert (swing(once) < 0.02).all()
+    assert (swing(shares_of(once)) < 0.02).all()
 
 
 def swings(sizes, readable=True):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from toys import trainer
 
 from lime_callback import LimeCallback, Superbands, Superpixels, is_explaining
-from lime_callback.findings import Detector, Suspicion
+from lime_callback.findings import Detector, Suspicion, investigation
 
 pytestmark = pytest.mark.finds
 CHANNELS, SIDE, CLASSES = 24, 9, 3
@@ -130,6 +130,14 @@ def test_the_picture_of_a_finding_is_one_of_the_run(tmp_path):
     assert [finding.picture for finding in lime.findings()] == ["lime/tiles/attributions"]
     assert any("See lime/tiles/attributions. Look there: " in line for line in lines)
     assert any(path.match("lime/tiles/attributions/*.png") for path in tmp_path.rglob("*.png"))
+
+
+def test_an_overlay_is_looked_for_once_in_a_background(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(investigation, "find_overlay", lambda planes: looked.append(len(planes)))
+    lime, _, _ = run(tmp_path, scene(), epochs=3)
+    assert len(looked) == 1
+    assert len(lime.findings()) == 0
 
 
 class Constant(Net):

@@ -11,6 +11,7 @@ from torch import nn
 from toys import Samples, fit
 
 from lime_callback import LimeCallback, Superpixels
+from lime_callback.probes.other_entries import label_codes
 
 GRID = Superpixels("grid", n_segments=4)
 
@@ -275,3 +276,9 @@ def test_a_model_of_two_entries_is_told_both_and_a_call_that_works(tmp_path, mod
 def test_where_several_entries_may_be_meant_a_list_is_offered(tmp_path):
     with pytest.raises(ValueError, match=r"Where the model takes several, pass `input_key=\['s1', 's2'\]`"):
         explained(tmp_path, Sensors, lambda x, y, i: {"s1": x[:2], "s2": x[2:], "label": y})
+
+
+def test_a_captions_tokens_are_not_proposed_as_labels():
+    tokens, several = torch.randint(2, 60, (4, 7)), torch.tensor([[0, 1, 1]] * 4)
+    batch = {"pixels": torch.rand(4, 3, 8, 8), "tokens": tokens, "tags": several, "label": torch.arange(4)}
+    assert label_codes(batch, "pixels") == ["'label'", "'tags'"]

@@ -94,7 +94,7 @@ def test_a_resumed_run_s_file_is_that_of_an_uninterrupted_one(tmp_path):
 def test_a_crash_leaves_the_file_before(tmp_path):
     write_findings(tmp_path, [Finding("a", "b", "c", "d", 1.0, 0.0)])
     before = (tmp_path / "findings.jsonl").read_text()
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="not JSON serializable"):
         write_findings(tmp_path, [Finding("a", "b", object(), "d", 1.0, 0.0)])
     assert [path.name for path in tmp_path.iterdir()] == ["findings.jsonl"]
     assert (tmp_path / "findings.jsonl").read_text() == before

@@ -1,11 +1,11 @@
 """One class of a segmentation: what is said of its region, of probes without it, and of the samples that have it."""
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from test_segmentation import Segmenter, run
 from torch import nn
 from torch.utils.data import Dataset
+from toys import Untrained
 
 from lime_callback import LimeCallback, Superpixels
 from lime_callback.explaining.model_reliance import reliance
@@ -50,24 +50,14 @@ class Scenes(Dataset):
         return {"image": self.x[i], "mask": self.mask[i]}
 
 
-class Reads(pl.LightningModule):
+class Reads(Untrained):
     """Reads a pixel's class off the means of its neighbourhood: right nearly everywhere, from the first epoch on."""
 
     def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.tensor(4.0))
+        super().__init__(4.0)
 
     def forward(self, x):
         return self.weight * nn.functional.avg_pool2d(x, 3, 1, 1)
-
-    def training_step(self, batch, _):
-        return self.weight * 0
-
-    def validation_step(self, batch, _):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.0)
 
 
 def callback(**settings):

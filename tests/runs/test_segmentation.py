@@ -2,11 +2,9 @@
 
 import warnings
 
-import lightning.pytorch as pl
 import pytest
 import torch
-from torch import nn
-from toys import Samples, fit
+from toys import Samples, Untrained, fit
 
 from lime_callback import LimeCallback, Superpixels
 from lime_callback.outputs import ClassRegion
@@ -14,12 +12,11 @@ from lime_callback.outputs import ClassRegion
 GRID = Superpixels("grid", n_segments=4)
 
 
-class Segmenter(pl.LightningModule):
+class Segmenter(Untrained):
     """Class 1 is predicted on the left from epoch ``begins`` on, and later on the right; ``form`` is the output's."""
 
     def __init__(self, begins=1, form=lambda y: y):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
         self.begins, self.form = begins, form
 
     def forward(self, x):
@@ -29,15 +26,6 @@ class Segmenter(pl.LightningModule):
             half = level.shape[-1] // 2
             shift[..., slice(None, half) if self.current_epoch == self.begins else slice(half, None)] = 4.0
         return self.form(torch.stack([self.weight * level, self.weight * 0.5 * level + shift], 1))
-
-    def training_step(self, batch, _):
-        return self.weight * 0
-
-    def validation_step(self, batch, _):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), 0.0)
 
 
 def masks(x, y, i):

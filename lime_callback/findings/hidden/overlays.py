@@ -82,7 +82,7 @@ def find_overlay(planes: Tensor) -> Overlay | None:
     height, width = planes.shape[2:]
     if len(planes) < 2 * _FEWEST or min(height, width) < _SMALLEST:
         return None
-    rough = roughness(planes.float())
+    rough = roughness(planes)
     rough = rough > _ROUGH * rough.flatten(1).median(1).values[:, None, None]  # [N, h, w]
     share = rough.double().mean(0)
     outer = torch.ones_like(share, dtype=torch.bool)
@@ -111,15 +111,20 @@ def roughness(planes: Tensor) -> Tensor:
     Args:
         planes: the pictures, ``[N, C, H, W]``.
     """
-    height, width = planes.shape[2:]
-    total, count = planes.new_zeros(len(planes), height, width), planes.new_zeros(height, width)
-    for axis in (2, 3):
-        apart = planes.diff(dim=axis).square().mean(1).sqrt()
-        size = apart.shape[axis - 1]
+    cells = min(planes.shape[2], _CELLS), min(planes.shape[3], _CELLS)
+    # One at a time, since all may fill the memory.
+    return torch.cat([F.adaptive_avg_pool2d(_roughness_of(picture.float())[None], cells) for picture in planes])
+
+
+def _roughness_of(picture: Tensor) -> Tensor:
+    """The mean distance of each pixel of ``[C, H, W]`` from those beside it, ``[H, W]``."""
+    total, count = torch.zeros_like(picture[0]), torch.zeros_like(picture[0])
+    for axis in (0, 1):
+        apart = picture.diff(dim=axis + 1).square().mean(0).sqrt()
         for start in (0, 1):
-            total.narrow(axis - 1, start, size).add_(apart)
-            count.narrow(axis - 2, start, size).add_(1)
-    return F.adaptive_avg_pool2d(total / count, (min(height, _CELLS), min(width, _CELLS)))
+            total.narrow(axis, start, apart.shape[axis]).add_(apart)
+            count.narrow(axis, start, apart.shape[axis]).add_(1)
+    return total / count
 
 
 def _together(cells: Tensor, first: int) -> Tensor:

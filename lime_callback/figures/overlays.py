@@ -23,7 +23,7 @@ from scipy.ndimage import distance_transform_edt
 from lime_callback.figures import colour_scale, style
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -80,23 +80,30 @@ def draw_overlay(figure: Figure, panel: Panel, limit: float, box: Box) -> None:
 def _draw_marks(figure: Figure, panel: Panel, box: Box) -> None:
     """Write the names of the strongest features into their regions, and a circle where no sign is known.
 
-    A sign without its name stands where there is room for no more.
+    A sign without its name stands where there is room for no more. A name that would cover a stronger one stands
+    elsewhere in its region, as in a ring, or is left out.
     """
     left, top, width, height = box
     rows, columns = panel.segments.shape
     unsure: list[tuple[float, float]] = []
-    for feature in np.unique([*panel.names, *panel.unsure]).astype(int):
+    taken: list[tuple[float, float, float]] = []
+    for feature in dict.fromkeys([*panel.names, *panel.unsure]):
         inside = panel.segments == feature
         if not inside.any():
             continue
-        row, column, room = _centre(inside)
-        x, y = left + (column + 0.5) * width / columns, top + (row + 0.5) * height / rows
+        places, room = _deepest(inside)
+        points = (places[:, ::-1] + 0.5) * (width / columns, height / rows) + (left, top)
         wide = 2 * room * width / columns
         whole = panel.names.get(feature)
         name = whole and next((text for text in (whole, whole[:1]) if style.text_width(text) <= wide), None)
         if name is not None:
-            style.write(figure, x, y, name, ha="center", va="center_baseline", halo=style.PAPER)
+            half = style.text_width(name) / 2
+            free = next(((x, y) for x, y in points.tolist() if _is_free(x, y, half, taken)), None)
+            if free is not None:
+                style.write(figure, *free, name, ha="center", va="center_baseline", halo=style.PAPER)
+                taken.append((*free, half))
         elif feature in panel.unsure and wide >= 2 * NARROWEST:
+            x, y = points[0].tolist()
             unsure.append((x, y))
     if unsure:
         circles = Line2D(
@@ -131,24 +138,31 @@ def draw_places(
         inside = kept == feature
         if not inside.any():
             continue
-        row, column, room = _centre(inside)
+        places, room = _deepest(inside)
+        row, column = places[0].tolist()
         x, y = left + (column + 0.5) * width / kept.shape[1], top + (row + 0.5) * height / kept.shape[0]
         text = style.fit(name, max(2 * room * width / kept.shape[1], _SHORT))
         half = style.text_width(text) / 2
         x = min(max(x, left + half), left + width - half)
-        if all(abs(x - at) >= half + reach or abs(y - level) >= style.TEXT for at, level, reach in taken):
+        if _is_free(x, y, half, taken):
             style.write(figure, x, y, text, ha="center", va="center_baseline", halo=style.PAPER)
             taken.append((x, y, half))
 
 
-def _centre(inside: NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Return the row and column of the pixel that lies deepest within a region, and its distance to the border."""
+def _is_free(x: float, y: float, half: float, taken: Sequence[tuple[float, float, float]]) -> bool:
+    """Whether a text around a point covers none of those that were written: their points, and half of their widths."""
+    return all(abs(x - at) >= half + reach or abs(y - level) >= style.TEXT for at, level, reach in taken)
+
+
+def _deepest(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], float]:
+    """Return the pixels that lie deepest in a region, rows and columns ``[n, 2]``, and their distance to its border.
+
+    Of several that lie equally deep, as in a square, the one nearest to the region's middle comes first.
+    """
     depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    middle = np.argwhere(inside).mean(0)
-    # Of several pixels that lie equally deep, as in a square, the one nearest to the region's middle.
     places = np.argwhere(depth >= depth.max() - 0.5)
-    row, column = places[((places - middle) ** 2).sum(1).argmin()]
-    return int(row), int(column), float(depth.max())
+    apart = ((places - np.argwhere(inside).mean(0)) ** 2).sum(1)
+    return places[apart.argsort(kind="stable")], float(depth.max())
 
 
 def draw_lines(

@@ -1,5 +1,6 @@
 """Maps: the colours of values, the marks on regions, and where panels stand."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -258,3 +259,16 @@ def test_tiles_and_maps_have_lines_between_features_that_are_wide_enough():
     many = replace(panel(side=120), segments=np.arange(14400).reshape(120, 120))
     drawn = [a for a in figures.attributions([many], limit=1.0).artists if isinstance(a, LineCollection)]
     assert sum(len(artist.get_paths()) for artist in drawn) < 100  # of the heading alone
+
+
+def test_names_of_rings_do_not_cover_each_other():
+    """Their middles are one and the same."""
+    axis = np.arange(24) - 11.5
+    rings = (np.hypot(axis[:, None], axis) / 12 * 4).astype(int).clip(max=3)
+    names = {1: "▲1", 0: "▼0", 2: "▲2", 3: "▼3"}
+    one = Panel(np.full((24, 24, 3), 200, np.uint8), rings / 4, rings, "probe 0", "R² 0.9", names=names)
+    at = [(text, x, y) for text, x, y in written(figures.attributions([one], limit=1.0)) if text in names.values()]
+    assert {text for text, *_ in at} == set(names.values())
+    for (one, x, y), (other, u, v) in itertools.combinations(at, 2):
+        wide = (style.text_width(one) + style.text_width(other)) / 2
+        assert abs(x - u) >= wide or abs(y - v) >= style.TEXT, f"{one} covers {other}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.explanation import Explanation
     from lime_callback.explaining.reliance_result import Reliance
 
-OVERLAY = "overlay"
+STAMP = "stamp"
 _LEAST = 1e-12
 
 
@@ -99,7 +99,7 @@ class HiddenSets:
 
 
 @dataclass(frozen=True, eq=False)
-class OverlayChanges:
+class StampChanges:
     """What it changes to lay over pictures what others have at one place, such as a tag.
 
     Attributes:
@@ -202,7 +202,7 @@ class EpochFacts:
         subjects: what sets stand for, in words, by their names in ``hidden``.
         independent: how many looks in a row hide sets in samples of their own, so that their evidence adds up.
         moves: how far outputs moved at each explained epoch but the first, in standard deviations over the background.
-        overlaid: what an overlay of some pictures changes; ``None`` where none has any.
+        stamped: what a stamp of some pictures changes; ``None`` where none has any.
         class_names: of the outputs, or ``None``.
     """
 
@@ -226,7 +226,7 @@ class EpochFacts:
     reference_loss: float | None = None
     label_spreads: Sequence[float] = ()
     moves: Sequence[float] = ()
-    overlaid: OverlayChanges | None = None
+    stamped: StampChanges | None = None
     class_names: Sequence[str] | None = None
 
     def class_words(self, label: int) -> str:

@@ -20,9 +20,9 @@ from lime_callback.findings.hidden.hidden_sets_plan import (
     strongest_channels,
     unused_channels,
 )
-from lime_callback.findings.hidden.overlays import changes_by, find_overlay, forwards_for
 from lime_callback.findings.hidden.padding import padded_pixels
 from lime_callback.findings.hidden.set_changes import SetChanges
+from lime_callback.findings.hidden.stamps import changes_by, find_stamp, forwards_for
 from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.training_findings import SWINGS
 from lime_callback.findings.training_statistics import channel_statistics
@@ -37,7 +37,7 @@ from lime_callback.views.user_masks import find_user_mask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lime_callback.findings.hidden.overlays import Overlay
+    from lime_callback.findings.hidden.stamps import Stamp
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.explain_context import ExplainContext
     from lime_callback.following.followed_view import FollowedView
@@ -60,8 +60,8 @@ class Investigation:
 
     config: CallbackConfig
     course: RunCourse = field(default_factory=RunCourse)
-    _marks: Tensor | None = field(default=None, init=False)  # of the background that an overlay was looked for in
-    _overlay: Overlay | None = field(default=None, init=False)
+    _marks: Tensor | None = field(default=None, init=False)  # of the background that a stamp was looked for in
+    _stamp: Stamp | None = field(default=None, init=False)
 
     def ask(
         self,
@@ -100,9 +100,9 @@ class Investigation:
             float(planes.double().square().mean().sqrt()), channel_statistics(planes), planes.float().mean((2, 3)),
             first_layer, training, padded_pixels(planes),
         )  # fmt: skip
-        plan, overlay = self._plan(background, planes, of_views, inputs.padding), self._overlay_of(background, planes)
+        plan, stamp = self._plan(background, planes, of_views, inputs.padding), self._stamp_of(background, planes)
         rows = others_than(probes, background.inputs)
-        affordable = max(budget - len(background), LEAST) - forwards_for(overlay)
+        affordable = max(budget - len(background), LEAST) - forwards_for(stamp)
         names, count = plan.within(affordable, len(rows))
         samples, independent = self._samples(rows, count, look)
         labels = background_labels(background)
@@ -116,7 +116,7 @@ class Investigation:
         changes = hide(_swaps(plan, names, samples))
         more = plan.to_compare(changes.largest_parts(), affordable - (len(names) + 1) * count, count)
         changes = changes.and_those_of(hide(_swaps(plan, more, samples))) if more else changes
-        overlaid = None if overlay is None else changes_by(overlay, hide)
+        stamped = None if stamp is None else changes_by(stamp, hide)
         everyone, compared = self._everyone(context, background, labels, device)
         known = compared.labels if compared.kind != "values" else None
         labels_vary = [] if known is not None or compared.labels is None else compared.labels.std(0).tolist()
@@ -126,15 +126,15 @@ class Investigation:
             look, epoch, of_views, changes.together(plan.references), changes.by_output(plan.references), everyone,
             before, known, tuple(course.losses), tuple(course.recalls), tuple(course.spreads), self.config.wavelengths,
             weights, inputs, tuple(_parts(background)), plan.subjects, independent, course.reference_loss, labels_vary,
-            tuple(course.moves), overlaid, self.config.class_names,
+            tuple(course.moves), stamped, self.config.class_names,
         )  # fmt: skip
 
-    def _overlay_of(self, background: Probes, planes: Tensor) -> Overlay | None:
+    def _stamp_of(self, background: Probes, planes: Tensor) -> Stamp | None:
         """What some of the background's pictures have at one place, looked for once."""
         marks = fingerprint(background.inputs).cpu()
         if self._marks is None or not torch.equal(marks, self._marks):
-            self._marks, self._overlay = marks, find_overlay(planes)
-        return self._overlay
+            self._marks, self._stamp = marks, find_stamp(planes)
+        return self._stamp
 
     def _everyone(
         self, context: ExplainContext, background: Probes, labels: Tensor | None, device: torch.device

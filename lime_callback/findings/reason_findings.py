@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lime_callback.findings.epoch_facts import OVERLAY
+from lime_callback.findings.epoch_facts import STAMP
 from lime_callback.findings.hidden.hidden_sets_plan import PLACE
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
@@ -15,7 +15,7 @@ from lime_callback.publishing.finding import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, OverlayChanges
+    from lime_callback.findings.epoch_facts import EpochFacts, HiddenSets, StampChanges
 
 _FIXED, _FIXED_BY_OTHERS = 0.5, 0.15
 _FEWEST_WRONG = 5
@@ -33,8 +33,8 @@ class WrongReasons(Detector):
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
         """Compare what each place changes in some samples with the others, and what puts wrong predictions right."""
-        overlay = [] if facts.overlaid is None else list(self._overlay(facts, facts.overlaid))
-        yield from overlay or strongest(facts, self._some)
+        stamp = [] if facts.stamped is None else list(self._stamp(facts, facts.stamped))
+        yield from stamp or strongest(facts, self._some)
         hidden = facts.hidden
         if hidden is None or hidden.was_right is None or not hidden.classes:
             return
@@ -66,14 +66,14 @@ class WrongReasons(Detector):
             picture="spatial/attributions",
         )
 
-    def _overlay(self, facts: EpochFacts, overlaid: OverlayChanges) -> Iterator[Suspicion]:
+    def _stamp(self, facts: EpochFacts, stamped: StampChanges) -> Iterator[Suspicion]:
         """Something that some pictures have at one place, and that others follow when it is laid over them."""
-        found, count, share = list[Suspicion](), len(overlaid.lacking), float(overlaid.pictures.double().mean())
-        for i, lacking in enumerate(overlaid.lacking):
-            mirrored = [name for name in lacking.changed if name != OVERLAY]
-            changed = lacking.mean(OVERLAY)
+        found, count, share = list[Suspicion](), len(stamped.lacking), float(stamped.pictures.double().mean())
+        for i, lacking in enumerate(stamped.lacking):
+            mirrored = [name for name in lacking.changed if name != STAMP]
+            changed = lacking.mean(STAMP)
             elsewhere = float(torch.stack([lacking.changed[name] for name in mirrored]).mean())
-            if lacking.whole < _ALIVE or lacking.part(OVERLAY) < _DECIDES or changed.value < _TIMES * elsewhere:
+            if lacking.whole < _ALIVE or lacking.part(STAMP) < _DECIDES or changed.value < _TIMES * elsewhere:
                 continue
             if lacking.classes:
                 what, beside = f"changes {changed.value:.0%} of their predictions", f"{elsewhere:.0%}"
@@ -82,14 +82,14 @@ class WrongReasons(Detector):
                 what, beside = f"changes {output} by {changed.value:.2f} standard deviations", f"{elsewhere:.2f}"
             found.append(
                 Suspicion(
-                    subject=f"their {overlaid.name} part",
+                    subject=f"their {stamped.name} part",
                     sentence=(
-                        f"{share:.0%} of the pictures have something at their {overlaid.name} that decides: laid over "
-                        f"others it {what} ({beside} at its mirror images).{_right(facts, overlaid)}"
+                        f"{share:.0%} of the pictures have something at their {stamped.name} that decides: laid over "
+                        f"others it {what} ({beside} at its mirror images).{_right(facts, stamped)}"
                     ),
                     advice="Look at these pictures: is it a tag, a ruler or a mark? Crop it.",
-                    severity=min(1.0, lacking.part(OVERLAY)),
-                    p_value=min(1.0, count * lacking.p_value_of_moves(OVERLAY, mirrored)),
+                    severity=min(1.0, lacking.part(STAMP)),
+                    p_value=min(1.0, count * lacking.p_value_of_moves(STAMP, mirrored)),
                     figures={"changed": changed, "others": Figure(elsewhere), "pictures": Figure(share)},
                     picture="spatial/attributions",
                 )
@@ -127,13 +127,13 @@ class WrongReasons(Detector):
             )
 
 
-def _right(facts: EpochFacts, overlaid: OverlayChanges) -> str:
-    """A sentence on predictions that are right less often where the overlay is; empty where they are not."""
+def _right(facts: EpochFacts, stamped: StampChanges) -> str:
+    """A sentence on predictions that are right less often where the stamp is; empty where they are not."""
     if facts.labels is None or facts.outputs is None or facts.outputs.shape[1] < 2:
         return ""
     known = facts.labels >= 0
     right = (facts.outputs.argmax(1) == facts.labels).double()
-    with_it, without = (float(right[known & own].mean()) for own in (overlaid.pictures, ~overlaid.pictures))
+    with_it, without = (float(right[known & own].mean()) for own in (stamped.pictures, ~stamped.pictures))
     return f" {with_it:.0%} are right there, and {without:.0%} elsewhere." if with_it < _WORSE * without else ""
 
 

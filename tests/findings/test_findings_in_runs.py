@@ -132,9 +132,9 @@ def test_the_picture_of_a_finding_is_one_of_the_run(tmp_path):
     assert any(path.match("lime/tiles/attributions/*.png") for path in tmp_path.rglob("*.png"))
 
 
-def test_an_overlay_is_looked_for_once_in_a_background(tmp_path, monkeypatch):
+def test_a_stamp_is_looked_for_once_in_a_background(tmp_path, monkeypatch):
     looked = []
-    monkeypatch.setattr(investigation, "find_overlay", lambda planes: looked.append(len(planes)))
+    monkeypatch.setattr(investigation, "find_stamp", lambda planes: looked.append(len(planes)))
     lime, _, _ = run(tmp_path, scene(), epochs=3)
     assert len(looked) == 1
     assert len(lime.findings()) == 0

@@ -8,14 +8,14 @@ from skimage.data import chelsea, coffee
 
 from lime_callback.explaining.answer_changes import AnswerChanges
 from lime_callback.findings import EpochFacts
-from lime_callback.findings.epoch_facts import OVERLAY
-from lime_callback.findings.hidden.overlays import (
+from lime_callback.findings.epoch_facts import STAMP
+from lime_callback.findings.hidden.set_changes import SetChanges
+from lime_callback.findings.hidden.stamps import (
     changes_by,
-    find_overlay,
+    find_stamp,
     forwards_for,
     roughness,
 )
-from lime_callback.findings.hidden.set_changes import SetChanges
 from lime_callback.findings.ledger import level
 from lime_callback.findings.reason_findings import WrongReasons
 
@@ -60,48 +60,48 @@ CORNERS = {"top left": (slice(1, 5), slice(1, 5)), "bottom right": (slice(-5, -1
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_a_tag_is_found_at_its_place_in_its_pictures(made, name, share):
     planes, there = tagged(made(24), share, *CORNERS[name])
-    overlay = find_overlay(planes)
-    assert overlay is not None
-    assert overlay.name == name
-    assert float((overlay.pictures == there).double().mean()) > 0.9
+    stamp = find_stamp(planes)
+    assert stamp is not None
+    assert stamp.name == name
+    assert float((stamp.pictures == there).double().mean()) > 0.9
     inside = torch.zeros(24, 24, dtype=torch.bool)
     inside[CORNERS[name]] = True
     beside = torch.nn.functional.max_pool2d(inside.float()[None, None], 3, 1, 1).bool()  # a tag's edge has two sides
-    assert not bool((overlay.place & ~beside).any())
-    assert float(overlay.place[0, 0, inside].double().mean()) > 0.8
+    assert not bool((stamp.place & ~beside).any())
+    assert float(stamp.place[0, 0, inside].double().mean()) > 0.8
 
 
 def test_a_tag_of_large_pictures_is_found_on_a_grid():
     planes, there = tagged(pictures(120, 40), 0.4, slice(2, 20), slice(95, 118))
-    overlay = find_overlay(planes)
-    assert overlay is not None
-    assert overlay.place.shape == (1, 1, 120, 120)
-    assert overlay.name == "top right"
-    assert float((overlay.pictures == there).double().mean()) > 0.9
+    stamp = find_stamp(planes)
+    assert stamp is not None
+    assert stamp.place.shape == (1, 1, 120, 120)
+    assert stamp.name == "top right"
+    assert float((stamp.pictures == there).double().mean()) > 0.9
 
 
 @pytest.mark.parametrize("made", [scene, pictures])
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("size", [12, 24, 48])
 def test_pictures_without_a_tag_have_none(made, seed, size):
-    assert find_overlay(made(size, seed=seed)) is None
+    assert find_stamp(made(size, seed=seed)) is None
 
 
-def test_objects_in_the_middle_are_no_overlay():
+def test_objects_in_the_middle_are_no_stamp():
     planes, _ = tagged(scene(24), 0.4, slice(9, 15), slice(9, 15))
-    assert find_overlay(planes) is None
+    assert find_stamp(planes) is None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.08, 0.9, 1.0])
-def test_what_hardly_any_or_all_pictures_have_is_no_overlay(share):
+def test_what_hardly_any_or_all_pictures_have_is_no_stamp(share):
     """What all have is a matter of places."""
     planes, _ = tagged(scene(24), share, *CORNERS["top left"])
-    assert find_overlay(planes) is None
+    assert find_stamp(planes) is None
 
 
 @pytest.mark.parametrize("shape", [(60, 40, 1, 1), (60, 3, 4, 4), (6, 3, 24, 24), (60, 3, 1, 200)])
 def test_small_pictures_and_few_of_them_have_none(shape):
-    assert find_overlay(torch.randn(shape)) is None
+    assert find_stamp(torch.randn(shape)) is None
 
 
 def test_roughness_is_how_far_neighbours_are():
@@ -116,7 +116,7 @@ def test_roughness_is_how_far_neighbours_are():
 # What it decides.
 
 
-def changes(overlay, planes, model):
+def changes(stamp, planes, model):
     """What a model's classes become, as an investigation asks it."""
     outputs = model(planes)
 
@@ -131,7 +131,7 @@ def changes(overlay, planes, model):
             outputs[swaps.samples].roll(1, 0), AnswerChanges("classes", None),
         )  # fmt: skip
 
-    return changes_by(overlay, hide)
+    return changes_by(stamp, hide)
 
 
 def reads(planes, seed, by_tag):
@@ -151,8 +151,8 @@ def reads(planes, seed, by_tag):
 
 def told(by_tag, seed, share=0.5):
     planes, _ = tagged(scene(24, seed=seed), share, *CORNERS["top left"], seed=seed + 1)
-    overlay = find_overlay(planes)
-    facts = EpochFacts(1, 0, overlaid=changes(overlay, planes, reads(planes, seed, by_tag)))
+    stamp = find_stamp(planes)
+    facts = EpochFacts(1, 0, stamped=changes(stamp, planes, reads(planes, seed, by_tag)))
     return list(WrongReasons().look(facts))
 
 
@@ -176,7 +176,7 @@ def test_a_tag_that_is_the_same_everywhere_is_told(seed):
         tagged = (x[:, :, 1:5, 1:5].abs() > 2.9).all((1, 2, 3)).double()
         return (x.mean((2, 3)) @ weights.T).double() + torch.tensor([50.0, 0, 0, 0]) * tagged[:, None]
 
-    facts = EpochFacts(1, 0, overlaid=changes(find_overlay(planes), planes, model))
+    facts = EpochFacts(1, 0, stamped=changes(find_stamp(planes), planes, model))
     assert [said.subject for said in WrongReasons().look(facts)] == ["their top left part"]
 
 
@@ -184,8 +184,8 @@ def test_predictions_that_are_right_less_often_where_the_tag_is_are_told():
     planes, there = tagged(scene(24), 0.5, *CORNERS["top left"])
     model = reads(planes, 0, 5.0)
     labels = reads(planes, 0, 0.0)(planes).argmax(1)  # without the tag all would be right
-    overlaid = changes(find_overlay(planes), planes, model)
-    facts = EpochFacts(1, 0, overlaid=overlaid, outputs=model(planes), labels=labels)
+    stamped = changes(find_stamp(planes), planes, model)
+    facts = EpochFacts(1, 0, stamped=stamped, outputs=model(planes), labels=labels)
     (said,) = WrongReasons().look(facts)
     right = (model(planes).argmax(1) == labels).double()
     assert said.sentence.endswith(f"{float(right[there].mean()):.0%} are right there, and 100% elsewhere.")
@@ -195,7 +195,7 @@ def test_predictions_that_are_right_less_often_where_the_tag_is_are_told():
 @pytest.mark.parametrize("seed", range(3))
 def test_forwards_are_as_many_as_planned(seed):
     planes, _ = tagged(scene(24, seed=seed), 0.5, *CORNERS["top middle"])
-    overlay, count = find_overlay(planes), 0
+    stamp, count = find_stamp(planes), 0
 
     def hide(swaps):
         nonlocal count
@@ -206,7 +206,7 @@ def test_forwards_are_as_many_as_planned(seed):
             outputs, AnswerChanges("classes", None),
         )  # fmt: skip
 
-    asked = changes_by(overlay, hide)
-    assert count == forwards_for(overlay)
-    assert OVERLAY in asked.lacking[0]
+    asked = changes_by(stamp, hide)
+    assert count == forwards_for(stamp)
+    assert STAMP in asked.lacking[0]
     assert forwards_for(None) == 0

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lime_callback.findings.epoch_facts import OVERLAY, OverlayChanges
+from lime_callback.findings.epoch_facts import STAMP, StampChanges
 from lime_callback.findings.hidden.hidden_sets_plan import place_name
 from lime_callback.sampling.value_swaps import Swaps
 
@@ -31,7 +31,7 @@ _FEWEST = 8  # pictures that have it, and as many that have it not
 _ASKED = 32  # pictures, at most
 
 
-class Overlay(NamedTuple):
+class Stamp(NamedTuple):
     """Something that some pictures have at one place.
 
     Attributes:
@@ -45,29 +45,29 @@ class Overlay(NamedTuple):
     pictures: Tensor
 
 
-def changes_by(overlay: Overlay, hide: Callable[[Swaps], SetChanges]) -> OverlayChanges:
-    """Lay an overlay over pictures that have none, which takes :func:`forwards_for` it.
+def changes_by(stamp: Stamp, hide: Callable[[Swaps], SetChanges]) -> StampChanges:
+    """Lay a stamp over pictures that have none, which takes :func:`forwards_for` it.
 
     Args:
-        overlay: what to lay over them.
+        stamp: what to lay over them.
         hide: says what it changes that samples take others' values.
     """
-    samples = _even((~overlay.pictures).nonzero().flatten())
-    having = overlay.pictures.nonzero().flatten()
+    samples = _even((~stamp.pictures).nonzero().flatten())
+    having = stamp.pictures.nonzero().flatten()
     donors = having[torch.arange(len(samples)) % len(having)]
-    places = _places(overlay)
+    places = _places(stamp)
     swaps = Swaps(tuple(places), tuple(places.values()), ((),) * len(places), samples, donors)
-    return OverlayChanges(overlay.name, overlay.pictures, hide(swaps).by_output({}))
+    return StampChanges(stamp.name, stamp.pictures, hide(swaps).by_output({}))
 
 
-def forwards_for(overlay: Overlay | None) -> int:
-    """On how many inputs the model runs to tell what an overlay changes."""
-    if overlay is None:
+def forwards_for(stamp: Stamp | None) -> int:
+    """On how many inputs the model runs to tell what a stamp changes."""
+    if stamp is None:
         return 0
-    return (1 + len(_places(overlay))) * len(_even((~overlay.pictures).nonzero().flatten()))
+    return (1 + len(_places(stamp))) * len(_even((~stamp.pictures).nonzero().flatten()))
 
 
-def find_overlay(planes: Tensor) -> Overlay | None:
+def find_stamp(planes: Tensor) -> Stamp | None:
     """Find a place that is rough in many pictures and smooth in the others, unlike all places but its neighbours.
 
     What a picture shows has its edges anywhere; what software writes into it has them at the same place each time. The
@@ -102,7 +102,7 @@ def find_overlay(planes: Tensor) -> Overlay | None:
     if min(count, len(pictures) - count) < _FEWEST or count > _NOT_IN_ALL * len(pictures):
         return None
     place = F.interpolate(box[None, None].float(), (height, width), mode="nearest").bool()
-    return Overlay(place, place_name(box), pictures)
+    return Stamp(place, place_name(box), pictures)
 
 
 def roughness(planes: Tensor) -> Tensor:
@@ -149,13 +149,13 @@ def _even(rows: Tensor) -> Tensor:
     return rows[torch.linspace(0, len(rows) - 1, min(len(rows), _ASKED)).long()]
 
 
-def _places(overlay: Overlay) -> dict[str, Tensor]:
-    """The overlay's place, and its mirror images that are other places."""
+def _places(stamp: Stamp) -> dict[str, Tensor]:
+    """The stamp's place, and its mirror images that are other places."""
     mirrored = {
-        "beside": overlay.place.flip(3),
-        "below or above": overlay.place.flip(2),
-        "opposite": overlay.place.flip(2, 3),
+        "beside": stamp.place.flip(3),
+        "below or above": stamp.place.flip(2),
+        "opposite": stamp.place.flip(2, 3),
     }
-    return {OVERLAY: overlay.place} | {
-        name: place for name, place in mirrored.items() if not bool((place & overlay.place).any())
+    return {STAMP: stamp.place} | {
+        name: place for name, place in mirrored.items() if not bool((place & stamp.place).any())
     }

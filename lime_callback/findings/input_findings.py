@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.findings.spectral_order import is_reversed, is_shuffled
@@ -65,7 +66,7 @@ def misplaced(facts: EpochFacts) -> str:
 
 def _size(inputs: InputFacts) -> Iterator[Suspicion]:
     size = inputs.first_layer
-    if size is None or _SMALL <= size <= _LARGE:
+    if size is None or math.isnan(size) or _SMALL <= size <= _LARGE:
         return
     kind = "large" if size > _LARGE else "small"
     yield Suspicion(
@@ -82,8 +83,8 @@ def _difference(validation: Tensor, training: Tensor) -> Iterator[Suspicion]:
     spread = training[1].clamp(min=_LEAST)
     shift = float(((validation[0] - training[0]).abs() / spread).median())
     ratio = float((validation[1].clamp(min=_LEAST) / spread).log().median().exp())
-    if shift <= _SHIFT and 1 / _RATIO <= ratio <= _RATIO:
-        return
+    if math.isnan(shift + ratio) or (shift <= _SHIFT and 1 / _RATIO <= ratio <= _RATIO):
+        return  # where pixels are missing, nothing is known
     yield Suspicion(
         subject="training and validation",
         sentence=(

@@ -97,7 +97,7 @@ class Outside(Detector):
         if OUTSIDE not in hidden or hidden.part(OUTSIDE) < _OUTSIDE:
             return
         figure = hidden.mean(OUTSIDE)
-        if figure.low is None or figure.low <= 0:
+        if figure.low is None or not figure.low > 0:  # of values that are not defined, NaN
             return
         changed = figure.value
         what = (

@@ -156,8 +156,8 @@ class Unstable(Detector):
             first = int(swings.argmax())
             most, usual = float(swings[first]), float(swings.abs().median())
             moved = float(shares.diff(dim=0).abs().sum(1).mean()) / 2
-            if most < max(_SWING, _OF_ALL * moved, _BY_CHANCE * usual):
-                continue
+            if not most >= max(_SWING, _OF_ALL * moved, _BY_CHANCE * usual):
+                continue  # NaN, too
             low, high = sorted((float(shares[::2, first].mean()), float(shares[1::2, first].mean())))
             yield Suspicion(
                 subject=f"swings of {name}",
@@ -238,9 +238,11 @@ def shares_of(sizes: Sequence[Tensor]) -> Tensor:
     """Each feature's share of the attribution at each epoch, on average over targets, ``[E, d]``.
 
     Args:
-        sizes: the features' mean absolute effects at each epoch, ``[T, d]``.
+        sizes: the features' mean absolute effects at each epoch, ``[T, d]``. A target that had none at one of them,
+            since its output did not vary, is left out of all; NaN where none is left.
     """
     of_targets = torch.stack([one.double() for one in sizes])
+    of_targets = of_targets[:, of_targets.isfinite().all(2).all(0)]
     return (of_targets / of_targets.sum(2, keepdim=True).clamp(min=1e-30)).mean(1)
 
 

@@ -1,5 +1,6 @@
 """Detectors on facts that are made: what they say is known exactly, and how often they are wrong by chance."""
 
+import math
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -415,6 +416,14 @@ def test_reasons_that_swing_are_told_with_the_feature_and_its_shares():
     settling[0][0, 3] += 0.3  # the first look is of a model that has learnt nothing
     assert swings(settling) == []
     assert swings(tuple(one[:, :5] for one in shares_over(5, 0.06, 0.003))) == []
+
+
+def test_a_target_without_effects_at_a_look_swings_by_nothing():
+    two = tuple(one.repeat(2, 1) for one in shares_over(5, 0.06, 0.003))
+    two[1][1] = math.nan  # its output did not vary then
+    assert swings(two) == swings(tuple(one[:1] for one in two))
+    two[2][0] = math.nan
+    assert swings(two) == []
 
 
 @pytest.mark.parametrize("noise", [0.003, 0.01, 0.018])  # at the last a fifth of the attribution moves at each epoch

@@ -121,14 +121,15 @@ def _reliance_alarm(
     """
     if rests is not None:
         if rests and _asks_reliance(watch):
-            yield {"watch": name, "said": " is relied on", "text": ""}
+            yield {"watch": name, "said": ": the model rests on it", "text": ""}
         return
     bound = watch.get("reliance")
     beyond = _stands_out(changed, expected, everything) if bound is None else changed - expected > bound
     if _asks_reliance(watch) and beyond:
         # The bound is a share of the predictions for classes, else standard deviations; the words fit both.
         than = "much more than" if bound is None else f"more than {_number(bound)} beyond"
-        yield {"watch": name, "said": " may be relied on", "text": f"That is {than} random sets as large."}
+        text = f"That is {than} what as much at random changes."
+        yield {"watch": name, "said": ": the model may rest on it", "text": text}
 
 
 def _changed_alarm(watch: Mapping[str, Any], name: str, use: SetUse, alpha: float) -> Iterator[dict[str, str]]:
@@ -137,7 +138,8 @@ def _changed_alarm(watch: Mapping[str, Any], name: str, use: SetUse, alpha: floa
     share = torch.tensor(use.changed, dtype=torch.float64)
     low = float(wilson_interval(share, use.samples, 1 - 2 * alpha)[0]) if use.classes else use.low
     if bound is not None and low > bound:
-        yield {"watch": name, "said": f" changes more than {_number(bound)}", "text": ""}
+        amount = _percent(bound) if use.classes else f"{_number(bound)} SD"
+        yield {"watch": name, "said": f": hiding it changes more than {amount}", "text": ""}
 
 
 def _use(at: Callable[[int, str], float], moment: int, name: str, classes: bool) -> SetUse | None:

@@ -120,7 +120,9 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "settings": lambda value: isinstance(value, dict) and _is_plain(value),
     "gate": _is_share,
     "reference": _or_none(_is_flag),
-    "watch": _is_mapping(_entries(above=_is_share, below=_is_share, reliance=_is_share, changed=_is_share)),
+    "watch": _is_mapping(
+        _entries(above=_is_share, below=_is_share, reliance=_is_share, changed=_is_share, extent=_or_none(is_text))
+    ),
     "anew": _or_none(_is_flag),
     "probes": _list_of(
         _entries(

@@ -175,16 +175,22 @@ def test_features_that_decide_alone_in_some_probes_each_are_not_taken_for_one(tm
 
 
 def test_a_watch_and_the_reference_are_told_by_name(tmp_path, browser):
-    about = {"watch": {"soil": {"above": 0.5, "below": None, "reliance": None}}, "reference": True}
+    soil = {"above": 0.5, "below": None, "reliance": None}
+    about = {"watch": {"soil": soil}, "reference": True}
     numbers = {"watch/soil": 0.22, "watch_error/soil": 0.01, "watch_reference/soil": 0.05, "reliance/soil": 0.51,
                "reliance/soil_expected": 0.07, "moved_from_reference": 0.34}  # fmt: skip
     measures = [(0, name, value) for name, value in numbers.items()]
     assert opened(browser, page_of(tmp_path, rows(EQUAL), about, measures)) == []
     wrong = answer(browser, 3)
-    assert "Watch “soil” may be relied on" in wrong
+    assert "Watch “soil”: the model may rest on it" in wrong
     assert "22 % of all probes" in wrong
-    assert "attribution, in 5 % of the channels; hiding it changes 51 %, random sets 7 %." in wrong
+    assert "attribution, in 5 % of the channels; hiding it changes 51 %, as much at random: 7 %." in wrong
     assert "34 % of the attribution lies elsewhere" in wrong
+    place = "2 of 40 bands, 400 to 420 nm"  # runs of this version say what is hidden
+    about["watch"] = {"soil": soil | {"extent": place}}
+    (tmp_path / "new").mkdir()
+    assert opened(browser, page_of(tmp_path / "new", rows(EQUAL), about, measures)) == []
+    assert f"attribution, in {place}; hiding it" in answer(browser, 3)
 
 
 def verdict(use, **more):
@@ -203,22 +209,20 @@ def test_a_watch_that_is_used_in_part_has_no_green_tick(tmp_path, browser):
     assert opened(browser, page_of(tmp_path, rows(EQUAL), about, verdict(1, **worst))) == []
     first = text_of(browser.locator("main section").first)
     assert "1 watch to look at" in first
-    assert "Watch “water” is used in part" in first
+    assert "Watch “water”: the model uses it in part" in first
     assert (
         "20 % of the predictions (17 to 24 %), random sets 30 %, in 512 samples; most in soy-mintill: 83 % of 6."
         in first
     )
     assert "Nothing was found wrong" not in first
-    assert "▲ Watch “water” is used in part" in answer(browser, 3) or "Watch “water” is used in part" in answer(
-        browser, 3
-    )
+    assert "Watch “water”: the model uses it in part" in answer(browser, 3)
     assert browser.locator("#glance li.ok", has_text="water").count() == 0
 
 
 def test_a_watch_with_an_alarm_is_part_of_the_first_answer_and_a_wanted_or_idle_one_is_not(tmp_path, browser):
     for use, bounds, said in (
-        (2, {}, "Watch “water” is relied on"),
-        (1, {"changed": 0.1}, "Watch “water” changes more than 0.1"),
+        (2, {}, "Watch “water”: the model rests on it"),
+        (1, {"changed": 0.1}, "Watch “water”: hiding it changes more than 10 %"),
         (0, {}, None),
         (1, {"below": 0.01}, None),
         (2, {"below": 0.01}, None),
@@ -253,8 +257,9 @@ def test_a_band_without_a_watch_that_is_relied_on_is_seen(tmp_path, browser):
                f"reliance/{BANDS[1]}_expected": 0.09, "reliance_everything": 0.8}  # fmt: skip
     measures = [(0, name, value) for name, value in numbers.items()]
     assert opened(browser, page_of(tmp_path, rows(EQUAL), {}, measures)) == []
-    assert f"{BANDS[0]} may be relied on Hiding it alone changes 50 %, random sets 9 %." in answer(browser, 3)
-    assert f"{BANDS[1]} may" not in answer(browser, 3)
+    said = f"The model may rest on {BANDS[0]} Hiding it alone changes 50 %, as many bands at random: 9 %."
+    assert said in answer(browser, 3)
+    assert f"rest on {BANDS[1]}" not in answer(browser, 3)
 
 
 def test_with_one_probe_all_four_answers_are_of_it(tmp_path, browser):

@@ -404,7 +404,7 @@ def test_a_probe_can_be_looked_at_alone(run, path, browser):
 
 def test_an_alarm_is_seen_at_a_glance(path, browser):
     assert opened(browser, path) == []
-    assert "Watch “green” is relied on" in browser.locator("#glance .answers > .look").all_inner_texts()[-1]
+    assert "Watch “green”: the model rests on it" in browser.locator("#glance .answers > .look").all_inner_texts()[-1]
 
 
 def test_light_and_dark(path, browser):

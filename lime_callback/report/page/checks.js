@@ -128,7 +128,7 @@ function watchChecks(view, m) {
     // What should not be used and is used in part raises no alarm, and is not all right either.
     const inPart = view.uses[m][name]?.use === "uses in part";
     const wanted = Number.isFinite(view.run.watch[name].below);
-    return check(inPart && !wanted ? "look" : "ok", `Watch “${short(name)}”${inPart ? " is used in part" : ""}`, words);
+    return check(inPart && !wanted ? "look" : "ok", `Watch “${short(name)}”${inPart ? ": the model uses it in part" : ""}`, words);
   });
 }
 
@@ -136,9 +136,10 @@ function watchChecks(view, m) {
 function watchWords(view, m, name) {
   const [share, part] = [view.measure(`watch/${name}`, m), view.measure(`watch_reference/${name}`, m)];
   const [changed, expected] = [view.measure(`reliance/${name}`, m), view.measure(`reliance/${name}_expected`, m)];
+  const where = view.run.watch[name].extent || (Number.isFinite(part) ? `${percent(part)} of the ${view.maps ? "picture" : "channels"}` : "");
   return [
-    Number.isFinite(share) ? `${percent(share)} of all probes’ attribution${Number.isFinite(part) ? `, in ${percent(part)} of the ${view.maps ? "picture" : "channels"}` : ""};` : "its share is not known;",
-    view.uses[m][name] ? view.uses[m][name].text : Number.isFinite(changed) ? `hiding it changes ${amount(view, changed)}, random sets ${amount(view, expected)}.` : "its reliance was not measured.",
+    `${Number.isFinite(share) ? `${percent(share)} of all probes’ attribution` : "its share is not known"}${where ? `, in ${where}` : ""};`,
+    view.uses[m][name] ? view.uses[m][name].text : Number.isFinite(changed) ? `hiding it changes ${amount(view, changed)}, as much at random: ${amount(view, expected)}.` : "its reliance was not measured.",
   ].join(" ");
 }
 
@@ -149,9 +150,9 @@ function relianceCheck(view, m) {
   if (!top) return null;
   const [hint] = view.alarms[m].filter(({ band }) => band === top.name);
   if (hint) {
-    return check("look", `${top.name} may be relied on`, `Hiding it alone changes ${amount(view, top.changed)}, random sets ${amount(view, top.expected)}.`);
+    return check("look", `The model may rest on ${top.name}`, `Hiding it alone changes ${amount(view, top.changed)}, as many bands at random: ${amount(view, top.expected)}.`);
   }
-  return check("ok", "Reliance", `Most beyond random sets: ${top.name}, hiding it changes ${amount(view, top.changed)}, random sets ${amount(view, top.expected)}.`);
+  return check("ok", "Reliance", `Most beyond as many bands at random: ${top.name}, hiding it changes ${amount(view, top.changed)}, those ${amount(view, top.expected)}.`);
 }
 
 function referenceCheck(view, m) {

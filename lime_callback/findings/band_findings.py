@@ -85,7 +85,10 @@ class ShortcutBands(Detector):
             yield Suspicion(
                 subject="a few bands",  # each look names them anew
                 sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
-                advice="Train without these bands, or with them swapped between samples, and see what is left.",
+                advice=(
+                    "Do labels differ there by nature? If not, train without these bands, or with them swapped between "
+                    "samples, and see what is left."
+                ),
                 severity=min(1.0, hidden.part(CANDIDATE)),
                 p_value=hidden.p_value(CANDIDATE),  # other samples chose the bands than are asked about them
                 fresh=True,

@@ -93,6 +93,13 @@ def test_those_that_change_most_are_compared_where_the_budget_ends():
     assert plan.to_compare({CANDIDATE: 0.3, FRAME: 0.6}, 29, 10) == []
 
 
+@pytest.mark.parametrize(("side", "has"), [(6, False), (7, False), (8, True), (224, True)])
+def test_a_border_that_is_half_of_the_picture_is_no_place(side, has):
+    plan = plan_sets((4, side, side), None, torch.randn(64, 4), [], [], None, {}, None, None, 0)
+    assert (FRAME in plan.masks) == has
+    assert f"{PLACE}top left" in plan.masks
+
+
 def test_looks_in_a_row_hide_sets_in_samples_of_their_own():
     investigation, rows = Investigation(SimpleNamespace(seed=3)), torch.arange(10, 66)
     looks = [investigation._samples(rows, 18, look) for look in (1, 2, 3, 4)]

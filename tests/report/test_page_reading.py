@@ -219,13 +219,13 @@ def test_a_watch_that_is_used_in_part_has_no_green_tick(tmp_path, browser):
     assert browser.locator("#glance li.ok", has_text="water").count() == 0
 
 
-def test_a_watch_with_an_alarm_is_part_of_the_first_answer_and_a_wanted_or_idle_one_is_not(tmp_path, browser):
-    for use, bounds, said in (
-        (2, {}, "Watch “water”: the model rests on it"),
-        (1, {"changed": 0.1}, "Watch “water”: hiding it changes more than 10 %"),
-        (0, {}, None),
-        (1, {"below": 0.01}, None),
-        (2, {"below": 0.01}, None),
+def test_the_first_answer_says_what_each_watch_came_to_and_an_idle_or_wanted_one_is_not_wrong(tmp_path, browser):
+    for use, bounds, wrong, said in (
+        (2, {}, True, "Watch “water”: the model rests on it"),
+        (1, {"changed": 0.1}, True, "Watch “water”: hiding it changes more than 10 %"),
+        (0, {}, False, "Watch “water”: not seen to be used"),
+        (1, {"below": 0.01}, False, "Watch “water”: the model uses it in part"),
+        (2, {"below": 0.01}, False, "Watch “water”"),
     ):
         folder = tmp_path / f"{use}{bounds}"
         folder.mkdir()
@@ -233,8 +233,18 @@ def test_a_watch_with_an_alarm_is_part_of_the_first_answer_and_a_wanted_or_idle_
         about = {"watch": {"water": {"above": None, "below": None, "reliance": None} | bounds}}
         assert opened(browser, page_of(folder, rows(EQUAL), about, verdict(use))) == []
         first = text_of(browser.locator("main section").first)
-        assert ("Nothing was found wrong" in first) == (said is None)
-        assert said is None or said in first
+        assert ("Nothing was found wrong" in first) != wrong
+        assert said in first
+
+
+def test_without_findings_the_first_answer_is_the_watchs(tmp_path, browser):
+    about = {"watch": {"water": {"above": None, "below": None, "reliance": None}}}
+    assert opened(browser, page_of(tmp_path, rows(EQUAL), about, verdict(0))) == []
+    first = text_of(browser.locator("main section").first)
+    assert "No watch has an alarm" in first
+    assert "Watch “water”: not seen to be used" in first
+    assert "Nothing was found wrong" not in first
+    assert "looked by itself" not in first
 
 
 def test_what_hiding_everything_changes_decides_on_a_hint(tmp_path):

@@ -36,6 +36,7 @@ _LEAST = 0.2  # of all that hiding everything changes: no finding about a set th
 _KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
 _GRID = 3
 _SMALLEST = 6  # pixels along a side that places can be told apart on
+_BORDER = 0.45  # of the pixels at most: a border that is half of a picture, as of 7 x 7 pixels, is no place
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
 
 
@@ -164,7 +165,8 @@ def plan_sets(
     if places:
         plan.add(places)
         frame = _frame(height, width)
-        plan.compare(FRAME, frame, _LEAST, _blocks(frame, _RANDOM[FRAME], seed), **{INSIDE: ~frame})
+        if float(frame.double().mean()) <= _BORDER:
+            plan.compare(FRAME, frame, _LEAST, _blocks(frame, _RANDOM[FRAME], seed), **{INSIDE: ~frame})
     if outside is not None and bool(outside.any()):
         plan.add({OUTSIDE: outside})
     if padding is not None:

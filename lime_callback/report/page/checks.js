@@ -126,9 +126,10 @@ function watchChecks(view, m) {
     const words = [watchWords(view, m, name), ...alarms.map(({ text }) => text)].filter(Boolean).join(" ");
     if (alarms.length) return check("look", `Watch “${short(name)}”${alarms[0].said}`, words);
     // What should not be used and is used in part raises no alarm, and is not all right either.
-    const inPart = view.uses[m][name]?.use === "uses in part";
+    const use = view.uses[m][name]?.use;
     const wanted = Number.isFinite(view.run.watch[name].below);
-    return check(inPart && !wanted ? "look" : "ok", `Watch “${short(name)}”${inPart ? ": the model uses it in part" : ""}`, words);
+    const said = { "uses in part": ": the model uses it in part", "not seen to use": ": not seen to be used" }[use] ?? "";
+    return check(use === "uses in part" && !wanted ? "look" : "ok", `Watch “${short(name)}”${said}`, words);
   });
 }
 

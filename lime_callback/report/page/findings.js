@@ -79,26 +79,28 @@ function findingItem(run, sections, finding) {
       ...(jump ? [jump] : [])));
 }
 
-// What there is to look at of watches at the last moment, once each: alarms, and what is used in part.
-function watchLooks(run) {
+// What the watches came to at the last moment, once each: those to look at first, with an alarm or used in part, then all others.
+function watchAnswers(run) {
   const m = run.moments.length - 1;
-  const looks = run.views.filter((view) => view.explained(m)).flatMap((view) => watchChecks(view, m)).filter(({ state }) => state === "look");
-  return looks.filter(({ title }, i) => looks.findIndex((other) => other.title === title) === i);
+  const all = run.views.filter((view) => view.explained(m)).flatMap((view) => watchChecks(view, m)).filter(({ state }) => state !== "open");
+  const [looks, others] = [all.filter(({ state }) => state === "look"), all.filter(({ state }) => state !== "look")];
+  return [...looks, ...others].filter(({ title }, i, sorted) => sorted.findIndex((other) => other.title === title) === i);
 }
 
-// Nothing where nobody looked, as in runs of earlier versions or with `findings="off"`, and no watch says anything.
+// Nothing where nobody looked, as in runs of earlier versions or with `findings="off"`, and there is no watch.
 function findingsSection(run, sections) {
-  const watched = watchLooks(run);
-  if (!run.findings && !watched.length) return [];
+  const answers = watchAnswers(run);
+  const watched = answers.filter(({ state }) => state === "look");
+  if (!run.findings && !answers.length) return [];
   const found = run.findings ?? [];
   const [open, over] = [found.filter(({ closed }) => closed === null), found.filter(({ closed }) => closed !== null)];
   const counts = [open.length && plural(open.length, "finding"), watched.length && `${watched.length} watch${watched.length > 1 ? "es" : ""} to look at`].filter(Boolean);
   const section = html("section", { className: `findings ${counts.length ? "look" : "ok"}` },
     html("h2", { id: "found" }, "Was something found wrong?"),
-    html("p", { className: "big" }, counts.length ? `${counts.join(" and ")}${open.length > 1 ? ", the worst first" : ""}` : "Nothing was found wrong"),
-    ...(watched.length ? [html("ul", {}, ...watched.map(({ title, text }) => html("li", {}, html("p", { className: "big" }, title), html("p", { className: "small" }, text))))] : []),
+    html("p", { className: "big" }, counts.length ? `${counts.join(" and ")}${open.length > 1 ? ", the worst first" : ""}` : run.findings ? "Nothing was found wrong" : "No watch has an alarm"),
+    ...(answers.length ? [html("ul", {}, ...answers.map(({ title, text }) => html("li", {}, html("p", { className: "big" }, title), html("p", { className: "small" }, text))))] : []),
     ...(open.length ? [html("ol", {}, ...open.map((finding) => findingItem(run, sections, finding)))]
-      : watched.length ? [] : [html("p", { className: "small" }, `The callback looked by itself${run.moments.length > 1 ? ` at ${run.moments.length} epochs` : ""}${over.length ? ", and what it found before is over." : "."}`)]));
+      : watched.length || !run.findings ? [] : [html("p", { className: "small" }, `The callback looked by itself${run.moments.length > 1 ? ` at ${run.moments.length} epochs` : ""}${over.length ? ", and what it found before is over." : "."}`)]));
   section.setAttribute("aria-labelledby", "found");
   if (over.length) {
     section.append(html("details", {}, html("summary", {}, `${plural(over.length, "finding")} that ${over.length > 1 ? "are" : "is"} over`),

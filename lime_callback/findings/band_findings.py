@@ -44,7 +44,8 @@ def changes_text(hidden: HiddenSets, name: str) -> str:
     """Say what hiding a set changes, beside what is expected."""
     changed, expected = float(hidden.changed[name].mean()), hidden.expected(name)
     if hidden.classes:
-        return f"changes {changed:.0%} of the predictions ({expected:.0%} expected of random bands)"
+        count = len(hidden.changed[name])
+        return f"changes {changed:.0%} of {count} predictions ({expected:.0%} expected of random bands)"
     many, usual = deviations_text(changed), deviations_text(expected)
     return f"changes the outputs by {many} standard deviations ({usual} expected of random bands)"
 

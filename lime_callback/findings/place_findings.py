@@ -65,7 +65,7 @@ class Place(Detector):
         beside = "blocks as large within it" if name == FRAME else "other places as large"
         changed = float(hidden.changed[name].mean())
         if hidden.classes:
-            text = f"changes {changed:.0%} of the predictions ({usual:.0%} for {beside})"
+            text = f"changes {changed:.0%} of {len(hidden.changed[name])} predictions ({usual:.0%} for {beside})"
         else:
             many = deviations_text(changed)
             text = f"changes the outputs by {many} standard deviations ({deviations_text(usual)} for {beside})"
@@ -101,7 +101,7 @@ class Outside(Detector):
             return
         changed = figure.value
         what = (
-            f"change {changed:.0%} of the predictions"
+            f"change {changed:.0%} of {len(hidden.changed[OUTSIDE])} predictions"
             if hidden.classes
             else f"change the outputs by {deviations_text(changed)} standard deviations"
         )
@@ -126,7 +126,7 @@ class Outside(Detector):
             return
         changed = float(hidden.changed[PADDING].mean())
         many = f"the outputs by {deviations_text(changed)} deviations"
-        what = f"{changed:.0%} of the predictions" if hidden.classes else many
+        what = f"{changed:.0%} of {len(hidden.changed[PADDING])} predictions" if hidden.classes else many
         yield Suspicion(
             subject="padding",
             sentence=(

@@ -55,8 +55,8 @@ class WrongReasons(Detector):
         yield Suspicion(
             subject=what,
             sentence=(
-                f"{float(means[first]):.0%} of the wrong predictions become right when {what} are hidden "
-                f"({float(others.mean()):.0%} with other sets)."
+                f"{float(means[first]):.0%} of {int(wrong.sum())} wrong predictions become right when {what} are "
+                f"hidden ({float(others.mean()):.0%} with other sets)."
             ),
             advice="Look at the samples that are wrong: what do they have there that others of their class do not?",
             severity=float(means[first]),
@@ -76,7 +76,8 @@ class WrongReasons(Detector):
             if lacking.whole < _ALIVE or lacking.part(STAMP) < _DECIDES or changed.value < _TIMES * elsewhere:
                 continue
             if lacking.classes:
-                what, beside = f"changes {changed.value:.0%} of their predictions", f"{elsewhere:.0%}"
+                samples = len(lacking.changed[STAMP])
+                what, beside = f"changes {changed.value:.0%} of {samples} predictions", f"{elsewhere:.0%}"
             else:
                 output = "the outputs" if count == 1 else f"output {i}"
                 what, beside = f"changes {output} by {changed.value:.2f} standard deviations", f"{elsewhere:.2f}"

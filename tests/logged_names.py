@@ -20,5 +20,11 @@ def metrics_of_one_epoch(watch=None):
 
 def verdict_measures(watch):
     """What `measures.csv` has of the verdict on a watch, of classes whose labels are known."""
-    whats = ("use", "low", "high", "samples", "class", "class_changed", "class_samples")
+    whats = ("use", "low", "high", "samples", "class", "class_changed", "class_samples", "accuracy", "accuracy_hidden")
     return {f"reliance_{what}/{watch}" for what in whats}
+
+
+def further_classes(watch):
+    """What it may have of a second and a third class."""
+    whats = ("class", "class_changed", "class_samples")
+    return {f"reliance_{what}{end}/{watch}" for what in whats for end in ("_2", "_3")}

@@ -20,9 +20,10 @@ from lime_callback.outputs.by_shape import ByShape
 from lime_callback.outputs.segmentation_reducers import OfPixels, Reducer
 from lime_callback.outputs.targets import scaled_outputs
 from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
+from lime_callback.views.channels.set_extent import extent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lime_callback.explaining.strategies import Strategies
     from lime_callback.views.layout import Layout
@@ -131,18 +132,22 @@ def given_regions(output: Any, batch: Any, inputs: int) -> tuple[Any, Tensor | N
     return output, output.given(batch)
 
 
-def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps) -> Reliance:
+def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequence[float] | None = None) -> Reliance:
     """Compare the outputs with each set hidden to those with its random sets hidden.
 
     Args:
         found: the outputs.
         swaps: the sets, and their random sets.
+        wavelengths: of all channels, in nm, which name the sets' bands; or ``None``.
     """
     whole, hidden, everything, answers = found
     changed = answers.changed(whole, hidden)
     right, loss = answers.right(hidden), answers.loss(hidden)
-    drop = None if right is None else answers.right(whole) - right  # type: ignore[operator]
-    rise = None if loss is None else loss - answers.loss(whole)  # type: ignore[operator]
+    was_right, own_loss = answers.right(whole), answers.loss(whole)
+    drop = None if right is None else was_right - right  # type: ignore[operator]
+    rise = None if loss is None else loss - own_loss  # type: ignore[operator]
+    # The squared error is divided by the labels' variance, whose n - 1 is no part of R².
+    unbiased = len(whole) / max(len(whole) - 1, 1) if answers.kind == "values" else None
     names, among = swaps.names, swaps.references
 
     def usual(values: Tensor) -> Tensor:
@@ -173,6 +178,10 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps) -> Reliance:
         references=torch.tensor([len(places) for places in among]),
         samples=torch.full((len(names),), len(swaps.samples)),
         classes=answers.kind != "values",
+        accuracy=None if was_right is None else was_right.nanmean().expand(len(names)),
+        r2=None if own_loss is None or unbiased is None else (1 - own_loss.mean() * unbiased).expand(len(names)),
+        r2_drop=None if rise is None or unbiased is None else rise[: len(names)].mean(1) * unbiased,
+        extents=tuple(extent_of(mask, wavelengths) for mask in swaps.masks[: len(names)]),
         **_by_class(changed[: len(names)], answers),
     )
 

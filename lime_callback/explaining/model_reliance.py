@@ -84,7 +84,7 @@ def reliance(
     assert swaps is not None, "there are sets, and samples enough"
     settings = Strategies(output=output)
     found = hidden_outputs(lambda x, _: forward(x), inputs, axes, swaps, labels, settings, batch_size)
-    return reliance_of_outputs(found, swaps)
+    return reliance_of_outputs(found, swaps, wavelengths)
 
 
 def _masks(

@@ -13,13 +13,25 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.answer_changes import deviations_text
-from lime_callback.explaining.uses.set_use import IN_CLASS, IN_PART, SetUse
+from lime_callback.explaining.uses.set_use import (
+    ENOUGH,
+    HIDDEN,
+    IN_CLASS,
+    IN_PART,
+    ClassChange,
+    SetUse,
+    at_random,
+    percent,
+)
 from lime_callback.surrogates.confidence_intervals import LEVEL, critical_value, wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from lime_callback.views.channels.set_extent import SetExtent
+
 _RUN = 0.05  # probability to take a difference that is not relevant for one, at one look
+_NO_R2 = -1e9  # labels that do not vary have none
 RELEVANT = 0.1  # of the predictions, or of the outputs' spread: a smaller difference is not worth an alarm
 
 
@@ -67,6 +79,10 @@ class Reliance:
         class_changed: ``changed`` among the samples of each class by their labels, ``[S, K]``, NaN where there is none;
             ``None`` without labels of classes.
         class_samples: number of samples of each class, int64 ``[S, K]``; ``None`` likewise.
+        accuracy: of the model as it is, the same for each set; ``None`` without labels of classes.
+        r2: its R² where outputs are values, likewise; ``None`` without such labels.
+        r2_drop: how far that falls.
+        extents: how much of the inputs each set is, and where; empty where that is unknown.
     """
 
     names: tuple[str, ...]
@@ -87,6 +103,10 @@ class Reliance:
     classes: bool
     class_changed: Tensor | None = None
     class_samples: Tensor | None = None
+    accuracy: Tensor | None = None
+    r2: Tensor | None = None
+    r2_drop: Tensor | None = None
+    extents: tuple[SetExtent, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Reliance on {', '.join(map(repr, self.names))}; print it for a table>"
@@ -115,7 +135,7 @@ class Reliance:
 
         It rests on the set where :meth:`relies` says so. It uses the set in part where hiding it surely changes more
         than 5 % of the predictions, or of the outputs' standard deviation, or 20 % of the predictions of one class,
-        whatever random sets change.
+        whatever random sets change. Of a class with fewer than five samples nothing is said.
 
         Args:
             name: of the set.
@@ -127,14 +147,12 @@ class Reliance:
         """
         i = self._place(name)
         low, high = (float(end[i]) for end in self.interval())
-        worst, in_class = self._worst_class(i)
+        in_part = low > IN_PART or self._sure_class_change(i) > IN_CLASS
         rests = bool(self.relies(bound, alpha)[i])
-        in_part = low > IN_PART or in_class > IN_CLASS
         return SetUse(
             "rests on" if rests else "uses in part" if in_part else "not seen to use",
-            float(self.changed[i]), low, high, float(self.expected[i]), int(self.samples[i]), self.classes, worst,
-            math.nan if worst is None or self.class_changed is None else float(self.class_changed[i, worst]),
-            0 if worst is None or self.class_samples is None else int(self.class_samples[i, worst]),
+            float(self.changed[i]), low, high, float(self.expected[i]), int(self.samples[i]), self.classes,
+            self._by_class(i), *self._accuracies(i), self._extent(i),
         )  # fmt: skip
 
     def table(self, class_names: Sequence[str] | None = None) -> str:
@@ -143,11 +161,11 @@ class Reliance:
         Args:
             class_names: the classes' names; ``None`` gives their numbers.
         """
-        rows = [("set", "verdict", *SetUse.HEADER, *(() if self.accuracy_drop is None else ("accuracy",)))]
+        rows = [("set", "hidden", "verdict", *SetUse.HEADER, *(() if self.accuracy_drop is None else ("accuracy",)))]
         for i, name in enumerate(self.names):
             use = self.use_of(name)
             fall = () if self.accuracy_drop is None else (f"{-100 * float(self.accuracy_drop[i]):+.0f} points",)
-            rows.append((name, use.use, *use.cells(class_names), *fall))
+            rows.append((name, "" if use.extent is None else use.extent.text, use.use, *use.cells(class_names), *fall))
         kept = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
         widths = {k: max(len(row[k]) for row in rows) for k in kept}
         return "\n".join("  ".join(row[k].ljust(widths[k]) for k in kept).rstrip() for row in rows)
@@ -183,7 +201,8 @@ class Reliance:
         tensors = {
             f.name: getattr(self, f.name)[rows] for f in fields(self) if isinstance(getattr(self, f.name), Tensor)
         }
-        return replace(self, names=tuple(self.names[i] for i in rows), **tensors)
+        extents = tuple(self.extents[i] for i in rows) if self.extents else ()
+        return replace(self, names=tuple(self.names[i] for i in rows), extents=extents, **tensors)
 
     def renamed(self, names: Iterable[str]) -> Reliance:
         """The same result with other names, in the same order."""
@@ -196,15 +215,12 @@ class Reliance:
             ValueError: if there is no such set.
         """
         i = self._place(name)
-        there, usual = float(self.changed[i]), float(self.expected[i])
+        there, usual, beside = float(self.changed[i]), float(self.expected[i]), at_random(self._extent(i))
         if self.classes:
-            return (
-                f"hiding it changes {there:.0%} of the predictions, where {usual:.0%} are expected of random sets as "
-                "large"
-            )
+            return f"{HIDDEN} changes {percent(there)} of the predictions, {beside}: {percent(usual)}"
         return (
-            f"hiding it changes the outputs by {deviations_text(there)} standard deviations, where "
-            f"{deviations_text(usual)} are expected of random sets as large"
+            f"{HIDDEN} changes the outputs by {deviations_text(there)} standard deviations, {beside}: "
+            f"{deviations_text(usual)}"
         )
 
     def joined(self, other: Reliance) -> Reliance:
@@ -215,23 +231,40 @@ class Reliance:
             if all(isinstance(value, Tensor) for value in pair):
                 classes = max(value.shape[-1] for value in pair) if pair[0].ndim > 1 else 0
                 tensors[f.name] = torch.cat([_widened(value, classes) for value in pair])
-            elif f.name not in ("names", "classes"):
+            elif f.name not in ("names", "classes", "extents"):
                 tensors[f.name] = None
-        return replace(self, names=self.names + other.names, **tensors)
+        extents = self.extents + other.extents if self.extents and other.extents else ()
+        return replace(self, names=self.names + other.names, extents=extents, **tensors)
 
     def _place(self, name: str) -> int:
         if name not in self.names:
             raise ValueError(f"`name` should be one of {list(self.names)}. Found `name = {name!r}`.")
         return self.names.index(name)
 
-    def _worst_class(self, i: int) -> tuple[int | None, float]:
-        """The class that surely changes most, and the lower end of what it changes, with its choice paid for."""
+    def _by_class(self, i: int) -> tuple[ClassChange, ...]:
+        """What changes in each class that has a sample."""
         if self.class_changed is None or self.class_samples is None or not self.classes:
-            return None, 0.0
-        count = self.class_samples[i]
-        lows, _ = wilson_interval(self.class_changed[i].nan_to_num(0.0), count, of=int((count > 0).sum()))
-        worst = int(lows.argmax())
-        return (worst, float(lows[worst])) if float(lows[worst]) > 0 else (None, 0.0)
+            return ()
+        rows = zip(self.class_changed[i].tolist(), self.class_samples[i].tolist(), strict=True)
+        return tuple(ClassChange(label, changed, count) for label, (changed, count) in enumerate(rows) if count)
+
+    def _sure_class_change(self, i: int) -> float:
+        """The most that surely changes of one class's predictions, with the choice of the class paid for."""
+        known = [one for one in self._by_class(i) if one.samples >= ENOUGH]
+        if not known:
+            return 0.0
+        _, changed, count = (torch.tensor(column, dtype=torch.float64) for column in zip(*known, strict=True))
+        return float(wilson_interval(changed, count, of=len(known))[0].max())
+
+    def _accuracies(self, i: int) -> tuple[float, float]:
+        """The accuracy, or R², as the model is and with a set hidden; NaN where they are unknown."""
+        before, drop = (self.accuracy, self.accuracy_drop) if self.classes else (self.r2, self.r2_drop)
+        if before is None or drop is None or float(before[i]) < _NO_R2:
+            return math.nan, math.nan
+        return float(before[i]), float(before[i] - drop[i])
+
+    def _extent(self, i: int) -> SetExtent | None:
+        return self.extents[i] if self.extents else None
 
 
 def _widened(values: Tensor, classes: int) -> Tensor:

@@ -131,7 +131,8 @@ class PinnedView:
             if can_follow(watch, whole, inputs)
         }
         features = cut_at_watches(whole, sets)
-        return whole, features, {name: watch_overlap(inside, features, len(probes)) for name, inside in sets.items()}
+        places = {name: watch_overlap(inside, features, len(probes), nm) for name, inside in sets.items()}
+        return whole, features, places
 
     def _choose(self, outputs: Tensor, pinned: Tensor | None, probes: Probes) -> None:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""

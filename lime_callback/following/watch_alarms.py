@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lime_callback.explaining.uses.set_use import SetUse
     from lime_callback.following.callback_config import CallbackConfig
     from lime_callback.following.followed_view import FollowedView
+    from lime_callback.views.channels.set_extent import SetExtent
     from lime_callback.views.watch import Watch
 
 _RESTS = "is what the model rests"
@@ -36,12 +37,14 @@ class WatchAlarms:
     Attributes:
         asked: how many explained epochs have asked about watches.
         uses: the verdict on each watch whose reliance was measured last.
+        extents: how much of the inputs each watch is, and where.
         troubles: what is wrong with each watch at the last explained epoch, in words; only of those that have an alarm.
     """
 
     config: CallbackConfig
     asked: int = 0
     uses: dict[str, SetUse] = field(default_factory=dict)
+    extents: dict[str, SetExtent] = field(default_factory=dict)
     troubles: dict[str, list[str]] = field(default_factory=dict)
 
     def take(
@@ -73,6 +76,7 @@ class WatchAlarms:
         alpha = level(self.asked, questions([one.watched for one in views], watches, bool(self.config.reliance)))
         for followed in explained:
             followed.alarmed, followed.uses = set(), {}
+            self.extents |= {name: place.extent for name, place in followed.watched.items() if place.extent}
         for followed in explained:
             for name in followed.watched:
                 for what, trouble in self._ask(name, followed, alpha):
@@ -105,7 +109,9 @@ class WatchAlarms:
             said = "its reliance was not measured" if use is None else use.sentence(self.config.class_names)
             # That the model rests on it is said by then.
             shares = [one.split(", since")[0] for one in troubles if use is None or not one.startswith(_RESTS)]
-            yield f"watch '{name}': {said}{'; it ' * bool(shares)}{', and '.join(shares)}."
+            extent = self.extents.get(name)
+            where = "" if extent is None else f" ({extent.text})"
+            yield f"watch '{name}'{where}: {said}{'; it ' * bool(shares)}{', and '.join(shares)}."
 
     @property
     def in_part(self) -> list[str]:
@@ -155,7 +161,8 @@ def share_alarm(watch: Watch, share: MeanWatchShare, alpha: float) -> str | None
         (watch.below, -(share.mean + width), "below"),
     ):
         if bound is not None and beyond > (bound if which == "above" else -bound):
-            return f"has {share.mean:.3f} ± {share.error:.3f} of the attribution, {which} {bound:g}"
+            has = f"{100 * share.mean:.1f} ± {100 * share.error:.1f} %"
+            return f"has {has} of the attribution, {which} {_percent(bound)}"
     return None
 
 
@@ -173,7 +180,8 @@ def reliance_alarm(name: str, watch: Watch, reliance: Reliance | None, alpha: fl
     i = reliance.names.index(name)
     if not bool(reliance.relies(watch.reliance, alpha)[i]):
         return None
-    bound = "" if watch.reliance is None else f", more than {watch.reliance:g} beyond that"
+    beyond = "" if watch.reliance is None else _percent(watch.reliance) if reliance.classes else f"{watch.reliance:g}"
+    bound = f", more than {beyond} beyond that" if beyond else ""
     return f"{_RESTS} on, since {reliance.text(name)}{bound},"
 
 
@@ -191,7 +199,9 @@ def changed_alarm(name: str, watch: Watch, reliance: Reliance | None, alpha: flo
     low, _ = reliance.interval(1 - 2 * alpha)
     if not float(low[reliance.names.index(name)]) > watch.changed:
         return None
-    return f"changes more than {watch.changed:g} of what the model says, since {reliance.text(name)},"
+    share = f"{_percent(watch.changed)} of the predictions"
+    what = share if reliance.classes else f"{watch.changed:g} standard deviations of the outputs"
+    return f"changes more than {what}, since {reliance.text(name)},"
 
 
 def questions(followed: Sequence[Iterable[str]], watches: Mapping[str, Watch], measured: bool) -> int:
@@ -220,10 +230,16 @@ def beside(what: str, name: str, watch: Watch, track: FollowedView) -> str:
         track: of a view that follows it.
     """
     share, reliance = track.shares.get(name), track.reliance
-    reference = float(track.watched[name].share.mean())
-    of = f"{reference:.2f} of the {'pixels' if watch.bands is None else 'channels'}"
+    place = track.watched[name]
+    of = f"{100 * float(place.share.mean()):.0f} % of the {'pixels' if watch.bands is None else 'channels'}"
+    of = of if place.extent is None else place.extent.text
     if what != "watch":
-        has = "" if share is None else f"has {share.mean:.2f} of the attribution and "
+        has = "" if share is None else f"has {100 * share.mean:.0f} % of the attribution and "
         return f"; it {has}is {of}"
     known = reliance is not None and name in reliance.names
     return f"; it is {of}" + (f", and {reliance.text(name)}" if reliance is not None and known else "")
+
+
+def _percent(share: float) -> str:
+    """A bound as the user gave it, in per cent."""
+    return f"{100 * share:g} %"

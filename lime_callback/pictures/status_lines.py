@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lime_callback.explaining.answer_changes import deviations_text
+from lime_callback.explaining.uses.set_use import at_random, verdict
 from lime_callback.outputs.class_regions import percent
 from lime_callback.outputs.targets import target_words
 from lime_callback.pictures.input_panels import score_text
@@ -97,15 +98,13 @@ def _watches(track: FollowedView) -> Iterator[str]:
     if not track.watched:
         yield "no watch is set"
     for name in track.watched:
-        measured = _reliance(track, name)
-        if name in track.uses and track.uses[name].use == "uses in part" and name not in track.alarmed:
-            mark = WARNING if track.config.watch[name].below is None else ""
-            yield f"{mark}watch '{name}' is used in part: hiding it changes {measured}"
-        elif name not in track.alarmed:
+        measured, use, alarmed = _reliance(track, name), track.uses.get(name), name in track.alarmed
+        if use is None:
             beside = f"hiding it changes {measured}" if measured else "reliance not measured"
-            yield f"watch '{name}': no alarm, {beside}"
-        else:
-            yield f"{WARNING}hiding '{name}' changes {measured}" if measured else f"{WARNING}alarm of watch '{name}'"
+            yield f"{WARNING}alarm of watch '{name}'" if alarmed else f"watch '{name}': no alarm, {beside}"
+            continue
+        unwanted = use.use == "uses in part" and track.config.watch[name].below is None
+        yield f"{WARNING * (alarmed or unwanted)}{verdict(use.use, repr(name))}: hiding it changes {measured}"
     for name, view in track.alarmed_elsewhere.items():
         yield f"{WARNING}alarm of watch '{name}' in view '{view}'"
 
@@ -117,7 +116,8 @@ def _reliance(track: FollowedView, name: str) -> str:
         return ""
     i = reliance.names.index(name)
     changed, usual = float(reliance.changed[i]), float(reliance.expected[i])
+    beside = at_random(reliance.extents[i] if reliance.extents else None)
     if reliance.classes:
-        return f"{percent(changed)} of predictions, random sets {percent(usual)}"
+        return f"{percent(changed)} of predictions, {beside}: {percent(usual)}"
     many, few = (f"{value:.2g}" if value <= 10 else deviations_text(value) for value in (changed, usual))
-    return f"outputs by {many} deviations, random sets {few}"
+    return f"outputs by {many} deviations, {beside}: {few}"

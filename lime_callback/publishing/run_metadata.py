@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.whole_files import replacing
-from lime_callback.explaining.uses.set_use import USES
+from lime_callback.explaining.uses.set_use import CLASS_ENDS, USES
 from lime_callback.following.physical_inputs import physical
 from lime_callback.following.run_question import question_of, view_argument
 from lime_callback.outputs.targets import class_name
@@ -106,8 +107,10 @@ def measure_rows(followed: FollowedView, explained: ExplainedEpoch) -> Iterator[
         yield row(name, value)
     for name, use in followed.uses.items():
         values = {"use": USES.index(use.use), "low": use.low, "high": use.high, "samples": use.samples}
-        if use.worst_class is not None:
-            values |= {"class": use.worst_class, "class_changed": use.class_changed, "class_samples": use.class_samples}
+        for end, one in zip(CLASS_ENDS, use.most, strict=False):
+            values |= {f"class{end}": one.label, f"class_changed{end}": one.changed, f"class_samples{end}": one.samples}
+        if math.isfinite(use.accuracy) and math.isfinite(use.accuracy_hidden):
+            values |= {"accuracy": use.accuracy, "accuracy_hidden": use.accuracy_hidden}
         for what, value in values.items():
             yield row(f"reliance_{what}/{name}", float(value))
     reliance = followed.reliance
@@ -145,11 +148,21 @@ def run_metadata(config: CallbackConfig, probes: Probes, views: Sequence[Followe
         "reference": config.reference is not None,
         "watch": {
             name: {bound: getattr(watched_set, bound) for bound in ("above", "below", "reliance", "changed")}
+            | _extent(name, views)
             for name, watched_set in config.watch.items()
         },
         "anew": config.choice.anew,
         "probes": _of_probes(config, probes, next(iter(kinds.values()), None)),
     }
+
+
+def _extent(name: str, views: Sequence[FollowedView]) -> dict[str, str]:
+    """Return how much of the inputs a watch is, in words, and what it is made of; nothing where that is unknown."""
+    for followed in views:
+        place = followed.watched.get(name)
+        if place is not None and place.extent is not None:
+            return {"extent": place.extent.text, "elements": place.extent.elements}
+    return {}
 
 
 def _of_probes(config: CallbackConfig, probes: Probes, kind: str | None) -> list[dict[str, Any]]:

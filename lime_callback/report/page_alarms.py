@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
 from lime_callback.explaining.reliance_result import stands_out
-from lime_callback.explaining.uses.set_use import USES, SetUse
+from lime_callback.explaining.uses.set_use import CLASS_ENDS, USES, ClassChange, SetUse
 from lime_callback.following.watch_alarms import level
 from lime_callback.surrogates.confidence_intervals import critical_value, wilson_interval
+from lime_callback.views.channels.set_extent import Elements, SetExtent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,7 @@ def watch_alarms(run: RunContents, table: ViewTable, measures: Mapping[str, Sequ
             yield from _share_alarm(name, watch, at(moment, f"watch/{name}"), half)
             everything = at(moment, "reliance_everything")
             reliance = (at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected"), everything)
-            use = _use(at, moment, name, classes)
+            use = _use(at, moment, name, watch, classes)
             yield from _reliance_alarm(name, watch, *reliance, None if use is None else use.use == "rests on")
             if use is not None:
                 yield from _changed_alarm(watch, name, use, level(moment + 1, _questions(run)))
@@ -66,7 +67,7 @@ def watch_uses(
 
     classes, uses = _of_classes(measures), list[dict[str, Any]]()
     for moment in range(len(table.which)):
-        known = {name: _use(at, moment, name, classes) for name in run.about.get("watch", {})}
+        known = {name: _use(at, moment, name, watch, classes) for name, watch in run.about.get("watch", {}).items()}
         names = run.about.get("class_names")
         uses.append({
             name: {"use": use.use, "text": f"{use.sentence(names)}."} for name, use in known.items() if use is not None
@@ -142,23 +143,33 @@ def _changed_alarm(watch: Mapping[str, Any], name: str, use: SetUse, alpha: floa
         yield {"watch": name, "said": f": hiding it changes more than {amount}", "text": ""}
 
 
-def _use(at: Callable[[int, str], float], moment: int, name: str, classes: bool) -> SetUse | None:
+def _use(
+    at: Callable[[int, str], float], moment: int, name: str, watch: Mapping[str, Any], classes: bool
+) -> SetUse | None:
     """Return what a run said of a watch; ``None`` of runs that did not."""
-    verdict, changed, expected, low, high, samples, worst, of_class, among = (
-        at(moment, f"{what}/{name}{end}")
-        for what, end in (
-            ("reliance_use", ""), ("reliance", ""), ("reliance", "_expected"), ("reliance_low", ""),
-            ("reliance_high", ""), ("reliance_samples", ""), ("reliance_class", ""), ("reliance_class_changed", ""),
-            ("reliance_class_samples", ""),
-        )
-    )  # fmt: skip
+    verdict, low, high, samples, accuracy, hidden = (
+        at(moment, f"reliance_{what}/{name}")
+        for what in ("use", "low", "high", "samples", "accuracy", "accuracy_hidden")
+    )
+    changed, expected = at(moment, f"reliance/{name}"), at(moment, f"reliance/{name}_expected")
     if verdict not in range(len(USES)) or not all(map(math.isfinite, (changed, expected, low, high, samples))):
         return None
-    known = all(map(math.isfinite, (worst, of_class, among)))
+    by_class = []
+    for end in CLASS_ENDS:
+        facts = [at(moment, f"reliance_{what}{end}/{name}") for what in ("class", "class_changed", "class_samples")]
+        if all(map(math.isfinite, facts)):
+            by_class.append(ClassChange(int(facts[0]), facts[1], int(facts[2])))
     return SetUse(
-        USES[int(verdict)], changed, low, high, expected, int(samples), classes, int(worst) if known else None,
-        of_class if known else math.nan, int(among) if known else 0,
+        USES[int(verdict)], changed, low, high, expected, int(samples), classes, tuple(by_class), accuracy, hidden,
+        _extent(watch),
     )  # fmt: skip
+
+
+def _extent(watch: Mapping[str, Any]) -> SetExtent | None:
+    """Return how much of the inputs a watch is, as far as the run says."""
+    text = watch.get("extent")
+    kinds: list[Elements] = [kind for kind in get_args(Elements) if kind == watch.get("elements")]
+    return SetExtent(text, kinds[0]) if text and kinds else None
 
 
 def _of_classes(measures: Mapping[str, Sequence[float | None]]) -> bool:

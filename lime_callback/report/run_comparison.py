@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _METRICS, _FEATURES = 200, 40  # rows of the table, and of the bars of a view
 _NAMED = 8  # features that a note names
-_LEFT_OUT = ("epochs", "reliance_use/", "reliance_samples/", "reliance_class")  # beginnings of measures
+# Beginnings of measures:
+_LEFT_OUT = ("epochs", "reliance_use/", "reliance_samples/", "reliance_class", "reliance_accuracy")
 
 
 class Row(NamedTuple):

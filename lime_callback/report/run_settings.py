@@ -121,7 +121,14 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "gate": _is_share,
     "reference": _or_none(_is_flag),
     "watch": _is_mapping(
-        _entries(above=_is_share, below=_is_share, reliance=_is_share, changed=_is_share, extent=_or_none(is_text))
+        _entries(
+            above=_is_share,
+            below=_is_share,
+            reliance=_is_share,
+            changed=_is_share,
+            extent=_or_none(is_text),
+            elements=_or_none(is_text),
+        )
     ),
     "anew": _or_none(_is_flag),
     "probes": _list_of(

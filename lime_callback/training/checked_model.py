@@ -49,12 +49,11 @@ class CheckedModel:
         """What there is to say where no finding is told; empty where a watch has an alarm."""
         if self.wrong or self.alarmed:
             return ""
-        found = "nothing was found wrong" if self.looked else "no watch raises an alarm; nothing else was looked for"
-        parts = ", ".join(map(repr, self.in_part))
-        several = len(self.in_part) > 1
-        return (
-            f"{found}, but watch{'es' * several} {parts} {'are' if several else 'is'} used in part" if parts else found
-        )
+        *first, last = map(repr, self.in_part) if self.in_part else ("",)
+        parts = f", but the model uses {', '.join(first)}{' and ' * bool(first)}{last} in part" * bool(last)
+        if self.looked:
+            return f"nothing was found wrong{parts}"
+        return f"no watch raises an alarm{parts}; nothing else was looked for"
 
 
 def check_model(

@@ -17,6 +17,7 @@ from lime_callback.checks.arguments import check_flag, check_name
 from lime_callback.checks.numbers import is_number
 from lime_callback.checks.plain_values import plain
 from lime_callback.views.channels.groups import parse_group
+from lime_callback.views.channels.set_extent import SetExtent, extent_of
 from lime_callback.views.user_masks import check_mask_of_run, check_user_mask, find_user_mask
 
 if TYPE_CHECKING:
@@ -218,19 +219,24 @@ class WatchOverlap(NamedTuple):
         parts: the share of each feature's elements that lie in the set, ``[B, d]``.
         share: of all elements that can be hidden, how many lie in the set, ``[B]``: what to compare its share of the
             attribution with.
+        extent: how many of all elements these are, in words, and where; ``None`` where nobody asks.
     """
 
     parts: Tensor
     share: Tensor
+    extent: SetExtent | None = None
 
 
-def watch_overlap(inside: Tensor, features: Features, count: int) -> WatchOverlap:
+def watch_overlap(
+    inside: Tensor, features: Features, count: int, wavelengths: Sequence[float] | None = None
+) -> WatchOverlap:
     """Where a set lies among the features of ``count`` inputs.
 
     Args:
         inside: the set, bool ``[1 or B, C, H, W]`` with size 1 where it broadcasts.
         features: of the inputs, on the CPU.
         count: B.
+        wavelengths: of all channels, in nm, or ``None``.
     """
     mask = features.canonical
     shape = [max(sizes) for sizes in zip(mask.shape, inside.shape, strict=True)]
@@ -240,4 +246,5 @@ def watch_overlap(inside: Tensor, features: Features, count: int) -> WatchOverla
     hits[1].scatter_add_(1, labels, torch.ones(labels.shape))
     hits = hits[:, :, 1:]
     share = hits[0].sum(1) / hits[1].sum(1).clamp(min=1)
-    return WatchOverlap((hits[0] / hits[1].clamp(min=1)).expand(count, -1), share.expand(count))
+    parts = (hits[0] / hits[1].clamp(min=1)).expand(count, -1)
+    return WatchOverlap(parts, share.expand(count), extent_of(inside, wavelengths))

@@ -19,10 +19,12 @@ from lime_callback.explaining.hidden_sets import HiddenOutputs, reliance_of_outp
 from lime_callback.explaining.model_reliance import reliance
 from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
 from lime_callback.explaining.reliance_result import stands_out
+from lime_callback.explaining.uses.set_use import ClassChange, SetUse
 from lime_callback.following.watch_alarms import level, reliance_alarm
 from lime_callback.sampling.random_sets import random_set_elsewhere
 from lime_callback.sampling.value_swaps import choose_swaps, overlap
 from lime_callback.surrogates.confidence_intervals import wilson_interval
+from lime_callback.views.channels.set_extent import extent_of
 
 
 def seeded(seed=0):
@@ -111,7 +113,10 @@ def test_a_set_that_decides_changes_half_of_two_classes_and_no_other_does():
     assert found.share.tolist() == [0.08, 0.06]
     assert found.relies().tolist() == [True, False]
     assert found.relies(0.9).tolist() == [False, False]
-    assert found.text("used").startswith(f"hiding it changes {found.changed[0]:.0%} of the predictions, where 0% are")
+    assert found.text("used").startswith(
+        f"hiding it (other samples' values there) changes {100 * found.changed[0]:.0f} % of the predictions, as many "
+        "channels at random: 0 %"
+    )
 
 
 def test_a_mask_is_the_same_as_the_channels_that_it_holds():
@@ -207,18 +212,20 @@ def test_a_set_that_decides_on_one_class_of_five_is_used_in_part():
     used, unused = found.use_of("used"), found.use_of("unused")
     assert (used.use, unused.use) == ("uses in part", "not seen to use")
     assert used.low < used.changed < used.high < 0.3
-    assert used.worst_class == 4
-    assert used.class_changed > 0.6
-    assert used.class_samples == 80
+    assert [(one.label, one.samples) for one in used.most] == [(4, 80)]
+    assert used.most[0].changed > 0.6
+    assert [(one.label, one.samples) for one in used.by_class] == [(label, 80) for label in range(5)]
     names = ["corn", "oats", "rye", "soy", "soy-mintill"]
     assert used.sentence(names) == (
-        f"the model uses it in part: hiding it changes {100 * used.changed:.0f} % of the predictions "
-        f"({100 * used.low:.0f} to {100 * used.high:.0f} %), random sets {100 * used.expected:.0f} %, in 400 samples; "
-        f"most in soy-mintill: {100 * used.class_changed:.0f} % of 80"
+        f"the model uses it in part: hiding it (other samples' values there) changes {100 * used.changed:.0f} % of "
+        f"the predictions ({100 * used.low:.0f} to {100 * used.high:.0f} %), as many channels at random: "
+        f"{100 * used.expected:.0f} %, in 400 samples; accuracy {used.accuracy:.2f}, {used.accuracy_hidden:.2f} with "
+        f"it hidden; most in soy-mintill: {100 * used.most[0].changed:.0f} % of 80"
     )
     assert "most in class 4: " in used.sentence()
     assert unused.sentence().startswith(
-        "not seen to be used: hiding it changes 0 % of the predictions, at most 1 %, random sets"
+        "the model is not seen to use it: hiding it (other samples' values there) changes 0 % of the predictions, at "
+        "most 1 %, no more than as many channels at random ("
     )
     assert "most in" not in unused.sentence()
 
@@ -227,7 +234,11 @@ def test_what_a_model_rests_on_is_what_raises_the_alarm():
     labels = by_bands(X).argmax(1)
     found = reliance(by_bands, X, {"used": [10, 11, 12, 13], "unused": [30, 31]}, labels)
     assert [found.use_of(name).use for name in found.names] == ["rests on", "not seen to use"]
-    assert found.use_of("used").sentence().startswith("the model rests on it: hiding it changes")
+    assert (
+        found.use_of("used")
+        .sentence()
+        .startswith("the model rests on it: hiding it (other samples' values there) changes")
+    )
     # Where the bound is too high for an alarm, it is used in part all the same.
     assert found.use_of("used", bound=0.9).use == "uses in part"
 
@@ -239,7 +250,12 @@ def test_a_rare_class_alone_makes_a_use():
     found = reliance(in_one_class, x[few], {"used": [10, 11, 12, 13]}, labels[few], references=7)
     used = found.use_of("used")
     assert used.high < 0.05
-    assert (used.use, used.worst_class, used.class_samples) == ("uses in part", 4, 8)
+    assert (used.use, used.most[0].label, used.most[0].samples) == ("uses in part", 4, 8)
+    # Of four samples nothing is said, and nothing follows.
+    fewer = reliance(in_one_class, x[few[:-4]], {"used": [10, 11, 12, 13]}, labels[few[:-4]], references=7)
+    assert fewer.class_changed[0, 4] == 1
+    assert "class 4" not in fewer.use_of("used").sentence()
+    assert fewer.use_of("used").use == "not seen to use"
 
 
 def test_the_use_of_values_is_in_standard_deviations():
@@ -248,9 +264,57 @@ def test_the_use_of_values_is_in_standard_deviations():
     used = found.use_of("one")
     assert used.use == "uses in part"
     assert re.match(
-        r"the model uses it in part: hiding it changes the outputs by 0\.\d\d standard deviations "
-        r"\(0\.\d\d to 0\.\d\d\), random sets 0\.\d\d, in 100 samples$", used.sentence(),
+        r"the model uses it in part: hiding it \(other samples' values there\) changes the outputs by 0\.\d\d standard "
+        r"deviations \(0\.\d\d to 0\.\d\d\), (no more than )?as many channels at random.*0\.\d\d\)?, in 100 samples; "
+        r"R² 1\.00, 0\.\d\d with it hidden$", used.sentence(),
     )  # fmt: skip
+    target = 5 * x.mean(1)
+    donor = choose_swaps({"one": (torch.arange(12) == 3).view(1, 12, 1, 1)}, {}, 100, 9999, 0, None, 19)
+    moved = 5 / 12 * (x[donor.donors, 3] - x[donor.samples, 3])
+    r2 = 1 - moved.square().sum() / (target - target.mean()).square().sum()
+    assert used.accuracy_hidden == pytest.approx(float(r2), abs=1e-6)
+
+
+def test_all_classes_that_change_much_are_named_and_no_class_of_few_samples():
+    changes = [(0, 0.1, 40), (1, 0.8, 40), (2, 0.75, 30), (3, 1.0, 1), (4, 0.5, 20), (5, 0.45, 60)]
+    use = SetUse("uses in part", 0.3, 0.2, 0.4, 0.14, 191, True, tuple(ClassChange(*one) for one in changes))
+    assert [one.label for one in use.most] == [1, 2, 5]  # by what surely changes
+    assert use.sentence().endswith("; most in class 1: 80 % of 40, class 2: 75 % of 30, class 5: 45 % of 60")
+    assert "as much at random: 14 %" in use.sentence()
+
+
+def test_a_set_says_how_much_it_is_and_stands_beside_as_many_of_its_kind():
+    x, labels = five_classes()
+    nm = [400.0 + 10 * i for i in range(50)]
+    watch = {"used": [(500.0, 530.0)], "two": [(500.0, 510.0), (880.0, 900.0)]}
+    found = reliance(in_one_class, x, watch, labels, references=7, wavelengths=nm)
+    assert found.use_of("used").extent.text == "4 of 50 bands, 500 to 530 nm"
+    assert found.use_of("two").extent.text == "4 of 50 bands, 500 to 510 and 880 to 890 nm"
+    assert "as many bands at random" in found.use_of("used").sentence()
+    assert "4 of 50 bands, 500 to 530 nm" in str(found)
+    assert found.only(["two"]).joined(found).use_of("two").extent.text.endswith("880 to 890 nm")
+    corner = torch.zeros(4, 4, dtype=torch.bool)
+    corner[:2, :2] = True
+    found = reliance(in_one_class, x, {"corner": corner, "channels": [1, 2, 5]}, labels, references=3)
+    assert found.use_of("corner").extent == ("4 of 16 pixels", "pixels")
+    assert found.use_of("channels").extent == ("3 of 50 channels, 1 to 2 and 5", "channels")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([7], "1 of 20 bands, 470 nm"),
+        ([0, 2, 4, 6, 8], "5 of 20 bands, 5 ranges from 400 to 480 nm"),
+        ([4, 3, 2], "3 of 20 bands, 420 to 440 nm"),
+    ],
+)
+def test_many_ranges_are_counted(numbers, text):
+    inside = torch.zeros(1, 20, 1, 1, dtype=torch.bool)
+    inside[:, numbers] = True
+    nm = [400.0 + 10 * i for i in range(20)]
+    assert extent_of(inside, nm).text == text
+    assert extent_of(inside.flip(1), nm[::-1]).text == text
+    assert extent_of(inside, nm[:5]).elements == "channels"  # those of another input
 
 
 def test_intervals_of_shares_are_wilsons():
@@ -469,8 +533,12 @@ def test_a_run_says_of_each_watch_at_its_end_whether_it_is_used(tmp_path, caplog
         fit(tmp_path, callback(), data=Planted(), epochs=5)
     said = [text for text in caplog.messages if "watch '" in text]
     assert len(said) == 2
-    assert "watch 'plant': the model rests on it: hiding it changes" in said[0]
-    assert "watch 'calm': " in said[1]
+    # Six channels, of which one is hidden.
+    assert re.search(r"watch 'plant' \(1 of 6 bands, \d+ nm\): the model rests on it: hiding it \(other", said[0])
+    assert re.search(
+        r"as many bands at random: \d+ %, in \d+ samples; accuracy \d\.\d\d, \d\.\d\d with it hidden", said[0]
+    )
+    assert "watch 'calm' (1 of 6 bands, " in said[1]
     assert " samples" in said[1]
 
 
@@ -478,8 +546,8 @@ def test_a_run_says_once_what_its_model_rests_on(tmp_path):
     lime = callback()
     one, _, said = warned(tmp_path, lime, epochs=5)
     assert len(said) == 1
-    assert "'plant' is what the model rests on, since hiding it changes " in said[0]
-    assert "0.17 of the channels." in said[0]
+    assert "'plant' is what the model rests on, since hiding it (other samples' values there) changes " in said[0]
+    assert re.search(r"is 1 of 6 bands, \d+ nm\.$", said[0])
     metrics = one.callback_metrics
     assert metrics["lime/spectral/reliance/plant"] > metrics["lime/spectral/reliance/plant_expected"] + 0.3
     assert metrics["lime/spectral/reliance/calm"] < 0.3
@@ -497,7 +565,7 @@ def test_an_alarm_needs_no_explanation_that_passes_the_gate(tmp_path):
     lime = callback(gate=1.0)
     _, _, said = warned(tmp_path, lime, epochs=5)
     assert len(said) == 1
-    assert said[0].endswith("; it is 0.17 of the channels.")
+    assert re.search(r"; it is 1 of 6 bands, \d+ nm\.$", said[0])
 
 
 def test_without_reliance_nothing_is_measured(tmp_path):
@@ -515,7 +583,7 @@ def test_a_set_that_the_model_should_use_raises_no_alarm(tmp_path):
 
 def test_a_bound_of_its_own_stops_the_run(tmp_path):
     one, _, said = warned(tmp_path, callback(watch={"plant": Watch([1], reliance=0.2, stop=True)}), epochs=20)
-    assert "more than 0.2 beyond that, in view" in said[0]
+    assert "more than 20 % beyond that, in view" in said[0]
     assert one.current_epoch < 20
 
 

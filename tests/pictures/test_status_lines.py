@@ -64,7 +64,7 @@ def test_an_alarm_of_another_view_is_said(told):
     corner = torch.zeros(12, 12, dtype=torch.bool)
     corner[:6] = True
     watch = {"all": Watch(list(range(6)), above=0.5), "upper half": Watch(pixels=corner, above=1.0)}
-    with pytest.warns(UserWarning, match="'all' has 1.000 ± 0.000 of the attribution, above 0.5"):
+    with pytest.warns(UserWarning, match="'all' has 100.0 ± 0.0 % of the attribution, above 50 %"):
         spectral, spatial = told(
             (*SPECTRAL, Superpixels("grid", n_segments=4)), epochs_of_run=1, watch=watch, reliance=False
         )[0]
@@ -80,7 +80,7 @@ def test_fits_below_the_gate_are_a_warning(told):
 def test_watches_are_named_with_and_without_an_alarm(told):
     """A share cannot be below 0; that of a watch on all channels is 1, above any bound."""
     watch = {"all": Watch(list(range(6)), above=0.5), "none": Watch([0], above=1.0)}
-    with pytest.warns(UserWarning, match="'all' has 1.000 ± 0.000 of the attribution, above 0.5"):
+    with pytest.warns(UserWarning, match="'all' has 100.0 ± 0.0 % of the attribution, above 50 %"):
         (first,), _ = told(epochs_of_run=1, watch=watch, reliance=False)
     assert "⚠ alarm of watch 'all'" in first
     assert "watch 'none': no alarm, reliance not measured" in first

@@ -39,7 +39,7 @@ def run(tmp_path_factory, logger_of):
         [Superpixels("grid", 4), Superbands(3)], wavelengths=WAVELENGTHS, n_perturbations=96, probes=2,
         design="paired", watch={"all": Watch([0, 1, 2, 3, 4, 5], above=0.5)}, charts=True,
     )  # fmt: skip
-    with pytest.warns(UserWarning, match="'all' has 1.000"):
+    with pytest.warns(UserWarning, match="'all' has 100.0"):
         fit(folder, lime, logger=logger, epochs=EPOCHS)
     return (
         logger.experiment,

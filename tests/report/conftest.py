@@ -18,7 +18,7 @@ def run(tmp_path_factory):
         watch={"green": {"bands": (500.0, 600.0), "below": 0.9, "reliance": 0.05}}, pictures=False,
     )  # fmt: skip
     # Another kind of processor rounds otherwise, and trains to a third digit that is another.
-    rests, share = "'green' is what the model rests on", r"'green' has 0\.66\d .* of the attribution, below 0.9"
+    rests, share = "'green' is what the model rests on", r"'green' has 66\.\d .* of the attribution, below 90 %"
     with pytest.warns(UserWarning, match=rests), pytest.warns(UserWarning, match=share):
         fit(folder, lime, epochs=3)
     return folder

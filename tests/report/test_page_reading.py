@@ -211,8 +211,8 @@ def test_a_watch_that_is_used_in_part_has_no_green_tick(tmp_path, browser):
     assert "1 watch to look at" in first
     assert "Watch “water”: the model uses it in part" in first
     assert (
-        "20 % of the predictions (17 to 24 %), random sets 30 %, in 512 samples; most in soy-mintill: 83 % of 6."
-        in first
+        "20 % of the predictions (17 to 24 %), no more than as much at random (30 %), in 512 samples; most in "
+        "soy-mintill: 83 % of 6." in first
     )
     assert "Nothing was found wrong" not in first
     assert "Watch “water”: the model uses it in part" in answer(browser, 3)
@@ -223,9 +223,9 @@ def test_the_first_answer_says_what_each_watch_came_to_and_an_idle_or_wanted_one
     for use, bounds, wrong, said in (
         (2, {}, True, "Watch “water”: the model rests on it"),
         (1, {"changed": 0.1}, True, "Watch “water”: hiding it changes more than 10 %"),
-        (0, {}, False, "Watch “water”: not seen to be used"),
+        (0, {}, False, "Watch “water”: the model is not seen to use it"),
         (1, {"below": 0.01}, False, "Watch “water”: the model uses it in part"),
-        (2, {"below": 0.01}, False, "Watch “water”"),
+        (2, {"below": 0.01}, False, "Watch “water”: the model rests on it"),
     ):
         folder = tmp_path / f"{use}{bounds}"
         folder.mkdir()
@@ -242,7 +242,7 @@ def test_without_findings_the_first_answer_is_the_watchs(tmp_path, browser):
     assert opened(browser, page_of(tmp_path, rows(EQUAL), about, verdict(0))) == []
     first = text_of(browser.locator("main section").first)
     assert "No watch has an alarm" in first
-    assert "Watch “water”: not seen to be used" in first
+    assert "Watch “water”: the model is not seen to use it" in first
     assert "Nothing was found wrong" not in first
     assert "looked by itself" not in first
 

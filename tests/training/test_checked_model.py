@@ -261,8 +261,9 @@ def test_a_watch_without_an_alarm_has_its_line_all_the_same(watched, capsys):
     status, lines, error = watch(capsys, watched, "model", "data", "watch={idle: [4]}", "findings=[blind]")
     assert (status, error) == (0, "")
     assert re.match(
-        r"watch 'idle': not seen to be used: hiding it changes 0 % of the predictions, at most \d+ %, random sets "
-        r"\d+ %, in 64 samples\.$", lines[0],
+        r"watch 'idle' \(1 of \d channels, 4\): the model is not seen to use it: hiding it \(other samples' values "
+        r"there\) changes 0 % of the predictions, at most \d+ %, no more than as many channels at random \(\d+ %\), in "
+        r"64 samples; accuracy (\d\.\d\d), \1 with it hidden\.$", lines[0],
     )  # fmt: skip
     assert lines[1] == "nothing was found wrong"
 
@@ -272,7 +273,7 @@ def test_the_alarm_of_a_watch_is_the_answer(watched, capsys, recwarn):
     status, lines, error = watch(capsys, watched, "Uneven", "uneven", *settings)
     assert status == 2
     assert len(lines) == 2  # the watch's and the page
-    assert re.match(r"watch 'ends': the model uses it in part: .*; it changes more than 0.05 of what", lines[0])
+    assert re.match(r"watch 'ends' \(.*\): the model uses it in part: .*; it changes more than 5 % of the p", lines[0])
     assert "nothing was found wrong" not in "".join(lines)
     assert not any("'ends'" in text for text in [error, *(str(one.message) for one in recwarn)]), "it is said once"
 
@@ -282,11 +283,15 @@ def test_a_watch_that_is_used_in_part_is_not_passed_over(watched, capsys):
     status, (line, answer, page), _ = watch(capsys, watched, "Uneven", "uneven", *settings, "findings=[blind]")
     assert status == 0
     assert re.match(
-        r"watch 'ends': the model uses it in part: hiding it changes \d+ % of the predictions \(\d+ to \d+ %\), "
-        r"random sets \d+ %, in 400 samples; most in soy-mintill: \d+ % of 80\.$", line,
+        r"watch 'ends' \(2 of \d channels, 4 to 5\): the model uses it in part: hiding it \(other samples' values "
+        r"there\) changes \d+ % of the predictions \(\d+ to \d+ %\), (no more than )?as many channels at random.* "
+        r"\(?\d+ %\)?, in 400 samples; accuracy \d\.\d\d, \d\.\d\d with it hidden; most in "
+        r"soy-mintill: \d+ % of 80\.$", line,
     )  # fmt: skip
-    assert answer == "nothing was found wrong, but watch 'ends' is used in part"
-    assert '"use":"uses in part","text":"the model uses it in part: hiding it changes' in Path(page).read_text()
+    assert answer == "nothing was found wrong, but the model uses 'ends' in part"
+    text = line.partition("): ")[2]
+    assert f'"use":"uses in part","text":"{text}"' in Path(page).read_text(), "the page says what the console says"
+    assert '"extent":"2 of ' in Path(page).read_text()
 
 
 def test_a_watch_is_measured_on_as_many_samples_as_are_asked_for(watched, capsys):
@@ -300,5 +305,5 @@ def test_watches_alone_can_be_checked(watched, capsys):
     status, (line, answer, _), _ = watch(capsys, watched, "Uneven", "uneven", "watch={ends: [4, 5]}", "findings=off")
     assert status == 0
     assert "uses it in part" in line
-    assert answer == "no watch raises an alarm; nothing else was looked for, but watch 'ends' is used in part"
+    assert answer == "no watch raises an alarm, but the model uses 'ends' in part; nothing else was looked for"
     assert watch(capsys, watched, "model", "data", "findings=off")[0] == 1

@@ -115,12 +115,12 @@ def test_shares_are_averaged_over_the_probes_where_something_is_known():
 def test_alarms_wait_for_more_than_the_error():
     watch = Watch([0], above=0.5, below=0.2)
     assert (
-        share_alarm(watch, MeanWatchShare(0.6, 0.02, 7, 0.1), 0.05) == "has 0.600 ± 0.020 of the attribution, above 0.5"
+        share_alarm(watch, MeanWatchShare(0.6, 0.02, 7, 0.1), 0.05) == "has 60.0 ± 2.0 % of the attribution, above 50 %"
     )
     assert share_alarm(watch, MeanWatchShare(0.6, 0.1, 7, 0.1), 0.05) is None
     assert share_alarm(watch, MeanWatchShare(0.6, 0.02, 7, 0.1), 0.0005) is None
     assert (
-        share_alarm(watch, MeanWatchShare(0.1, 0.02, 7, 0.1), 0.05) == "has 0.100 ± 0.020 of the attribution, below 0.2"
+        share_alarm(watch, MeanWatchShare(0.1, 0.02, 7, 0.1), 0.05) == "has 10.0 ± 2.0 % of the attribution, below 20 %"
     )
     assert share_alarm(watch, MeanWatchShare(0.3, 0.0, 7, 0.1), 0.05) is None
 
@@ -216,10 +216,10 @@ def test_an_alarm_warns_once_is_logged_and_stops_the_run(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         one, _ = fit(tmp_path, lime, model=Given, logger=TensorBoardLogger(tmp_path), epochs=5)
-    text = "'plant' has 1.000 ± 0.000 of the attribution, above 0.4 in view 'spectral', epoch 1; it is 0.17 of the "
-    said = [str(w.message) for w in caught if "has 1.000" in str(w.message)]
+    text = "'plant' has 100.0 ± 0.0 % of the attribution, above 40 % in view 'spectral', epoch 1; it is 1 of 6 "
+    said = [str(w.message) for w in caught if "has 100.0" in str(w.message)]
     assert len(said) == 1
-    assert said[0].startswith(f"LimeCallback 'lime': {text}channels, and hiding it changes ")
+    assert said[0].startswith(f"LimeCallback 'lime': {text}bands, 520 nm, and hiding it (")
     assert one.current_epoch == 1
     assert one.callback_metrics["lime/spectral/watch/plant"] == pytest.approx(1, abs=1e-3)
     assert one.callback_metrics["lime/spectral/watch_reference/plant"] == pytest.approx(1 / 6)
@@ -246,7 +246,7 @@ def test_only_a_bound_of_its_own_stops_the_run(tmp_path):
 @pytest.mark.usefixtures("blank_pictures")
 def test_an_alarm_without_stop_goes_on(tmp_path):
     rests = pytest.warns(UserWarning, match="is what the model rests on")
-    with rests, pytest.warns(UserWarning, match="'plant' has 1.000"):
+    with rests, pytest.warns(UserWarning, match="'plant' has 100.0"):
         one, _ = fit(tmp_path, watched(plant=Watch([1], above=0.4)), model=Given, epochs=3)
     assert one.current_epoch == 3
 

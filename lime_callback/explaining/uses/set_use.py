@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
+
+import torch
 
 from lime_callback.outputs.targets import class_name
+from lime_callback.surrogates.confidence_intervals import wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from lime_callback.views.channels.set_extent import SetExtent
 
 Use = Literal["not seen to use", "uses in part", "rests on"]
 USES: tuple[Use, ...] = get_args(Use)
@@ -21,11 +26,27 @@ IN_PART = 0.05
 A model whose answers do not get worse without a set still changes a few that lie between two classes.
 """
 IN_CLASS = 0.2  # of the predictions of one class
-_BEGINNINGS = {
-    "rests on": "the model rests on it: hiding it",
-    "uses in part": "the model uses it in part: hiding it",
-    "not seen to use": "not seen to be used: hiding it",
-}
+ENOUGH = 5
+"""Samples of a class, at least, to say anything of it."""
+HIDDEN = "hiding it (other samples' values there)"
+"""What is done to a set, in words: said once in a sentence."""
+CLASS_ENDS = ("", "_2", "_3")
+"""Of measures' names: of each class that is named, at most."""
+_WORST = -10.0  # R²: what is less is no better known
+
+
+class ClassChange(NamedTuple):
+    """What hiding a set changes in one class, by the labels.
+
+    Attributes:
+        label: the class.
+        changed: share of its predictions that change.
+        samples: number of its samples.
+    """
+
+    label: int
+    changed: float
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -41,12 +62,13 @@ class SetUse:
         expected: the same as ``changed`` of random sets.
         samples: number of samples.
         classes: whether ``changed`` counts predictions.
-        worst_class: the class, by the labels, that surely changes most; ``None`` where none is known to change.
-        class_changed: share of its predictions that change; NaN without such a class.
-        class_samples: number of its samples.
+        by_class: what changes in each class that has a sample, by the labels; empty where there are no such labels.
+        accuracy: of the model as it is, of values R²; NaN without labels that fit.
+        accuracy_hidden: the same with the set hidden.
+        extent: how much of the inputs the set is, and where; ``None`` where that is unknown.
     """
 
-    HEADER: ClassVar[tuple[str, ...]] = ("hiding it changes", "95 % interval", "random sets", "samples", "most")
+    HEADER: ClassVar[tuple[str, ...]] = ("hiding it changes", "95 % interval", "as many at random", "samples", "most")
 
     use: Use
     changed: float
@@ -55,9 +77,25 @@ class SetUse:
     expected: float
     samples: int
     classes: bool
-    worst_class: int | None = None
-    class_changed: float = math.nan
-    class_samples: int = 0
+    by_class: tuple[ClassChange, ...] = ()
+    accuracy: float = math.nan
+    accuracy_hidden: float = math.nan
+    extent: SetExtent | None = None
+
+    @property
+    def most(self) -> tuple[ClassChange, ...]:
+        """Up to three classes that surely change most, and change at least half as much as the first of them.
+
+        Of a class with fewer than five samples nothing is said.
+        """
+        known = [one for one in self.by_class if one.samples >= ENOUGH and one.changed > 0]
+        if not self.classes or not known:
+            return ()
+        _, changed, samples = (torch.tensor(column, dtype=torch.float64) for column in zip(*known, strict=True))
+        lows = wilson_interval(changed, samples)[0].tolist()
+        order = sorted(range(len(known)), key=lambda i: -lows[i])
+        least = max(one.changed for one in known) / 2
+        return tuple(known[i] for i in order if known[i].changed >= least)[: len(CLASS_ENDS)]
 
     def sentence(self, class_names: Sequence[str] | None = None) -> str:
         """Return the verdict with its evidence, for people.
@@ -66,29 +104,63 @@ class SetUse:
             class_names: the classes' names; ``None`` gives their numbers.
         """
         if self.classes:
-            changes, usual = f"changes {percent(self.changed)} of the predictions", percent(self.expected)
-            ends, high = f"{100 * self.low:.0f} to {percent(self.high)}", percent(self.high)
+            changes, ends = f"changes {percent(self.changed)} of the predictions", self._ends()
+            high = percent(self.high)
         else:
-            changes, usual = f"changes the outputs by {self.changed:.2f} standard deviations", f"{self.expected:.2f}"
-            ends, high = f"{self.low:.2f} to {self.high:.2f}", f"{self.high:.2f}"
+            changes, ends = f"changes the outputs by {self.changed:.2f} standard deviations", self._ends()
+            high = f"{self.high:.2f}"
         unseen = self.use == "not seen to use"
         interval = f", at most {high}" if unseen else f" ({ends})"
-        most = "" if unseen or self.worst_class is None else f"; most in {self._worst(class_names)}"
-        return f"{_BEGINNINGS[self.use]} {changes}{interval}, random sets {usual}, in {self.samples} samples{most}"
+        evidence = [self._accuracies(), "" if unseen or not self.most else f"most in {self._classes(class_names)}"]
+        return "; ".join([
+            f"{verdict(self.use, 'it')}: {HIDDEN} {changes}{interval}, {self.beside()}, in {self.samples} samples",
+            *filter(None, evidence),
+        ])  # fmt: skip
+
+    def beside(self) -> str:
+        """Say what hiding as many elements at random changes, and so if that is no less."""
+        say = percent if self.classes else "{:.2f}".format
+        many = at_random(self.extent)
+        alike = self.changed <= self.expected or say(self.changed) == say(self.expected)
+        return f"no more than {many} ({say(self.expected)})" if alike else f"{many}: {say(self.expected)}"
 
     def cells(self, class_names: Sequence[str] | None = None) -> tuple[str, ...]:
         """Return the evidence as a row below :attr:`HEADER`."""
         say = percent if self.classes else "{:.2f} SD".format
-        ends = f"{100 * self.low:.0f} to {percent(self.high)}" if self.classes else f"{self.low:.2f} to {self.high:.2f}"
-        worst = "" if self.worst_class is None else self._worst(class_names)
-        return say(self.changed), ends, say(self.expected), str(self.samples), worst
+        return say(self.changed), self._ends(), say(self.expected), str(self.samples), self._classes(class_names)
 
-    def _worst(self, class_names: Sequence[str] | None) -> str:
-        assert self.worst_class is not None, "there is one"
+    def _ends(self) -> str:
+        low, high = self.low, self.high
+        return f"{100 * low:.0f} to {percent(high)}" if self.classes else f"{low:.2f} to {high:.2f}"
+
+    def _accuracies(self) -> str:
+        if not (math.isfinite(self.accuracy) and math.isfinite(self.accuracy_hidden)):
+            return ""
+        before, after = (
+            f"{value:.2f}" if value >= _WORST else f"below {_WORST:.0f}"
+            for value in (self.accuracy, self.accuracy_hidden)
+        )
+        return f"{'accuracy' if self.classes else 'R²'} {before}, {after} with it hidden"
+
+    def _classes(self, class_names: Sequence[str] | None) -> str:
         kind = "binary" if class_names is not None and len(class_names) == 1 else None
-        name = class_name(self.worst_class, class_names, kind)
-        told = f"class {name}" if name == str(self.worst_class) else name
-        return f"{told}: {percent(self.class_changed)} of {self.class_samples}"
+        told = []
+        for label, changed, samples in self.most:
+            name = class_name(label, class_names, kind)
+            told.append(f"{f'class {name}' if name == str(label) else name}: {percent(changed)} of {samples}")
+        return ", ".join(told)
+
+
+def verdict(use: Use, what: str) -> str:
+    """Return the verdict on ``what`` as a main clause, the same words everywhere."""
+    if use == "uses in part":
+        return f"the model uses {what} in part"
+    return f"the model {'rests on' if use == 'rests on' else 'is not seen to use'} {what}"
+
+
+def at_random(extent: SetExtent | None) -> str:
+    """What a set stands beside, in words: as many of its elements elsewhere."""
+    return "as much at random" if extent is None else f"as many {extent.elements} at random"
 
 
 def percent(share: float) -> str:

@@ -128,7 +128,7 @@ function watchChecks(view, m) {
     // What should not be used and is used in part raises no alarm, and is not all right either.
     const use = view.uses[m][name]?.use;
     const wanted = Number.isFinite(view.run.watch[name].below);
-    const said = { "uses in part": ": the model uses it in part", "not seen to use": ": not seen to be used" }[use] ?? "";
+    const said = { "uses in part": ": the model uses it in part", "not seen to use": ": the model is not seen to use it", "rests on": ": the model rests on it" }[use] ?? "";
     return check(use === "uses in part" && !wanted ? "look" : "ok", `Watch “${short(name)}”${said}`, words);
   });
 }

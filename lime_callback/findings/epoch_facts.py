@@ -259,10 +259,15 @@ def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:
 
 
 def mean_figure(values: Tensor) -> Figure:
-    """The mean of values ``[m]`` with its 95 % interval over samples; if all agree, one more could still have not."""
+    """The mean of values ``[m]`` with its 95 % interval over samples; if all agree, one more could still have not.
+
+    Where all are 0 or 1 the mean is a share, and its interval ends where shares do.
+    """
     count = len(values)
     mean = float(values.mean())
     if count < 2:
         return Figure(mean)
     error = float((values.var() / count + 1 / count**2).sqrt()) * float(critical_value(count - 1))
+    if bool(((values == 0) | (values == 1)).all()):
+        return Figure(mean, max(mean - error, 0.0), min(mean + error, 1.0))
     return Figure(mean, mean - error, mean + error)

@@ -441,3 +441,13 @@ def test_what_moves_at_random_swings_at_two_looks_in_a_row_in_fewer_than_one_run
         looks = [bool(swings(sizes[max(0, end - 5) : end])) for end in range(4, 9)]
         wrong += any(a and b for a, b in pairwise(looks))
     assert wrong <= 3
+
+
+def test_intervals_of_shares_end_where_shares_do_and_those_of_values_do_not():
+    most, none, half = (hidden_sets({"a": rate(share)}).mean("a") for share in (1 - 1 / M, 0.0, 0.5))
+    assert (most.high, none.low) == (1.0, 0.0)
+    assert 0 < most.low < most.value < 1
+    assert 0 < none.high < 0.2
+    assert 0 < half.low < half.value < half.high < 1
+    large = hidden_sets({"a": [1.0, 3.0] * (M // 2)}, classes=False).mean("a")  # in standard deviations
+    assert large.high > 2 > large.low > 1

@@ -8,6 +8,7 @@ Letters: ``S`` sets, ``m`` samples, ``K`` outputs.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from lime_callback.checks.numbers import check_count
 from lime_callback.explaining.input_checks import check_inputs
 from lime_callback.explaining.strategies import Strategies
 from lime_callback.sampling.value_swaps import choose_swaps
+from lime_callback.views.channels.group_doubts import group_doubts
 from lime_callback.views.layout import Layout
 from lime_callback.views.watch import check_watches, watched_elements
 
@@ -113,7 +115,9 @@ def _masks(
                 )
             masks[name] = layout.canonical(mask).cpu()
         else:
-            masks[name] = watched_elements(
-                next(iter(check_watches({name: what}).values())), inputs, layout, wavelengths, None
-            )
+            watch = next(iter(check_watches({name: what}).values()))
+            masks[name] = inside = watched_elements(watch, inputs, layout, wavelengths, None)
+            if watch.bands is not None:
+                for text in group_doubts(f"set '{name}'", watch.bands, wavelengths, inside.shape[1]):
+                    warnings.warn(text, stacklevel=3)
     return masks

@@ -25,10 +25,13 @@ from lime_callback.outputs.segmentation_reducers import OfPixels, Reducer
 from lime_callback.probes.batch_entries import key_text
 from lime_callback.sampling.default_baseline import DefaultBaseline
 from lime_callback.sampling.seeds import seed_for
+from lime_callback.views.channels.group_doubts import group_doubts
 from lime_callback.views.watch import can_follow, watch_overlap, watched_elements
 from lime_callback.views.watch_borders import cut_at_watches
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from torch import Tensor
 
     from lime_callback.explaining.strategies import Strategies
@@ -123,8 +126,7 @@ class PinnedView:
             patches=partial(context.patches, layout),
         ).to("cpu")
         whole.check(tuple(inputs.shape))
-        own = getattr(self.view, "wavelengths", None)
-        nm = config.wavelengths if own is None else own
+        nm = self.wavelengths
         sets = {
             name: watched_elements(watch, inputs, layout, nm, batch)
             for name, watch in config.watch.items()
@@ -133,6 +135,19 @@ class PinnedView:
         features = cut_at_watches(whole, sets)
         places = {name: watch_overlap(inside, features, len(probes), nm) for name, inside in sets.items()}
         return whole, features, places
+
+    @property
+    def wavelengths(self) -> Sequence[float] | None:
+        """Of the channels, in nm; the view's own come first."""
+        own: Sequence[float] | None = getattr(self.view, "wavelengths", None)
+        return self.config.wavelengths if own is None else own
+
+    def watch_doubts(self) -> Iterator[str]:
+        """Yield what the user may have meant otherwise in the bands of the watches that the view follows."""
+        for name in self.watched if self.whole is not None else ():
+            bands, count = self.config.watch[name].bands, self.whole.canonical.shape[1]  # type: ignore[union-attr]
+            if bands is not None and self.wavelengths is not None and count == len(self.wavelengths):
+                yield from group_doubts(f"watch '{name}'", bands, self.wavelengths, count)
 
     def _choose(self, outputs: Tensor, pinned: Tensor | None, probes: Probes) -> None:
         """Find out what the outputs ``[P, K]`` are, and choose the targets and their scale once: they stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = "lime_report.html"
 SAMPLES = 512  # at most, that watches are measured on
+_TUPLE = re.compile(r"\(\s*(\d+(?:\.\d*)?)\s*,\s*(\d+(?:\.\d*)?)\s*,?\s*\)")  # of two numbers
 _NOTHING: tuple[Any, ...] = ("off", False, [])  # YAML reads `off` as false
 
 
@@ -119,7 +121,7 @@ def callback_arguments(config: Path | None, settings: Sequence[str]) -> dict[str
     """Read the callback's arguments from a YAML file, and from texts such as ``"probes=16"``, which come first.
 
     Values are those of YAML, so ``"wavelengths=[450, 550, 650]"`` is a list. Objects are ``class_path`` and
-    ``init_args``, as for LightningCLI.
+    ``init_args``, as for LightningCLI. In watches, Python's ranges ``(1350.0, 1430.0)`` are read, too.
 
     Raises:
         ValueError: if the file or a text is not of this form.
@@ -141,10 +143,22 @@ def callback_arguments(config: Path | None, settings: Sequence[str]) -> dict[str
             name, equals, value = text.partition("=")
             if not equals or not name:
                 raise ValueError(f"`--set` should be `name=value`, as in `--set probes=16`. Found {text!r}.")
-            values[name.strip()] = yaml.safe_load(value)
+            values[name.strip()] = _watches(value) if name.strip() == "watch" else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ValueError(f"the callback's arguments should be YAML. Found: {error}") from error
     return values
+
+
+def _watches(text: str) -> Any:
+    """Read watches whose ranges may be Python's tuples, ``{water: [(1350.0, 1430.0)]}``, also as a text in quotes."""
+    import yaml
+
+    def unquoted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: unquoted(part) for name, part in value.items()}
+        return yaml.safe_load(value) if isinstance(value, str) and value.strip()[:1] in ("[", "{") else value
+
+    return unquoted(yaml.safe_load(_TUPLE.sub(r"{from: \1, to: \2}", text)))
 
 
 def _callback(callback: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

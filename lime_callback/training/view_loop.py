@@ -96,6 +96,7 @@ class ViewLoop:
                 with stage("features"), self.console.heard(f"view '{name}'"):
                     followed.pin(context)
                 assert followed.features is not None, "the view is pinned"
+                self._doubt(followed)
                 advice = few_rows_advice(config.settings.n_perturbations, followed.features.most)
                 if advice:
                     self.console.remark(f"view '{name}': {advice}.", key=f"{name}: few rows")
@@ -109,7 +110,8 @@ class ViewLoop:
             with ranks.together():
                 self._check_saved(name, result.explanation)
         watched = [name for followed in rehearsed for name in followed.watched]
-        check_followed(config.watch, watched, [followed.view.name for followed in rehearsed])
+        known = any(followed.wavelengths is not None for followed in rehearsed)
+        check_followed(config.watch, watched, [followed.view.name for followed in rehearsed], wavelengths=known)
         check_class_names_fit(config.class_names, rehearsed[0].outputs, binary=rehearsed[0].kind == "binary")
         if config.reference is not None and config.reference.checkpoint is not None:
             with ranks.together():
@@ -201,12 +203,18 @@ class ViewLoop:
         with stage("features"):
             with self.console.heard(f"view '{followed.view.name}'"):
                 followed.pin(context)
+            self._doubt(followed)
             with context.ranks.together():
                 same = followed.recall()
         if not same:
             self.console.once(
                 f"the features of view '{followed.view.name}' are not those of the checkpoint: its drift begins anew."
             )
+
+    def _doubt(self, followed: FollowedView) -> None:
+        """Warn once of watches that may hold other bands than was meant."""
+        for text in followed.watch_doubts():
+            self.console.once(text, key=text)
 
     def _say(self, followed: FollowedView, result: ExplainedBatch, model: ModelWrapper) -> None:
         """Say what is explained, and what is wrong with the fits."""

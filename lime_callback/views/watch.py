@@ -154,13 +154,16 @@ def _settings(what: Mapping[str, Any]) -> Mapping[str, Any]:
     return settings
 
 
-def check_followed(watches: Mapping[str, Watch], followed: Iterable[str], views: Sequence[str]) -> None:
+def check_followed(
+    watches: Mapping[str, Watch], followed: Iterable[str], views: Sequence[str], *, wavelengths: bool = True
+) -> None:
     """Raise if no view can follow a watch: superpixels have all wavelengths alike, superbands all pixels.
 
     Args:
         watches: by name.
         followed: names of those that a view can follow.
         views: names of the views.
+        wavelengths: whether the channels' wavelengths are known.
 
     Raises:
         ValueError: if there is one that none can.
@@ -168,6 +171,13 @@ def check_followed(watches: Mapping[str, Watch], followed: Iterable[str], views:
     lost = [name for name in watches if name not in set(followed)]
     if lost:
         bands = watches[lost[0]].bands is not None
+        by_nm = bands and any(part.needs_wavelengths for part in parse_group(watches[lost[0]].bands).parts)
+        if by_nm and not wavelengths:
+            raise ValueError(
+                f"`watch[{lost[0]!r}]` names channels by wavelength. Found no wavelengths; pass `wavelengths=` to the "
+                "callback, one in nm for each channel, and where `views` is set, a view that tells channels apart, "
+                "such as `Superbands()`; or name channels by number."
+            )
         raise ValueError(
             f"`watch[{lost[0]!r}]` should name {'channels' if bands else 'pixels'} that a view tells apart. Found the "
             f"view{'s' * (len(views) != 1)} {', '.join(map(repr, views))}, none of which does; add "

@@ -300,6 +300,27 @@ def test_a_set_says_how_much_it_is_and_stands_beside_as_many_of_its_kind():
     assert found.use_of("channels").extent == ("3 of 50 channels, 1 to 2 and 5", "channels")
 
 
+def test_bands_that_may_have_been_meant_otherwise_are_doubted():
+    x, labels = five_classes(40)
+    nm = [400.0 + 10 * i for i in range(50)]
+
+    def doubts(bands):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            reliance(in_one_class, x, {"w": bands}, labels, references=3, wavelengths=nm)
+        return [str(one.message) for one in caught]
+
+    assert doubts([(500.0, 530.0)]) == doubts([500.0, 510.0]) == doubts([500.0, 600.0, 700.0]) == []
+    assert doubts([530.0, 500.0]) == doubts([500.0, 510.0, 700.0, 720.0]) == doubts([1, 2]) == []
+    (two,), (four,), (beyond,) = (
+        doubts(one) for one in ([500.0, 530.0], [500.0, 530.0, 700.0, 720.0], [(500.0, 530.0), (2600.0, 2700.0)])
+    )
+    assert two.startswith("set 'w' holds 2 single bands; as a range it would hold 4 of the 50.")
+    assert "as ranges it would hold 7 of the 50. A range is written [(500.0, 530.0), (700.0, 720.0)] in P" in four
+    assert "[[500.0, 530.0], [700.0, 720.0]] or [{from: 500, to: 530}, {from: 700, to: 720}] on the" in four
+    assert beyond == "set 'w' goes without 2600-2700 nm, of which the sensor's 400-890 nm hold no band."
+
+
 @pytest.mark.parametrize(
     ("numbers", "text"),
     [

@@ -571,6 +571,14 @@ def data_case(name, kind, message, /, *, model=None, data=None, **settings):
         data_case("watch of another size", V, r"`pixels` should have shape.*\(5, 5\)", watch={"edge": MASK}),
         data_case("watch of no pixels", V, "`watch` should name.*`pixels`", watch={"edge": torch.zeros(12, 12).bool()}),
         data_case(
+            "watch in nm without wavelengths",
+            V,
+            r"`watch\['water'\]` names channels by wavelength. Found no wavelengths; pass `wavelengths=`",
+            views=[SPATIAL],
+            watch={"water": [(500.0, 530.0)]},
+            wavelengths=None,
+        ),
+        data_case(
             "bands on superpixels",
             V,
             r"`watch\['water'\]` should name channels that a view tells apart.*'spatial'.*`Superbands\(\)`",

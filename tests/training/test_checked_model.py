@@ -301,6 +301,43 @@ def test_a_watch_is_measured_on_as_many_samples_as_are_asked_for(watched, capsys
     assert "in 100 samples" in line
 
 
+NM = "wavelengths=[400, 500, 600, 700, 800, 900]"
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        "[[790.0, 910.0]]", "{from: 790, to: 910}", "(790.0, 910.0)", "[(790.0, 910.0)]",
+        "[(790.0, 810.0), (890.0, 910.0)]", '"[(790.0, 910.0)]"', '"(790, 910.0)"',
+        "{bands: [(790.0, 910.0)], changed: 0.9}",
+    ],
+)  # fmt: skip
+def test_ranges_are_read_as_yaml_and_as_python_writes_them(watched, capsys, bands):
+    _, (line, *_), _ = watch(capsys, watched, "Uneven", "uneven", f"watch={{ends: {bands}}}", NM, "findings=off")
+    assert line.startswith("watch 'ends' (2 of 6 bands, 800 to 900 nm): the model uses it in part")
+
+
+def test_a_range_in_a_file_is_told_in_words_that_work_there(tmp_path, watched, capsys):
+    config = tmp_path / "watch.yaml"
+    config.write_text("watch:\n  ends: [(790.0, 910.0)]\n")
+    status, _, error = check(
+        capsys, f"{watched}:Uneven", "--data", f"{watched}:uneven", "--config", str(config), "--set", NM
+    )
+    assert status == 1
+    assert "Found the text '(790.0'; on the command line and in YAML, which have no tuples, a range is [[4" in error
+    assert "spyndex" not in error
+
+
+def test_two_single_bands_that_look_like_a_range_are_doubted_once(watched, capsys, recwarn):
+    _, (line, *_), _ = watch(capsys, watched, "Uneven", "uneven", "watch={all: [400.0, 900.0]}", NM, "findings=off")
+    assert line.startswith("watch 'all' (2 of 6 bands, 400 and 900 nm): ")
+    (text,) = [str(one.message) for one in recwarn if "single bands" in str(one.message)]
+    assert text.endswith(
+        "watch 'all' holds 2 single bands; as a range it would hold 6 of the 6. A range is written (400.0, 900.0) in "
+        "Python, [[400.0, 900.0]] or {from: 400, to: 900} on the command line and in YAML."
+    )
+
+
 def test_watches_alone_can_be_checked(watched, capsys):
     status, (line, answer, _), _ = watch(capsys, watched, "Uneven", "uneven", "watch={ends: [4, 5]}", "findings=off")
     assert status == 0

@@ -58,10 +58,15 @@ def bands_of(name: str) -> tuple[Band, ...]:
     bands = _bands()
     if name in bands:
         return (bands[name],)
+    if set(name) & set("()[]{}"):
+        raise ValueError(
+            f"`bands` should name bands or spectral indices. Found the text {name!r}; on the command line and in YAML, "
+            f"which have no tuples, a range is [[400.0, 500.0]] or {{from: 400, to: 500}}, without quotes around it."
+        )
     if name not in spyndex.indices:
         raise ValueError(
             f"`bands` should name bands or spectral indices that spyndex knows. Found {name!r}.{_suggestion(name)} "
-            f"{_HOW_TO_LIST}; a range of wavelengths is written (400.0, 500.0)."
+            f"{_HOW_TO_LIST}; a range of wavelengths is written (400.0, 500.0), in YAML {{from: 400, to: 500}}."
         )
     terms = spyndex.indices[name].bands
     parts = [part for term in terms for part in ([term] if term in bands else _kernel(term))]

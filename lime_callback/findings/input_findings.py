@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from lime_callback.findings.spectral_order import is_reversed, is_shuffled
+from lime_callback.findings.spectral_order import is_reversed, is_shuffled, turned_part
 from lime_callback.findings.suspicion import Detector, Suspicion
 from lime_callback.publishing.finding import Figure
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 _LARGE, _SMALL = 20.0, 0.005  # root mean square of what a first layer gets; about 1 is usual
 _SHIFT, _RATIO = 1.5, 3.0  # standard deviations, and times as wide
 _FEWEST_BANDS, _FEWEST_SPECTRA = 16, 4
-_MISPLACED = {
-    "order": "are not in the order of their wavelengths: neighbours in nm have nothing in common",
-    "direction": "seem to run the other way than their wavelengths: the red edge is not where it is due",
-}
 _LEAST = 1e-12
 
 
@@ -39,11 +35,12 @@ class Scale(Detector):
         yield from _size(inputs)
         if inputs.training is not None:
             yield from _difference(inputs.validation, inputs.training)
-        what = misplaced(facts)
-        if what:
+        wrong = misplaced(facts)
+        if wrong is not None:
+            subject, what = wrong
             yield Suspicion(
-                subject=f"bands' {what}",
-                sentence=f"the bands {_MISPLACED[what]}.",
+                subject=f"bands' {subject}",
+                sentence=f"the bands {what}.",
                 advice="Compare `wavelengths=` with the data's own list; look for a transform that reorders channels.",
                 severity=1.0,
                 p_value=1e-6,
@@ -51,16 +48,26 @@ class Scale(Detector):
             )
 
 
-def misplaced(facts: EpochFacts) -> str:
-    """Which is wrong of bands that do not lie where their wavelengths say: ``"order"``, ``"direction"`` or nothing."""
+def misplaced(facts: EpochFacts) -> tuple[str, str] | None:
+    """What is wrong with bands that do not lie where their wavelengths say, in a word and as a clause."""
     nm, inputs = facts.wavelengths, facts.inputs
     if nm is None or inputs is None or len(nm) != inputs.spectra.shape[1]:
-        return ""
+        return None
     if len(nm) < _FEWEST_BANDS or len(inputs.spectra) < _FEWEST_SPECTRA:
-        return ""
+        return None
     values = [float(value) for value in nm]
-    return (
-        "order" if is_shuffled(inputs.spectra, values) else "direction" if is_reversed(inputs.spectra, values) else ""
+    if is_shuffled(inputs.spectra, values):
+        return "order", "are not in the order of their wavelengths: neighbours in nm have nothing in common"
+    if is_reversed(inputs.spectra, values):
+        return "direction", "seem to run the other way than their wavelengths: the red edge is not where it is due"
+    order = sorted(range(len(values)), key=values.__getitem__)
+    part = turned_part(inputs.spectra[:, order])
+    if part is None:
+        return None
+    first, last = round(values[order[part[0]]]), round(values[order[part[1] - 1]])
+    return "part", (
+        f"from {first} to {last} nm seem to run the other way than their wavelengths: at the ends neighbours are "
+        "strangers, and fit to the other end"
     )
 
 

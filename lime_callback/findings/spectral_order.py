@@ -21,6 +21,8 @@ _CONSTANT = 1e-6  # of a channel's level and the largest spread
 _NEXT = 2  # channels on either side are a channel's neighbours
 _FARTHER, _STRANGE = 10.0, 0.1  # times as far as the likest channel, and of the usual distance between two channels
 _FOREIGN, _FEWEST, _SAMPLES = 0.1, 32, 32  # part of the channels, channels and samples
+_END, _PART = 2, 8  # channels that count as an end of a part, and that a part has at least
+_FITS, _WITHIN = 15.0, 0.5  # times as near where a part is turned; of the way at its ends, a step within it at most
 
 
 def roughness(spectra: Tensor) -> float:
@@ -69,21 +71,73 @@ def foreign_share(spectra: Tensor) -> float:
     Returns:
         From 0 to 1; 0 where channels or samples are too few, or samples do not differ.
     """
-    count, channels = spectra.shape
-    if count < _SAMPLES or channels < _FEWEST:
+    apart, usual = distances(spectra)
+    if not usual:
         return 0.0
-    x = spectra.double()
-    spread, centre = x.std(0, correction=0), x.mean(0)
-    varies = spread > _CONSTANT * (centre.abs() + spread.amax())
-    x = torch.where(varies, (x - centre) / spread, 0.0)  # a constant channel is like no other
-    apart = 1 - x.T @ x / count
+    channels = len(apart)
     own, place = torch.eye(channels, dtype=torch.bool), torch.arange(channels)
-    usual = apart[~own].median()
     apart = apart.masked_fill(own, float("inf"))
     strangers = (place - place.unsqueeze(1)).abs() > _NEXT
     beside, likest = apart.masked_fill(strangers, float("inf")).amin(1), apart.amin(1)
     foreign = (beside > _FARTHER * likest.clamp(min=0)) & (beside > _STRANGE * usual)
     return float(foreign.double().mean())
+
+
+def turned_part(spectra: Tensor) -> tuple[int, int] | None:
+    """A part of the channels that runs the other way, as that of one detector of several may.
+
+    Where it begins and ends neighbours are strangers, and each end is like the channels at the other one. Within it are
+    no such steps: else it may be near infrared, between two ranges that are like each other.
+
+    Args:
+        spectra: in the order of the wavelengths, ``[N, C]``.
+
+    Returns:
+        The part's first channel and the one after its last; ``None`` where there is none, or it cannot be told.
+    """
+    apart, usual = distances(spectra)
+    if not usual:
+        return None
+    count = len(apart)
+    # How near any of the two channels from one place on is to any of the two from another one on.
+    between = -torch.nn.functional.max_pool2d(-apart[None, None], _END, stride=1)[0, 0]
+    places = len(between)
+    beside = between.diagonal(_END)  # of the two channels before each place to the two from it on
+    beside = torch.where(beside > _STRANGE * usual, beside, 0.0)
+    inner = slice(_END, count - _END + 1)
+    nearer = torch.zeros(2, count + 1, count + 1, dtype=apart.dtype)  # at the beginning and the end of [first, end)
+    nearer[0, inner, _END:] = beside.unsqueeze(1) / between[: places - _END].clamp(min=_LEAST)
+    nearer[1, :places, inner] = beside / between[:, _END:].clamp(min=_LEAST)
+    nearer[0, 0], nearer[1, :, count] = torch.inf, torch.inf  # the spectrum's own ends have no neighbours
+    place = torch.arange(count + 1)
+    long = (place - place.unsqueeze(1) >= _PART) & (place - place.unsqueeze(1) < count)
+    fits = torch.where(long, nearer.amin(0), 0.0)
+    first, end = divmod(int(fits.argmax()), count + 1)
+    steps = [float(beside[at - _END]) for at in (first, end) if _END <= at <= count - _END]
+    within = beside[first : max(end - 2 * _END, first)]
+    even = not len(within) or float(within.max()) <= _WITHIN * min(steps, default=0.0)
+    return (first, end) if even and float(fits[first, end]) >= _FITS else None
+
+
+def distances(spectra: Tensor) -> tuple[Tensor, float]:
+    """How far channels are from each other: 1 less their correlation over the samples.
+
+    Args:
+        spectra: ``[N, C]``.
+
+    Returns:
+        The distances ``[C, C]``, and their median; 0 where channels or samples are too few to tell any order, or
+        samples do not differ.
+    """
+    count, channels = spectra.shape
+    if count < _SAMPLES or channels < _FEWEST:
+        return spectra.new_zeros(channels, channels).double(), 0.0
+    x = spectra.double()
+    spread, centre = x.std(0, correction=0), x.mean(0)
+    varies = spread > _CONSTANT * (centre.abs() + spread.amax())
+    x = torch.where(varies, (x - centre) / spread, 0.0)  # a constant channel is like no other
+    apart = 1 - x.T @ x / count
+    return apart, float(apart[~torch.eye(channels, dtype=torch.bool)].median())
 
 
 def is_reversed(spectra: Tensor, wavelengths: Sequence[float]) -> bool:

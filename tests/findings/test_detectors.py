@@ -14,12 +14,13 @@ from lime_callback.findings.answer_findings import Blind
 from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan, plan_sets
 from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
 from lime_callback.findings.hidden.probe_places import place_shares
+from lime_callback.findings.input_findings import Scale
 from lime_callback.findings.investigation import Investigation
 from lime_callback.findings.ledger import Ledger, level, together
 from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.run_course import RunCourse
-from lime_callback.findings.spectral_order import foreign_share, is_shuffled
+from lime_callback.findings.spectral_order import foreign_share, is_shuffled, turned_part
 from lime_callback.findings.suspicion import strongest
 from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, shares_of, swing
 
@@ -322,6 +323,44 @@ def test_noisy_bands_are_no_strangers():
 def test_few_samples_bands_or_equal_samples_tell_no_order():
     x = in_another_order(spectra(), 0.5)
     assert foreign_share(x[:20]) == foreign_share(x[:, :20]) == foreign_share(x[:1].expand(96, -1)) == 0.0
+
+
+def turned(x, first, end):
+    x = x.clone()
+    x[:, first:end] = x[:, first:end].flip(1)
+    return x
+
+
+def test_a_part_that_runs_the_other_way_is_told_and_sound_spectra_have_none():
+    found = dict.fromkeys(((50, 100), (0, 50), (30, 70)), 0)
+    for seed in range(100):
+        x = spectra(64, noise=0.002, seed=seed)
+        assert turned_part(x) is None
+        for part in found:
+            told = turned_part(turned(x, *part))
+            assert told is None or max(abs(told[0] - part[0]), abs(told[1] - part[1])) <= 2
+            found[part] += told is not None
+    assert min(found.values()) >= 60, found
+
+
+def test_ranges_that_are_like_each_other_around_another_one_are_no_turned_part():
+    random = torch.Generator().manual_seed(0)
+    soil, leaf = torch.randn(2, 96, 1, generator=random, dtype=torch.float64)
+    x = torch.cat([soil.expand(-1, 40), leaf.expand(-1, 30), soil.expand(-1, 30)], 1)
+    x = x + 0.02 * torch.randn(x.shape, generator=random, dtype=x.dtype)
+    assert turned_part(x) is None
+    assert turned_part(x[:20]) is None
+    x[:, 40:] = x[:, 70:71]  # nothing left of the leaf, and constant bands
+    x[:, 60:70] = 1.0
+    assert turned_part(x) is None
+
+
+def test_bands_of_a_detector_that_runs_the_other_way_are_named_by_their_wavelengths():
+    x = turned(spectra(64, seed=3), 50, 100)
+    facts = EpochFacts(1, 0, wavelengths=WAVES, inputs=InputFacts(1.0, torch.ones(2, 100), x))
+    (said,) = [one for one in Scale().look(facts) if one.subject.startswith("bands")]
+    assert said.subject == "bands' part"
+    assert "the bands from 1400 to 2380 nm seem to run the other way" in said.sentence
 
 
 # Steps.

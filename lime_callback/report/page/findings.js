@@ -98,7 +98,7 @@ function findingsSection(run, sections) {
   const section = html("section", { className: `findings ${counts.length ? "look" : "ok"}` },
     html("h2", { id: "found" }, "Was something found wrong?"),
     html("p", { className: "big" }, counts.length ? `${counts.join(" and ")}${open.length > 1 ? ", the worst first" : ""}` : run.findings ? "Nothing was found wrong" : "No watch has an alarm"),
-    ...(answers.length ? [html("ul", {}, ...answers.map(({ title, text }) => html("li", {}, html("p", { className: "big" }, title), html("p", { className: "small" }, text))))] : []),
+    ...(answers.length ? [html("ul", { className: "watches" }, ...answers.map(({ title, text }) => html("li", {}, html("p", { className: "big" }, title), html("p", { className: "small" }, text))))] : []),
     ...(open.length ? [html("ol", {}, ...open.map((finding) => findingItem(run, sections, finding)))]
       : watched.length || !run.findings ? [] : [html("p", { className: "small" }, `The callback looked by itself${run.moments.length > 1 ? ` at ${run.moments.length} epochs` : ""}${over.length ? ", and what it found before is over." : "."}`)]));
   section.setAttribute("aria-labelledby", "found");

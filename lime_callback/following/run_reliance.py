@@ -45,7 +45,7 @@ class RunReliance:
     last: Reliance | None = None
     impossible: str = ""
     _swaps: tuple[Swaps, ...] = field(default=(), repr=False)
-    _wavelengths: Sequence[float] | None = field(default=None, repr=False)
+    _nm: Sequence[float] | None = field(default=None, repr=False)
     _pinned: bool = False
 
     def sets(self, views: Mapping[str, FollowedView]) -> bool:
@@ -117,7 +117,7 @@ class RunReliance:
                 batch=background.batch,
             )
             with context.ranks.together():
-                own = reliance_of_outputs(found, swaps, self._wavelengths)
+                own = reliance_of_outputs(found, swaps, self._nm)
                 self.last = own if self.last is None else self.last.joined(own)
 
     def of(self, followed: FollowedView) -> Reliance | None:
@@ -144,7 +144,7 @@ class RunReliance:
                     watched[name] = watched_elements(config.watch[name], inputs, config.layout, nm, batch)
             bands |= {f"{followed.view.name}/{name}": mask for name, mask in _bands(followed).items()}
         watched = {name: watched[name] for name in config.watch if name in watched}
-        self._wavelengths = order
+        self._nm = order
         by_length = None if order is None else sorted(range(len(order)), key=lambda i: order[i])
         seed = seed_for(config.seed, "reliance")
         if not self._asked_for:

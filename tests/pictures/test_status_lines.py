@@ -1,12 +1,16 @@
 """What stands above a view's main pictures: fit, change, classes and watches, each as it was measured."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from toys import WAVELENGTHS, Classifier, Samples, Still, fit
 
 from lime_callback import LimeCallback, Superbands, Superpixels, Watch
+from lime_callback.pictures import status_lines
 from lime_callback.pictures.status_lines import status
 from lime_callback.publishing import publisher
+from lime_callback.views.channels.set_extent import SetExtent
 
 NAMES = ["maize", "oats", "soy"]
 SPECTRAL = (Superbands(3),)
@@ -75,6 +79,25 @@ def test_an_alarm_of_another_view_is_said(told):
 def test_fits_below_the_gate_are_a_warning(told):
     (first,), _ = told((Superpixels("grid", n_segments=9),), epochs_of_run=1, gate=0.9999999)
     assert any(text.startswith("⚠ ") and text.endswith(" of 4 fits are too poor to be read") for text in first)
+
+
+def test_verdicts_are_the_same_words_as_on_the_console():
+    names = ("ends", "water", "red edge", "wanted")
+    changed, expected = (torch.tensor(column, dtype=torch.float64) for column in ([0.5, 0.2, 0.0, 0.5], [0.1] * 4))
+    extents = (SetExtent("2 of 9 bands, 400 to 410 nm", "bands"),) * 4
+    verdicts = ("rests on", "uses in part", "not seen to use", "rests on")
+    track = SimpleNamespace(
+        watched=dict.fromkeys(names), alarmed={"ends"}, alarmed_elsewhere={},
+        reliance=SimpleNamespace(names=names, changed=changed, expected=expected, classes=True, extents=extents),
+        uses={name: SimpleNamespace(use=use) for name, use in zip(names, verdicts, strict=True)},
+        config=SimpleNamespace(watch={name: Watch([0], below=0.1 if name == "wanted" else None) for name in names}),
+    )  # fmt: skip
+    assert list(status_lines._watches(track)) == [
+        "⚠ the model rests on 'ends': hiding it changes 50 % of predictions, as many bands at random: 10 %",
+        "⚠ the model uses 'water' in part: hiding it changes 20 % of predictions, as many bands at random: 10 %",
+        "the model is not seen to use 'red edge': hiding it changes 0 % of predictions, as many bands at random: 10 %",
+        "the model rests on 'wanted': hiding it changes 50 % of predictions, as many bands at random: 10 %",
+    ]
 
 
 def test_watches_are_named_with_and_without_an_alarm(told):

@@ -38,7 +38,7 @@ def extent_of(inside: Tensor, wavelengths: Sequence[float] | None = None) -> Set
         known = wavelengths if wavelengths is not None and len(wavelengths) == channels else None
         kind: Elements = "channels" if known is None else "bands"
         return SetExtent(f"{len(there)} of {channels} {kind}, {_ranges_text(there, known)}", kind)
-    kind = "pixels" if channels == 1 else "elements"
+    kind = "pixels" if channels == 1 else "channels" if pixels == 1 else "elements"
     counts = inside.flatten(1).sum(1)
     if bool((counts == counts[0]).all()):
         return SetExtent(f"{int(counts[0]):,} of {channels * pixels:,} {kind}", kind)

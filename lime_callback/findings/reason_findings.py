@@ -73,7 +73,9 @@ class WrongReasons(Detector):
             mirrored = [name for name in lacking.changed if name != STAMP]
             changed = lacking.mean(STAMP)
             elsewhere = float(torch.stack([lacking.changed[name] for name in mirrored]).mean())
-            if lacking.whole < _ALIVE or lacking.part(STAMP) < _DECIDES or changed.value < _TIMES * elsewhere:
+            # Pictures without it may all be of one class, of which nothing else makes another.
+            most = max(lacking.whole, changed.value)
+            if most < _ALIVE or changed.value < max(_DECIDES * most, _TIMES * elsewhere):
                 continue
             if lacking.classes:
                 samples = len(lacking.changed[STAMP])
@@ -85,11 +87,11 @@ class WrongReasons(Detector):
                 Suspicion(
                     subject=f"their {stamped.name} part",
                     sentence=(
-                        f"{share:.0%} of the pictures have something at their {stamped.name} that decides: laid over "
-                        f"others it {what} ({beside} at its mirror images).{_right(facts, stamped)}"
+                        f"at least {share:.0%} of the pictures have something at their {stamped.name} that decides: "
+                        f"laid over others it {what} ({beside} at its mirror images).{_right(facts, stamped)}"
                     ),
                     advice="Look at these pictures: is it a tag, a ruler or a mark? Crop it.",
-                    severity=min(1.0, lacking.part(STAMP)),
+                    severity=min(1.0, changed.value / most),
                     p_value=min(1.0, count * lacking.p_value_of_moves(STAMP, mirrored)),
                     figures={"changed": changed, "others": Figure(elsewhere), "pictures": Figure(share)},
                     picture="spatial/attributions",

@@ -71,6 +71,23 @@ def test_a_tag_is_found_at_its_place_in_its_pictures(made, name, share):
     assert float(stamp.place[0, 0, inside].double().mean()) > 0.8
 
 
+@pytest.mark.parametrize("made", [scene, pictures])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tag_that_lies_a_pixel_further_in_some_pictures_is_counted_there_too(made, seed):
+    """As logos of templates do: few have it at the very same pixels."""
+    planes, there = made(32, 120, seed), torch.zeros(120, dtype=torch.bool)
+    for down in (0, 1, 2):
+        for right in (0, 1, 2):
+            rows, columns = slice(1 + down, 8 + down), slice(1 + right, 8 + right)
+            part = slice(13 * (3 * down + right), 13 * (3 * down + right + 1))
+            planes[part], there[part] = tagged(planes[part], 0.45, rows, columns, seed=10 * seed + 3 * down + right)
+    stamp = find_stamp(planes)
+    assert stamp is not None
+    assert float(stamp.pictures[there].double().mean()) > 0.85
+    assert float(there[stamp.pictures].double().mean()) > 0.85
+    assert float(there[stamp.lacking].double().mean()) < 0.1
+
+
 def test_a_tag_of_large_pictures_is_found_on_a_grid():
     planes, there = tagged(pictures(120, 40), 0.4, slice(2, 20), slice(95, 118))
     stamp = find_stamp(planes)
@@ -178,6 +195,22 @@ def test_a_tag_that_is_the_same_everywhere_is_told(seed):
 
     facts = EpochFacts(1, 0, stamped=changes(find_stamp(planes), planes, model))
     assert [said.subject for said in WrongReasons().look(facts)] == ["their top left part"]
+
+
+def test_a_tag_is_told_where_pictures_without_it_are_all_of_one_class():
+    """Exchanging anything among these changes nothing."""
+    planes, there = scene(24), torch.arange(60) % 3 == 0
+    planes[there, :, 1:5, 1:5] = torch.tensor([[3.0, -3.0] * 2, [-3.0, 3.0] * 2] * 2)
+
+    def model(x):
+        tagged = (x[:, :, 1:5, 1:5].abs() > 2.9).all((1, 2, 3)).double()
+        return torch.stack([1 - tagged, tagged], 1)
+
+    stamped = changes(find_stamp(planes), planes, model)
+    assert stamped.lacking[0].whole == 0
+    (said,) = WrongReasons().look(EpochFacts(1, 0, stamped=stamped))
+    assert "laid over others it changes 100% of" in said.sentence
+    assert said.severity == 1
 
 
 def test_predictions_that_are_right_less_often_where_the_tag_is_are_told():

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 _CELLS = 24  # along a side
 _SMALLEST = 6
 _ROUGH = 3.0  # times as far from its neighbours as the picture's median pixel
-_OFTEN, _NOT_IN_ALL = 0.15, 0.65  # of the pictures
+_OFTEN, _NOT_IN_ALL = 0.12, 0.65  # of the pictures
 _ELSEWHERE = 4.0  # times as often as at the median of the other places
 _FEWEST_CELLS, _FILLED, _LARGEST = 5, 0.3, 0.25  # cells; of the box around them; of the picture
 _FEWEST = 8  # pictures that have it, and as many that have it not
 _ASKED = 32  # pictures, at most
+_AS_MANY, _FAR_FEWER = 0.35, 0.1  # rough cells, of what pictures have that are rough in the very same ones
 
 
 class Stamp(NamedTuple):
@@ -38,11 +39,13 @@ class Stamp(NamedTuple):
         place: where, bool ``[1, 1, H, W]``.
         name: of that place, such as ``"top left"``.
         pictures: which have it, bool ``[N]``.
+        lacking: which surely have it not, bool ``[N]``.
     """
 
     place: Tensor
     name: str
     pictures: Tensor
+    lacking: Tensor
 
 
 def changes_by(stamp: Stamp, hide: Callable[[Swaps], SetChanges]) -> StampChanges:
@@ -52,7 +55,7 @@ def changes_by(stamp: Stamp, hide: Callable[[Swaps], SetChanges]) -> StampChange
         stamp: what to lay over them.
         hide: says what it changes that samples take others' values.
     """
-    samples = _even((~stamp.pictures).nonzero().flatten())
+    samples = _even(stamp.lacking.nonzero().flatten())
     having = stamp.pictures.nonzero().flatten()
     donors = having[torch.arange(len(samples)) % len(having)]
     places = _places(stamp)
@@ -64,7 +67,7 @@ def forwards_for(stamp: Stamp | None) -> int:
     """On how many inputs the model runs to tell what a stamp changes."""
     if stamp is None:
         return 0
-    return (1 + len(_places(stamp))) * len(_even((~stamp.pictures).nonzero().flatten()))
+    return (1 + len(_places(stamp))) * len(_even(stamp.lacking.nonzero().flatten()))
 
 
 def find_stamp(planes: Tensor) -> Stamp | None:
@@ -97,12 +100,35 @@ def find_stamp(planes: Tensor) -> Stamp | None:
     few = int(cells.sum()) < max(_FEWEST_CELLS, _FILLED * int(box.sum()))
     if few or float(box.double().mean()) > _LARGEST or bool((box & ~outer).any()):
         return None
-    pictures = rough[:, cells].double().mean(1) >= 0.5
-    count = int(pictures.sum())
-    if min(count, len(pictures) - count) < _FEWEST or count > _NOT_IN_ALL * len(pictures):
+    alike = rough[:, cells].double().mean(1) >= 0.5
+    count = int(alike.sum())
+    if min(count, len(alike) - count) < _FEWEST or count > _NOT_IN_ALL * len(alike):
         return None
+    pictures, lacking = _having(rough, box, alike)
     place = F.interpolate(box[None, None].float(), (height, width), mode="nearest").bool()
-    return Stamp(place, place_name(box), pictures)
+    return Stamp(place, place_name(box), pictures, lacking)
+
+
+def _having(rough: Tensor, box: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pictures have what lies in a box, also where it is a cell further or has other letters, and which have not.
+
+    Args:
+        rough: which cells are, bool ``[N, h, w]``.
+        box: bool ``[h, w]``.
+        alike: which pictures are rough in the very same cells, bool ``[N]``.
+    """
+    near = F.max_pool2d(box[None, None].float(), 3, 1, 1)[0, 0].bool()
+    many = rough[:, near].double().sum(1)
+    usual = float(many[alike].median())
+    # What pictures show is as rough at the mirror images of the place.
+    mirrored = [near.flip(axes) for axes in ((0,), (1,), (0, 1))]
+    shown = [rough[:, other].double().sum(1) for other in mirrored if not bool((other & near).any())]
+    often, mostly = (
+        torch.cat(shown).quantile(torch.tensor([0.95, 0.5], dtype=torch.float64)).tolist() if shown else (0, 0)
+    )
+    having = alike | (many > max(_AS_MANY * usual, often))
+    lacking = ~having & (many <= max(_FAR_FEWER * usual, mostly))
+    return having, lacking if int(lacking.sum()) >= _FEWEST else ~having
 
 
 def roughness(planes: Tensor) -> Tensor:

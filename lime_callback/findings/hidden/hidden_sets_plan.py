@@ -36,7 +36,7 @@ _LEAST = 0.2  # of all that hiding everything changes: no finding about a set th
 _KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
 _GRID = 3
 _SMALLEST = 6  # pixels along a side that places can be told apart on
-_BORDER = 0.45  # of the pixels at most: a border that is half of a picture, as of 7 x 7 pixels, is no place
+_BORDER, _SIDE = 0.4, 12  # of the pixels at most: a border that is half of a picture is no place; of a side
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
 
 
@@ -232,7 +232,7 @@ def unused_channels(strengths: Tensor, groups: Sequence[Sequence[int]]) -> list[
 def _blocks(frame: Tensor, count: int, seed: int) -> list[Tensor]:
     """Blocks within a frame that have about as many pixels as it."""
     height, width = frame.shape[2:]
-    wide = max(1, min(height, width) // 8)
+    wide = max(1, min(height, width) // _SIDE)
     high = height - 2 * wide, width - 2 * wide
     side = min(round(float(frame.sum()) ** 0.5), *high)
     generator, found = torch.Generator().manual_seed(seed), []
@@ -275,8 +275,8 @@ def place_name(cells: Tensor) -> str:
 
 
 def _frame(height: int, width: int) -> Tensor:
-    """The border, an eighth of the shorter side wide."""
-    wide = max(1, min(height, width) // 8)
+    """The border, a twelfth of the shorter side wide."""
+    wide = max(1, min(height, width) // _SIDE)
     mask = torch.ones(1, 1, height, width, dtype=torch.bool)
     mask[..., wide : height - wide, wide : width - wide] = False
     return mask

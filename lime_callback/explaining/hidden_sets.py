@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lime_callback.explaining.answer_changes import AnswerChanges
-from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean
+from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_mean, p_value_of_ranks
 from lime_callback.explaining.reliance_result import Reliance
 from lime_callback.forwards.batched_forwards import perturbed_outputs, unperturbed_outputs
 from lime_callback.forwards.processes import ALONE, Ranks
@@ -154,6 +154,12 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         """The mean over each set's random sets, ``[S, m]``."""
         return torch.stack([values[list(places)].mean(0) for places in among])
 
+    def chances(test: Callable[[Tensor, Tensor], float]) -> Tensor:
+        """Each set's p value, ``[S]``."""
+        found = [test(changed[i], changed[list(places)]) for i, places in enumerate(among)]
+        return torch.tensor(found, dtype=torch.float64)
+
+    values = answers.kind == "values"
     excess = changed[: len(names)] - usual(changed)
     return Reliance(
         names=names,
@@ -163,13 +169,8 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         excess_error=_error(excess),
         everything=answers.changed(whole, everything.unsqueeze(0)).mean(1).expand(len(names)),
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
-        chance=torch.tensor(
-            [
-                (p_value_of_mean if answers.kind == "values" else p_value_of_count)(changed[i], changed[list(places)])
-                for i, places in enumerate(among)
-            ],
-            dtype=torch.float64,
-        ),
+        chance=chances(p_value_of_mean if values else p_value_of_count),
+        rank_chance=chances(p_value_of_ranks) if values else None,
         accuracy_drop=None if drop is None else drop[: len(names)].nanmean(1),
         expected_accuracy_drop=None if drop is None else usual(drop).nanmean(1),
         loss_increase=None if rise is None else rise[: len(names)].nanmean(1),

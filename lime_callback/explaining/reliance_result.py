@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lime_callback.views.channels.set_extent import SetExtent
 
 _RUN = 0.05  # probability to take a difference that is not relevant for one, at one look
+_SURE = 1e-3  # probability that values move more in so many samples, by chance
 _NO_R2 = -1e9  # labels that do not vary have none
 RELEVANT = 0.1  # of the predictions, or of the outputs' spread: a smaller difference is not worth an alarm
 
@@ -82,6 +83,8 @@ class Reliance:
         accuracy: of the model as it is, the same for each set; ``None`` without labels of classes.
         r2: its R² where outputs are values, likewise; ``None`` without such labels.
         r2_drop: how far that falls.
+        rank_chance: of values, ``chance`` by signed ranks: a few samples that change far more than all others, as with
+            values of many sizes, make the mean uncertain, and not that the set is used. ``None`` for classes.
         extents: how much of the inputs each set is, and where; empty where that is unknown.
     """
 
@@ -106,6 +109,7 @@ class Reliance:
     accuracy: Tensor | None = None
     r2: Tensor | None = None
     r2_drop: Tensor | None = None
+    rank_chance: Tensor | None = None
     extents: tuple[SetExtent, ...] = ()
 
     def __repr__(self) -> str:
@@ -135,7 +139,8 @@ class Reliance:
 
         It rests on the set where :meth:`relies` says so. It uses the set in part where hiding it surely changes more
         than 5 % of the predictions, or of the outputs' standard deviation, or 20 % of the predictions of one class,
-        whatever random sets change. Of a class with fewer than five samples nothing is said.
+        whatever random sets change; of values also where it does so on average, twice as much as random sets, and more
+        in nearly all samples. Of a class with fewer than five samples nothing is said.
 
         Args:
             name: of the set.
@@ -147,7 +152,7 @@ class Reliance:
         """
         i = self._place(name)
         low, high = (float(end[i]) for end in self.interval())
-        in_part = low > IN_PART or self._sure_class_change(i) > IN_CLASS
+        in_part = low > IN_PART or self._sure_class_change(i) > IN_CLASS or self._surely_moves(i)
         rests = bool(self.relies(bound, alpha)[i])
         return SetUse(
             "rests on" if rests else "uses in part" if in_part else "not seen to use",
@@ -255,6 +260,13 @@ class Reliance:
             return 0.0
         _, changed, count = (torch.tensor(column, dtype=torch.float64) for column in zip(*known, strict=True))
         return float(wilson_interval(changed, count, of=len(known))[0].max())
+
+    def _surely_moves(self, i: int) -> bool:
+        """Whether values move more than by random sets, in so many samples that it is no chance."""
+        if self.rank_chance is None:
+            return False
+        far = float(self.changed[i]) > max(IN_PART, 2 * float(self.expected[i]))
+        return far and float(self.rank_chance[i]) <= _SURE
 
     def _accuracies(self, i: int) -> tuple[float, float]:
         """The accuracy, or R², as the model is and with a set hidden; NaN where they are unknown."""

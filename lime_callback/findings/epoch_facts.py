@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lime_callback.explaining.random_set_p_values import p_value_of_count
+from lime_callback.explaining.random_set_p_values import p_value_of_count, p_value_of_ranks
 from lime_callback.outputs.targets import class_name, target_words
 from lime_callback.publishing.finding import Figure
 from lime_callback.surrogates.confidence_intervals import critical_value
@@ -88,14 +88,14 @@ class HiddenSets:
     def p_value(self, name: str, others: Sequence[str] | None = None) -> float:
         """The probability of as much change, were the set like its random sets, or like these others."""
         beside = torch.stack([self.changed[other] for other in (others or self.references[name])])
-        return (p_value_of_count if self.classes else _p_value_of_ranks)(self.changed[name], beside)
+        return (p_value_of_count if self.classes else p_value_of_ranks)(self.changed[name], beside)
 
     def p_value_of_moves(self, name: str, others: Sequence[str]) -> float:
         """The probability that the outputs move as much more, were the set like these others.
 
         Of few samples few classes change, and how far outputs move says more.
         """
-        return _p_value_of_ranks(self.moved[name], torch.stack([self.moved[other] for other in others]))
+        return p_value_of_ranks(self.moved[name], torch.stack([self.moved[other] for other in others]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,23 +239,6 @@ class EpochFacts:
         """An output's name within a sentence, ``"rye"``, ``"class 3"`` of a segmentation, or ``"output 3"``."""
         pixels = self.hidden is not None and self.hidden.of_pixels
         return target_words(output, self.class_names, "pixels" if pixels else None)
-
-
-def _p_value_of_ranks(changed: Tensor, random: Tensor) -> float:
-    """Probability that a set's changes exceed the random sets' by as much, by Wilcoxon's signed ranks over the samples.
-
-    Changes of values have long tails, with which Student's t needs more samples than there are.
-
-    Args:
-        changed: the set's change of each sample, ``[m]``.
-        random: the random sets' changes, ``[R, m]``.
-    """
-    from scipy.stats import wilcoxon
-
-    apart = changed - random.mean(0)
-    if not bool((apart != 0).any()):
-        return 1.0
-    return float(wilcoxon(apart.numpy(), alternative="greater").pvalue)
 
 
 def mean_figure(values: Tensor) -> Figure:

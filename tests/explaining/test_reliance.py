@@ -275,6 +275,17 @@ def test_the_use_of_values_is_in_standard_deviations():
     assert used.accuracy_hidden == pytest.approx(float(r2), abs=1e-6)
 
 
+def test_values_of_many_sizes_that_hang_on_one_band_are_seen_to_use_it_and_no_other():
+    """Of log-normal values a few change far more than all others, and the mean's interval may reach down to 0."""
+    denied, wrong = 0, 0
+    for seed in range(60):
+        x = torch.randn(38, 6, generator=seeded(seed))
+        found = reliance(lambda z: (1.5 * z[:, 3:4]).exp(), x, {"one": [3], "other": [5]}, layout="C", references=7)
+        denied += found.use_of("one").use == "not seen to use"
+        wrong += found.use_of("other").use != "not seen to use"
+    assert (denied, wrong) == (0, 0)
+
+
 def test_all_classes_that_change_much_are_named_and_no_class_of_few_samples():
     changes = [(0, 0.1, 40), (1, 0.8, 40), (2, 0.75, 30), (3, 1.0, 1), (4, 0.5, 20), (5, 0.45, 60)]
     use = SetUse("uses in part", 0.3, 0.2, 0.4, 0.14, 191, True, tuple(ClassChange(*one) for one in changes))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from lime_callback.views.channels.set_extent import ranges_text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -118,14 +120,4 @@ def channels_text(channels: Sequence[int], wavelengths: Sequence[float] | None) 
         channels: their numbers.
         wavelengths: of all channels, in nm, or ``None``.
     """
-    order = list(range(1 + max(channels))) if wavelengths is None else sorted(
-        range(len(wavelengths)), key=lambda i: wavelengths[i]
-    )  # fmt: skip
-    place = {channel: i for i, channel in enumerate(order)}
-    runs = [[order[i] for i in run] for run in _runs(sorted(place[channel] for channel in channels))]
-    ends = [(run[0], run[-1]) for run in runs]
-    if wavelengths is None:
-        return "channels " + ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in ends)
-    nm = wavelengths
-    texts = [f"{nm[a]:.0f}" if a == b else f"{nm[a]:.0f} to {nm[b]:.0f}" for a, b in ends]
-    return ", ".join(texts[:-1]) + " and " * (len(texts) > 1) + texts[-1] + " nm"
+    return ("channels " if wavelengths is None else "") + ranges_text(channels, wavelengths)

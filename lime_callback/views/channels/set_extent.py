@@ -37,7 +37,7 @@ def extent_of(inside: Tensor, wavelengths: Sequence[float] | None = None) -> Set
         there = inside.flatten().nonzero().flatten().tolist()
         known = wavelengths if wavelengths is not None and len(wavelengths) == channels else None
         kind: Elements = "channels" if known is None else "bands"
-        return SetExtent(f"{len(there)} of {channels} {kind}, {_ranges_text(there, known)}", kind)
+        return SetExtent(f"{len(there)} of {channels} {kind}, {ranges_text(there, known, _MOST_RANGES)}", kind)
     kind = "pixels" if channels == 1 else "channels" if pixels == 1 else "elements"
     counts = inside.flatten(1).sum(1)
     if bool((counts == counts[0]).all()):
@@ -45,10 +45,17 @@ def extent_of(inside: Tensor, wavelengths: Sequence[float] | None = None) -> Set
     return SetExtent(f"{100 * float(inside.double().mean()):.0f} % of the {kind}", kind)
 
 
-def _ranges_text(channels: Sequence[int], wavelengths: Sequence[float] | None) -> str:
-    """Name channels as ranges in nm, or by their numbers; of many ranges the first and the last end."""
-    order = sorted(channels) if wavelengths is None else sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
-    place = {channel: i for i, channel in enumerate(order)} if wavelengths is not None else {c: c for c in order}
+def ranges_text(channels: Sequence[int], wavelengths: Sequence[float] | None, most: int | None = None) -> str:
+    """Name channels as ranges in nm, such as ``"1350 to 1430 and 1800 to 1950 nm"``, or by their numbers.
+
+    Args:
+        channels: their numbers.
+        wavelengths: of all channels, in nm, or ``None``.
+        most: ranges that are named; of more, their number and the ends of all are.
+    """
+    last = max(channels, default=0)
+    order = range(last + 1) if wavelengths is None else sorted(range(len(wavelengths)), key=lambda i: wavelengths[i])
+    place = {channel: i for i, channel in enumerate(order)}
     runs: list[list[int]] = []
     for channel in sorted(channels, key=lambda one: place[one]):
         if runs and place[channel] == place[runs[-1][-1]] + 1:
@@ -57,7 +64,7 @@ def _ranges_text(channels: Sequence[int], wavelengths: Sequence[float] | None) -
             runs.append([channel])
     say = str if wavelengths is None else lambda channel: f"{wavelengths[channel]:.0f}"
     unit = "" if wavelengths is None else " nm"
-    if len(runs) > _MOST_RANGES:
+    if most is not None and len(runs) > most:
         return f"{len(runs)} ranges from {say(runs[0][0])} to {say(runs[-1][-1])}{unit}"
     texts = [say(run[0]) if len(run) == 1 else f"{say(run[0])} to {say(run[-1])}" for run in runs]
     return ", ".join(texts[:-1]) + " and " * (len(texts) > 1) + texts[-1] + unit

@@ -450,3 +450,10 @@ def test_a_picture_stands_once_in_the_page(tmp_path):
     probes = [{"number": 0, "chosen": False, "label": None, "picture": picture, "spectrum": None}]
     path = page_of(tmp_path, rows(EQUAL[:1]), {"probes": probes})
     assert path.read_text(encoding="utf-8").count(picture) == 1
+
+
+def test_of_one_look_there_is_no_epoch_to_choose(tmp_path, browser):
+    assert opened(browser, page_of(tmp_path, rows(EQUAL), {})) == []
+    assert not browser.locator("#epoch").is_visible()
+    assert not browser.locator("#play").is_visible()
+    assert browser.locator("#whose").is_visible()

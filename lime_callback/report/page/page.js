@@ -89,6 +89,8 @@ function open(run) {
   $("notes").hidden = !run.notes.length;
   $("notes").replaceChildren(...run.notes.map((note) => html("li", {}, note)));
   $("epoch").max = run.moments.length - 1;
+  // Of one look, as of a finished model, there is no epoch to choose.
+  for (const part of document.querySelectorAll(".steps, .slide, .same")) part.hidden = run.moments.length < 2;
   $("inputs").replaceChildren(...pictureSymbols(run));
   const settings = Object.entries({ history: run.path, ...run.settings, ...(run.gate === null ? {} : { gate: run.gate }) });
   $("settings").replaceChildren(...settings.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, String(value))]));

@@ -8,8 +8,9 @@ const PICTURED = {
 };
 const FIGURES = {
   changed: "hiding it changes", expected: "random sets as large change", everything: "hiding everything changes",
-  others: "others change", share: "its share of the input",
+  share: "its share of the input",
 };
+const OTHERS = { shortcut_bands: "hiding all other bands changes", place: "hiding other places changes" };
 const OF_OUTPUTS = ["changed", "expected", "everything", "others"]; // shares of the predictions, or standard deviations
 const SHARES = [...OF_OUTPUTS, "share", "fixed", "predicted", "true", "weak"];
 
@@ -41,7 +42,7 @@ function figureLine(run, finding, [name, value, low, high]) {
   const say = (x) => (isShare ? percent(clamp(x, 0, 1)) : `${number(x)}${values ? " SD" : ""}`);
   const known = Number.isFinite(low) && Number.isFinite(high) && low !== null && high !== null;
   return html("li", {}, ...(isShare ? [shareBar(value, known ? [low, high] : null)] : []),
-    html("span", {}, `${FIGURES[name] ?? name} `, html("b", {}, value === null ? "not known" : say(value)),
+    html("span", {}, `${name === "others" ? OTHERS[finding.name] ?? "elsewhere it changes" : FIGURES[name] ?? name} `, html("b", {}, value === null ? "not known" : say(value)),
       ...(known ? [html("small", {}, ` 95\u00a0% interval ${say(low)} to ${say(high)}`)] : [])));
 }
 

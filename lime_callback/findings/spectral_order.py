@@ -114,7 +114,7 @@ def turned_part(spectra: Tensor) -> tuple[int, int] | None:
     fits = torch.where(long, nearer.amin(0), 0.0)
     first, end = divmod(int(fits.argmax()), count + 1)
     steps = [float(beside[at - _END]) for at in (first, end) if _END <= at <= count - _END]
-    within = beside[first : max(end - 2 * _END, first)]
+    within = beside[max(first + 1 - _END, 0) : max(end - _END, 0)]
     even = not len(within) or float(within.max()) <= _WITHIN * min(steps, default=0.0)
     return (first, end) if even and float(fits[first, end]) >= _FITS else None
 

@@ -355,6 +355,18 @@ def test_ranges_that_are_like_each_other_around_another_one_are_no_turned_part()
     assert turned_part(x) is None
 
 
+@pytest.mark.parametrize("first", [1, 2, 3, 6])
+@pytest.mark.parametrize("second", [1, 2, 3, 6])
+def test_two_narrow_ranges_that_are_like_each_other_are_no_turned_part(first, second):
+    """As ranges in which the air absorbs are, or two that give the label away."""
+    random = torch.Generator().manual_seed(0)
+    for seed in range(10):
+        x, code = spectra(64, seed=seed), torch.randn(64, 1, generator=random, dtype=torch.float64)
+        noise = 0.01 * torch.randn(64, first + second, generator=random, dtype=torch.float64)
+        x[:, [*range(30, 30 + first), *range(70, 70 + second)]] = code + noise
+        assert turned_part(x) is None
+
+
 def test_bands_of_a_detector_that_runs_the_other_way_are_named_by_their_wavelengths():
     x = turned(spectra(64, seed=3), 50, 100)
     facts = EpochFacts(1, 0, wavelengths=WAVES, inputs=InputFacts(1.0, torch.ones(2, 100), x))

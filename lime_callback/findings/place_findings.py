@@ -122,7 +122,8 @@ class Outside(Detector):
         if PADDING not in hidden or hidden.part(PADDING) < _PADDED or padding is None or facts.outputs is None:
             return
         told, p_value = told_by_padding(padding, facts.outputs, classes=hidden.classes)
-        if told < _TOLD:
+        figure = hidden.mean(PADDING)
+        if told < _TOLD or figure.low is None or not figure.low > 0:
             return
         changed = float(hidden.changed[PADDING].mean())
         many = f"the outputs by {deviations_text(changed)} deviations"
@@ -130,13 +131,13 @@ class Outside(Detector):
         yield Suspicion(
             subject="padding",
             sentence=(
-                f"the model rests on how pictures are padded: other padding changes {what}, and pictures with like "
-                f"padding get like predictions ({told:.0%})."
+                f"the model rests on which pixels are constant, as padding is: others' change {what}, and pictures "
+                f"that have them at the same places get like predictions ({told:.0%})."
             ),
             advice="Pad all pictures alike or at random, or crop them: their sizes give something away.",
             severity=min(1.0, told),
             p_value=p_value,
-            figures={"changed": hidden.mean(PADDING), "told": Figure(told)},
+            figures={"changed": figure, "told": Figure(told)},
             picture="spatial/attributions",
         )
 

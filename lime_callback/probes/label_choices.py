@@ -76,7 +76,7 @@ class HasClass(Choice):
     label: int | str
     count: int = 8
     share: float = _FAIR
-    which: ClassVar[str] = " that have the class"
+    which: ClassVar[str] = " that have enough of the class"
 
     def __post_init__(self) -> None:
         if not isinstance(self.label, str):

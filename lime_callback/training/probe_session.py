@@ -143,7 +143,7 @@ class ProbeSession:
                 rest = seconds - explaining - (0.0 if config.choice.anew else choosing)
                 each = explaining / n
                 self._count.keep(*(max(ranks.gather(value)) for value in (rest, each, allowed)))
-            elif not self.pace.is_automatic:
+            elif not self.pace.is_automatic and trainer.state.fn == "fit":
                 self._count.compare(seconds, started - self._lap)
             if self.pace.is_open and trainer.state.fn == "fit":
                 share = seconds / max(started - self._lap - self.report.seconds, 1e-9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from lime_callback.checks.numbers import check_indices, is_number, whole_number
@@ -254,4 +255,7 @@ def class_number(argument: str, name: str, class_names: Sequence[str] | None, wh
     if class_names is not None and name in class_names:
         return list(class_names).index(name)
     way = "Pass `class_names=` to name a class." if class_names is None else f"The classes are {list(class_names)}."
-    raise ValueError(f"`{argument}` should be {what}. Found `{argument} = {name!r}`. {way}")
+    lower = {one.lower(): one for one in class_names or ()}
+    close = get_close_matches(name.lower(), lower, n=1)
+    meant = f"Did you mean {lower[close[0]]!r}? " if close else ""
+    raise ValueError(f"`{argument}` should be {what}. Found `{argument} = {name!r}`. {meant}{way}")

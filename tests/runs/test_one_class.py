@@ -166,6 +166,9 @@ def test_a_class_by_its_name_is_the_class_by_its_number(tmp_path):
         ValueError, match=r"`target` should be .* or its name.*Found `target = 'roof'`. The classes are"
     ):
         callback(target="roof")
+    for typed in ("Building", "bulding"):
+        with pytest.raises(ValueError, match=f"Found `target = '{typed}'`. Did you mean 'building'. The classes are"):
+            callback(target=typed)
     with pytest.raises(ValueError, match=r"Found `target = 'water'`. Pass `class_names=` to name a class"):
         callback(target="water", class_names=None)
 

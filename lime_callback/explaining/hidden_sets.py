@@ -141,13 +141,14 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         wavelengths: of all channels, in nm, which name the sets' bands; or ``None``.
     """
     whole, hidden, everything, answers = found
+    of_values = answers.kind == "values"
     changed = answers.changed(whole, hidden)
     right, loss = answers.right(hidden), answers.loss(hidden)
     was_right, own_loss = answers.right(whole), answers.loss(whole)
     drop = None if right is None else was_right - right  # type: ignore[operator]
     rise = None if loss is None else loss - own_loss  # type: ignore[operator]
     # The squared error is divided by the labels' variance, whose n - 1 is no part of R².
-    unbiased = len(whole) / max(len(whole) - 1, 1) if answers.kind == "values" else None
+    unbiased = len(whole) / max(len(whole) - 1, 1) if of_values else None
     names, among = swaps.names, swaps.references
 
     def usual(values: Tensor) -> Tensor:
@@ -159,7 +160,6 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         found = [test(changed[i], changed[list(places)]) for i, places in enumerate(among)]
         return torch.tensor(found, dtype=torch.float64)
 
-    values = answers.kind == "values"
     excess = changed[: len(names)] - usual(changed)
     return Reliance(
         names=names,
@@ -169,8 +169,8 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         excess_error=_error(excess),
         everything=answers.changed(whole, everything.unsqueeze(0)).mean(1).expand(len(names)),
         spread=torch.stack([changed[list(places)].mean(1).std(0) for places in among]) * _wider(swaps),
-        chance=chances(p_value_of_mean if values else p_value_of_count),
-        rank_chance=chances(p_value_of_ranks) if values else None,
+        chance=chances(p_value_of_mean if of_values else p_value_of_count),
+        rank_chance=chances(p_value_of_ranks) if of_values else None,
         accuracy_drop=None if drop is None else drop[: len(names)].nanmean(1),
         expected_accuracy_drop=None if drop is None else usual(drop).nanmean(1),
         loss_increase=None if rise is None else rise[: len(names)].nanmean(1),
@@ -178,7 +178,7 @@ def reliance_of_outputs(found: HiddenOutputs, swaps: Swaps, wavelengths: Sequenc
         share=torch.tensor([float(mask.double().mean()) for mask in swaps.masks[: len(names)]], dtype=torch.float64),
         references=torch.tensor([len(places) for places in among]),
         samples=torch.full((len(names),), len(swaps.samples)),
-        classes=answers.kind != "values",
+        classes=not of_values,
         accuracy=None if was_right is None else was_right.nanmean().expand(len(names)),
         r2=None if own_loss is None or unbiased is None else (1 - own_loss.mean() * unbiased).expand(len(names)),
         r2_drop=None if rise is None or unbiased is None else rise[: len(names)].mean(1) * unbiased,

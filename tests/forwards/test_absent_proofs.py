@@ -105,7 +105,7 @@ def test_a_model_that_reads_one_place_is_refused(height, width):
     for place in range(count):
         model = made(OnePlace)
         model.place = place
-        with pytest.raises(AbsentError):
+        with pytest.raises(AbsentError, match="depends on the places of the tokens"):
             explained(model, images(1, 3, height, width))
 
 

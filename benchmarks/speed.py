@@ -1,6 +1,7 @@
 """Measures the time of an explanation as a multiple of the forward passes that it needs, and compares other packages.
 
     python benchmarks/speed.py          (about half an hour on two cores; --picture FILE draws it)
+    python benchmarks/speed.py --only-absent --repetitions 9  (another half hour: more rounds of what is left out)
     python benchmarks/speed.py --quick  (keeps the code alive; its figures mean little)
 
 The unit is plain forward passes: the model runs on as many rows, in the same batches, and nothing else is done. The
@@ -10,7 +11,8 @@ by superpixels, which are the patches that the model embeds. "direct" (`stem="of
 leaves the tokens of hidden patches out. Other packages explain the same
 features with as many perturbations in the same batches. This package and lime explain four outputs at once. Captum and
 meteors explain an output at a time, so that four outputs cost four calls, of which one is timed. Other packages are not
-timed on the deepest model, and not if they are not installed.
+timed on the deepest model, and not if they are not installed. "times ours" and "times absent" are medians of the ratios
+of the rounds.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from timed_explanations import Row, Task, ViT, importable, methods, ours, quiet, views
-from timing import Quartiles, parser, ratio, rounds, told
+from timing import Quartiles, Times, parser, ratio, rounds, told
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 METHODS = ("direct", "folded", "absent", "captum, 1 target", "captum, 4 targets", "lime, 4 targets",
            "meteors, 1 target", "meteors, 4 targets")  # fmt: skip
+ABSENT = ("plain", "absent", "captum, 1 target")
 
 ROWS = (
     Row(200, 32, 4, 4, True),
@@ -40,6 +43,7 @@ def main() -> None:
     """Measure the times, print them as ratios, and draw them if asked to."""
     arguments = parser(__doc__, repetitions=3)
     arguments.add_argument("--picture", help="a file for bars of the medians")
+    arguments.add_argument("--only-absent", action="store_true", help="time plain forwards, absent and captum alone")
     arguments.add_argument("--perturbations", type=int, default=256)
     arguments.add_argument("--batch", type=int, default=16)
     args = arguments.parse_args()
@@ -59,20 +63,24 @@ def main() -> None:
             task = Task(model, x, features, n, args.batch)
             calls = methods(task, row, name, missing)
             warm = methods(task._replace(n=args.batch), row, name, missing)
+            if args.only_absent:
+                calls = {method: call for method, call in calls.items() if method in ABSENT}
+            if args.only_absent and len(calls) < len(ABSENT):
+                continue
             print(f"\n{row}: {name}")
             with quiet() as reasons:
-                times = rounds(calls, repetitions, args.clock, warm)
+                times = rounds(calls, repetitions, args.clock, {method: warm[method] for method in calls})
                 apart = difference(task)
-            ratios = {method: ratio(times[method], times["plain"]) for method in calls if method != "plain"}
-            ratios |= {
-                method.replace("1 target", "4 targets"): (4 * quartiles[0], 4 * quartiles[1], 4 * quartiles[2])
-                for method, quartiles in ratios.items()
+            times |= {
+                method.replace("1 target", "4 targets"): [4 * one for one in own]
+                for method, own in times.items()
                 if "1 target" in method
             }
+            ratios = {method: ratio(own, times["plain"]) for method, own in times.items() if method != "plain"}
             for method in METHODS:
                 if method in ratios:
-                    best = "" if "target" not in method else times_ours(ratios[method], ratios)
-                    print(f"  {method:<19}{told(ratios[method]):>22}{best}")
+                    beside = times_ours(method, times) if "target" in method else ""
+                    print(f"  {method:<19}{told(ratios[method]):>22}{beside}")
             print(
                 f"  folded and direct: outputs differ by {apart[0]:.1e} of the largest, coefficients by {apart[1]:.1e}",
                 flush=True,
@@ -103,10 +111,15 @@ def far(values: Tensor, other: Tensor) -> float:
     return float((other - values).abs().max() / values.abs().max())
 
 
-def times_ours(quartiles: Quartiles, ratios: dict[str, Quartiles]) -> str:
-    """Return as a text how many times as long as the faster of this package's paths, and as its path without tokens."""
-    text = f"   {quartiles[1] / min(ratios['direct'][1], ratios['folded'][1]):6.1f} times ours"
-    return text + (f", {quartiles[1] / ratios['absent'][1]:.1f} times absent" if "absent" in ratios else "")
+def times_ours(method: str, times: Times) -> str:
+    """Return as a text how many times as long a method takes as this package's ways, the median over the rounds."""
+    text = ""
+    if "folded" in times:
+        ways = ((ratio(times[method], times[way])[1], way) for way in ("direct", "folded"))
+        text = f"   {max(ways)[0]:6.1f} times ours"
+    if "absent" in times:
+        text += f"{',' if text else '  '} {ratio(times[method], times['absent'])[1]:.1f} times absent"
+    return text
 
 
 def draw(measured: dict[str, dict[str, Quartiles]], path: str, about: str) -> None:

@@ -6,7 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from lime_callback.explaining.answer_changes import deviations_text
-from lime_callback.findings.hidden.hidden_sets_plan import ABSORPTION, CANDIDATE, NARROW, OTHER_BANDS, UNREAD
+from lime_callback.findings.hidden.hidden_sets_plan import (
+    ABSORPTION,
+    CANDIDATE,
+    CARRIES,
+    DEVIATION,
+    NARROW,
+    OTHER_BANDS,
+    UNREAD,
+)
 from lime_callback.findings.input_findings import misplaced
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
@@ -24,6 +32,7 @@ _BY_OUTPUT = ("water vapour", "noise", "edges")
 _BY_ALL = ("oxygen", "carbon dioxide")  # single ranges, on which one of several values may hang by nature
 _RELIES, _RELIES_ALONE = 0.35, 0.55  # of all that hiding everything changes: of classes, and of each of several values
 _CARRIES, _CARRIES_ALL, _MOST = 0.45, 0.6, 0.65  # of all that hiding everything changes
+_DEVIATES, _MOSTLY = 0.35, 0.7  # of all that hiding everything changes; of what hiding the bands does
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
@@ -61,41 +70,59 @@ def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:
 
 
 class ShortcutBands(Detector):
-    """A narrow set of bands carries all predictions, far beyond random sets of its size, and about as all other bands.
+    """A narrow set of bands carries the predictions, far beyond random sets of its size.
 
-    Of several values all count together: one of them may well hang on a few bands by nature.
+    Of a spectrum of many bands it has to be what the bands beside them do not show; of one of few bands, about as much
+    as all other bands carry. Of several values all count together: one of them may well hang on a few bands by nature.
     """
 
     name: ClassVar[str] = "shortcut_bands"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare what the strongest few bands change with random ones, and with all others."""
+        """Compare what the strongest few bands change with random ones."""
         hidden = facts.hidden
-        if hidden is None or CANDIDATE not in hidden.references or hidden.whole < _ALIVE:
+        if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE or not is_narrow(hidden):
             return
-        carries = hidden.part(CANDIDATE) >= _CARRIES_ALL and hidden.part(CANDIDATE) > hidden.part(OTHER_BANDS) - 0.25
+        if DEVIATION in hidden.references:
+            changed, part = hidden.part(DEVIATION), hidden.part(CANDIDATE)
+            if (
+                part >= CARRIES
+                and changed >= max(_DEVIATES, _MOSTLY * part)
+                and stands_far_out(hidden, DEVIATION, _TIMES)
+            ):
+                hiding = "hiding what the bands beside them do not show"
+                figures = {"changed": hidden.mean(CANDIDATE), "deviations": hidden.mean(DEVIATION)}
+                yield self._of(facts, hidden, DEVIATION, hiding, figures)
+        elif CANDIDATE in hidden.references and self._among_few(hidden):
+            yield self._of(facts, hidden, CANDIDATE, "hiding them", {"others": hidden.mean(OTHER_BANDS)})
+
+    def _among_few(self, hidden: HiddenSets) -> bool:
+        """Whether the strongest of few bands change far more than random ones, and about as much as all others."""
+        part = hidden.part(CANDIDATE)
         # Where the bands carry most, one of the random sets may hold what is left of the same shortcut.
         far = stands_far_out(hidden, CANDIDATE, _TIMES) or (
-            hidden.part(CANDIDATE) >= _MOST
+            part >= _MOST
             and stands_far_out(hidden, CANDIDATE, _TIMES, but_one=True)
             and stands_far_out(hidden, CANDIDATE, _TIMES_REST)
         )
-        if carries and is_narrow(hidden) and far:
-            what = facts.subjects[CANDIDATE]
-            figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
-            yield Suspicion(
-                subject="a few bands",  # each look names them anew
-                sentence=f"the predictions hang on {what}: hiding them {changes_text(hidden, CANDIDATE)}.",
-                advice=(
-                    "Do labels differ there by nature? If not, train without these bands, or with them swapped between "
-                    "samples, and see what is left."
-                ),
-                severity=min(1.0, hidden.part(CANDIDATE)),
-                p_value=hidden.p_value(CANDIDATE),  # other samples chose the bands than are asked about them
-                fresh=True,
-                figures=figures,
-                picture="spectral/superbands",
-            )
+        return far and part >= _CARRIES_ALL and part > hidden.part(OTHER_BANDS) - 0.25
+
+    def _of(
+        self, facts: EpochFacts, hidden: HiddenSets, name: str, hiding: str, figures: dict[str, Figure]
+    ) -> Suspicion:
+        return Suspicion(
+            subject="a few bands",  # each look names them anew
+            sentence=f"the predictions hang on {facts.subjects[name]}: {hiding} {changes_text(hidden, name)}.",
+            advice=(
+                "Do labels differ there by nature? If not, train without these bands, or with them swapped between "
+                "samples, and see what is left."
+            ),
+            severity=min(1.0, hidden.part(CANDIDATE)),
+            p_value=hidden.p_value(name),  # other samples chose the bands than are asked about them
+            fresh=True,
+            figures=figures_of(hidden, name) | figures,
+            picture="spectral/superbands",
+        )
 
 
 class Absorption(Detector):

@@ -128,6 +128,8 @@ class ViewFacts:
         channels: for each feature the numbers of its channels, where the view is cut by channels alone; else ``None``.
         reliance: what other samples' values in its superbands and watches change; ``None`` where it was not measured.
         sizes: the effect sizes ``[T, d]`` at the last explained epochs; empty if the probes have features of their own.
+        swaps: shares of what other samples' values in each band change, ``[d]``, at the last explained epochs at which
+            that was measured.
     """
 
     explanation: Explanation
@@ -138,6 +140,7 @@ class ViewFacts:
     channels: Sequence[Sequence[int]] | None
     reliance: Reliance | None = None
     sizes: Sequence[Tensor] = ()
+    swaps: Sequence[Tensor] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,8 +23,7 @@ from lime_callback.findings.hidden.hidden_sets_plan import (
 from lime_callback.findings.hidden.padding import padded_pixels
 from lime_callback.findings.hidden.set_changes import SetChanges
 from lime_callback.findings.hidden.stamps import changes_by, find_stamp, forwards_for
-from lime_callback.findings.run_course import RunCourse
-from lime_callback.findings.training_findings import SWINGS
+from lime_callback.findings.run_course import SWINGS, RunCourse
 from lime_callback.findings.training_statistics import channel_statistics
 from lime_callback.following.run_reliance import background_labels
 from lime_callback.forwards.batched_forwards import unperturbed_outputs
@@ -92,7 +91,7 @@ class Investigation:
             first_layer: root mean square of what the first layer gets, or ``None``.
             device: where the model is.
         """
-        of_views = {name: self._view(followed) for name, followed in views.items() if followed.last is not None}
+        of_views = {name: self._view(name, followed) for name, followed in views.items() if followed.last is not None}
         if background is None or len(background) < 4:
             return EpochFacts(look, epoch, of_views, weights=weights)
         planes = self.config.layout.canonical(background.inputs).cpu()
@@ -160,7 +159,7 @@ class Investigation:
         loss = answers.loss(outputs)
         self.course.reference_loss = None if loss is None else float(loss.nanmean())
 
-    def _view(self, followed: FollowedView) -> ViewFacts:
+    def _view(self, name: str, followed: FollowedView) -> ViewFacts:
         explanation = followed.last
         assert explanation is not None
         counts = followed.counts(explanation)
@@ -173,10 +172,11 @@ class Investigation:
             channels = [
                 [i for i, own in enumerate(numbers) if own == label] for label in range(len(explanation.features))
             ]
-        return ViewFacts(
+        view = ViewFacts(
             explanation, counts, sizes[-1] if sizes else None, followed.measured, tuple(followed.series.moves),
             channels, followed.reliance, sizes,
         )  # fmt: skip
+        return replace(view, swaps=self.course.take_swaps(name, swapped(view), anew=followed.anew))
 
     def _plan(
         self, background: Probes, planes: Tensor, views: Mapping[str, ViewFacts], padding: Tensor | None
@@ -274,7 +274,8 @@ def _swaps(plan: HiddenSetsPlan, names: Sequence[str], samples: Tensor) -> Swaps
             both[samples] = mask[donors] if name.startswith(PADDING) else mask[samples] & mask[donors]
             mask = both
         masks.append(mask)
-    return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors)
+    neighbours = {i: plan.neighbours[name] for i, name in enumerate(names) if name in plan.neighbours}
+    return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors, neighbours=neighbours)
 
 
 def _parts(background: Probes) -> dict[str, Any]:

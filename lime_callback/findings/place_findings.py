@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from lime_callback.explaining.answer_changes import deviations_text
-from lime_callback.findings.hidden.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING, PLACE
+from lime_callback.findings.hidden.hidden_sets_plan import FRAME, INSIDE, OUTSIDE, PADDING
 from lime_callback.findings.hidden.padding import told_by_padding
+from lime_callback.findings.hidden.picture_places import PLACE
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure
 
@@ -22,7 +23,7 @@ CARRIES = 0.4  # of all that hiding everything changes
 _TIMES = 2.5  # as much as the other places
 _MORE = 1.5  # as much as blocks within the border
 _OUTSIDE = 0.1  # of what hiding everything changes
-_PADDED, _TOLD = 0.2, 0.7  # of what hiding everything changes; of the predictions
+_PADDED, _TOLD = 0.2, 0.6  # of what hiding everything changes; of the predictions
 _ADVICE = (
     "Look there: is there a mark, a border, padding or a time stamp? Crop it, or move it between training samples."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from lime_callback.findings.epoch_facts import STAMP
-from lime_callback.findings.hidden.hidden_sets_plan import PLACE
+from lime_callback.findings.hidden.picture_places import PLACE
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.suspicion import Detector, Suspicion, strongest
 from lime_callback.publishing.finding import Figure

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from lime_callback.explaining.answer_changes import AnswerChanges
 
+SWINGS = 4  # steps from epoch to epoch that are looked at
+
 
 @dataclass
 class RunCourse:
@@ -23,6 +25,8 @@ class RunCourse:
         losses: mean loss over the background at each epoch so far.
         recalls: of each class, how many samples were right, at each epoch so far.
         spreads: of values, each output's standard deviation over the background, at each epoch so far.
+        swaps: of each view, each band's share of what other samples' values in bands change, ``[d]``, at the last
+            epochs in a row at which that was measured.
         moves: how far outputs moved since the epoch before, in standard deviations over the background, at each epoch
             but the first; the mean over samples of the output that moved most.
         before: outputs of the background at the last epoch, ``[N, K]``.
@@ -33,6 +37,7 @@ class RunCourse:
     recalls: list[dict[int, tuple[int, int]]] = field(default_factory=list)
     spreads: list[list[float]] = field(default_factory=list)
     moves: list[float] = field(default_factory=list)
+    swaps: dict[str, list[Tensor]] = field(default_factory=dict)
     before: Tensor | None = None
     reference_loss: float | None = None
 
@@ -63,6 +68,18 @@ class RunCourse:
             self.moves.append(float(((outputs - before).abs().mean(0) / spread).amax()))
         return before
 
+    def take_swaps(self, view: str, shares: Tensor, *, anew: bool) -> tuple[Tensor, ...]:
+        """Take in what swaps in each band of a view change; return that of the last epochs in a row, this one's last.
+
+        Args:
+            view: its name.
+            shares: which sum to 1, ``[d]``; all 0 where it was not measured.
+            anew: whether the view's bands are others than before.
+        """
+        known = [] if anew or not bool(shares.any()) else self.swaps.get(view, [])
+        self.swaps[view] = [*known, shares][-SWINGS - 1 :] if bool(shares.any()) else []
+        return tuple(self.swaps[view])
+
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {
@@ -71,6 +88,7 @@ class RunCourse:
             "moves": list(self.moves),
             "reference loss": self.reference_loss,
             "spreads": [list(spread) for spread in self.spreads],
+            "swaps": {view: [one.tolist() for one in shares] for view, shares in self.swaps.items()},
             "recalls": [[[label, *counts] for label, counts in recall.items()] for recall in self.recalls],
         }
 
@@ -79,6 +97,10 @@ class RunCourse:
         self.before, self.reference_loss = state["before"], state["reference loss"]
         self.losses = [float(loss) for loss in state["losses"]]
         self.moves = [float(move) for move in state.get("moves", [])]  # which versions before did not keep
+        self.swaps = {
+            str(view): [torch.tensor(one, dtype=torch.float64) for one in shares]
+            for view, shares in state.get("swaps", {}).items()
+        }
         self.spreads = [[float(one) for one in spread] for spread in state["spreads"]]
         self.recalls = [
             {int(label): (int(right), int(count)) for label, right, count in recall} for recall in state["recalls"]

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 _STILL = 1e-9  # of the outputs' size
 _HARDLY = 0.02  # standard deviations of the outputs from one explained epoch to the next
 _MOVES, _FLAT, _LOOKS = 0.3, 0.1, 3
-SWINGS, _FEWEST_SWINGS = 4, 3  # from epoch to epoch
-_SWING, _OF_ALL = 0.025, 0.2  # of the attribution; of what moves in all
-_BY_CHANCE, _FEATURES = 9, 6  # times as far as the median feature; of which there need to be some
+_FEWEST_SWINGS = 3  # from epoch to epoch
+_SWING, _OF_ALL = 0.025, 0.25  # of the attribution; of what moves in all
+_BY_CHANCE, _FEATURES = 8, 6  # times as far as the median feature; of which there need to be some
+_ATTRIBUTED = 0.7  # of a feature's share is that of the attribution, where swaps were measured, too
 _COLLAPSED = 0.2  # of the largest spread that an output had
 _GONE, _WORSE = 0.4, 0.98
 _KNOWN = 0.3  # of a class's samples were right
@@ -152,6 +153,8 @@ class Unstable(Detector):
             if not readable or len(view.sizes) <= _FEWEST_SWINGS or not view.sizes[-1].shape[1] >= _FEATURES:
                 continue
             shares = shares_of(view.sizes)
+            if len(view.swaps) == len(view.sizes):  # the noise of the two is not the same
+                shares = _ATTRIBUTED * shares + (1 - _ATTRIBUTED) * torch.stack(list(view.swaps))
             swings = swing(shares)
             first = int(swings.argmax())
             most, usual = float(swings[first]), float(swings.abs().median())
@@ -163,7 +166,7 @@ class Unstable(Detector):
                 subject=f"swings of {name}",
                 sentence=(
                     f"reasons swing by view '{name}': {view.explanation.features.names[first]} has {high:.0%} and "
-                    f"{low:.0%} of the attribution by turns, from epoch to epoch."
+                    f"{low:.0%} of them by turns, from epoch to epoch."
                 ),
                 advice="Look at what differs from epoch to epoch: is each another part of the data? Shuffle them.",
                 severity=min(1.0, float(swings.clamp(min=0).sum())),

@@ -1,13 +1,13 @@
 """Swaps: a set of elements is hidden by giving it another sample's values; who swaps with whom stays for a run.
 
 A set is a bool mask ``M [1 or N, C, H, W]`` over ``N`` samples, in which axes may have size 1 and broadcast. Sample x
-with the set hidden by donor y is ``(1 - M) x + M y``. Rows go set by set: row ``r`` is sample ``r % m`` with set
-``r // m`` hidden.
+with the set hidden by donor y is ``(1 - M) x + M y``. Of bands it may be hidden only how they deviate from their
+neighbours. Rows go set by set: row ``r`` is sample ``r % m`` with set ``r // m`` hidden.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +18,7 @@ from lime_callback.sampling.random_sets import random_set_elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from lime_callback.sampling.neighbour_bands import NeighbourBands
     from lime_callback.views.layout import Layout
 
 REFERENCES = (19, 15, 11, 7, 5, 3)  # random sets for each watched set, the more the better
@@ -37,6 +38,7 @@ class Swaps:
         samples: the samples' numbers, int64 ``[m]``.
         donors: for each sample, the number of the one whose values it takes, int64 ``[m]``; never its own.
         overlaps: for each of the S sets, which part of a random set another of its random sets has, too, on average.
+        neighbours: for masks, by their place, that hide only how bands deviate from their neighbours, these.
     """
 
     names: tuple[str, ...]
@@ -45,6 +47,7 @@ class Swaps:
     samples: Tensor
     donors: Tensor
     overlaps: tuple[float, ...] = ()
+    neighbours: Mapping[int, NeighbourBands] = field(default_factory=dict)
 
     @property
     def donor_rows(self) -> Tensor:
@@ -177,8 +180,10 @@ class SwappedInputs:
         for number in range(start // self.per_input, (stop - 1) // self.per_input + 1):
             begin = number * self.per_input
             part = slice(max(begin, start) - start, min(begin + self.per_input, stop) - start)
-            mask = self.swaps.masks[number].to(device)
-            parts.append(torch.where(mask if len(mask) == 1 else mask[samples[part]], other[part], x[part]))
+            mask, values = self.swaps.masks[number].to(device), other[part]
+            if number in self.swaps.neighbours:
+                values = self.swaps.neighbours[number].deviate(x[part], values)
+            parts.append(torch.where(mask if len(mask) == 1 else mask[samples[part]], values, x[part]))
         hidden = self.layout.restore(torch.cat(parts)).contiguous()
         return forward(hidden.to(self.device), samples.to(self.device))
 

@@ -1,6 +1,7 @@
 """Detectors on facts that are made: what they say is known exactly, and how often they are wrong by chance."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -11,8 +12,19 @@ import torch
 from lime_callback import Features
 from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts, WeightFacts
 from lime_callback.findings.answer_findings import Blind
-from lime_callback.findings.hidden.hidden_sets_plan import CANDIDATE, FRAME, PADDING, PLACE, HiddenSetsPlan, plan_sets
+from lime_callback.findings.band_findings import ShortcutBands
+from lime_callback.findings.hidden.hidden_sets_plan import (
+    CANDIDATE,
+    DEVIATION,
+    FRAME,
+    MANY,
+    OTHER_BANDS,
+    PADDING,
+    HiddenSetsPlan,
+    plan_sets,
+)
 from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
+from lime_callback.findings.hidden.picture_places import PLACE
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.input_findings import Scale
 from lime_callback.findings.investigation import Investigation
@@ -23,6 +35,9 @@ from lime_callback.findings.run_course import RunCourse
 from lime_callback.findings.spectral_order import foreign_share, is_shuffled, turned_part
 from lime_callback.findings.suspicion import strongest
 from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, shares_of, swing
+from lime_callback.sampling.neighbour_bands import NeighbourBands
+from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
+from lime_callback.views.layout import Layout
 
 M = 24  # samples
 WAVES = [400 + 20 * i for i in range(100)]
@@ -86,6 +101,74 @@ def test_sets_that_change_little_are_compared_with_nothing():
     plan = plan_of(CANDIDATE, FRAME)
     assert plan.to_compare({CANDIDATE: 0.1, FRAME: 0.3}, 1000, 10) == [f"{FRAME} ~1", f"{FRAME} ~2"]
     assert plan.to_compare({CANDIDATE: 0.1, FRAME: 0.1}, 1000, 10) == []
+
+
+def shortcut_sets(part, deviation, *, random_deviation=0.05, width=0.1):
+    """A spectrum of many bands, whose strongest are hidden, and only what their neighbours do not show."""
+    own = {f"{DEVIATION} ~{i}": rate(random_deviation) for i in range(4)}
+    hidden = hidden_sets({CANDIDATE: rate(part), DEVIATION: rate(deviation), **own}, references={DEVIATION: tuple(own)})
+    return replace(hidden, shares=dict.fromkeys(hidden.shares, width))
+
+
+@pytest.mark.parametrize(
+    ("sets", "found"),
+    [
+        (shortcut_sets(0.5, 0.46), True),
+        (shortcut_sets(0.9, 0.9), True),
+        (shortcut_sets(0.9, 0.3), False),  # bands beside them show most of it
+        (shortcut_sets(0.3, 0.3), False),  # they carry little
+        (shortcut_sets(0.6, 0.5, random_deviation=0.3), False),  # so it is elsewhere
+        (shortcut_sets(0.9, 0.9, width=0.3), False),  # they are many
+    ],
+)
+def test_a_shortcut_is_what_the_bands_beside_it_do_not_show(sets, found):
+    facts = EpochFacts(3, 3, hidden=sets, subjects={CANDIDATE: "900 to 950 nm", DEVIATION: "900 to 950 nm"})
+    suspected = list(ShortcutBands().look(facts))
+    assert len(suspected) == found
+    if found:
+        one = suspected[0]
+        assert "hang on 900 to 950 nm: hiding what the bands beside them do not show changes" in one.sentence
+        assert one.p_value < 1e-4
+        assert one.figures["deviations"].value == pytest.approx(sets.part(DEVIATION))
+        assert one.figures["changed"].value == pytest.approx(sets.part(CANDIDATE))
+
+
+@pytest.mark.parametrize("channels", [MANY - 1, MANY])
+def test_many_bands_are_asked_what_their_neighbours_do_not_show(channels):
+    nm = [400.0 + 10 * i for i in range(channels)]
+    plan = plan_sets((channels, 1, 1), nm, torch.randn(64, channels), [7, 8], [], None, {}, None, None, 0)
+    many = channels == MANY
+    assert (DEVIATION in plan.references) == many
+    assert (OTHER_BANDS in plan.beside[CANDIDATE]) != many
+    assert all((f"{DEVIATION} ~{i}" in plan.neighbours) == many for i in range(1, 5))
+
+
+def test_what_is_written_into_bands_deviates_and_what_a_surface_shows_does_not():
+    """Two models that read the same bands: of spectra with a written step there, and of smooth ones."""
+    generator = torch.Generator().manual_seed(0)
+    nm = torch.arange(400.0, 2400, 20)
+    slopes = torch.randn(M, 2, generator=generator)
+    smooth = slopes[:, :1] + slopes[:, 1:] * (nm - 1400) / 1000
+    written = smooth.clone()
+    written[:, 30:36] += 3 * torch.randn(M, 1, generator=generator)
+    mask = ((nm >= 1000) & (nm < 1120)).view(1, -1, 1, 1)
+    samples = torch.arange(M)
+    swaps = Swaps(
+        ("whole", "deviation"), (mask, mask), ((), ()), samples, samples.roll(1),
+        neighbours={1: NeighbourBands.of(mask.flatten(), nm.tolist())},
+    )  # fmt: skip
+
+    def moved(spectra):
+        inputs = SwappedInputs(spectra, Layout("C"), swaps, torch.device("cpu"))
+        read = inputs.evaluate(lambda x, _: x[:, 30:36].mean(1), 0, 2 * M).view(2, M)
+        return ((read - spectra[:, 30:36].mean(1)).abs().mean(1) / read[0].std()).tolist()
+
+    whole, deviation = moved(smooth)
+    assert whole > 0.5
+    assert deviation < 1e-5
+    whole, deviation = moved(written)
+    assert whole > 0.5
+    assert deviation > 0.5 * whole
 
 
 def test_those_that_change_most_are_compared_where_the_budget_ends():
@@ -455,12 +538,12 @@ def test_a_swing_is_half_of_what_goes_up_and_down_and_a_trend_is_none():
     assert (swing(shares_of(once)) < 0.02).all()
 
 
-def swings(sizes, readable=True):
+def swings(sizes, readable=True, swaps=()):
     one = explanation(EVEN)
     counts = torch.full((8, 1), readable, dtype=torch.bool)
     names = [f"band {i}" for i in range(sizes[-1].shape[1])]
     one.features = SimpleNamespace(names=names)
-    facts = ViewFacts(one, counts, sizes[-1], {}, (), None, sizes=sizes)
+    facts = ViewFacts(one, counts, sizes[-1], {}, (), None, sizes=sizes, swaps=swaps)
     return [said.sentence for said in Unstable().look(EpochFacts(5, 4, {"spectral": facts}))]
 
 
@@ -476,6 +559,27 @@ def test_reasons_that_swing_are_told_with_the_feature_and_its_shares():
     assert swings(tuple(one[:, :5] for one in shares_over(5, 0.06, 0.003))) == []
 
 
+def test_what_swaps_change_counts_beside_the_attribution():
+    little = shares_over(5, 0.012, 0.006)
+    assert swings(little) == []
+    assert len(swings(little, swaps=tuple(one[0] for one in shares_over(5, 0.1, 0.006, seed=1)))) == 1
+    assert swings(little, swaps=tuple(one[0] for one in shares_over(5, 0.0, 0.006, seed=1))) == []
+    # What was measured at other epochs cannot stand beside it.
+    assert swings(little, swaps=tuple(one[0] for one in shares_over(4, 0.1, 0.006, seed=1))) == []
+
+
+def test_swaps_are_kept_of_epochs_in_a_row_and_over_a_resume():
+    course, shares = RunCourse(), torch.full((20,), 0.05, dtype=torch.float64)
+    for count in (1, 2, 3, 4, 5, 5):
+        assert len(course.take_swaps("spectral", shares, anew=False)) == count
+    resumed = RunCourse()
+    resumed.restore(course.state())
+    assert len(resumed.take_swaps("spectral", shares, anew=False)) == 5
+    assert len(course.take_swaps("spectral", shares, anew=True)) == 1  # other bands
+    assert course.take_swaps("spectral", torch.zeros(20), anew=False) == ()  # not measured
+    assert len(course.take_swaps("spectral", shares, anew=False)) == 1
+
+
 def test_a_target_without_effects_at_a_look_swings_by_nothing():
     two = tuple(one.repeat(2, 1) for one in shares_over(5, 0.06, 0.003))
     two[1][1] = math.nan  # its output did not vary then
@@ -484,12 +588,14 @@ def test_a_target_without_effects_at_a_look_swings_by_nothing():
     assert swings(two) == []
 
 
+@pytest.mark.parametrize("of_swaps", [None, 0.003, 0.018])
 @pytest.mark.parametrize("noise", [0.003, 0.01, 0.018])  # at the last a fifth of the attribution moves at each epoch
-def test_what_moves_at_random_swings_at_two_looks_in_a_row_in_fewer_than_one_run_of_a_hundred(noise):
+def test_what_moves_at_random_swings_at_two_looks_in_a_row_in_fewer_than_one_run_of_a_hundred(noise, of_swaps):
     wrong = 0
     for seed in range(300):
         sizes = shares_over(8, 0.0, noise, seed)
-        looks = [bool(swings(sizes[max(0, end - 5) : end])) for end in range(4, 9)]
+        swaps = () if of_swaps is None else tuple(one[0] for one in shares_over(8, 0.0, of_swaps, 1000 + seed))
+        looks = [bool(swings(sizes[max(0, end - 5) : end], swaps=swaps[max(0, end - 5) : end])) for end in range(4, 9)]
         wrong += any(a and b for a, b in pairwise(looks))
     assert wrong <= 3
 

@@ -12,6 +12,7 @@ from lime_callback import Superbands, Superpixels
 from lime_callback.findings import EpochFacts, HiddenSets, InputFacts
 from lime_callback.findings.detectors import DETECTORS
 from lime_callback.findings.hidden import hidden_sets_plan as plan
+from lime_callback.findings.hidden.picture_places import PLACE
 from lime_callback.findings.trust_findings import fewest_values
 
 
@@ -58,9 +59,10 @@ UNDEFINED = torch.full((24,), math.nan, dtype=torch.float64)
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda one: one.name)
 def test_no_detector_says_anything_of_what_is_undefined(detector):
-    sets = [plan.CANDIDATE, plan.OTHER_BANDS, plan.UNREAD, plan.FRAME, plan.INSIDE, plan.OUTSIDE, plan.PADDING]
+    sets = [plan.CANDIDATE, plan.DEVIATION, plan.OTHER_BANDS, plan.UNREAD]
+    sets += [plan.FRAME, plan.INSIDE, plan.OUTSIDE, plan.PADDING]
     sets += [f"{plan.ABSORPTION}{kind}" for kind in ("water vapour", "edges", "noise")]
-    sets += [f"{plan.PLACE}top left", f"{plan.PLACE}middle", f"{plan.INPUT}hsi", f"{plan.INPUT}lidar", "r0", "r1"]
+    sets += [f"{PLACE}top left", f"{PLACE}middle", f"{plan.INPUT}hsi", f"{plan.INPUT}lidar", "r0", "r1"]
     hidden = HiddenSets(
         dict.fromkeys(sets, 0.1), dict.fromkeys(sets, UNDEFINED), dict.fromkeys(sets, UNDEFINED), {},
         dict.fromkeys(sets[:-2], ("r0", "r1")), UNDEFINED, UNDEFINED, None, False,

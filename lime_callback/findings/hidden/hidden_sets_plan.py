@@ -19,13 +19,16 @@ from lime_callback.findings.hidden.physical_ranges import (
     noisy_channels,
     shoulders,
 )
+from lime_callback.findings.hidden.picture_places import blocks_within, border, tiles
+from lime_callback.sampling.neighbour_bands import NeighbourBands
 from lime_callback.sampling.random_sets import random_set_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CANDIDATE, OTHER_BANDS, UNREAD = "strongest bands", "all other bands", "unused bands"
-ABSORPTION, PLACE, INPUT = "absorption/", "place/", "input/"
+DEVIATION = "strongest bands, beside their neighbours"
+ABSORPTION, INPUT = "absorption/", "input/"
 FRAME, INSIDE, OUTSIDE, PADDING = "frame", "inside", "outside", "padding"
 MOST, FEWEST = 32, 12  # samples
 NARROW = 0.16  # of the channels, at most, in the strongest bands
@@ -33,11 +36,10 @@ _AS_STRONG = 0.3  # of the strongest band, at least, to be taken beside it
 _UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
 _RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
 _LEAST = 0.2  # of all that hiding everything changes: no finding about a set that changes less is told
+CARRIES = 0.4  # likewise, of the strongest bands
+MANY = 40  # channels, of which neighbours show nearly the same
 _KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
-_GRID = 3
-_SMALLEST = 6  # pixels along a side that places can be told apart on
-_BORDER, _SIDE = 0.4, 12  # of the pixels at most: a border that is half of a picture is no place; of a side
-_ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "middle", "right")
+_BORDER = 0.4  # of the pixels at most: a border that is half of a picture is no place
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,7 @@ class HiddenSetsPlan:
         groups: names that are of use together alone, to be hidden at first.
         beside: for some sets what is hidden where the set changes enough.
         least: for these sets which part of what hiding everything changes is enough.
+        neighbours: for bands of which only that is hidden in which they deviate from their neighbours, these.
     """
 
     masks: dict[str, Tensor] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class HiddenSetsPlan:
     groups: list[tuple[str, ...]] = field(default_factory=list)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     least: dict[str, float] = field(default_factory=dict)
+    neighbours: dict[str, NeighbourBands] = field(default_factory=dict)
 
     def add(self, masks: Mapping[str, Tensor]) -> None:
         """Add sets that are of use together alone."""
@@ -84,6 +88,23 @@ class HiddenSetsPlan:
         self.references[name] = tuple(own)
         self.beside[name] = (*own, *others)
         self.least[name] = least
+
+    def compare_deviations(self, mask: Tensor, random: Sequence[Tensor], wavelengths: Sequence[float]) -> None:
+        """Add the strongest bands; where they change enough, what their neighbours do not show is hidden alone, too.
+
+        Neighbouring bands show nearly the same of a surface, and a model that has learnt it rests on all of them. What
+        is written into a few bands, none beside them shows.
+
+        Args:
+            mask: the strongest bands.
+            random: sets of as many bands.
+            wavelengths: of the channels, in nm.
+        """
+        own = {f"{DEVIATION} ~{i + 1}": one for i, one in enumerate(random)}
+        self.compare(CANDIDATE, mask, CARRIES, (), **{DEVIATION: mask}, **own)
+        self.references[DEVIATION] = tuple(own)
+        for name, one in ({DEVIATION: mask} | own).items():
+            self.neighbours[name] = NeighbourBands.of(one.flatten(), wavelengths)
 
     def within(self, budget: int, count: int) -> tuple[list[str], int]:
         """The sets that a budget suffices for, and of how many samples; some of it is kept for what is hidden beside.
@@ -159,14 +180,17 @@ def plan_sets(
         plan.add({f"{INPUT}{name}": band(range(first, stop))})
     if wavelengths is not None and strongest:
         mask = band(strongest)
-        plan.compare(CANDIDATE, mask, _LEAST, random(mask, _RANDOM[CANDIDATE]), **{OTHER_BANDS: ~mask})
-        plan.subjects[CANDIDATE] = channels_text(strongest, wavelengths)
+        if channels >= MANY:
+            plan.compare_deviations(mask, random(mask, _RANDOM[CANDIDATE]), wavelengths)
+        else:
+            plan.compare(CANDIDATE, mask, _LEAST, random(mask, _RANDOM[CANDIDATE]), **{OTHER_BANDS: ~mask})
+        plan.subjects[CANDIDATE] = plan.subjects[DEVIATION] = channels_text(strongest, wavelengths)
     places = tiles(height, width)
     if places:
         plan.add(places)
-        frame = _frame(height, width)
+        frame = border(height, width)
         if float(frame.double().mean()) <= _BORDER:
-            plan.compare(FRAME, frame, _LEAST, _blocks(frame, _RANDOM[FRAME], seed), **{INSIDE: ~frame})
+            plan.compare(FRAME, frame, _LEAST, blocks_within(frame, _RANDOM[FRAME], seed), **{INSIDE: ~frame})
     if outside is not None and bool(outside.any()):
         plan.add({OUTSIDE: outside})
     if padding is not None:
@@ -227,56 +251,3 @@ def unused_channels(strengths: Tensor, groups: Sequence[Sequence[int]]) -> list[
     first = longest[0] if longest and longest[0] == 0 else longest[1] if len(longest) > 1 else 0
     last = longest[-1] if longest and longest[-1] == len(weak) - 1 else longest[-2] if len(longest) > 1 else 0
     return sorted(channel for i in longest if first <= i <= last for channel in groups[i])
-
-
-def _blocks(frame: Tensor, count: int, seed: int) -> list[Tensor]:
-    """Blocks within a frame that have about as many pixels as it."""
-    height, width = frame.shape[2:]
-    wide = max(1, min(height, width) // _SIDE)
-    high = height - 2 * wide, width - 2 * wide
-    side = min(round(float(frame.sum()) ** 0.5), *high)
-    generator, found = torch.Generator().manual_seed(seed), []
-    for _ in range(count):
-        top, left = (wide + int(torch.randint(free - side + 1, (1,), generator=generator)) for free in high)
-        block = torch.zeros_like(frame)
-        block[..., top : top + side, left : left + side] = True
-        found.append(block)
-    return found
-
-
-def tiles(height: int, width: int) -> dict[str, Tensor]:
-    """The eight outer tiles of a grid of three by three, bool ``[1, 1, H, W]``; none of a small picture."""
-    found: dict[str, Tensor] = {}
-    if min(height, width) < _SMALLEST:
-        return found
-    for i, row in enumerate(_ROWS):
-        for j, column in enumerate(_COLUMNS):
-            if i == j == 1:
-                continue
-            mask = torch.zeros(1, 1, height, width, dtype=torch.bool)
-            mask[
-                ..., i * height // _GRID : (i + 1) * height // _GRID, j * width // _GRID : (j + 1) * width // _GRID
-            ] = True
-            found[f"{PLACE}{row} {column}"] = mask
-    return found
-
-
-def place_name(cells: Tensor) -> str:
-    """The ninth in which the middle of some cells of a picture lies, in words, such as ``"top left"``.
-
-    Args:
-        cells: bool ``[H, W]``.
-    """
-    row, column = (
-        int(_GRID * (float(at.double().mean()) + 0.5) / size)
-        for at, size in zip(cells.nonzero(as_tuple=True), cells.shape, strict=True)
-    )
-    return f"{_ROWS[row]} {_COLUMNS[column]}"
-
-
-def _frame(height: int, width: int) -> Tensor:
-    """The border, a twelfth of the shorter side wide."""
-    wide = max(1, min(height, width) // _SIDE)
-    mask = torch.ones(1, 1, height, width, dtype=torch.bool)
-    mask[..., wide : height - wide, wide : width - wide] = False
-    return mask

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lime_callback.findings.hidden.hidden_sets_plan import tiles
+from lime_callback.findings.hidden.picture_places import tiles
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lime_callback.findings.epoch_facts import STAMP, StampChanges
-from lime_callback.findings.hidden.hidden_sets_plan import place_name
+from lime_callback.findings.hidden.picture_places import place_name
 from lime_callback.sampling.value_swaps import Swaps
 
 if TYPE_CHECKING:

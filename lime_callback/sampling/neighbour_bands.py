@@ -1,0 +1,63 @@
+"""What bands show that the bands beside them do not: how far they are from a straight line over them.
+
+Letters: ``C`` channels, ``m`` rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NeighbourBands(NamedTuple):
+    """The nearest other bands on either side of some bands, and how near they are.
+
+    Attributes:
+        below: for each channel the one by shorter waves, int64 ``[C]``; of other channels themselves.
+        above: the one by longer waves.
+        weight: of the one above, from 0 to 1, ``[C]``.
+    """
+
+    below: Tensor
+    above: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, bands: Tensor, wavelengths: Sequence[float]) -> NeighbourBands:
+        """Find the neighbours of some bands; at an end of the spectrum, where there is one alone, it counts twice.
+
+        Args:
+            bands: which they are, bool ``[C]``, at least one of them not.
+            wavelengths: of all channels, in nm.
+        """
+        nm = torch.as_tensor(wavelengths, dtype=torch.float64)
+        order = nm.argsort()
+        others = order[~bands[order]]
+        place = torch.searchsorted(nm[others], nm[bands])
+        left, right = others[(place - 1).clamp(min=0)], others[place.clamp(max=len(others) - 1)]
+        below, above, weight = torch.arange(len(nm)), torch.arange(len(nm)), torch.zeros_like(nm)
+        below[bands], above[bands] = left, right
+        weight[bands] = ((nm[bands] - nm[left]) / (nm[right] - nm[left]).clamp(min=1e-9)).clamp(0, 1)
+        return cls(below, above, weight)
+
+    def line(self, values: Tensor) -> Tensor:
+        """Values ``[m, C, H, W]`` with a straight line over the bands instead of what they are."""
+        below, above = self.below.to(values.device), self.above.to(values.device)
+        weight = self.weight.to(values).view(-1, 1, 1)
+        return torch.lerp(values[:, below], values[:, above], weight)
+
+    def deviation(self, values: Tensor) -> Tensor:
+        """How far values ``[m, C, H, W]`` are from the line; 0 in other channels."""
+        return values - self.line(values)
+
+    def deviate(self, values: Tensor, others: Tensor) -> Tensor:
+        """Values ``[m, C, H, W]`` whose bands deviate from their neighbours as those of others do.
+
+        Other channels keep their values.
+        """
+        return values + (self.deviation(others) - self.deviation(values))

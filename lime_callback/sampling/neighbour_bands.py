@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool1d
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_APART = 0.03  # of the channels, which lie between bands and the neighbours that they are held against
 
 
 class NeighbourBands(NamedTuple):
@@ -31,13 +34,18 @@ class NeighbourBands(NamedTuple):
     def of(cls, bands: Tensor, wavelengths: Sequence[float]) -> NeighbourBands:
         """Find the neighbours of some bands; at an end of the spectrum, where there is one alone, it counts twice.
 
+        What is written into bands may reach a little beyond those that are named, so that those next to them are passed
+        over, if there are others.
+
         Args:
             bands: which they are, bool ``[C]``, at least one of them not.
             wavelengths: of all channels, in nm.
         """
         nm = torch.as_tensor(wavelengths, dtype=torch.float64)
         order = nm.argsort()
-        others = order[~bands[order]]
+        apart = int(_APART * len(nm))
+        near = max_pool1d(bands[order][None].float(), 2 * apart + 1, 1, apart)[0].bool()
+        others = order[~near] if not bool(near.all()) else order[~bands[order]]
         place = torch.searchsorted(nm[others], nm[bands])
         left, right = others[(place - 1).clamp(min=0)], others[place.clamp(max=len(others) - 1)]
         below, above, weight = torch.arange(len(nm)), torch.arange(len(nm)), torch.zeros_like(nm)

@@ -150,7 +150,7 @@ def test_what_is_written_into_bands_deviates_and_what_a_surface_shows_does_not()
     slopes = torch.randn(M, 2, generator=generator)
     smooth = slopes[:, :1] + slopes[:, 1:] * (nm - 1400) / 1000
     written = smooth.clone()
-    written[:, 30:36] += 3 * torch.randn(M, 1, generator=generator)
+    written[:, 29:36] += 3 * torch.randn(M, 1, generator=generator)  # one more than are named
     mask = ((nm >= 1000) & (nm < 1120)).view(1, -1, 1, 1)
     samples = torch.arange(M)
     swaps = Swaps(

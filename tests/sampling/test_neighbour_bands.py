@@ -31,6 +31,22 @@ def test_at_the_ends_the_one_neighbour_counts():
     assert line.flatten().tolist() == [430, 430, 430, 440, 480, 500, 510, 510]
 
 
+def test_the_bands_next_to_them_are_passed_over():
+    nm = [400.0 + 10 * i for i in range(100)]
+    values = torch.arange(100.0)
+    values[48:53] += 7  # what is written reaches beyond the bands that are named
+    named = torch.zeros(100, dtype=torch.bool)
+    named[50:53] = True
+    neighbours = NeighbourBands.of(named, nm)
+    assert neighbours.line(spectra(values)).flatten()[50:53].tolist() == pytest.approx([50, 51, 52])
+    assert neighbours.below[50] == 46
+    assert neighbours.above[50] == 56
+    every_other = torch.arange(100) % 2 == 0  # nothing is left that is not next to one
+    assert NeighbourBands.of(every_other, nm).line(spectra(torch.arange(100.0))).flatten()[2:98].tolist() == list(
+        range(2, 98)
+    )
+
+
 def test_bands_take_the_deviation_of_others_and_keep_their_neighbours():
     x, y = torch.randn(2, len(NM), dtype=torch.float64)
     chosen = bands(2, 3, 6)

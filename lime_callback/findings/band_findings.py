@@ -32,9 +32,8 @@ _BY_OUTPUT = ("water vapour", "noise", "edges")
 _BY_ALL = ("oxygen", "carbon dioxide")  # single ranges, on which one of several values may hang by nature
 _RELIES, _RELIES_ALONE = 0.35, 0.55  # of all that hiding everything changes: of classes, and of each of several values
 _CARRIES, _CARRIES_ALL, _MOST = 0.45, 0.6, 0.65  # of all that hiding everything changes
-# Of all that hiding everything changes, and of what hiding the bands does: of classes, and of values, which hang on
-# narrow ranges by nature sooner.
-_DEVIATES, _DEVIATES_BY = (0.4, 0.5), (0.45, 0.7)
+# Of what hiding the bands changes, and times as much as any random set: values hang on narrow ranges by nature sooner.
+_OF_CLASSES, _OF_VALUES = (0.5, 2.5), (0.8, 2.0)
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
@@ -86,9 +85,9 @@ class ShortcutBands(Detector):
         if hidden is None or CANDIDATE not in hidden or hidden.whole < _ALIVE or not is_narrow(hidden):
             return
         if DEVIATION in hidden.references:
-            part, (least, mostly) = hidden.part(CANDIDATE), _DEVIATES if hidden.classes else _DEVIATES_BY
-            enough = part >= CARRIES and hidden.part(DEVIATION) >= max(least, mostly * part)
-            if enough and stands_far_out(hidden, DEVIATION, _TIMES):
+            part, (mostly, times) = hidden.part(CANDIDATE), _OF_CLASSES if hidden.classes else _OF_VALUES
+            enough = part >= CARRIES and hidden.part(DEVIATION) >= max(CARRIES, mostly * part)
+            if enough and stands_far_out(hidden, DEVIATION, times):
                 hiding = "hiding what the bands beside them do not show"
                 figures = {"changed": hidden.mean(CANDIDATE), "deviations": hidden.mean(DEVIATION)}
                 yield self._of(facts, hidden, DEVIATION, hiding, figures)

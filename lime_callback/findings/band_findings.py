@@ -9,10 +9,10 @@ from lime_callback.explaining.answer_changes import deviations_text
 from lime_callback.findings.hidden.hidden_sets_plan import (
     ABSORPTION,
     CANDIDATE,
-    CARRIES,
     DEVIATION,
     NARROW,
     OTHER_BANDS,
+    STRONGEST_CARRY,
     UNREAD,
 )
 from lime_callback.findings.input_findings import misplaced
@@ -86,7 +86,7 @@ class ShortcutBands(Detector):
             return
         if DEVIATION in hidden.references:
             part, (mostly, times) = hidden.part(CANDIDATE), _OF_CLASSES if hidden.classes else _OF_VALUES
-            enough = part >= CARRIES and hidden.part(DEVIATION) >= max(CARRIES, mostly * part)
+            enough = part >= STRONGEST_CARRY and hidden.part(DEVIATION) >= max(STRONGEST_CARRY, mostly * part)
             if enough and stands_far_out(hidden, DEVIATION, times):
                 hiding = "hiding what the bands beside them do not show"
                 figures = {"changed": hidden.mean(CANDIDATE), "deviations": hidden.mean(DEVIATION)}

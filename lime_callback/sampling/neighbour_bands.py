@@ -1,6 +1,6 @@
 """What bands show that the bands beside them do not: how far they are from a straight line over them.
 
-Letters: ``C`` channels, ``m`` rows.
+Letters: ``C`` channels, of which ``b`` are looked at, ``m`` rows.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ class NeighbourBands(NamedTuple):
     """The nearest other bands on either side of some bands, and how near they are.
 
     Attributes:
-        below: for each channel the one by shorter waves, int64 ``[C]``; of other channels themselves.
+        bands: their numbers, int64 ``[b]``.
+        below: for each the neighbour by shorter waves, int64 ``[b]``.
         above: the one by longer waves.
-        weight: of the one above, from 0 to 1, ``[C]``.
+        weight: of the one above, from 0 to 1, ``[b]``.
     """
 
+    bands: Tensor
     below: Tensor
     above: Tensor
     weight: Tensor
@@ -48,24 +50,22 @@ class NeighbourBands(NamedTuple):
         others = order[~near] if not bool(near.all()) else order[~bands[order]]
         place = torch.searchsorted(nm[others], nm[bands])
         left, right = others[(place - 1).clamp(min=0)], others[place.clamp(max=len(others) - 1)]
-        below, above, weight = torch.arange(len(nm)), torch.arange(len(nm)), torch.zeros_like(nm)
-        below[bands], above[bands] = left, right
-        weight[bands] = ((nm[bands] - nm[left]) / (nm[right] - nm[left]).clamp(min=1e-9)).clamp(0, 1)
-        return cls(below, above, weight)
+        weight = ((nm[bands] - nm[left]) / (nm[right] - nm[left]).clamp(min=1e-9)).clamp(0, 1)
+        return cls(bands.nonzero().flatten(), left, right, weight)
 
     def line(self, values: Tensor) -> Tensor:
-        """Values ``[m, C, H, W]`` with a straight line over the bands instead of what they are."""
+        """Straight lines over the bands, ``[m, b, H, W]``, of values ``[m, C, H, W]``."""
         below, above = self.below.to(values.device), self.above.to(values.device)
-        weight = self.weight.to(values).view(-1, 1, 1)
-        return torch.lerp(values[:, below], values[:, above], weight)
+        return torch.lerp(values[:, below], values[:, above], self.weight.to(values).view(-1, 1, 1))
 
     def deviation(self, values: Tensor) -> Tensor:
-        """How far values ``[m, C, H, W]`` are from the line; 0 in other channels."""
-        return values - self.line(values)
+        """How far the bands of values ``[m, C, H, W]`` are from these lines, ``[m, b, H, W]``."""
+        return values[:, self.bands.to(values.device)] - self.line(values)
 
     def deviate(self, values: Tensor, others: Tensor) -> Tensor:
         """Values ``[m, C, H, W]`` whose bands deviate from their neighbours as those of others do.
 
         Other channels keep their values.
         """
-        return values + (self.deviation(others) - self.deviation(values))
+        apart = self.deviation(others) - self.deviation(values)
+        return values.index_add(1, self.bands.to(values.device), apart)

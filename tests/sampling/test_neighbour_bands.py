@@ -23,12 +23,12 @@ def spectra(*values):
 @pytest.mark.parametrize("chosen", [bands(2), bands(2, 3), bands(1, 4, 5), bands(1, 2, 3, 4, 5, 6)])
 def test_a_straight_line_deviates_nowhere(chosen):
     line = spectra(3 + 0.02 * NM)
-    assert NeighbourBands.of(chosen, NM.tolist()).line(line).allclose(line)
+    assert NeighbourBands.of(chosen, NM.tolist()).line(line).allclose(line[:, chosen])
 
 
 def test_at_the_ends_the_one_neighbour_counts():
     line = NeighbourBands.of(bands(0, 1, 7), NM.tolist()).line(spectra(NM))
-    assert line.flatten().tolist() == [430, 430, 430, 440, 480, 500, 510, 510]
+    assert line.flatten().tolist() == [430, 430, 510]
 
 
 def test_the_bands_next_to_them_are_passed_over():
@@ -38,12 +38,12 @@ def test_the_bands_next_to_them_are_passed_over():
     named = torch.zeros(100, dtype=torch.bool)
     named[50:53] = True
     neighbours = NeighbourBands.of(named, nm)
-    assert neighbours.line(spectra(values)).flatten()[50:53].tolist() == pytest.approx([50, 51, 52])
-    assert neighbours.below[50] == 46
-    assert neighbours.above[50] == 56
+    assert neighbours.line(spectra(values)).flatten().tolist() == pytest.approx([50, 51, 52])
+    assert neighbours.below[0] == 46
+    assert neighbours.above[0] == 56
     every_other = torch.arange(100) % 2 == 0  # nothing is left that is not next to one
-    assert NeighbourBands.of(every_other, nm).line(spectra(torch.arange(100.0))).flatten()[2:98].tolist() == list(
-        range(2, 98)
+    assert NeighbourBands.of(every_other, nm).line(spectra(torch.arange(100.0))).flatten()[1:].tolist() == list(
+        range(2, 100, 2)
     )
 
 
@@ -56,7 +56,7 @@ def test_bands_take_the_deviation_of_others_and_keep_their_neighbours():
     assert neighbours.deviate(spectra(x), spectra(x + bump)).allclose(spectra(x + bump))
     both = neighbours.deviate(spectra(x), spectra(y))
     assert both[:, ~chosen].equal(spectra(x)[:, ~chosen])
-    assert (both - neighbours.line(both)).allclose(spectra(y) - neighbours.line(spectra(y)))
+    assert neighbours.deviation(both).allclose(neighbours.deviation(spectra(y)))
 
 
 def test_the_order_of_the_channels_does_not_matter():

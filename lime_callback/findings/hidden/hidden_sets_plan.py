@@ -36,7 +36,7 @@ _AS_STRONG = 0.3  # of the strongest band, at least, to be taken beside it
 _UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
 _RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
 _LEAST = 0.2  # of all that hiding everything changes: no finding about a set that changes less is told
-CARRIES = 0.4  # likewise, of the strongest bands
+STRONGEST_CARRY = 0.4  # likewise, of the strongest bands
 MANY = 40  # channels, of which neighbours show nearly the same
 _KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
 _BORDER = 0.4  # of the pixels at most: a border that is half of a picture is no place
@@ -101,7 +101,7 @@ class HiddenSetsPlan:
             wavelengths: of the channels, in nm.
         """
         own = {f"{DEVIATION} ~{i + 1}": one for i, one in enumerate(random)}
-        self.compare(CANDIDATE, mask, CARRIES, (), **{DEVIATION: mask}, **own)
+        self.compare(CANDIDATE, mask, STRONGEST_CARRY, (), **{DEVIATION: mask}, **own)
         self.references[DEVIATION] = tuple(own)
         for name, one in ({DEVIATION: mask} | own).items():
             self.neighbours[name] = NeighbourBands.of(one.flatten(), wavelengths)

@@ -7,7 +7,7 @@ from lime_callback.sampling.neighbour_bands import NeighbourBands
 from lime_callback.sampling.value_swaps import SwappedInputs, Swaps
 from lime_callback.views.layout import Layout
 
-NM = torch.tensor([400.0, 410, 430, 440, 480, 500, 510, 600])
+NM = torch.tensor([400.0, 410, 430, 440, 480, 500, 510, 600], dtype=torch.float64)  # a line is one in float64 alone
 
 
 def bands(*numbers):
@@ -48,7 +48,7 @@ def test_the_bands_next_to_them_are_passed_over():
 
 
 def test_bands_take_the_deviation_of_others_and_keep_their_neighbours():
-    x, y = torch.randn(2, len(NM), dtype=torch.float64)
+    x, y = torch.randn(2, len(NM), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     chosen = bands(2, 3, 6)
     bump = torch.where(chosen, 5.0, 0.0)
     neighbours = NeighbourBands.of(chosen, NM.tolist())
@@ -61,7 +61,7 @@ def test_bands_take_the_deviation_of_others_and_keep_their_neighbours():
 
 def test_the_order_of_the_channels_does_not_matter():
     order = torch.randperm(len(NM), generator=torch.Generator().manual_seed(0))
-    x, y = torch.randn(2, len(NM), dtype=torch.float64)
+    x, y = torch.randn(2, len(NM), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     chosen = bands(1, 2, 5)
     sorted_ones = NeighbourBands.of(chosen, NM.tolist()).deviate(spectra(x), spectra(y))
     mixed = NeighbourBands.of(chosen[order], NM[order].tolist()).deviate(spectra(x[order]), spectra(y[order]))

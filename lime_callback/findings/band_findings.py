@@ -89,10 +89,17 @@ class ShortcutBands(Detector):
             enough = part >= STRONGEST_CARRY and hidden.part(DEVIATION) >= max(STRONGEST_CARRY, mostly * part)
             if enough and stands_far_out(hidden, DEVIATION, times):
                 hiding = "hiding what the bands beside them do not show"
-                figures = {"changed": hidden.mean(CANDIDATE), "deviations": hidden.mean(DEVIATION)}
+                figures = {
+                    "deviations": hidden.mean(DEVIATION),
+                    "deviations elsewhere": Figure(hidden.expected(DEVIATION)),
+                    "changed": hidden.mean(CANDIDATE),
+                    "everything": Figure(hidden.whole),
+                    "share": Figure(hidden.shares[CANDIDATE]),
+                }
                 yield self._of(facts, hidden, DEVIATION, hiding, figures)
         elif CANDIDATE in hidden.references and self._among_few(hidden):
-            yield self._of(facts, hidden, CANDIDATE, "hiding them", {"others": hidden.mean(OTHER_BANDS)})
+            figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
+            yield self._of(facts, hidden, CANDIDATE, "hiding them", figures)
 
     def _among_few(self, hidden: HiddenSets) -> bool:
         """Whether the strongest of few bands change far more than random ones, and about as much as all others."""
@@ -118,7 +125,7 @@ class ShortcutBands(Detector):
             severity=min(1.0, hidden.part(CANDIDATE)),
             p_value=hidden.p_value(name),  # other samples chose the bands than are asked about them
             fresh=True,
-            figures=figures_of(hidden, name) | figures,
+            figures=figures,
             picture="spectral/superbands",
         )
 

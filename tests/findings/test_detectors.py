@@ -130,7 +130,9 @@ def test_a_shortcut_is_what_the_bands_beside_it_do_not_show(sets, found):
         assert "hang on 900 to 950 nm: hiding what the bands beside them do not show changes" in one.sentence
         assert one.p_value < 1e-4
         assert one.figures["deviations"].value == pytest.approx(sets.part(DEVIATION))
+        assert one.figures["deviations elsewhere"].value == pytest.approx(1 / M)
         assert one.figures["changed"].value == pytest.approx(sets.part(CANDIDATE))
+        assert "expected" not in one.figures  # of random sets as a whole nothing is known
 
 
 @pytest.mark.parametrize("channels", [MANY - 1, MANY])

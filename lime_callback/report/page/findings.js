@@ -8,10 +8,11 @@ const PICTURED = {
 };
 const FIGURES = {
   changed: "hiding it changes", expected: "random sets as large change", everything: "hiding everything changes",
-  share: "its share of the input", deviations: "hiding what the bands beside them do not show changes",
+  share: "its share of the input", deviations: "hiding what the bands beside it do not show changes",
+  "deviations elsewhere": "the same in random sets as large changes",
 };
 const OTHERS = { shortcut_bands: "hiding all other bands changes", place: "hiding other places changes" };
-const OF_OUTPUTS = ["changed", "deviations", "expected", "everything", "others"]; // shares of the predictions, or standard deviations
+const OF_OUTPUTS = ["changed", "deviations", "deviations elsewhere", "expected", "everything", "others"]; // shares, or standard deviations
 const SHARES = [...OF_OUTPUTS, "share", "fixed", "predicted", "true", "weak"];
 
 const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);

@@ -113,10 +113,10 @@ class AbsentRows:
     def prove(self, forward: Forward, batch_size: int) -> None:
         """Raise an :class:`AbsentError` if the model does not answer to each input's tokens as to the input itself.
 
-        One of the inputs may have what the first one has not, such as pixels that the model masks. Rows with the fewest
-        tokens are tried, too.
+        The first one was proved with the model. Another may have what that has not, such as pixels that the model
+        masks. Rows with the fewest tokens are tried, too.
         """
-        batches = Batches(0, len(self.embedded), batch_size)
+        batches = Batches(1, len(self.embedded), batch_size)
         while batches.left:
             with batches.next() as (start, stop):
                 rows = torch.arange(start, stop, device=self.embedded.device)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from lime_callback.forwards.batched_forwards import Batches
 from lime_callback.forwards.out_of_memory import is_out_of_memory
 from lime_callback.forwards.tokens.channel_calls import find_channel_calls
 from lime_callback.forwards.tokens.patch_grid import blocks_with_cells, cells_of
@@ -116,42 +117,44 @@ def _prove(model: TokenModel, forward: Forward, x: Tensor, known: Tensor, others
     reason = f"the model uses its input beside its {unit}s, too"
     order = f"the model's output depends on the places of the {unit}s in their row, as with windows and convolutions"
 
-    def outputs(tokens: Tensor, orders: list[Tensor], reason: str) -> Tensor:
-        rows = torch.stack(orders).to(tokens.device)
-        first = torch.zeros(len(rows), dtype=torch.long, device=x.device)
-        step = min(batch_size, len(rows))
+    def outputs(tokens: Tensor, reason: str) -> Tensor:
+        """The outputs for rows of tokens ``[m, L, width]``."""
+        first = torch.zeros(len(tokens), dtype=torch.long, device=x.device)
+        found: dict[int, Tensor] = {}  # by first row, since rows may come again
+        batches = Batches(0, len(tokens), batch_size)
         try:
-            answers = torch.cat(
-                [
-                    model.run(forward, tokens[0][rows[i : i + step]], x, first[i : i + step])
-                    for i in range(0, len(rows), step)
-                ]
-            )
+            while batches.left:
+                with batches.next() as (start, stop):
+                    found[start] = model.run(forward, tokens[start:stop], x, first[start:stop])
         except Exception as error:  # a model that is none of this kind may fail in any way
             if is_out_of_memory(error):
                 raise
             raise AbsentError(reason) from error
+        answers = torch.cat(list(found.values()))
         if not bool(answers.isfinite().all()):
             raise AbsentError(reason)
         return answers
 
     everything = torch.arange(others.shape[1])
-    if apart(outputs(model.first, [everything], reason), known):
-        raise AbsentError(reason)
-    # A half, and one less: pooling over a fixed grid minds no order where its cells divide the tokens evenly.
-    for count in dict.fromkeys((len(places), len(places) // 2, len(places) // 2 - 1)):
-        if count < 1:
-            continue
+    # Pooling over a fixed grid minds no order where its cells divide the tokens evenly. So about half of the patches
+    # are tried, too, in a number that has no divisor in common with all.
+    parts = [count for count in range(1, len(places)) if math.gcd(count, len(places)) == 1]
+    half = sorted(parts, key=lambda count: (count == 1, abs(2 * count - len(places))))[:1]  # one alone has no order
+    for count in (len(places), *half):
         chosen = places[torch.randperm(len(places), generator=generator)[:count]]
         left = torch.ones(others.shape[1], dtype=torch.bool)
         left[places] = False
         left[chosen] = True
         moved = everything.clone()
         moved[chosen] = chosen.roll(1)  # no token stays where it is
-        orders = [everything[left], moved[left]]
-        why = order if count == len(places) else f"the model runs on no other number of {unit}s"
-        answers = outputs(others, orders, why)
-        if apart(answers[1:], answers[:1]):
+        tokens = others[0][torch.stack([everything[left], moved[left]]).to(others.device)]
+        if count == len(places):  # the first input's own tokens run with them
+            answers = outputs(torch.cat([tokens, model.first]), reason)
+            if apart(answers[2:], known):
+                raise AbsentError(reason)
+        else:
+            answers = outputs(tokens, f"the model runs on no other number of {unit}s")
+        if apart(answers[1:2], answers[:1]):
             raise AbsentError(order)
 
 

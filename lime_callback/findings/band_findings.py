@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lime_callback.explaining.answer_changes import deviations_text
 from lime_callback.findings.hidden.hidden_sets_plan import (
     ABSORPTION,
+    BESIDE,
     CANDIDATE,
     DEVIATION,
     NARROW,
@@ -34,6 +35,7 @@ _RELIES, _RELIES_ALONE = 0.35, 0.55  # of all that hiding everything changes: of
 _CARRIES, _CARRIES_ALL, _MOST = 0.45, 0.6, 0.65  # of all that hiding everything changes
 # Of what hiding the bands changes, and times as much as any random set: values hang on narrow ranges by nature sooner.
 _OF_CLASSES, _OF_VALUES = (0.5, 2.5), (0.8, 2.0)
+_OF_GAS, _OF_SINGLE = 0.4, 0.8  # likewise; of a gas with several ranges, or one
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
 
@@ -61,19 +63,25 @@ def changes_text(hidden: HiddenSets, name: str) -> str:
 
 
 def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:
-    """What hiding a set changes, beside random sets and everything."""
-    return {
-        "changed": hidden.mean(name),
-        "expected": Figure(hidden.expected(name)),
-        "everything": Figure(hidden.whole),
-        "share": Figure(hidden.shares[name]),
-    }
+    """What hiding a set changes, or what the bands beside it do not show, beside random sets and everything."""
+    expected, whole = Figure(hidden.expected(name)), name.removesuffix(BESIDE)
+    figures = {"changed": hidden.mean(whole)}
+    if name == whole:
+        figures["expected"] = expected
+    else:
+        figures = {"deviations": hidden.mean(name), "deviations elsewhere": expected} | figures
+    return figures | {"everything": Figure(hidden.whole), "share": Figure(hidden.shares[whole])}
+
+
+def hiding_text(name: str) -> str:
+    """Say what is hidden."""
+    return "hiding what other bands do not show" if name.endswith(BESIDE) else "hiding them"
 
 
 class ShortcutBands(Detector):
     """A narrow set of bands carries the predictions, far beyond random sets of its size.
 
-    Of a spectrum of many bands it has to be what the bands beside them do not show; of one of few bands, about as much
+    Of a spectrum of many bands it has to be what other bands do not show; of one of few bands, about as much
     as all other bands carry. Of several values all count together: one of them may well hang on a few bands by nature.
     """
 
@@ -88,18 +96,9 @@ class ShortcutBands(Detector):
             part, (mostly, times) = hidden.part(CANDIDATE), _OF_CLASSES if hidden.classes else _OF_VALUES
             enough = part >= STRONGEST_CARRY and hidden.part(DEVIATION) >= max(STRONGEST_CARRY, mostly * part)
             if enough and stands_far_out(hidden, DEVIATION, times):
-                hiding = "hiding what the bands beside them do not show"
-                figures = {
-                    "deviations": hidden.mean(DEVIATION),
-                    "deviations elsewhere": Figure(hidden.expected(DEVIATION)),
-                    "changed": hidden.mean(CANDIDATE),
-                    "everything": Figure(hidden.whole),
-                    "share": Figure(hidden.shares[CANDIDATE]),
-                }
-                yield self._of(facts, hidden, DEVIATION, hiding, figures)
+                yield self._of(facts, hidden, DEVIATION)
         elif CANDIDATE in hidden.references and self._among_few(hidden):
-            figures = figures_of(hidden, CANDIDATE) | {"others": hidden.mean(OTHER_BANDS)}
-            yield self._of(facts, hidden, CANDIDATE, "hiding them", figures)
+            yield self._of(facts, hidden, CANDIDATE, others=hidden.mean(OTHER_BANDS))
 
     def _among_few(self, hidden: HiddenSets) -> bool:
         """Whether the strongest of few bands change far more than random ones, and about as much as all others."""
@@ -112,12 +111,11 @@ class ShortcutBands(Detector):
         )
         return far and part >= _CARRIES_ALL and part > hidden.part(OTHER_BANDS) - 0.25
 
-    def _of(
-        self, facts: EpochFacts, hidden: HiddenSets, name: str, hiding: str, figures: dict[str, Figure]
-    ) -> Suspicion:
+    def _of(self, facts: EpochFacts, hidden: HiddenSets, name: str, **more: Figure) -> Suspicion:
+        what = facts.subjects[CANDIDATE]
         return Suspicion(
             subject="a few bands",  # each look names them anew
-            sentence=f"the predictions hang on {facts.subjects[name]}: {hiding} {changes_text(hidden, name)}.",
+            sentence=f"the predictions hang on {what}: {hiding_text(name)} {changes_text(hidden, name)}.",
             advice=(
                 "Do labels differ there by nature? If not, train without these bands, or with them swapped between "
                 "samples, and see what is left."
@@ -125,7 +123,7 @@ class ShortcutBands(Detector):
             severity=min(1.0, hidden.part(CANDIDATE)),
             p_value=hidden.p_value(name),  # other samples chose the bands than are asked about them
             fresh=True,
-            figures=figures,
+            figures=figures_of(hidden, name) | more,
             picture="spectral/superbands",
         )
 
@@ -136,7 +134,7 @@ class Absorption(Detector):
     name: ClassVar[str] = "absorption"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare what each such set changes with its shoulders, and with a random set as large."""
+        """Compare what each such set changes with its shoulders, or with what these show, and with random sets."""
         if misplaced(facts):
             return  # nobody knows which bands these are
         yield from strongest(facts, partial(self._look, kinds=_BY_OUTPUT))
@@ -146,18 +144,20 @@ class Absorption(Detector):
     def _look(self, facts: EpochFacts, hidden: HiddenSets, kinds: tuple[str, ...]) -> Iterator[Suspicion]:
         if hidden.whole < _ALIVE:
             return
-        named = [name for name in hidden.changed if name.startswith(ABSORPTION) and name in hidden.references]
+        named = [name for name in hidden.references if name.startswith(ABSORPTION)]
         for name in named:
-            kind = name.removeprefix(ABSORPTION)
+            bands = name.removesuffix(BESIDE)
+            kind, part = bands.removeprefix(ABSORPTION), hidden.part(bands)
             least = _CARRIES if kind in _BY_ALL else _RELIES if len(facts.by_output) == 1 else _RELIES_ALONE
-            enough = hidden.part(name) >= least
+            mostly = 0.0 if name == bands else _OF_SINGLE if kind in _BY_ALL else _OF_GAS
+            enough = part >= least and hidden.part(name) >= mostly * part
             if kind in kinds and enough and stands_far_out(hidden, name, _TIMES_BESIDE):
-                what = facts.subjects[name]
+                what = facts.subjects[bands]
                 yield Suspicion(
                     subject=kind,
-                    sentence=f"the model rests on {what}: hiding them {changes_text(hidden, name)}.",
+                    sentence=f"the model rests on {what}: {hiding_text(name)} {changes_text(hidden, name)}.",
                     advice="Leave these bands out, or find out what in the data they give away.",
-                    severity=min(1.0, hidden.part(name)),
+                    severity=min(1.0, part),
                     p_value=min(1.0, len(named) * hidden.p_value(name)),
                     fresh=True,
                     figures=figures_of(hidden, name),

@@ -22,6 +22,7 @@ _NEXT = 2  # channels on either side are a channel's neighbours
 _FARTHER, _STRANGE = 10.0, 0.1  # times as far as the likest channel, and of the usual distance between two channels
 _FOREIGN, _FEWEST, _SAMPLES = 0.1, 32, 32  # part of the channels, channels and samples
 _END, _PART = 2, 8  # channels that count as an end of a part, and that a part has at least
+_EDGE, _NO_EDGE = 4.0, 1.0  # standard deviations of the rises elsewhere
 _FITS, _WITHIN = 15.0, 0.5  # times as near where a part is turned; of the way at its ends, a step within it at most
 
 
@@ -151,7 +152,7 @@ def is_reversed(spectra: Tensor, wavelengths: Sequence[float]) -> bool:
     order = nm.argsort()
     there = edge_height(spectra[:, order].double(), nm[order])
     turned = edge_height(spectra[:, order.flip(0)].double(), nm[order])
-    return there is not None and turned is not None and turned > 3.0 and there < 1.0
+    return there is not None and turned is not None and turned > _EDGE and there < _NO_EDGE
 
 
 def edge_height(spectra: Tensor, wavelengths: Tensor) -> float | None:

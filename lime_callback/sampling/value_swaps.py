@@ -1,8 +1,8 @@
 """Swaps: a set of elements is hidden by giving it another sample's values; who swaps with whom stays for a run.
 
 A set is a bool mask ``M [1 or N, C, H, W]`` over ``N`` samples, in which axes may have size 1 and broadcast. Sample x
-with the set hidden by donor y is ``(1 - M) x + M y``. Of bands it may be hidden only how they deviate from their
-neighbours. Rows go set by set: row ``r`` is sample ``r % m`` with set ``r // m`` hidden.
+with the set hidden by donor y is ``(1 - M) x + M y``. Of bands it may be hidden only what other bands do not show. Rows
+go set by set: row ``r`` is sample ``r % m`` with set ``r // m`` hidden.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lime_callback.sampling.random_sets import random_set_elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lime_callback.sampling.neighbour_bands import NeighbourBands
+    from lime_callback.sampling.band_deviations import BandDeviations
     from lime_callback.views.layout import Layout
 
 REFERENCES = (19, 15, 11, 7, 5, 3)  # random sets for each watched set, the more the better
@@ -38,7 +38,7 @@ class Swaps:
         samples: the samples' numbers, int64 ``[m]``.
         donors: for each sample, the number of the one whose values it takes, int64 ``[m]``; never its own.
         overlaps: for each of the S sets, which part of a random set another of its random sets has, too, on average.
-        neighbours: for masks, by their place, that hide only how bands deviate from their neighbours, these.
+        deviations: for masks, by their place, that hide only what other bands do not show, how far theirs deviate.
     """
 
     names: tuple[str, ...]
@@ -47,7 +47,7 @@ class Swaps:
     samples: Tensor
     donors: Tensor
     overlaps: tuple[float, ...] = ()
-    neighbours: Mapping[int, NeighbourBands] = field(default_factory=dict)
+    deviations: Mapping[int, BandDeviations] = field(default_factory=dict)
 
     @property
     def donor_rows(self) -> Tensor:
@@ -181,8 +181,8 @@ class SwappedInputs:
             begin = number * self.per_input
             part = slice(max(begin, start) - start, min(begin + self.per_input, stop) - start)
             mask, values = self.swaps.masks[number].to(device), other[part]
-            if number in self.swaps.neighbours:
-                values = self.swaps.neighbours[number].deviate(x[part], values)
+            if number in self.swaps.deviations:
+                values = self.swaps.deviations[number].deviate(x[part], values)
             parts.append(torch.where(mask if len(mask) == 1 else mask[samples[part]], values, x[part]))
         hidden = self.layout.restore(torch.cat(parts)).contiguous()
         return forward(hidden.to(self.device), samples.to(self.device))

@@ -20,24 +20,26 @@ from lime_callback.findings.hidden.physical_ranges import (
     shoulders,
 )
 from lime_callback.findings.hidden.picture_places import blocks_within, border, tiles
-from lime_callback.sampling.neighbour_bands import NeighbourBands
+from lime_callback.sampling.band_deviations import BandDeviations
 from lime_callback.sampling.random_sets import random_set_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CANDIDATE, OTHER_BANDS, UNREAD = "strongest bands", "all other bands", "unused bands"
-DEVIATION = "strongest bands, beside their neighbours"
+BESIDE = ", beside other bands"  # what these do not show
+DEVIATION = f"{CANDIDATE}{BESIDE}"
 ABSORPTION, INPUT = "absorption/", "input/"
+GASES = ("water vapour", "oxygen", "carbon dioxide")
 FRAME, INSIDE, OUTSIDE, PADDING = "frame", "inside", "outside", "padding"
 MOST, FEWEST = 32, 12  # samples
 NARROW = 0.16  # of the channels, at most, in the strongest bands
 _AS_STRONG = 0.3  # of the strongest band, at least, to be taken beside it
 _UNUSED = 0.45  # of what a band has on average; whether it is used, hiding tells
-_RANDOM = {CANDIDATE: 4, ABSORPTION: 1, FRAME: 2}
+_RANDOM = {CANDIDATE: 4, ABSORPTION: 1, GASES: 2, FRAME: 2}
 _LEAST = 0.2  # of all that hiding everything changes: no finding about a set that changes less is told
 STRONGEST_CARRY = 0.4  # likewise, of the strongest bands
-MANY = 40  # channels, of which neighbours show nearly the same
+MANY = 40  # channels, each of which others tell
 _KEPT = 12  # sets to be hidden beside others, as many as two that stand out have
 _BORDER = 0.4  # of the pixels at most: a border that is half of a picture is no place
 
@@ -56,7 +58,7 @@ class HiddenSetsPlan:
         groups: names that are of use together alone, to be hidden at first.
         beside: for some sets what is hidden where the set changes enough.
         least: for these sets which part of what hiding everything changes is enough.
-        neighbours: for bands of which only that is hidden in which they deviate from their neighbours, these.
+        deviations: for bands of which only that is hidden which other bands do not show, how far they deviate.
     """
 
     masks: dict[str, Tensor] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class HiddenSetsPlan:
     groups: list[tuple[str, ...]] = field(default_factory=list)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     least: dict[str, float] = field(default_factory=dict)
-    neighbours: dict[str, NeighbourBands] = field(default_factory=dict)
+    deviations: dict[str, BandDeviations] = field(default_factory=dict)
 
     def add(self, masks: Mapping[str, Tensor]) -> None:
         """Add sets that are of use together alone."""
@@ -89,22 +91,34 @@ class HiddenSetsPlan:
         self.beside[name] = (*own, *others)
         self.least[name] = least
 
-    def compare_deviations(self, mask: Tensor, random: Sequence[Tensor], wavelengths: Sequence[float]) -> None:
-        """Add the strongest bands; where they change enough, what their neighbours do not show is hidden alone, too.
+    def compare_deviations(
+        self,
+        name: str,
+        mask: Tensor,
+        least: float,
+        random: Sequence[Tensor],
+        pixels: Tensor,
+        wavelengths: Sequence[float],
+    ) -> None:
+        """Add a set of bands; where it changes enough, what other bands do not show is hidden alone, too.
 
-        Neighbouring bands show nearly the same of a surface, and a model that has learnt it rests on all of them. What
-        is written into a few bands, none beside them shows.
+        What a surface is like shows in many bands, and a model that has learnt it rests on all of them. What is written
+        into a few bands, by the air or by a fault, others do not show.
 
         Args:
-            mask: the strongest bands.
+            name: of the set.
+            mask: the bands.
+            least: which part of what hiding everything changes is enough.
             random: sets of as many bands.
+            pixels: spectra that the others' part is learnt from, ``[n, C]``.
             wavelengths: of the channels, in nm.
         """
-        own = {f"{DEVIATION} ~{i + 1}": one for i, one in enumerate(random)}
-        self.compare(CANDIDATE, mask, STRONGEST_CARRY, (), **{DEVIATION: mask}, **own)
-        self.references[DEVIATION] = tuple(own)
-        for name, one in ({DEVIATION: mask} | own).items():
-            self.neighbours[name] = NeighbourBands.of(one.flatten(), wavelengths)
+        own = {f"{name}{BESIDE} ~{i + 1}": one for i, one in enumerate(random)}
+        sets = {f"{name}{BESIDE}": mask} | own
+        self.compare(name, mask, least, (), **sets)
+        self.references[f"{name}{BESIDE}"] = tuple(own)
+        for deviation, bands in sets.items():
+            self.deviations[deviation] = BandDeviations.of(bands.flatten(), pixels, wavelengths)
 
     def within(self, budget: int, count: int) -> tuple[list[str], int]:
         """The sets that a budget suffices for, and of how many samples; some of it is kept for what is hidden beside.
@@ -181,10 +195,11 @@ def plan_sets(
     if wavelengths is not None and strongest:
         mask = band(strongest)
         if channels >= MANY:
-            plan.compare_deviations(mask, random(mask, _RANDOM[CANDIDATE]), wavelengths)
+            random_sets = random(mask, _RANDOM[CANDIDATE])
+            plan.compare_deviations(CANDIDATE, mask, STRONGEST_CARRY, random_sets, pixels, wavelengths)
         else:
             plan.compare(CANDIDATE, mask, _LEAST, random(mask, _RANDOM[CANDIDATE]), **{OTHER_BANDS: ~mask})
-        plan.subjects[CANDIDATE] = plan.subjects[DEVIATION] = channels_text(strongest, wavelengths)
+        plan.subjects[CANDIDATE] = channels_text(strongest, wavelengths)
     places = tiles(height, width)
     if places:
         plan.add(places)
@@ -203,12 +218,15 @@ def plan_sets(
     named = {gas: (numbers, f"absorption bands of {gas}") for gas, numbers in atmospheric_channels(wavelengths).items()}
     named["noise"] = noisy_channels(pixels, wavelengths), "noisy bands"
     named["edges"] = edge_channels(wavelengths), "bands at the sensor's ends"
-    for kind in ("water vapour", "noise", "edges", "oxygen", "carbon dioxide"):
+    for kind in (*GASES, "noise", "edges"):
         numbers, text = named.get(kind, ((), ""))
         if numbers:
             name, mask = f"{ABSORPTION}{kind}", band(numbers)
-            sides = [band(side) for side in shoulders(numbers, wavelengths) if side]
-            plan.compare(name, mask, _LEAST, [*sides, *random(mask, _RANDOM[ABSORPTION])])
+            if kind in GASES and channels >= MANY:
+                plan.compare_deviations(name, mask, _LEAST, random(mask, _RANDOM[GASES]), pixels, wavelengths)
+            else:
+                sides = [band(side) for side in shoulders(numbers, wavelengths) if side]
+                plan.compare(name, mask, _LEAST, [*sides, *random(mask, _RANDOM[ABSORPTION])])
             main = numbers if strengths is None else main_ranges(numbers, strengths, wavelengths)
             mostly = "mostly " * (len(main) < len(numbers))
             plan.subjects[name] = f"{text} ({mostly}{channels_text(main, wavelengths)})"

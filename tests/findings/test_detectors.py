@@ -12,8 +12,10 @@ import torch
 from lime_callback import Features
 from lime_callback.findings import EpochFacts, HiddenSets, InputFacts, Suspicion, ViewFacts, WeightFacts
 from lime_callback.findings.answer_findings import Blind
-from lime_callback.findings.band_findings import ShortcutBands
+from lime_callback.findings.band_findings import Absorption, ShortcutBands
 from lime_callback.findings.hidden.hidden_sets_plan import (
+    ABSORPTION,
+    BESIDE,
     CANDIDATE,
     DEVIATION,
     FRAME,
@@ -32,7 +34,7 @@ from lime_callback.findings.ledger import Ledger, level, together
 from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
 from lime_callback.findings.run_course import RunCourse
-from lime_callback.findings.spectral_order import foreign_share, is_shuffled, turned_part
+from lime_callback.findings.spectral_order import foreign_share, is_reversed, is_shuffled, turned_part
 from lime_callback.findings.suspicion import strongest
 from lime_callback.findings.training_findings import Forgetting, Frozen, Unstable, shares_of, swing
 from lime_callback.sampling.band_deviations import BandDeviations
@@ -133,6 +135,75 @@ def test_a_shortcut_is_what_other_bands_do_not_show(sets, found):
         assert one.figures["deviations elsewhere"].value == pytest.approx(1 / M)
         assert one.figures["changed"].value == pytest.approx(sets.part(CANDIDATE))
         assert "expected" not in one.figures  # of random sets as a whole nothing is known
+
+
+def gas_sets(gas, part, deviation, *, random_deviation=0.05):
+    """A spectrum of many bands, in which a gas's are hidden, and only what other bands do not show."""
+    name = f"{ABSORPTION}{gas}"
+    own = {f"{name}{BESIDE} ~{i}": rate(random_deviation) for i in range(2)}
+    changed = {name: rate(part), f"{name}{BESIDE}": rate(deviation), **own}
+    return hidden_sets(changed, references={f"{name}{BESIDE}": tuple(own)})
+
+
+@pytest.mark.parametrize(
+    ("gas", "sets", "found"),
+    [
+        ("water vapour", (0.7, 0.6), True),
+        ("water vapour", (0.7, 0.2), False),  # other bands show most of it
+        ("water vapour", (0.3, 0.3), False),  # they carry little
+        ("water vapour", (0.7, 0.6, 0.5), False),  # so it is elsewhere
+        ("oxygen", (0.7, 0.6), True),
+        ("oxygen", (0.7, 0.5), False),  # a single range has to show nearly all of it alone
+    ],
+)
+def test_a_model_rests_on_a_gas_by_what_other_bands_do_not_show(gas, sets, found):
+    *sets, random_deviation = sets if len(sets) == 3 else (*sets, 0.05)
+    hidden = gas_sets(gas, *sets, random_deviation=random_deviation)
+    name = f"{ABSORPTION}{gas}"
+    facts = EpochFacts(3, 3, hidden=hidden, by_output=(hidden,), subjects={name: f"absorption bands of {gas} (760 nm)"})
+    suspected = list(Absorption().look(facts))
+    assert len(suspected) == found
+    if found:
+        one = suspected[0]
+        assert f"rests on absorption bands of {gas} (760 nm): hiding what other bands do not show" in one.sentence
+        assert one.severity == pytest.approx(hidden.part(name))
+        assert one.figures["deviations"].value == pytest.approx(hidden.part(f"{name}{BESIDE}"))
+
+
+def test_of_many_bands_gases_are_held_against_other_bands_and_edges_against_their_shoulders():
+    plan = plan_sets((100, 1, 1), WAVES, torch.randn(64, 100), [], [], None, {}, None, None, 0)
+    vapour, edges = f"{ABSORPTION}water vapour", f"{ABSORPTION}edges"
+    assert vapour in plan.beside
+    assert f"{vapour}{BESIDE}" in plan.references
+    assert set(plan.beside[vapour]) <= set(plan.deviations)
+    assert plan.references[edges]
+    assert not set(plan.beside[edges]) & set(plan.deviations)
+
+
+def spectra_of(kind, seed, count=64, channels=120):
+    """Smooth spectra without plants, or mixtures of soil and plants, ``[count, channels]``, and their wavelengths."""
+    generator = torch.Generator().manual_seed(seed)
+    nm = torch.linspace(420, 1000 + 1400 * float(torch.rand((), generator=generator)), channels, dtype=torch.float64)
+    if kind == "plants":
+        share = torch.rand(count, 1, generator=generator, dtype=torch.float64)
+        leaf = 0.05 + 0.4 * torch.sigmoid((nm - 715) / 12) + 0.05 * (-(((nm - 550) / 30) ** 2)).exp()
+        found = share * leaf + (1 - share) * (0.1 + 0.0002 * (nm - 400))
+    else:
+        centres = nm[0] + (nm[-1] - nm[0]) * torch.rand(6, generator=generator, dtype=torch.float64)
+        widths = (nm[-1] - nm[0]) * (0.02 + 0.15 * torch.rand(6, generator=generator, dtype=torch.float64))
+        sizes = torch.randn(4, 6, generator=generator, dtype=torch.float64)
+        sizes = sizes[torch.randint(4, (count,), generator=generator)]
+        found = sizes @ (-(((nm - centres[:, None]) / widths[:, None]) ** 2)).exp()
+    noise = torch.randn(count, channels, generator=generator, dtype=torch.float64)
+    return found + 0.01 * found.std() * noise, nm.tolist()
+
+
+def test_bands_of_plants_are_seen_to_run_the_other_way_and_those_of_other_surfaces_hardly_ever():
+    for seed in range(20):
+        spectra, nm = spectra_of("plants", seed)
+        assert not is_reversed(spectra, nm)
+        assert is_reversed(spectra.flip(1), nm)
+    assert sum(is_reversed(*spectra_of("others", seed)) for seed in range(400)) <= 12
 
 
 @pytest.mark.parametrize("channels", [MANY - 1, MANY])

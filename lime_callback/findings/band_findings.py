@@ -35,6 +35,7 @@ _RELIES, _RELIES_ALONE = 0.35, 0.55  # of all that hiding everything changes: of
 _CARRIES, _CARRIES_ALL, _MOST = 0.45, 0.6, 0.65  # of all that hiding everything changes
 # Of what hiding the bands changes, and times as much as any random set: values hang on narrow ranges by nature sooner.
 _OF_CLASSES, _OF_VALUES = (0.5, 2.5), (0.8, 2.0)
+_OF_EACH = 0.3  # of what hiding everything changes of each of several values
 _OF_GAS, _OF_SINGLE = 0.4, 0.8  # likewise; of a gas with several ranges, or one
 _UNREAD_MOVES, _UNREAD_SHARE = 0.02, 0.25
 _READ_MOVES = 0.2
@@ -81,8 +82,9 @@ def hiding_text(name: str) -> str:
 class ShortcutBands(Detector):
     """A narrow set of bands carries the predictions, far beyond random sets of its size.
 
-    Of a spectrum of many bands it has to be what other bands do not show; of one of few bands, about as much
-    as all other bands carry. Of several values all count together: one of them may well hang on a few bands by nature.
+    Of a spectrum of many bands it has to be what other bands do not show; of one of few bands, about as much as all
+    other bands carry. Of several values all count together, and of many bands each has to hang on them: one or two may
+    well do so by nature.
     """
 
     name: ClassVar[str] = "shortcut_bands"
@@ -95,7 +97,8 @@ class ShortcutBands(Detector):
         if DEVIATION in hidden.references:
             part, (mostly, times) = hidden.part(CANDIDATE), _OF_CLASSES if hidden.classes else _OF_VALUES
             enough = part >= STRONGEST_CARRY and hidden.part(DEVIATION) >= max(STRONGEST_CARRY, mostly * part)
-            if enough and stands_far_out(hidden, DEVIATION, times):
+            each = all(one.part(DEVIATION) >= _OF_EACH for one in facts.by_output if not one.classes)
+            if enough and each and stands_far_out(hidden, DEVIATION, times):
                 yield self._of(facts, hidden, DEVIATION)
         elif CANDIDATE in hidden.references and self._among_few(hidden):
             yield self._of(facts, hidden, CANDIDATE, others=hidden.mean(OTHER_BANDS))

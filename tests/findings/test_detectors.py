@@ -137,6 +137,14 @@ def test_a_shortcut_is_what_other_bands_do_not_show(sets, found):
         assert "expected" not in one.figures  # of random sets as a whole nothing is known
 
 
+@pytest.mark.parametrize(("of_each", "found"), [((0.9, 0.5), True), ((0.9, 0.2), False)])
+def test_of_several_values_each_has_to_hang_on_a_shortcut(of_each, found):
+    together = replace(shortcut_sets(0.6, 0.55), classes=False)
+    each = tuple(replace(shortcut_sets(part, part), classes=False) for part in of_each)
+    facts = EpochFacts(3, 3, hidden=together, by_output=each, subjects={CANDIDATE: "900 to 950 nm"})
+    assert len(list(ShortcutBands().look(facts))) == found
+
+
 def gas_sets(gas, part, deviation, *, random_deviation=0.05):
     """A spectrum of many bands, in which a gas's are hidden, and only what other bands do not show."""
     name = f"{ABSORPTION}{gas}"

@@ -196,8 +196,9 @@ class Investigation:
                 strengths = of_channels(sizes, view.channels, channels)
         spans = {name: (part.start, part.stop) for name, part in parts.items()}
         seed = seed_for(self.config.seed, "findings")
+        pixels = _pixels(planes, background_labels(background))
         return plan_sets(
-            (channels, height, width), nm, _pixels(planes), strongest, unused, strengths, spans,
+            (channels, height, width), nm, pixels, strongest, unused, strengths, spans,
             self._outside(background), padding, seed,
         )  # fmt: skip
 
@@ -244,12 +245,19 @@ def of_channels(sizes: Tensor, groups: Sequence[Sequence[int]], channels: int) -
     return found
 
 
-def _pixels(planes: Tensor) -> Tensor:
-    """Spectra of some pixels less the mean of their picture, ``[n, C]``; of samples without pixels the spectra."""
+def _pixels(planes: Tensor, labels: Tensor | None) -> Tensor:
+    """Spectra of some pixels less the mean of their picture, ``[n, C]``; of samples without pixels less their class's.
+
+    What is the same within pictures, or classes, may be a fault's, and is not to be told by other bands.
+    """
     channels, height, width = planes.shape[1:]
     spectra = planes.float().flatten(2).mT  # [N, pixels, C]
     if height * width > 1:
         spectra = spectra - spectra.mean(1, keepdim=True)
+    elif labels is not None and labels.ndim == 1 and not labels.is_floating_point():
+        own = (labels.cpu().unsqueeze(1) == torch.unique(labels.cpu())).to(spectra)  # [N, classes]
+        means = own.T @ spectra[:, 0] / own.sum(0).unsqueeze(1)
+        spectra = spectra - (own @ means).unsqueeze(1)
     rows = spectra.reshape(-1, channels)
     return rows[:: max(1, len(rows) // _PIXELS)]
 

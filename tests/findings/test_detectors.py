@@ -29,7 +29,7 @@ from lime_callback.findings.hidden.padding import padded_pixels, told_by_padding
 from lime_callback.findings.hidden.picture_places import PLACE
 from lime_callback.findings.hidden.probe_places import place_shares
 from lime_callback.findings.input_findings import Scale
-from lime_callback.findings.investigation import Investigation
+from lime_callback.findings.investigation import Investigation, _pixels
 from lime_callback.findings.ledger import Ledger, level, together
 from lime_callback.findings.place_findings import Outside
 from lime_callback.findings.reason_findings import WrongReasons
@@ -261,6 +261,22 @@ def test_a_border_that_is_half_of_the_picture_is_no_place(side, has):
     plan = plan_sets((4, side, side), None, torch.randn(64, 4), [], [], None, {}, None, None, 0)
     assert (FRAME in plan.masks) == has
     assert f"{PLACE}top left" in plan.masks
+
+
+def test_spectra_are_compared_within_pictures_or_classes_and_stay_as_they_are():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    planes = torch.randn(60, 50, 1, 1, generator=generator) + 4 * labels.view(-1, 1, 1, 1)
+    before = planes.clone()
+    within = _pixels(planes, labels)
+    assert planes.equal(before)
+    for label in range(3):
+        assert within[labels == label].mean(0).abs().max() < 1e-5
+    assert _pixels(planes, None).equal(planes.flatten(1))
+    assert _pixels(planes, labels.double()).equal(planes.flatten(1))  # a regression's numbers are no classes
+    pictures = torch.randn(6, 50, 4, 4, generator=generator) + 4 * torch.arange(6).view(-1, 1, 1, 1)
+    assert _pixels(pictures, None).equal(_pixels(pictures, torch.arange(6)))
+    assert _pixels(pictures, None).view(6, 16, 50).mean(1).abs().max() < 1e-5
 
 
 def test_looks_in_a_row_hide_sets_in_samples_of_their_own():

@@ -47,7 +47,7 @@ def noisy_channels(pixels: Tensor, wavelengths: Sequence[float]) -> list[int]:
 
     Args:
         pixels: spectra less the mean of their picture, which leaves what differs from pixel to pixel, ``[N, C]``; of
-            samples without pixels the spectra themselves.
+            samples without pixels less the mean of their class, or the spectra themselves.
         wavelengths: of the channels, in nm.
     """
     count, channels = pixels.shape

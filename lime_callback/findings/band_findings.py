@@ -64,7 +64,7 @@ def changes_text(hidden: HiddenSets, name: str) -> str:
 
 
 def figures_of(hidden: HiddenSets, name: str) -> dict[str, Figure]:
-    """What hiding a set changes, or what the bands beside it do not show, beside random sets and everything."""
+    """What hiding a set changes, or what other bands do not show of it, beside random sets and everything."""
     expected, whole = Figure(hidden.expected(name)), name.removesuffix(BESIDE)
     figures = {"changed": hidden.mean(whole)}
     if name == whole:
@@ -137,7 +137,7 @@ class Absorption(Detector):
     name: ClassVar[str] = "absorption"
 
     def look(self, facts: EpochFacts) -> Iterator[Suspicion]:
-        """Compare what each such set changes with its shoulders, or with what these show, and with random sets."""
+        """Compare what each such set, or what other bands do not show of it, changes with shoulders and random sets."""
         if misplaced(facts):
             return  # nobody knows which bands these are
         yield from strongest(facts, partial(self._look, kinds=_BY_OUTPUT))

@@ -282,7 +282,7 @@ def _swaps(plan: HiddenSetsPlan, names: Sequence[str], samples: Tensor) -> Swaps
             both[samples] = mask[donors] if name.startswith(PADDING) else mask[samples] & mask[donors]
             mask = both
         masks.append(mask)
-    deviations = {i: plan.deviations[name] for i, name in enumerate(names) if name in plan.deviations}
+    deviations = {i: plan.deviations[name]() for i, name in enumerate(names) if name in plan.deviations}
     return Swaps(tuple(names), tuple(masks), ((),) * len(names), samples, donors, deviations=deviations)
 
 

@@ -6,6 +6,7 @@ A set is a bool mask ``[1 or N, C, H, W]`` over ``N`` samples, in which axes may
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +25,7 @@ from lime_callback.sampling.band_deviations import BandDeviations
 from lime_callback.sampling.random_sets import random_set_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CANDIDATE, OTHER_BANDS, UNREAD = "strongest bands", "all other bands", "unused bands"
 BESIDE = ", beside other bands"  # what these do not show
@@ -58,7 +59,7 @@ class HiddenSetsPlan:
         groups: names that are of use together alone, to be hidden at first.
         beside: for some sets what is hidden where the set changes enough.
         least: for these sets which part of what hiding everything changes is enough.
-        deviations: for bands of which only that is hidden which other bands do not show, how far they deviate.
+        deviations: for bands of which only that is hidden which other bands do not show, learns how far they deviate.
     """
 
     masks: dict[str, Tensor] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class HiddenSetsPlan:
     groups: list[tuple[str, ...]] = field(default_factory=list)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     least: dict[str, float] = field(default_factory=dict)
-    deviations: dict[str, BandDeviations] = field(default_factory=dict)
+    deviations: dict[str, Callable[[], BandDeviations]] = field(default_factory=dict)
 
     def add(self, masks: Mapping[str, Tensor]) -> None:
         """Add sets that are of use together alone."""
@@ -118,7 +119,8 @@ class HiddenSetsPlan:
         self.compare(name, mask, least, (), **sets)
         self.references[f"{name}{BESIDE}"] = tuple(own)
         for deviation, bands in sets.items():
-            self.deviations[deviation] = BandDeviations.of(bands.flatten(), pixels, wavelengths)
+            # Most are never asked, and each is a regression.
+            self.deviations[deviation] = partial(BandDeviations.of, bands.flatten(), pixels, wavelengths)
 
     def within(self, budget: int, count: int) -> tuple[list[str], int]:
         """The sets that a budget suffices for, and of how many samples; some of it is kept for what is hidden beside.

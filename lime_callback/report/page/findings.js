@@ -8,7 +8,7 @@ const PICTURED = {
 };
 const FIGURES = {
   changed: "hiding it changes", expected: "random sets as large change", everything: "hiding everything changes",
-  share: "its share of the input", deviations: "hiding what the bands beside it do not show changes",
+  share: "its share of the input", deviations: "hiding what other bands do not show changes",
   "deviations elsewhere": "the same in random sets as large changes",
 };
 const OTHERS = { shortcut_bands: "hiding all other bands changes", place: "hiding other places changes" };

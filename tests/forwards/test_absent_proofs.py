@@ -40,6 +40,17 @@ class FixedGrid(Embedded):
         return nn.functional.adaptive_avg_pool1d(tokens.mT, 4).mean(2)
 
 
+class Halves(Embedded):
+    """Pools over windows of half of all tokens, and leaves out what does not fill one."""
+
+    def pooled(self, tokens):
+        return nn.functional.avg_pool1d(tokens.mT, min(self.whole // 2, tokens.shape[1])).mean(2)
+
+    def forward(self, x):
+        self.whole = x.shape[2] * x.shape[3] // 16
+        return super().forward(x)
+
+
 class OnePlace(Embedded):
     """Reads the token at one place."""
 
@@ -90,6 +101,12 @@ def test_what_depends_on_places_is_refused_whatever_the_first_image_shows(first)
         x[0] = x[0, :, :4, :4].repeat(1, 4, 5)
     with pytest.raises(AbsentError, match="depends on the places of the tokens"):
         explained(made(ByDistance), x)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 16), (16, 16), (24, 24), (32, 32)])
+def test_pooling_over_windows_of_half_of_the_tokens_is_refused(height, width):
+    with pytest.raises(AbsentError, match="depends on the places of the tokens"):
+        explained(made(Halves), images(1, 3, height, width))
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (16, 16), (24, 24)])

@@ -137,9 +137,10 @@ def _prove(model: TokenModel, forward: Forward, x: Tensor, known: Tensor, others
 
     everything = torch.arange(others.shape[1])
     # Pooling over a fixed grid minds no order where its cells divide the tokens evenly. So about half of the patches
-    # are tried, too, in a number that has no divisor in common with all.
+    # are tried, too, in a number that has no divisor in common with all; rather more than half, since a window of half
+    # of the tokens holds whatever is less.
     parts = [count for count in range(1, len(places)) if math.gcd(count, len(places)) == 1]
-    half = sorted(parts, key=lambda count: (count == 1, abs(2 * count - len(places))))[:1]  # one alone has no order
+    half = sorted(parts, key=lambda count: (count == 1, abs(2 * count - len(places)), -count))[:1]  # one has no order
     for count in (len(places), *half):
         chosen = places[torch.randperm(len(places), generator=generator)[:count]]
         left = torch.ones(others.shape[1], dtype=torch.bool)
